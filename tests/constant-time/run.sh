@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the check and the control under valgrind. The check must end without a report, and the control with one for each leak.
-# The first comment of src/main.rs says what this covers and what it does not.
+# Runs the check and the control under valgrind. In the check, valgrind must report nothing. In the control, valgrind must
+# report every leak. The first comment of src/main.rs says what this covers and what it does not cover.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -10,13 +10,13 @@ if ! command -v valgrind > /dev/null; then
     exit 0
 fi
 
-# A debug build has branches that a release build does not have.
+# A release build, because a debug build has branches that a release build does not have.
 cargo build --quiet --locked --release --package constant-time
 program="${CARGO_TARGET_DIR:-target}/release/constant-time"
 
-# Runs the program under valgrind and compares its exit code and its last line with the expected ones. If valgrind reports
-# anything, its exit code is 9 and hides that of the program, so the last line is compared too. If either differs, this
-# prints valgrind's output.
+# Runs the program under valgrind, and compares the exit code and the program's last line with the expected ones. If valgrind
+# reports anything, it ends with code 9 instead of the program's exit code. So this compares the program's last line too. If
+# the code or the line differs, this prints the output of the program and of valgrind.
 expect() {
     local asked=$1 status=$2 line=$3 log found=0 said
     log=$(mktemp)

@@ -1,5 +1,5 @@
-//! Behaviour that only a sequence of several operations shows: races of two processes, random
-//! histories, known traps, and cached tokens after a revocation.
+//! Tests of behaviour that only a sequence of several operations shows: races between two
+//! processes, random histories, known traps, and cached tokens after a revocation.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

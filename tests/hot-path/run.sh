@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Counts the instructions of the steps of every request. Fails if a figure exceeds its line in `baseline` by more than 5 %,
-# or by more than 30 instructions. The first comment of src/main.rs says what the figures mean.
+# Counts the instructions of the steps of a verification. Fails if a count exceeds its baseline, in the file `baseline`, by more
+# than 5 %, or by more than 30 instructions. The first comment of src/main.rs says what the counts mean.
 #
-# `run.sh --update "reason"` measures, and writes the changed figures with this reason. A commit that changes a figure and
-# keeps its old reason fails the gate too.
+# `run.sh --update "reason"` measures, and writes each changed count with this reason into the file `baseline`. A commit that
+# changes a count but not its reason fails the gate too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 baseline=tests/hot-path/baseline
@@ -19,13 +19,13 @@ fi
 # Succeeds if a count is above the limit for its baseline.
 is_above() { local count=$1 base=$2; [ "$count" -gt $((base + 30)) ] || [ $((count * 100)) -gt $((base * 105)) ]; }
 
-# Checks both sides of both limits. Above a baseline of 600, the limit is 30 instructions; below, it is 5 %.
+# Tests `is_above` on both sides of both limits. Above a baseline of 600, the limit is 30 instructions. Below 600, it is 5 %.
 for bound in '1000 1030' '600 630' '400 420' '0 0'; do
     read -r base most <<< "$bound"
     if is_above "$most" "$base" || ! is_above $((most + 1)) "$base"; then fail "the comparison at $base is wrong"; fi
 done
 
-# Prints the lines whose figure changed between two versions of the baseline but whose reason did not.
+# Compares two versions of the baseline. Prints each line whose count has changed but whose reason has not.
 unexplained() {
     awk '/^#/ || NF == 0 { next }
         { name = $1; figure = $2; reason = $0; sub(/^[^ ]+ +[^ ]+ +/, "", reason) }
@@ -37,15 +37,17 @@ unexplained() {
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# A release build, because the optimizer then treats the crate as in the release build of a host.
+# A release build, because its code is optimized as in the release build of a host.
 cargo build --quiet --locked --release --package hot-path
 program="${CARGO_TARGET_DIR:-target}/release/hot-path"
 
-# Prints the instructions of one call without those of the crate sha2, and those of the crate sha2. In callgrind's output, a
-# function gets its number where it is named first. The line after `calls=` repeats the cost of the called function.
+# Prints two counts for one call: the instructions outside the crate sha2, and the instructions within it. In callgrind's
+# output, the first mention of a function has its number and its name, and later mentions have only the number. The line after
+# `calls=` has the cost of the called function. callgrind lists that cost elsewhere too, so this line is not added.
 instructions() {
     local step=$1 counts=$scratch/counts said
-    # The C library's memcpy and memcmp need fewer instructions with AVX2 than with SSE2. All machines use SSE2 here.
+    # The C library's memcpy and memcmp need fewer instructions with AVX2 than with SSE2. So that the counts of all machines are
+    # comparable, AVX2 is off.
     said=$(GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX,-ERMS valgrind --tool=callgrind --callgrind-out-file="$counts" \
         --toggle-collect='hot_path::counted' "$program" "$step" 2>"$scratch/log") || { cat "$scratch/log" >&2; return 1; }
     awk -v calls="${said//[^0-9]/}" '
@@ -69,7 +71,8 @@ measured=()
 for step in parse check verify verify-observed verify-cached verify-bound; do
     counts=$(instructions "$step") || fail "$step was not counted: $counts"
     read -r count hash <<< "$counts"
-    # A check hashes nothing, and every other step hashes something. This checks that the right functions were left out.
+    # The step `check` hashes nothing, and every other step hashes something. So these limits show whether the functions of the
+    # crate sha2 were recognized.
     if [ "$step" = check ] && [ "$hash" -ne 0 ] || [ "$step" != check ] && [ "$hash" -lt 1000 ]; then
         fail "$step: $hash instructions in the crate sha2"
     fi
@@ -109,7 +112,7 @@ for line in "${measured[@]}"; do
     printf '%-16s %5d instructions, baseline %5d (%+d): %s\n' "$step" "$count" "$base" $((count - base)) "$word"
 done
 
-# Checks each commit that changed a figure, and the changes that are not committed yet.
+# Checks the uncommitted changes, and each commit that changed a count: a changed count needs a new reason.
 if git rev-parse --git-dir > /dev/null 2>&1; then
     while read -r new old; do
         if [ "$new" = . ]; then cp "$baseline" "$scratch/new"; else git show "$new:$baseline" > "$scratch/new" 2>/dev/null || continue; fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares the public API with keyfob.txt and with the last release. `run.sh write` writes keyfob.txt.
-# The first comment of src/main.rs says what the check covers and what it does not.
+# Compares the public API with the list in keyfob.txt and with the list of the last release. `run.sh write` writes keyfob.txt.
+# The first comment of src/main.rs says what the check covers and what it does not cover.
 set -eu
 cd "$(dirname "$0")/../.."
 

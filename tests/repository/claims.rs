@@ -1,5 +1,5 @@
-//! Checks that SECURITY.md promises nothing without a test: each row of its tables names existing
-//! tests, and its other text consists of known paragraphs and of limits.
+//! Checks that each claim in SECURITY.md has a test. Each row of the tables must name tests that
+//! exist. The text outside the tables may consist only of known paragraphs and of lists of limits.
 
 use std::fs;
 use std::path::Path;
@@ -8,14 +8,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the cells of a line of a table.
+/// Returns the cells of a table row, or `None` if the line is not a table row.
 fn cells(line: &str) -> Option<Vec<&str>> {
     let line = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     Some(line.split('|').map(str::trim).collect())
 }
 
-/// Returns the fault of a line of a table, if it has one. The text begins with the threat or the
-/// line.
+/// Returns what is wrong with a row of a table, or `None` if the row is right. The description
+/// begins with the threat, or with the whole line if a cell is missing or empty.
 fn fault(line: &str) -> Option<String> {
     let cells = cells(line)?;
     let [threat, protection, tests] = cells[..] else { return Some(format!("{line}: not three cells")) };
@@ -29,14 +29,15 @@ fn fault(line: &str) -> Option<String> {
     named.iter().find(|test| !exists(test)).map(|test| format!("{threat}: {test} does not exist"))
 }
 
-/// Returns whether a file exists and contains the test that is named after `::`. A test that is
-/// ignored does not count.
+/// Returns whether SECURITY.md may name this test. If the name contains `::`, the file must contain
+/// the function after `::` as a test that is not ignored. Otherwise, the file must exist and must
+/// not be almost empty.
 fn exists(named: &str) -> bool {
     let (path, name) = named.split_once("::").map_or((named, None), |(path, name)| (path, Some(name)));
     let Ok(text) = fs::read_to_string(root().join(path)) else { return false };
     let Some(name) = name else { return text.len() > 100 };
     let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
-    // The text between this function and the one before it.
+    // The text between the preceding function and this function contains its attributes.
     let attributes = before.rsplit("\n}").next().unwrap_or_default().rsplit("\n    }").next().unwrap_or_default();
     let has = |attribute: &&str| attributes.contains(*attribute);
     ["#[test]", "#[tokio::test"].iter().any(has) && !has(&"#[ignore")
@@ -48,8 +49,8 @@ fn claims(text: &str) -> impl Iterator<Item = &str> {
 
 const LIMITS: &str = "**Limits**";
 
-/// Returns the fault of a limit, if it has one. A limit denies something, and then names a
-/// mitigation.
+/// Returns what is wrong with a documented limit, or `None` if it is right. A limit must say what
+/// keyfob does not do or what may happen, and must then name a mitigation.
 fn limit_fault(item: &str) -> Option<String> {
     let Some((limit, mitigation)) = item.split_once(" Mitigation: ") else {
         return Some(format!("{item}: no mitigation"));
@@ -61,8 +62,8 @@ fn limit_fault(item: &str) -> Option<String> {
     mitigation.trim().is_empty().then(|| format!("{item}: no mitigation"))
 }
 
-/// Returns the paragraphs outside the tables and the lists of limits, each on one line, and the
-/// faults of these lists.
+/// Returns two lists. The first has the paragraphs outside the tables and outside the lists of
+/// limits, each joined to one line. The second has the faults found in the lists of limits.
 fn prose(text: &str) -> (Vec<String>, Vec<String>) {
     let outside = text.lines().filter(|line| !line.starts_with(['#', '|'])).collect::<Vec<_>>().join("\n");
     let (mut others, mut faults, mut expects_list) = (Vec::new(), Vec::new(), false);
@@ -110,7 +111,7 @@ fn no_claim_hides_outside_the_tables() {
     let (others, faults) = prose(&text);
     assert!(faults.is_empty(), "{faults:#?}");
     assert_eq!(others, known);
-    // Each table has its limits.
+    // Each table is followed by a list of limits.
     let count = |line: &str| text.lines().filter(|other| *other == line).count();
     assert_eq!(count(LIMITS), count("|---|---|---|"));
 }

@@ -1,22 +1,22 @@
-//! The style of docs, comments and documents, as far as a program can check it. CONTRIBUTING.md has
-//! the rules and their reasons.
+//! Checks the style of doc comments, comments and documents, as far as a program can.
+//! CONTRIBUTING.md has the rules of style and their reasons.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The widest comment, with its indentation.
+/// The maximum number of columns of a comment line, including its indentation.
 const COMMENT: usize = 100;
 
-/// The widest line of an example that rustdoc shows without scrolling.
+/// The maximum number of columns of an example line that rustdoc shows without scrolling.
 const EXAMPLE: usize = 85;
 
-/// Fragments that a reader has to read twice.
+/// Words and phrases that no comment or document may use, because readers had to read them twice.
 const BANNED: [&str; 13] = [
     "whoever", "whatever", "somebody", "nobody", "is told", "are told", "was told", "tells", "at once", "for ever",
     "thereof", "but for", "of now",
 ];
 
-/// First words that end in "s" and are not verbs.
+/// Words that end in "s" but are not verbs. The docs of a function must not begin with one of them.
 const NOT_VERBS: [&str; 12] =
     ["This", "Its", "As", "Rows", "Tokens", "Keys", "Ids", "Was", "Others", "Always", "Less", "Various"];
 
@@ -28,7 +28,7 @@ fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            // What tools write, and data that tests compare byte for byte.
+            // Skips folders that tools write, and data that tests compare byte for byte.
             if !["target", "corpus", "artifacts", "seeds", "data"].iter().any(|name| path.ends_with(name)) {
                 files(&path, ending, found);
             }
@@ -38,7 +38,7 @@ fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the Rust files of the repository with their texts, by their path from its root.
+/// Returns all Rust files of the repository, each as its path from the root and its text.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for folder in ["src", "examples", "benches", "fuzz", "tests"] {
@@ -51,14 +51,14 @@ fn sources() -> Vec<(String, String)> {
 /// A line of a comment or of a document.
 struct Line<'t> {
     number: usize,
-    /// The line with its indentation.
+    /// The whole line, including its indentation.
     whole: &'t str,
-    /// The line without the marks of the comment.
+    /// The text of the line, without the comment marker.
     text: &'t str,
     is_code: bool,
 }
 
-/// Returns the lines of comments: `///`, `//!` and `//`, at the beginning of a line.
+/// Returns the lines of all comments that begin a line: `///`, `//!` and `//`.
 fn comments(source: &str) -> Vec<Line<'_>> {
     let (mut lines, mut is_code) = (Vec::new(), false);
     for (at, whole) in source.lines().enumerate() {
@@ -76,7 +76,7 @@ fn comments(source: &str) -> Vec<Line<'_>> {
     lines
 }
 
-/// Returns the lines of a document in Markdown.
+/// Returns the lines of a Markdown document.
 fn document(text: &str) -> Vec<Line<'_>> {
     let mut is_code = false;
     let mut line = |(at, whole): (usize, &'_ str)| {
@@ -90,8 +90,8 @@ fn document(text: &str) -> Vec<Line<'_>> {
     lines.map(|(whole, (number, is_code))| Line { number, whole, text: whole, is_code }).collect()
 }
 
-/// Returns the first banned fragment of a line of prose. Text between quotes or backticks is not
-/// prose.
+/// Returns the first banned word or phrase in a line, or `None` if the line has no banned text.
+/// Text between quotes or backticks is not checked.
 fn banned(text: &str) -> Option<&'static str> {
     let prose: String = text.split(['`', '"']).step_by(2).collect::<Vec<_>>().join("…").to_lowercase();
     let is_word = |at: usize, length: usize| {
@@ -103,7 +103,8 @@ fn banned(text: &str) -> Option<&'static str> {
         .find(|fragment| prose.match_indices(fragment).any(|(at, _)| is_word(at, fragment.trim_end().len())))
 }
 
-/// Returns the faults of the lines of comments or of a document.
+/// Returns the faults of these lines, which are the lines of all comments of a file or of a
+/// document.
 fn faults_of_lines(name: &str, lines: &[Line<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
     for line in lines {
@@ -114,7 +115,7 @@ fn faults_of_lines(name: &str, lines: &[Line<'_>]) -> Vec<String> {
             }
             continue;
         }
-        // A table, and a line that has no place to break it, may be wider.
+        // A table row, or a line without a place to break it, may be wider.
         let is_table = line.text.trim_start().starts_with(['|', '[']);
         let can_break = line.text.trim().contains(' ') && !line.text.contains("://");
         if line.whole.chars().count() > COMMENT && !is_table && can_break {
@@ -130,7 +131,7 @@ fn faults_of_lines(name: &str, lines: &[Line<'_>]) -> Vec<String> {
     faults
 }
 
-/// Returns whether a line begins a function.
+/// Returns whether a line of code is the first line of a function.
 fn is_function(line: &str) -> bool {
     let mut words = line.split_whitespace().peekable();
     if !line.contains("fn ") {
@@ -144,8 +145,8 @@ fn is_function(line: &str) -> bool {
     words.next() == Some("fn")
 }
 
-/// Returns the documented functions that are no tests: the number of the line, and the first line
-/// of the docs.
+/// Returns the documented functions that are not tests. For each function, returns the line number
+/// and the text of the first line of its docs.
 fn documented(source: &str) -> Vec<(usize, &str)> {
     let lines: Vec<&str> = source.lines().collect();
     let mut found = Vec::new();
@@ -173,8 +174,8 @@ fn begins_with_a_verb(docs: &str) -> bool {
     !first.is_empty() && is_plain && rest.ends_with('s') && !NOT_VERBS.contains(&word)
 }
 
-/// Returns the `# Errors` sections that only name a type: each of their lines is a link and nothing
-/// else.
+/// Returns the line numbers of the `# Errors` sections that contain only links to error types, and
+/// do not say when the errors occur.
 fn bare_errors(source: &str) -> Vec<usize> {
     let lines = comments(source);
     let mut bare = Vec::new();
@@ -213,7 +214,7 @@ fn documents_are_of_the_style() {
     for path in found {
         let (text, name) =
             (fs::read_to_string(&path).unwrap(), path.strip_prefix(root()).unwrap().display().to_string());
-        // CONTRIBUTING.md lists the fragments themselves.
+        // The tables of CONTRIBUTING.md list the banned words, so they are not checked.
         let lines = document(&text).into_iter().filter(|line| !line.is_code);
         let lines = lines.filter(|line| name != "CONTRIBUTING.md" || !line.text.starts_with('|'));
         faults
@@ -228,8 +229,9 @@ fn docs_of_functions_begin_with_a_verb() {
     let (mut count, mut faults) = (0, Vec::new());
     for (name, source) in &sources {
         for (number, docs) in documented(source) {
-            // The macro of the laws repeats the docs of each law. A named trap is a test, and its
-            // docs say what could go wrong.
+            // The docs of the laws are in a macro, which repeats them for each law. A trap is a
+            // test, and its docs say what could go wrong. So the docs of laws and traps need not
+            // begin with a verb.
             if docs.is_empty() && name == "src/conformance/law.rs" || name.starts_with("tests/histories/traps/") {
                 continue;
             }

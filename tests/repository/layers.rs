@@ -1,13 +1,14 @@
-//! The folders of `src` import in one direction only, and a dependent crate compiles little code.
+//! Checks that the folders of `src` import from each other in one direction only, and that a
+//! dependent crate compiles little code.
 //!
-//! A room is a folder of `src`.
+//! In this file, a room is a folder of `src`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The rooms, and the other rooms from which the files of each may import.
+/// The rooms. Each row has a room, and the other rooms from which its files may import.
 const ROOMS: [(&str, &[&str]); 8] = [
     ("words", &[]),
     ("rules", &["words"]),
@@ -34,14 +35,14 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the code of a file, without its comments and its tests.
+/// Returns the code of a file without its comments and its tests.
 fn code(text: &str) -> String {
     let code = text.split("\nmod tests").next().unwrap_or_default();
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the first part of each path of the form `crate::…`: a room, or an item that the crate's
-/// root exports.
+/// Returns the first name after `crate::` in each path: the name of a room, or of an item that the
+/// root of the crate exports.
 fn reached(code: &str) -> Vec<&str> {
     let paths = code.match_indices("crate::").map(|(at, found)| &code[at + found.len()..]);
     paths.map(|path| path.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
@@ -50,7 +51,7 @@ fn reached(code: &str) -> Vec<&str> {
 fn breach(room: &str, code: &str) -> Option<String> {
     let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room).expect("the room is in the table");
     let found = reached(code).into_iter().find(|name| *name != room && !allowed.contains(name)).map(str::to_owned);
-    // The search would not find a path with `super` that leaves the room.
+    // The search above does not find a path that leaves the room with `super`.
     found.or(code.contains("super::super::super").then(|| "super::super::super".to_owned()))
 }
 
@@ -61,7 +62,8 @@ fn a_room_imports_from_itself_and_the_rooms_before_it() {
         sources(&root().join("src").join(room), &mut files);
         assert!(!files.is_empty(), "{room}");
         for file in files {
-            // Macros use items that the crate exports, because they expand in any room.
+            // Macros must use items that the root of the crate exports, because a macro expands in
+            // any room.
             let text = fs::read_to_string(&file).unwrap().replace("$crate::", "");
             assert_eq!(breach(room, &code(&text)), None, "{}", file.display());
         }
@@ -81,8 +83,8 @@ fn a_forbidden_import_is_found() {
     assert_eq!(breach("tokens", "use crate::rules::policy::Policy;"), None);
 }
 
-/// Returns the code of each module of `src`, such as `rules::scope`. `lib.rs` is left out: it names
-/// every module, and no module imports from it.
+/// Returns the code of each module of `src` by its path, such as `rules::scope`. `lib.rs` is left
+/// out: it names every module, and no module imports from it.
 fn modules() -> BTreeMap<String, String> {
     let (src, mut files) = (root().join("src"), Vec::new());
     sources(&src, &mut files);
@@ -96,15 +98,15 @@ fn modules() -> BTreeMap<String, String> {
     modules
 }
 
-/// Returns the modules whose paths occur in this one, as `crate::…`, `super::…` or `self::…`, in
-/// imports or in code.
+/// Returns the modules that the given module names in its imports or in its code, in a path with
+/// `crate::`, `super::` or `self::`.
 fn imports(module: &str, modules: &BTreeMap<String, String>) -> BTreeSet<String> {
     let code = &modules[module];
     let own: Vec<&str> = module.split("::").collect();
     let mut paths = Vec::new();
     for (head, base) in [("crate::", &[][..]), ("super::", &own[..own.len() - 1]), ("self::", &own[..])] {
         for (at, _) in code.match_indices(head) {
-            // A match within a longer name or path is no start of a path.
+            // A match within a longer name or path is not the start of a path.
             if !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
                 expand(base, &code[at + head.len()..], &mut paths);
             }
@@ -117,8 +119,8 @@ fn imports(module: &str, modules: &BTreeMap<String, String>) -> BTreeSet<String>
     paths.iter().filter_map(file_of).filter(|found| found != module).collect()
 }
 
-/// Adds the paths at the start of a text. The text may be a group: `b::{c, d::E}` gives `b::c` and
-/// `b::d::E`.
+/// Adds the paths at the start of the text to `paths`. If the text is a group, adds each path of
+/// the group: `b::{c, d::E}` adds `b::c` and `b::d::E`.
 fn expand<'c>(base: &[&'c str], text: &'c str, paths: &mut Vec<Vec<&'c str>>) {
     let text = text.trim_start();
     if let Some(group) = text.strip_prefix('{') {
@@ -152,7 +154,8 @@ fn expand<'c>(base: &[&'c str], text: &'c str, paths: &mut Vec<Vec<&'c str>>) {
     }
 }
 
-/// Returns the modules in a cycle or between two cycles, each with its imports among them.
+/// Returns the modules that are in an import cycle or between two cycles. The value of each module
+/// is the set of returned modules that it imports.
 fn cycles(modules: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
     let mut left: BTreeMap<_, _> = modules.keys().map(|name| (name.clone(), imports(name, modules))).collect();
     loop {
@@ -199,7 +202,8 @@ fn an_import_cycle_is_found() {
     assert_eq!(cycles(&[("a", "crate::b::f()"), ("b", "crate::c::f()"), ("c", "crate::a::f()")]), ["a", "b", "c"]);
 }
 
-/// How many lines a file may have. `lib.rs`, the list of the public names, is exempt.
+/// The maximum number of lines of a file. `lib.rs` may be longer, because it lists the public
+/// names.
 const MOST_LINES: usize = 350;
 
 #[test]
@@ -225,7 +229,7 @@ fn no_room_has_30_percent_of_the_code() {
     }
 }
 
-/// Rules and words get the time from their caller, and do no I/O.
+/// The rooms `rules` and `words` must get the time from their caller, and must do no I/O.
 #[test]
 fn rules_read_no_clock_and_do_no_io() {
     for layer in ["words", "rules"] {
@@ -273,7 +277,7 @@ fn the_default_features_bring_at_most_30_crates() {
     assert!(crates.len() <= 30 + 1, "keyfob and {} others: {crates:?}", crates.len() - 1);
 }
 
-/// The expressions that can hide an error, or a case that was thought impossible.
+/// Expressions that can hide an error, or a case that the author thought impossible.
 const SILENCERS: [&str; 9] = [
     "let _ =",
     "drop(write",
@@ -286,8 +290,8 @@ const SILENCERS: [&str; 9] = [
     "unwrap_or(&[",
 ];
 
-/// The places where such an expression is right: the file, the expression, its count and the
-/// reason. For a case that cannot happen, use `expect` with the reason instead.
+/// The permitted uses of the expressions in [`SILENCERS`]: the file, the expression, the number of
+/// uses and the reason. In a case that cannot happen, use `expect` with the reason instead.
 const SILENCED: [(&str, &str, usize, &str); 19] = [
     ("words/folded.rs", ".ok()", 1, "a text that is no name makes the cursor invalid, which is refused"),
     ("words/leaked.rs", ".ok()", 1, "a text that is no token has no public part"),
@@ -310,8 +314,8 @@ const SILENCED: [(&str, &str, usize, &str); 19] = [
     ("adapters/sqlite/handle.rs", "unwrap_or_else(|_", 1, "an empty path is refused when the store is opened"),
 ];
 
-/// A new expression fails here until it is listed, and so does an entry of the list whose
-/// expression is gone.
+/// Fails if a file uses an expression of [`SILENCERS`] more or less often than [`SILENCED`]
+/// permits.
 #[test]
 fn no_unlisted_expression_can_hide_an_error() {
     let mut files = Vec::new();
@@ -334,7 +338,8 @@ fn no_unlisted_expression_can_hide_an_error() {
     }
 }
 
-/// No decision may use the order of an enum's variants, because a new variant would change it.
+/// A decision must not depend on the order of an enum's variants, because a new variant would
+/// change the order.
 #[test]
 fn no_decision_uses_the_order_of_variants() {
     let mut files = Vec::new();

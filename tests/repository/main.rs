@@ -1,4 +1,4 @@
-//! The repository itself: its layers, its package, its documents and its tests.
+//! Tests of the repository itself: its layers, its package, its documents and its tests.
 
 mod claims;
 mod english;

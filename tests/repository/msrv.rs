@@ -1,4 +1,5 @@
-//! The minimum supported Rust version of each feature is what its dependencies need.
+//! Checks that the documented minimum Rust version of each feature is the version that the
+//! feature's dependencies need.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,8 +26,8 @@ fn version(text: &str) -> Version {
     (parts.next().expect("a first number"), parts.next().unwrap_or(0))
 }
 
-/// Returns each feature of a table's lines `| features | … | version |`, with its version. `none`
-/// stands for no feature.
+/// Returns the documented Rust version of each feature, from the rows `| features | … | version |`
+/// of a table. The row `none` is for the crate without features.
 fn promised(table: &str) -> BTreeMap<String, Version> {
     let mut promised = BTreeMap::new();
     for line in table.lines().filter(|line| line.starts_with('|')) {
@@ -42,13 +43,14 @@ fn promised(table: &str) -> BTreeMap<String, Version> {
     promised
 }
 
-/// Returns the text between a heading and the next one.
+/// Returns the text between this heading and the next heading.
 fn section<'t>(text: &'t str, heading: &str) -> &'t str {
     let after = text.split_once(heading).expect("the heading").1;
     after.split("\n## ").next().expect("a first part")
 }
 
-/// Returns for each feature alone, and for `none`, the newest Rust that a dependency asks for.
+/// Returns, for each feature, the newest Rust version that a dependency needs if only this feature
+/// is on. The key `none` is for the crate without features.
 fn needed() -> BTreeMap<String, Version> {
     let metadata: Value =
         serde_json::from_str(&cargo(&["metadata", "--format-version", "1", "--all-features"])).unwrap();

@@ -1,5 +1,5 @@
-//! The published package has the sources, the files that they include, the examples and the
-//! documents, and nothing else.
+//! Checks that the published package contains the sources, the files that the sources include, the
+//! examples and the documents, and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -21,7 +21,7 @@ fn packaged() -> BTreeSet<String> {
 fn the_package_has_only_the_expected_files() {
     let packaged = packaged();
     let mut tops: BTreeSet<&str> = packaged.iter().filter_map(|file| file.split('/').next()).collect();
-    // This file exists only in a clean checkout.
+    // cargo adds this file only in a clean checkout.
     tops.remove(".cargo_vcs_info.json");
     let expected = [
         "CHANGELOG.md",
@@ -40,7 +40,8 @@ fn the_package_has_only_the_expected_files() {
     assert!(packaged.contains("examples/quickstart.rs") && packaged.contains("examples/move_to_postgres/main.rs"));
 }
 
-/// If a source includes a file that the package lacks, every dependent crate fails to build.
+/// If a source file includes a file that is not in the package, every dependent crate fails to
+/// build.
 #[test]
 fn the_package_has_every_included_file() {
     let packaged = packaged();
@@ -56,7 +57,7 @@ fn the_package_has_every_included_file() {
     assert!(included >= 8, "{included}");
 }
 
-/// Returns a path with its `..` resolved.
+/// Returns the path with each `..` resolved.
 fn plain(path: &Path) -> String {
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -1,11 +1,13 @@
-//! The size of the public API that a newcomer has to read.
+//! Checks the size of the public API: how much a newcomer has to read.
 
 use std::collections::BTreeSet;
 
-/// The public API, with one item on each line. `.ci/run` compares it with the code.
+/// The list of the public API, with one item on each line. `.ci/run` checks that the list matches
+/// the code.
 const LISTING: &str = include_str!("../public-api/keyfob.txt");
 
-/// Returns what a line of the listing declares: its kind, and its path without parameters.
+/// Returns the kind of the item that a line of the list declares, and the item's path without
+/// parameters. Returns `None` if the line declares no item.
 fn declared(line: &'static str) -> Option<(&'static str, &'static str)> {
     // Attributes may come before the item.
     let (before, item) = line.split_once("pub ")?;
@@ -16,7 +18,7 @@ fn declared(line: &'static str) -> Option<(&'static str, &'static str)> {
     (is_item && (before.is_empty() || before.starts_with("#["))).then_some((what, path.trim_end_matches(':')))
 }
 
-/// Returns the names at the root of the crate, without its modules.
+/// Returns the names that the root of the crate exports, without its modules.
 fn root_names() -> BTreeSet<&'static str> {
     let names = LISTING.lines().filter_map(|line| declared(line)?.1.strip_prefix("keyfob::"));
     names.filter(|name| !name.contains("::")).collect()
@@ -50,7 +52,7 @@ fn the_service_has_one_type_parameter() {
     );
 }
 
-/// Each item has one public path, so no name is listed under two modules.
+/// Each item has one public path, so no name may occur in two modules.
 #[test]
 fn each_type_has_one_path() {
     let types = LISTING.lines().filter_map(declared);

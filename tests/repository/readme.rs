@@ -1,10 +1,10 @@
-//! The links, pictures and code of the documents.
+//! Checks the links, the pictures and the code in the documents of the repository.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The documents of the repository. The guides are checked by rustdoc.
+/// The documents whose links and pictures are checked. rustdoc checks the links of the guides.
 const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CHANGELOG.md",
@@ -24,7 +24,8 @@ fn read(document: &Path) -> String {
     fs::read_to_string(document).unwrap_or_else(|error| panic!("{}: {error}", document.display()))
 }
 
-/// Returns the text without its blocks of code, and the blocks with their info string.
+/// Returns the text without its code blocks, and the code blocks. Each code block is returned as
+/// its info string, such as `rust`, and its code.
 fn parts(text: &str) -> (String, Vec<(&str, &str)>) {
     let (mut prose, mut blocks) = (String::new(), Vec::new());
     for (at, part) in text.split("```").enumerate() {
@@ -37,14 +38,14 @@ fn parts(text: &str) -> (String, Vec<(&str, &str)>) {
     (prose, blocks)
 }
 
-/// Returns the targets of the links and pictures `[…](target)`.
+/// Returns the targets of all links and pictures in the text.
 fn targets(text: &str) -> Vec<String> {
     let (prose, _) = parts(text);
     let ends = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     ends.map(|(target, _)| target.to_owned()).collect()
 }
 
-/// Returns the anchors of the headings, as GitHub and GitLab write them.
+/// Returns the anchors of all headings in the text, as GitHub and GitLab generate them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let (prose, _) = parts(text);
     let headings = prose
@@ -93,8 +94,8 @@ fn every_picture_is_taken_by_a_browser_test() {
     }
 }
 
-/// Rustdoc compiles each block of Rust, because the crate includes the README in its documentation
-/// tests. Readers can paste a block as it is: it has no hidden lines.
+/// rustdoc compiles each block of Rust, because the crate includes the README in its doc tests. A
+/// reader can paste each block unchanged, because no line of a block is hidden.
 #[test]
 fn code_of_the_readme_is_compiled_and_whole() {
     let readme = read(&root().join("README.md"));

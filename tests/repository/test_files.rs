@@ -1,5 +1,5 @@
-//! Tests are easy to find: there are few test binaries, and `tests/README.md` names every test
-//! file.
+//! Checks that tests are easy to find: there are few test binaries, and `tests/README.md` names
+//! every test file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// How many integration-test binaries the workspace may have. Each is linked with all engines, and
-/// they run one after the other.
+/// The maximum number of integration-test binaries in the workspace. Each binary is linked with all
+/// engines, and cargo runs the binaries one after the other.
 const MOST_BINARIES: usize = 10;
 
 fn root() -> &'static Path {
@@ -28,7 +28,7 @@ fn binaries() -> Vec<(String, PathBuf)> {
     tests.map(|target| (text(&target["name"]), PathBuf::from(text(&target["src_path"])))).collect()
 }
 
-/// Returns the folders of this package that are test binaries.
+/// Returns the folders of this package that contain the sources of a test binary.
 fn folders() -> Vec<PathBuf> {
     let begins = binaries().into_iter().map(|(_, begin)| begin);
     let begins = begins.filter(|begin| begin.starts_with(root().join("tests")) && begin.ends_with("main.rs"));
@@ -51,15 +51,16 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the paths between backticks in the tables of `tests/README.md`, such as `rules/text.rs`
-/// or `service/axum/`.
+/// Returns the paths of files and folders in the tables of `tests/README.md`, such as
+/// `rules/text.rs` or `service/axum/`.
 fn named(readme: &str) -> Vec<&str> {
     let lines = readme.lines().filter(|line| line.starts_with('|'));
     let words = lines.flat_map(|line| line.split('`').skip(1).step_by(2));
     words.filter(|word| word.contains('/') && (word.ends_with('/') || word.ends_with(".rs"))).collect()
 }
 
-/// Returns whether the tables name a file, or a folder inside a test binary that has the file.
+/// Returns whether the tables name this file, or name a folder within a test binary that contains
+/// this file.
 fn is_named(path: &str, named: &[&str]) -> bool {
     let is_it = |name: &&str| {
         *name == path || (name.matches('/').count() > 1 && name.ends_with('/') && path.starts_with(*name))

@@ -1,4 +1,4 @@
-//! Counts the heap allocations of a check.
+//! Counts the heap allocations of a verification.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -14,7 +14,8 @@ use keyfob::{
 use crate::heap;
 use crate::support::{actor, keyring, new_token, now, project, with_checksum};
 
-/// Calls a closure. Returns the number of allocations that it made on this thread, and its result.
+/// Calls a closure. Returns the number of allocations that the closure made on this thread, and the
+/// closure's result.
 fn allocations<T>(act: impl FnOnce() -> T) -> (u64, T) {
     let before = heap::allocations();
     let value = black_box(act());
@@ -34,8 +35,8 @@ fn the_counter_counts() {
     assert_eq!(allocations(|| 7).0, 0);
 }
 
-/// The token has scopes and address ranges, so that a check runs all its steps. Its store has a
-/// thousand other tokens.
+/// The token has scopes and address ranges, so that its verification runs every check. The store
+/// holds a thousand other tokens.
 #[test]
 fn a_verification_allocates_nothing_for_every_outcome() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));
@@ -57,8 +58,8 @@ fn a_verification_allocates_nothing_for_every_outcome() {
     let other = Keyring::unkeyed(crate::support::prefix());
     let unknown = mint(tokens.keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     let unkeyed = mint(&other, &Policy::default(), new_token(), &actor(), now()).unwrap();
-    // A text with a valid checksum, the id and tag of one token and another secret. An attacker
-    // cannot compute a matching tag without the pepper.
+    // A text with the id and the tag of a valid token, another secret and a valid checksum. Without
+    // the pepper, an attacker cannot compute the tag of this text.
     let swapped = with_checksum(&text.replace(&text[text.len() - 50..text.len() - 17], &"A".repeat(33)));
     for (what, presented, expected) in [
         ("empty", "", Rejection::Length),
@@ -73,8 +74,8 @@ fn a_verification_allocates_nothing_for_every_outcome() {
         assert_eq!(count, 0, "{what}");
     }
 
-    // With a pepper, a wrong secret never passes the tag, so the record's digest is changed
-    // instead.
+    // With a pepper, a wrong secret never passes the check of the tag. So the test changes the
+    // digest in the record instead.
     let mut record = (*issued.record).clone();
     record.digest = unknown.record.digest;
     let presented = PresentedToken::parse(text, tokens.keyring()).unwrap();

@@ -1,5 +1,5 @@
-//! An attacker presents a million rejected tokens: memory stays constant, events stay few, and the
-//! store is not called.
+//! An attacker presents a million tokens that are rejected. The memory use must stay constant, the
+//! events must stay few, and the store must not be called.
 
 use std::future::Future;
 use std::pin::pin;
@@ -27,7 +27,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Counts the events, and the rejections that they report.
+/// The number of events, and the number of rejections that the events report.
 #[derive(Default)]
 struct Tally {
     events: AtomicU64,
@@ -42,7 +42,8 @@ impl EventSink for Tally {
     }
 }
 
-/// Returns one text for each reason to reject a token before the store is called.
+/// Returns texts that are rejected before the store is called, each with the expected reason. The
+/// texts cover all reasons of this kind.
 fn refused() -> Vec<(String, Rejection)> {
     let made = |ring: &Keyring| mint(ring, &Policy::default(), new_token(), &actor(), now()).unwrap().token;
     let valid = made(&keyring()).expose_secret().to_owned();
@@ -98,9 +99,9 @@ fn a_million_rejected_tokens_cost_no_memory_no_store_and_few_events() {
     let counts = tokens.counts().unwrap();
     assert_eq!(counts.all_rejected(), total);
     assert_eq!((counts.verified, counts.unavailable), (0, 0));
-    // Each kind of rejection has at most ten events a second. An event also reports how many
-    // rejections of its kind were left out before it. Those left out in the last second are in no
-    // event yet.
+    // Each reason for a rejection emits at most ten events a second. An event also reports the
+    // number of rejections since the previous event of the same reason. The last second's
+    // rejections after the tenth are in no event yet.
     let kinds = Rejection::ALL.iter().filter(|rejection| counts.rejected(**rejection) > 0).count() as u64;
     let events = tally.events.load(Ordering::Relaxed);
     assert_eq!(kinds, 8);

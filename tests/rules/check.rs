@@ -1,4 +1,4 @@
-//! The check of one token, on both sides of every boundary.
+//! Tests the check of one token, on both sides of every boundary.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::support::{actor, keyring, new_token, now, project};
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Returns the outcome of a check at a time, for a request to the token's own project. `change`
-/// changes the token's record first.
+/// Returns the outcome of a check at the time `at`, for a request to the token's own project.
+/// Before the check, `change` changes the token's record.
 fn outcome_at(new: NewToken, change: impl FnOnce(&mut TokenRecord), at: Timestamp) -> Result<(), Rejection> {
     let project = project("145");
     judged(new, change, &Access::to(&project, &[]), &Policy::default().with_never_expiring(true), at).map(drop)
@@ -121,7 +121,7 @@ fn a_token_answers_for_its_project_only() {
     assert!(judged(new_token(), |_| {}, &Access::to(&own, &[]), &policy, now()).is_ok());
     let refused = judged(new_token(), |_| {}, &Access::to(&other, &[]), &policy, now());
     assert_eq!(refused.unwrap_err(), Rejection::Project);
-    // A record that was moved to another project does not match the token.
+    // If a record was moved to another project, the digest in the record does not match the token.
     let moved = judged(new_token(), |record| record.project = other, &Access::to(&other, &[]), &policy, now());
     assert_eq!(moved.unwrap_err(), Rejection::Digest);
 }
@@ -213,7 +213,7 @@ fn a_proof_has_the_values_of_the_record() {
     assert_eq!((view.key(), view.status), (verified.key(), Status::Active));
     assert_eq!(format!("{verified:?}"), format!("Verified {{ token: {:?}, .. }}", view.public_part));
     assert_eq!(verified.clone().key(), verified.key());
-    // A proof gives no delegation for a scope that the token does not have.
+    // A verified token gives no delegation for a scope that it does not have.
     assert_eq!(verified.delegate(&Scope::new("admin").unwrap()).unwrap_err(), Rejection::Scope);
     assert_eq!(verified.delegate(&Scope::new("user").unwrap()).unwrap().project(), &project);
 }

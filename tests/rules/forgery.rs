@@ -1,12 +1,12 @@
-//! A caller without a valid token does not reach the store. With a pepper, every near miss and
-//! every forgery is rejected in the process.
+//! A caller without a valid token must not reach the store. With a pepper, the service rejects
+//! every near miss of a valid token and every forgery before it calls the store.
 
 use keyfob::{Access, Keyring, Policy, Rejection, Tokens, mint, text::TokenText};
 
 use crate::support::{BASE62, CountingStore, actor, keyring, new_token, now, prefix, project, with_checksum};
 
-/// Returns every text that differs from a token by one substitution, deletion, insertion, or swap
-/// of unequal neighbours.
+/// Returns every text that differs from the token by one substitution, one deletion, one insertion,
+/// or one swap of different neighbours.
 fn near_misses(token: &str) -> Vec<String> {
     let text = token.as_bytes();
     let alphabet: Vec<u8> = (0x20..0x7f).collect();
@@ -41,12 +41,12 @@ async fn no_near_miss_of_a_token_reaches_the_store() {
         assert!(rejection.is_before_store(), "{rejection}");
     }
     assert_eq!(tokens.store().calls(), asked);
-    // The counter counts a valid token.
+    // A valid token increases the count of calls. So the count works.
     assert!(tokens.verify(token, &Access::to(&project, &[])).await.is_ok());
     assert_eq!(tokens.store().calls(), asked + 1);
 }
 
-/// The near misses get a valid checksum, so that only the tag protects the store.
+/// Each near miss of the token gets a valid checksum, so that only the tag protects the store.
 #[tokio::test]
 async fn no_near_miss_with_a_right_checksum_reaches_the_store() {
     let tokens = Tokens::new(keyring(), CountingStore::default());
@@ -68,8 +68,8 @@ async fn no_near_miss_with_a_right_checksum_reaches_the_store() {
     assert!(tagged > 61 * 50, "only {tagged} were rejected because of the tag");
 }
 
-/// Returns texts that an attacker can forge without the pepper. They are well-formed and have valid
-/// checksums. Their tags are computed without a pepper, as anyone can do.
+/// Returns texts that an attacker can forge without the pepper. Each text is well-formed and has a
+/// valid checksum. Its tag is computed without a pepper, which anyone can do.
 fn forgeries(key: u8) -> impl Iterator<Item = String> {
     let unkeyed = Keyring::unkeyed(prefix());
     (0..10_000).map(move |_| {
@@ -77,8 +77,7 @@ fn forgeries(key: u8) -> impl Iterator<Item = String> {
         let text = made.token.expose_secret();
         let id = TokenText::parse(text).unwrap().id();
         let other = format!("{}{}", BASE62[usize::from(key)] as char, &id.as_str()[1..]);
-        // Under key 0 nothing changes. Otherwise the id is moved to the key that the verifier
-        // holds.
+        // Replaces the key number in the id by `key`. If `key` is 0, the id already has it.
         with_checksum(&text.replace(id.as_str(), &other))
     })
 }
@@ -94,7 +93,8 @@ async fn ten_thousand_forged_tokens_do_not_reach_the_store() {
     assert_eq!(tokens.store().calls(), 0);
 }
 
-/// The control: without a pepper, the same forgeries pass the tag and reach the store.
+/// The control of the test above: if the verifier has no pepper, the same forgeries pass the check
+/// of the tag and reach the store.
 #[tokio::test]
 async fn without_a_pepper_forged_tokens_reach_the_store() {
     let tokens = Tokens::new(Keyring::unkeyed(prefix()), CountingStore::default());

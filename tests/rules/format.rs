@@ -1,5 +1,5 @@
-//! The text of a token, compared with data files: valid tokens with their digests, and texts that
-//! are refused.
+//! Tests the text of a token against two data files: valid tokens with their digests, and texts
+//! that keyfob refuses.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,8 @@ fn vectors_are_made() {
     let mut count = 0;
     for [name, key, prefix, token, digest] in rows(include_str!("../data/tokens.tsv")) {
         let parts = TokenText::parse(token).expect(name);
-        // Minting draws the id without its key number first, and then the secret.
+        // The minting function draws the characters of the id after its key number first, and then
+        // the characters of the secret.
         let tail = token.rsplit('_').next().unwrap();
         let mut drawn = Script::of(&format!("{}{}", &parts.id().as_str()[1..], &tail[..33]));
         let ring = ring(Prefix::new(prefix).unwrap(), key);
@@ -63,7 +64,7 @@ fn vectors_are_made() {
     assert_eq!(count, 6);
 }
 
-/// Replaces each `\xNN` by its byte.
+/// Replaces each `\xNN` in the text by the byte with this hexadecimal value.
 fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut parts = text.split("\\x");

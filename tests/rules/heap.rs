@@ -1,5 +1,5 @@
-//! The allocator of this test binary. It counts for each thread, so that concurrent tests do not
-//! disturb each other.
+//! The allocator of this test binary. It counts separately for each thread, so that concurrent
+//! tests do not disturb each other.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -16,7 +16,7 @@ fn count(allocations: u64, bytes: i64) {
     LIVE.with(|live| live.set(live.get() + bytes));
 }
 
-// SAFETY: every call is passed to the system's allocator unchanged. Counting uses only plain
+// SAFETY: every call is passed unchanged to the system's allocator. The counts use only plain
 // thread-local cells.
 unsafe impl GlobalAlloc for Counter {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -36,12 +36,12 @@ unsafe impl GlobalAlloc for Counter {
 #[global_allocator]
 static COUNTER: Counter = Counter;
 
-/// Returns how many allocations this thread has made.
+/// Returns the number of allocations that this thread has made.
 pub fn allocations() -> u64 {
     ALLOCATIONS.with(Cell::get)
 }
 
-/// Returns how many bytes this thread has allocated and not freed.
+/// Returns the number of bytes that this thread has allocated and not freed.
 pub fn live() -> i64 {
     LIVE.with(Cell::get)
 }

@@ -1,5 +1,5 @@
-//! The keys of a keyring: when a key may be retired and which tokens are rejected then, and whether
-//! the peppers are the right ones.
+//! Tests the keys of a keyring: when a key may be retired, which tokens are rejected after that,
+//! and how a wrong pepper is found.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn number(number: u8) -> KeyNumber {
     KeyNumber::new(number).unwrap()
 }
 
-/// Returns a keyring that mints with key 1 and also verifies with key 2.
+/// Returns a keyring that mints tokens with key 1, and that verifies tokens of keys 1 and 2.
 fn ring() -> Keyring {
     let next = Pepper::new((100..132).collect()).unwrap();
     Keyring::builder(prefix()).mint_with(number(1), pepper()).verify_with(number(2), next).build().unwrap()
@@ -57,7 +57,7 @@ async fn a_key_is_retired_once_no_live_token_stands_on_it() {
     assert_eq!(new.record.id.key_number(), number(2));
     assert_eq!(outcome(&second, text).await, Ok(()));
     assert_eq!(kind_of(second.retire_key(number(1)).await).unwrap_err(), ErrorKind::KeyInUse { live: 1 });
-    // A disabled token may be enabled again, so it counts.
+    // A disabled token may be enabled again, so it counts as a live token of the key.
     second.disable(&actor(), &old.record.key()).await.unwrap();
     assert_eq!(kind_of(second.retire_key(number(1)).await).unwrap_err(), ErrorKind::KeyInUse { live: 1 });
     clock.advance(HOUR);
@@ -73,7 +73,8 @@ async fn a_key_is_retired_once_no_live_token_stands_on_it() {
     assert_eq!(outcome(&third, new.token.expose_secret()).await, Ok(()));
 }
 
-/// After a leak, the operator retires the key without waiting for the last token to end.
+/// After a leak of the pepper, the operator retires the key without waiting until its last token
+/// has ended.
 #[tokio::test]
 async fn a_key_is_retired_by_force() {
     let (clock, store) = (FixedClock::new(now()), std::sync::Arc::default());
@@ -97,11 +98,11 @@ async fn a_key_is_retired_by_force() {
     for made in &old {
         assert_eq!(outcome(&third, made.token.expose_secret()).await, Err(Some(Rejection::UnknownKey)));
     }
-    // A keyring cannot lose the key with which it mints.
+    // The key with which a keyring mints tokens cannot be removed from the keyring.
     assert!(ring().without(retired).is_err());
 }
 
-/// Returns the check values as a host stores them.
+/// Returns the check values of all keys in the form in which a host stores them.
 fn stored(ring: &Keyring) -> Vec<(KeyNumber, KeyCheck)> {
     ring.key_checks().map(|(number, check)| (number, KeyCheck::from_bytes(*check.as_bytes()))).collect()
 }
@@ -114,7 +115,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The vectors were computed by another implementation. The first line of the file names it.
+/// Another implementation computed the check values in the data file. The file's first line names
+/// that implementation.
 #[test]
 fn key_check_vectors() {
     let mut count = 0;
@@ -122,7 +124,7 @@ fn key_check_vectors() {
         let [name, pepper, check] = line.split('\t').collect::<Vec<_>>().try_into().expect("three columns");
         let bytes = pepper.as_bytes().chunks(2).map(|digits| std::str::from_utf8(digits).unwrap());
         let bytes = bytes.map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect();
-        // The check value depends neither on the key number nor on the prefix.
+        // The check value of a pepper depends neither on the key number nor on the prefix.
         for (prefix, at) in [("acme_pat", 1), ("check", 61)] {
             let pepper = Pepper::new(Clone::clone(&bytes)).expect(name);
             let ring = Keyring::builder(prefix.parse().unwrap()).mint_with(number(at), pepper).build().unwrap();
@@ -147,18 +149,19 @@ fn a_wrong_pepper_is_found_before_the_first_request() {
         wrong(&one).to_string(),
         "wrong pepper for key 1: its stored check value was made with another one (restore the right pepper from its back-up)"
     );
-    // Two peppers are swapped, and a third one is new.
+    // The peppers of two keys are swapped, and the third key is new.
     let swapped = Keyring::builder(prefix()).mint_with(number(3), pepper(7));
     let swapped =
         swapped.verify_with(number(2), crate::support::pepper()).verify_with(number(1), pepper(100)).build().unwrap();
     assert_eq!(wrong(&swapped), KeyringError::WrongPepper(vec![number(1), number(2)]));
     assert!(wrong(&swapped).to_string().starts_with("wrong pepper for key 1, 2: "));
-    // A single bit differs.
+    // The stored check value differs in a single bit.
     let mut bytes = *table[1].1.as_bytes();
     bytes[15] ^= 1;
     let altered = [table[0], (number(2), KeyCheck::from_bytes(bytes))];
     assert_eq!(ring().compare_key_checks(altered).unwrap_err(), KeyringError::WrongPepper(vec![number(2)]));
-    // If a key is stored twice, once with a wrong value, it counts as wrong.
+    // If the host stores a right and a wrong check value for the same key, the pepper counts as
+    // wrong.
     assert!(ring().compare_key_checks([table[0], altered[1], table[1]]).is_err());
 }
 

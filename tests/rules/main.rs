@@ -1,5 +1,5 @@
-//! The text of tokens, the check of one token, and the rules around it. These tests use no store,
-//! or one in memory that counts its calls.
+//! Tests of pure rules: the text of tokens, the check of one token, policies, and changes of a
+//! record. These tests use no store, or a store in memory.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

@@ -1,5 +1,5 @@
-//! Each error has a text, and no two texts are equal. The `Debug` of a secret type shows the type's
-//! name.
+//! Each error has its own text. The `Debug` output of a secret type shows only the name of the
+//! type.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -65,7 +65,7 @@ fn no_two_errors_have_the_same_text() {
     let breaches = PolicyBreach::ALL.iter().map(|breach| ErrorKind::Policy(*breach));
     let errors: Vec<keyfob::Error> = kinds.into_iter().chain(breaches).map(keyfob::Error::from).collect();
     differ(&errors.iter().map(|error| error as &dyn Display).collect::<Vec<_>>());
-    // The error for a rejected token does not name the reason.
+    // The error for a rejected token does not name the reason of the rejection.
     assert_eq!(keyfob::Error::from(ErrorKind::Rejected(Rejection::Expired)).to_string(), "the token is not valid");
     let of_store =
         [StoreErrorKind::Conflict, StoreErrorKind::IssuerChanged, StoreErrorKind::Limit, StoreErrorKind::Corrupt];

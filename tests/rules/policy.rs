@@ -1,4 +1,4 @@
-//! The effect of a policy, and of suspended owners, on existing tokens.
+//! Tests the effect of a policy on existing tokens, and of suspending an owner.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,8 @@ use crate::support::{actor, keyring, new_token, now, project};
 const MS: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A directory that returns the same state for every owner, and records its look-ups.
+/// A directory of owners that returns the same state for every owner, and that records its
+/// look-ups.
 #[derive(Clone)]
 struct Directory {
     says: Arc<Mutex<OwnerState>>,
@@ -81,8 +82,8 @@ async fn a_suspended_owner_stops_at_the_next_request() {
     assert_eq!(directory.asked(), ["ada in 145"]);
 }
 
-/// The token fails every check. The test then removes the faults one by one, in the order of the
-/// checks.
+/// The token first fails all five checks. The test then removes the causes one by one, in the order
+/// of the checks.
 #[tokio::test]
 async fn policy_then_owner_then_project_then_address_then_scope() {
     let (clock, directory) = (FixedClock::new(now()), Directory::new());
@@ -137,8 +138,8 @@ async fn a_token_outside_the_policy_is_refused_at_the_exact_bound_and_not_destro
     assert_eq!(rejection(&tokens, &ever, &access).await, Some(Rejection::Policy));
 }
 
-/// The dry run reports whose tokens the policy would block, by which rule, and on which day. The
-/// test then applies the policy, and checks that the day is right.
+/// The dry run reports the owners whose tokens the policy would block, the rule, and the first day.
+/// The test then applies the policy, and checks that the token is rejected on that day.
 #[tokio::test]
 async fn a_dry_run_reports_whom_a_policy_would_block_and_on_which_day() {
     let clock = FixedClock::new(now());
@@ -156,8 +157,8 @@ async fn a_dry_run_reports_whom_a_policy_would_block_and_on_which_day() {
     assert_eq!(rejection(&tokens, &used, &access).await, None);
     tokens.flush_usage().await.unwrap();
 
-    // The token of twenty days ends before it has been unused for thirty days, and dan's token ends
-    // exactly then.
+    // The token of twenty days expires before it has been unused for thirty days. Dan's token
+    // expires exactly when it has been unused for thirty days.
     let policy = Policy::default().with_max_lifetime(100 * DAY).with_max_unused(30 * DAY);
     assert_eq!((policy.max_unused(), Policy::default().max_unused()), (Some(30 * DAY), None));
     let hits = tokens.dry_run(&policy).await.unwrap();
@@ -176,12 +177,13 @@ async fn a_dry_run_reports_whom_a_policy_would_block_and_on_which_day() {
     // The dry run changed nothing, and its prediction is right.
     assert_eq!(rejection(&tokens, &used, &access).await, None);
     let tokens = tokens.with_policy(policy);
-    // The clock is set to the end of that day. An earlier verification would have counted as a use.
+    // The clock is set to the end of the predicted day. The test does not verify the token before,
+    // because a verification would count as a use.
     clock.set(day("2026-12-25"));
     assert_eq!(rejection(&tokens, &used, &access).await, Some(Rejection::Policy));
 }
 
-/// The store has more tokens than fit on one page.
+/// The store has more tokens than fit on one page of a listing.
 #[tokio::test]
 async fn a_dry_run_sees_every_page() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));

@@ -1,5 +1,5 @@
-//! A record without a store: which tokens may have a successor and how long it lives, how a change
-//! affects the record, and which notice is due.
+//! Tests the rules of a record without a store: which tokens may have a successor, how long the
+//! successor lives, how a change affects the record, and which notice is due.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn made(policy: &Policy, new: NewToken) -> TokenRecord {
     mint(&keyring(), policy, new, &actor(), now()).unwrap().record
 }
 
-/// Returns a policy with this minimum lifetime.
+/// Returns a policy that requires this minimum lifetime of a person's tokens.
 fn least(min: Duration) -> Policy {
     let policy = Policy::default();
     let lifetimes = Lifetimes { min, ..*policy.lifetimes(TokenKind::Human) };
@@ -69,8 +69,9 @@ fn only_an_active_token_has_a_successor_and_only_one() {
     assert_eq!(why(&old, plain()), Err(ErrorKind::Inactive(Status::Disabled)));
     old.apply(Change::Enable);
 
-    // Within the grace period and after it, a plain rotation is refused. The store decides whether
-    // a repeat succeeds. A repeat does not extend the grace period.
+    // A rotation without a request id is refused, both within the grace period and after it. For a
+    // rotation with a request id, the store decides later whether it is a valid repeat. A repeat
+    // does not extend the grace period.
     old.rotate_to(successor(), later(MS));
     assert_eq!(why(&old, plain()), Err(ErrorKind::AlreadyRotated));
     assert_eq!(why(&old, retry()), Ok(later(MS)));
@@ -102,8 +103,8 @@ fn a_successor_has_the_lifetime_of_the_old_token() {
     old.created_at = now().saturating_sub(5 * DAY);
     assert_eq!(ends(&Policy::default(), &old), Some(later(14 * DAY)));
     assert_eq!(ends(&Policy::default().with_max_lifetime(3 * DAY), &old), Some(later(3 * DAY)));
-    // The successor of a token that never expires never expires either, or has the default lifetime
-    // if the policy no longer allows such tokens.
+    // If the old token never expires, its successor never expires. If the policy no longer allows
+    // tokens that never expire, the successor has the default lifetime.
     let old = made(&never(), new_token().with_lifetime(Lifetime::Never));
     assert_eq!(ends(&never(), &old), None);
     assert_eq!(ends(&Policy::default(), &old), Some(later(30 * DAY)));
@@ -217,7 +218,7 @@ fn a_token_is_narrowed_and_never_widened() {
     assert_eq!(judge(&old, &policy, less()), Ok(Some(all)));
     assert_eq!(judge(&old, &policy, Narrowing::default()), Ok(None));
     let one = |scopes, addresses, expires_at| Narrowing { scopes, addresses, expires_at };
-    // Narrows each of the three limits alone.
+    // Narrows one of the three limits at a time.
     for (narrowing, left) in [
         (one(less().scopes, None, None), (scopes("repo:read"), ranges("10.0.0.0/8"), later(9 * DAY))),
         (one(None, less().addresses, None), (scopes("repo:* user"), ranges("10.1.0.0/16"), later(9 * DAY))),
@@ -237,8 +238,8 @@ fn a_token_is_narrowed_and_never_widened() {
     }
     let past = one(None, None, Some(now()));
     assert_eq!(judge(&old, &policy, past), Err(ErrorKind::Ended(Status::Expired)));
-    // Narrowing must not make a lifetime too short for the policy. A token that is outside the
-    // policy already may be narrowed.
+    // A narrowing must not make the lifetime shorter than the policy's minimum. But a token whose
+    // lifetime is already too short may be narrowed.
     let short = ErrorKind::Policy(PolicyBreach::TooShort);
     assert_eq!(judge(&old, &least(3 * DAY), less()), Err(short));
     assert!(matches!(judge(&old, &least(10 * DAY), less()), Ok(Some(_))));
@@ -262,7 +263,8 @@ fn an_ended_token_accepts_no_change_except_the_end_of_its_grace_period() {
     }
 }
 
-/// Tests the store's condition for a rotation just before, at and after each time.
+/// Tests the store's condition for the rotation of `second` just before, at and just after the end
+/// of the grace period of `first`.
 #[test]
 fn a_chain_has_at_most_two_working_tokens() {
     let (first, mut second, mut third) = (record(), record(), record());
@@ -295,7 +297,8 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
     old.rotate_to(first.id, now());
     let at = |old: &TokenRecord, now: Timestamp| {
         let repeat = kind_of(rotate(&keyring(), &policy, old, how(), &actor(), now));
-        // The store's condition for a successor of that time gives the same result.
+        // The store's condition for a successor that is created at the same time gives the same
+        // result.
         let second = changed(record(), |record| {
             record.created_at = now;
             record.request_id = Some(request("r"));
@@ -304,7 +307,7 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
         assert_eq!(old.may_rotate(old.version, &second, None, Some(&first)), repeat.is_ok());
         repeat.map(|made| made.grace_until)
     };
-    // The token's own grace period is over, and its successor may have lapsed.
+    // The grace period of the token is over, and the successor may have lapsed.
     for elapsed in [Duration::ZERO, DAY, 10 * DAY - MS] {
         assert_eq!(at(&old, later(elapsed)), Ok(now()));
     }
@@ -318,8 +321,8 @@ fn a_repeat_is_refused_once_the_token_is_disabled_or_has_expired() {
     assert_eq!(at(&old, now()), Err(ErrorKind::Ended(Status::Revoked)));
 }
 
-/// If a group's revocation leaves out a pair of records because they ended long ago, no repeat may
-/// create a working token from them.
+/// If the revocation of a group skips a token and its successor because both ended long ago, no
+/// repeat of the rotation may create a working token.
 #[test]
 fn a_repeat_is_refused_once_its_group_may_have_been_revoked_without_it() {
     let (mut old, ended) = (record(), later(10 * DAY));

@@ -1,4 +1,5 @@
-//! Nothing that the crate shows, logs or returns as an error has a part of a secret.
+//! No output of the crate contains a part of a secret: no `Debug` or `Display` text, no error and
+//! no header.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -17,7 +18,7 @@ use rand_core::{TryCryptoRng, TryRng};
 
 use crate::support::{Script, actor, keyring, new_token, now, pepper, project, with_checksum};
 
-/// All runs of four characters in the secrets.
+/// All sequences of four characters that occur in the secrets.
 struct Secrets(HashSet<[u8; 4]>);
 
 impl Secrets {
@@ -47,12 +48,13 @@ impl Secrets {
     }
 }
 
-/// Returns the tail of a token's text, with the secret, tag and checksum.
+/// Returns the part of a token's text that consists of the secret, the tag and the checksum.
 fn tail_of(text: &str) -> &[u8] {
     text.rsplit('_').next().unwrap().as_bytes()
 }
 
-/// Returns the common forms in which bytes are printed.
+/// Returns the bytes as they are commonly printed: in upper-case and lower-case hexadecimal, and as
+/// a list of numbers.
 fn printed(bytes: &[u8]) -> [String; 3] {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let list = format!("{bytes:?}");
@@ -66,8 +68,8 @@ fn the_search_finds_what_is_there() {
     assert!(!secrets.stand_in("..cde.efgi"));
 }
 
-/// Mints a token with fixed digits. In about one run in a hundred, a random secret would have four
-/// characters that also occur in a message.
+/// Mints a token from fixed random characters. About one random secret in a hundred would contain
+/// four characters that also occur in a message.
 fn known_token(keyring: &Keyring) -> keyfob::Issued {
     let mut drawn = Script::of("0qQ1zZ8xX3jJ7kKWv5yYqZ0Xw9HhJ2zKqVx4UuQjZ6kXyW7v");
     mint_with(&mut drawn, keyring, &Policy::default(), new_token(), &actor(), now()).unwrap()
@@ -83,8 +85,8 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let digest = printed(issued.record.digest.as_bytes());
     let pepper_bytes = printed(pepper().expose_secret());
     let mut hidden: Vec<&[u8]> = vec![tail_of(text)];
-    // A short run of a printed list, such as "0, 1", may occur in any list. So the search looks for
-    // runs of the hexadecimal texts, but only for whole lists.
+    // A short part of a printed list, such as "0, 1", may occur in any list. So the test searches
+    // for four characters of the hexadecimal forms, but only for the whole list of numbers.
     hidden.extend([&digest[0], &digest[1], &pepper_bytes[0], &pepper_bytes[1]].map(|text| text.as_bytes()));
     let secrets = Secrets::of(&hidden);
     let [list_of_digest, list_of_pepper] = [&digest[2], &pepper_bytes[2]].map(|list| &list[1..list.len() - 1]);
@@ -115,7 +117,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     for shown in [format!("{tokens:?}"), format!("{:?}", tokens.keyring()), format!("{:?}", pepper())] {
         assert!(!shown.contains(list_of_pepper));
     }
-    // Public parts must be shown, or the search above would prove little.
+    // The output must show the public parts. Otherwise the search above would prove little.
     assert!(format!("{issued:?}").contains(issued.record.id.as_str()));
 
     tokens.revoke(&actor(), &verified.key(), RevocationReason::KeyCompromise).await.unwrap();
@@ -124,7 +126,8 @@ async fn nothing_shows_four_characters_of_a_secret() {
     secrets.absent_from_error(&error);
 }
 
-/// Presents texts that are rejected for different reasons, each with most of a real secret in it.
+/// Presents texts that are rejected for different reasons. Each text contains most of a real
+/// secret.
 #[tokio::test]
 async fn no_refusal_shows_its_input() {
     let issued = known_token(&keyring());
@@ -186,13 +189,14 @@ async fn no_refusal_shows_its_input() {
     }
 }
 
-/// A key check value reveals no token. But with it, an attacker could test guesses of the pepper.
+/// A check value reveals no token. But an attacker that has the check value could test guesses of
+/// the pepper.
 #[test]
 fn nothing_shows_four_characters_of_a_key_check() {
     let (ring, other) = (keyring(), Keyring::new(crate::support::prefix(), Pepper::new((7..39).collect()).unwrap()));
     let checks: Vec<_> = ring.key_checks().collect();
     let shown = printed(checks[0].1.as_bytes());
-    // Runs of a printed list, such as ", 25", would match by chance.
+    // Short parts of a printed list, such as ", 25", would occur by chance, so they are left out.
     let secrets = Secrets::of(&[shown[0].as_bytes(), shown[1].as_bytes()]);
     let new = ring.compare_key_checks([]).unwrap();
     let wrong = other.compare_key_checks(checks.clone()).unwrap_err();
@@ -206,7 +210,7 @@ fn nothing_shows_four_characters_of_a_key_check() {
     }
 }
 
-/// A random generator that fails after it has returned some bytes.
+/// A random generator that writes some bytes and then fails.
 struct Failing;
 
 impl TryRng for Failing {

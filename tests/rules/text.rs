@@ -1,5 +1,5 @@
-//! Texts that are shown, searched for and carried in cursors: the characters that they may have, on
-//! every store.
+//! Tests of names, owners, actors, request ids and cursors: which characters keyfob accepts in
+//! them, on every store.
 
 use std::ops::RangeInclusive;
 
@@ -13,7 +13,7 @@ use keyfob::{
 };
 use proptest::prelude::*;
 
-/// Returns the characters that no display text may have, from a data file.
+/// Returns the ranges of characters that no display text may contain, from a data file.
 fn not_shown() -> Vec<RangeInclusive<u32>> {
     let lines = include_str!("../data/not_shown.tsv").lines().filter(|line| !line.starts_with('#'));
     let number = |text: Option<&str>| u32::from_str_radix(text.unwrap(), 16).unwrap();
@@ -24,7 +24,8 @@ fn not_shown() -> Vec<RangeInclusive<u32>> {
     lines.map(range).collect()
 }
 
-/// Returns the error of each type of display text for this text.
+/// Returns, for each type of display text, the error with which the type refuses `text`, or `None`
+/// if it accepts `text`.
 fn flaws(text: &str) -> [Option<(InvalidField, InvalidKind)>; 5] {
     fn flaw<T>(made: Result<T, Invalid>) -> Option<(InvalidField, InvalidKind)> {
         made.err().map(|invalid| (invalid.field(), invalid.kind()))
@@ -64,12 +65,12 @@ fn a_name_is_seen() {
     for blank in ["", " ", "\u{a0}\u{2003}\u{3000}", "\r\n\t"] {
         assert_eq!(flaws(blank), refused(InvalidKind::Empty), "{blank:?}");
     }
-    // A screen shows this text as "CI by root", although its characters say something else.
+    // A screen shows this text as "CI by root", although its characters are in another order.
     assert_eq!(flaws("CI \u{202e}toor yb"), refused(InvalidKind::Character));
     for seen in ["☁️ backup", "Ünïcode 名 🔑", "مفتاح", "दिल्ली", "e\u{301}", "1️⃣"] {
         assert_eq!(flaws(seen), [None; 5], "{seen:?}");
     }
-    // Joiners are format characters.
+    // Joiners are invisible format characters, so they are refused too.
     for joined in ["👩\u{200d}💻", "می\u{200c}خواهم"] {
         assert_eq!(flaws(joined), refused(InvalidKind::Character), "{joined:?}");
     }
@@ -90,13 +91,13 @@ fn a_cursor_with_a_nul_is_refused_wherever_it_stands() {
         let error = cursor(name).parse::<Cursor>().unwrap_err();
         assert_eq!((error.field(), error.kind()), (InvalidField::Cursor, InvalidKind::Shape), "{name:?}");
     }
-    // This cursor points at a token with a name that an older rule accepted.
+    // This cursor contains a name that an earlier rule accepted. It must still work.
     assert!(cursor("a\u{202e}b").parse::<Cursor>().is_ok());
 }
 
 proptest! {
-    /// An accepted name is trimmed and bounded. The only character of the list that it may have is
-    /// the variation selector U+FE0F, but not in the first place.
+    /// An accepted name is trimmed and has a limited length. From the list of refused characters,
+    /// it may contain only the variation selector U+FE0F, and not as the first character.
     #[test]
     fn an_accepted_name_may_be_shown(text in prop_oneof![any::<String>(), "[a\u{2601}\u{fe0f}\u{200b}\u{20e3}1 ]{0,6}"]) {
         let not_shown = not_shown();

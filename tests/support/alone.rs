@@ -1,16 +1,16 @@
-//! Runs a test in its own process. The process is the same test binary, started for this one test.
+//! Runs one test in a process of its own. The process runs the same test binary.
 
 use std::env;
 use std::process::Command;
 
-/// The environment variable that names the test to the process that runs it alone.
+/// The environment variable with the name of the test that a process runs alone.
 const ALONE: &str = "KEYFOB_TEST_ALONE";
 
-/// Returns whether this process runs only this test. If not, starts a process that does, and waits
-/// for it.
+/// Returns true if this process runs only this test. Otherwise runs the test in a process of its
+/// own, waits for the end of that process, and returns false.
 ///
 /// # Panics
-/// Panics if the test fails in that process.
+/// Panics if the test fails in the other process.
 #[track_caller]
 pub fn is_alone(test: &str) -> bool {
     if env::var(ALONE).as_deref() == Ok(test) {

@@ -1,6 +1,7 @@
-//! A macro for test stores that implement only one or two methods themselves.
+//! A macro for test stores that implement only one or two methods of `TokenStore` themselves.
 
-/// Implements the named methods of `TokenStore` by calling the store in a field.
+/// Implements the named methods of `TokenStore`. Each method calls the same method of the store in
+/// the field `$store`.
 macro_rules! handed_on {
     ($store:ident: $($method:ident),+ $(,)?) => { $(handed_on!(@$method $store);)+ };
     (@insert $store:ident) => {

@@ -1,4 +1,4 @@
-//! The conformance kit for the tests of each store.
+//! Runs the conformance kit on the stores of the crate.
 
 #[cfg(feature = "serde")]
 use std::collections::HashSet;
@@ -25,26 +25,26 @@ pub async fn keeps_every_law<S: TokenStore + StoreMaintenance + ImportStore>(sto
     conformance::import(&store).await.assert();
 }
 
-/// Checks every law except those of imports, for a store that supports no imports.
+/// Checks every law except the laws of imports. This is for stores that support no imports.
 pub async fn keeps_the_laws_of_tokens<S: TokenStore + StoreMaintenance>(store: S) {
     conformance::token_store(&store).await.assert();
     conformance::maintenance(&store).await.assert();
     conformance::rules(&store).await.assert();
 }
 
-/// A text that an earlier rule accepted in names, owners, actors and request ids, and that is
-/// refused now. Stores may still hold such texts.
+/// A text with characters that earlier versions accepted in names, owners, actors and request ids.
+/// Later versions refuse the text, but stores may still contain it.
 #[cfg(feature = "serde")]
 pub const EARLIER: &str = "\u{1f469}\u{200d}\u{1f4bb} \u{202e}";
 
-/// Checks that tokens with texts like [`EARLIER`] are listed, verified, changed, reported and
+/// Checks that tokens with texts like [`EARLIER`] can be listed, verified, changed, reported and
 /// revoked.
 #[cfg(feature = "serde")]
 pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
     let mut texts = Vec::new();
     for number in 0..3 {
         let made = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
-        // The constructors refuse such a text, but reading a stored record accepts it.
+        // The constructors refuse the text, but reading a stored record accepts it.
         let mut record = serde_json::to_value(&made.record).unwrap();
         for field in ["name", "owner", "created_by", "request_id"] {
             record[field] = format!("{EARLIER}{number}").into();

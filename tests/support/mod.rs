@@ -1,4 +1,4 @@
-//! Helpers that several tests use.
+//! Helpers that several test files use.
 #![allow(dead_code, unused_macros, reason = "each test uses a part of it")]
 
 #[macro_use]
@@ -53,22 +53,22 @@ pub fn actor() -> Actor {
     Actor::new("ada").unwrap()
 }
 
-/// Returns a request for a token of ada in project 145.
+/// Returns a request for a token of the owner `ada` in project 145.
 pub fn new_token() -> NewToken {
     NewToken::new(project("145"), OwnerId::new("ada").unwrap(), Name::new("VS Code integration").unwrap())
 }
 
-/// Replaces the error of an outcome with its kind.
+/// Returns the outcome with its error replaced by the error's kind.
 pub fn kind_of<T>(outcome: Result<T, Error>) -> Result<T, ErrorKind> {
     outcome.map_err(|error| error.kind())
 }
 
-/// Returns a fixed time. Its value has no meaning.
+/// Returns a fixed time. Any other time would do.
 pub fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
-/// Returns a number in base62 digits, padded with zeros on the left.
+/// Returns the number in base62 digits, padded with zeros on the left to `width` digits.
 pub fn base62(mut number: u64, width: usize) -> String {
     let mut digits = vec![b'0'; width];
     for digit in digits.iter_mut().rev() {
@@ -111,7 +111,7 @@ impl TryRng for Script {
 
 impl TryCryptoRng for Script {}
 
-/// A store in memory that counts the calls to it.
+/// An in-memory store that counts the calls of its methods.
 #[derive(Default)]
 pub struct CountingStore {
     store: MemoryStore,
@@ -124,7 +124,7 @@ impl CountingStore {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Sets whether calls of `find_recent` hang from now on.
+    /// Sets whether calls of `find_recent` hang. A call that hangs never returns.
     pub fn hang(&self, hangs: bool) {
         self.hangs.store(hangs, Ordering::SeqCst);
     }

@@ -1,17 +1,18 @@
-//! Notes of what each task of a test is doing. A wait that times out prints them.
+//! Notes about the current step of each task in a test. A wait that times out prints the notes.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// The current step of each task. Its `Display` lists all of them.
+/// The current step of each task. Its `Display` form lists all tasks.
 #[derive(Default)]
 pub struct Notes(Mutex<BTreeMap<String, Note>>);
 
 struct Note {
     step: String,
-    /// When this step was noted first and last. A task may note the same step many times.
+    /// The time at which this step was first noted. A task may note the same step many times, and
+    /// `last` is the latest time.
     since: Instant,
     last: Instant,
     times: u64,

@@ -1,5 +1,5 @@
-//! The tokens of a service before keyfob: `old-` and 40 hex digits. The service stored the SHA-256
-//! digest of the whole text.
+//! The tokens of a service that did not use keyfob yet. A token is `old-` and 40 hexadecimal
+//! digits. The service stored the SHA-256 digest of the whole text.
 
 use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
 use sha2::{Digest, Sha256};
@@ -8,7 +8,8 @@ pub fn shape() -> ImportShape {
     ImportShape::new("old-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256).unwrap()
 }
 
-/// Returns the token with this number. The number replaces the random digits.
+/// Returns the text of the token with this number. Real tokens have random digits instead of the
+/// number.
 pub fn old_text(number: u64) -> String {
     format!("old-{number:040x}")
 }

@@ -1,5 +1,5 @@
-//! Starts a second process and exchanges lines with it. The process is the same test binary, which
-//! runs a test that is ignored otherwise.
+//! Starts a second process and exchanges lines with it. The process runs one ignored test of the
+//! same test binary.
 
 use std::env;
 use std::fmt::Display;
@@ -9,23 +9,23 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The prefix of the lines that the other process sends. It separates them from the output of the
-/// test harness.
+/// The prefix of the lines that the other process sends to the test. It distinguishes them from the
+/// output of the test harness.
 const SAYS: &str = "> ";
-/// The time after which the other process is killed if it has sent no line.
+/// The maximum time that the test waits for a line. After that time, the other process is killed.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Sends a line from the other process to the test.
+/// Sends a line to the test. The other process calls this function.
 pub fn say(line: impl Display) {
     println!("\n{SAYS}{line}");
 }
 
-/// Returns the system time in nanoseconds, which both processes can compare.
+/// Returns the system time in nanoseconds since 1970. The two processes can compare their times.
 pub fn nanos() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
-/// The other process, as the test sees it. It ends when its standard input is closed.
+/// The other process. It ends when its standard input is closed.
 pub struct Other {
     watched: Arc<Mutex<Watched>>,
     hears: ChildStdin,
@@ -33,12 +33,12 @@ pub struct Other {
     told: String,
 }
 
-/// The state that the watchdog reads.
+/// The state that the watchdog thread reads.
 struct Watched {
     process: Child,
-    /// Since when the test has been waiting for a line of the other process.
+    /// The time at which the test began to wait for a line, or `None` if it is not waiting.
     since: Option<Instant>,
-    /// Whether the watchdog killed the process because it sent no line.
+    /// Whether the watchdog has killed the process because it sent no line in time.
     killed: bool,
 }
 
@@ -83,7 +83,7 @@ impl Other {
         self.waits(true);
         let Self { watched, hears, says, .. } = self;
         drop(hears);
-        // Its output is read to the end, so that it can write all of it.
+        // Reads the remaining output, so that the process is not blocked while it writes.
         assert!(says.lines().all(|line| line.is_ok()));
         assert!(watched.lock().unwrap().process.wait().unwrap().success());
     }
@@ -102,9 +102,9 @@ impl Other {
     }
 }
 
-/// Kills a process that sends no line for too long, so that the test that reads its lines stops
-/// waiting. The test reads the lines in its own thread, because a queue between two threads would
-/// blur the time at which a line arrived.
+/// Kills the other process if the test has waited too long for a line. The test then stops waiting.
+/// The test reads the lines in its own thread, because a queue between two threads would blur the
+/// arrival time of a line.
 fn watch(watched: &Weak<Mutex<Watched>>) {
     while let Some(watched) = watched.upgrade() {
         {

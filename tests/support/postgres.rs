@@ -1,5 +1,5 @@
-//! Starts a private PostgreSQL server on a free loopback port with the installed program, and stops
-//! it when the test ends.
+//! Starts a PostgreSQL server for a test, with the installed program and on a free loopback port.
+//! Stops the server when the test ends.
 
 use std::env;
 use std::fs;
@@ -22,8 +22,8 @@ pub struct Server {
     pub port: u16,
 }
 
-/// Returns the server that the tests of this process share. It runs as long as one of them holds
-/// it. Returns `None` if PostgreSQL is not installed.
+/// Returns the server that the tests of this process share. The server runs as long as a test holds
+/// it. If PostgreSQL is not installed, returns `None`, or panics if `CI` is `true`.
 pub fn shared() -> Option<Arc<Server>> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,13 +36,13 @@ pub fn shared() -> Option<Arc<Server>> {
 }
 
 impl Server {
-    /// Starts a server. Returns `None` if PostgreSQL is not installed, and panics then under
-    /// `CI=true`.
+    /// Starts a server. If PostgreSQL is not installed, returns `None`, or panics if `CI` is
+    /// `true`.
     pub fn start() -> Option<Self> {
         Self::start_in(quick(), &[])
     }
 
-    /// Starts a server with its data in a new folder below `parent`, and with settings of the form
+    /// Starts a server with its data in a new folder in `parent`. The settings have the form
     /// `name=value`.
     pub fn start_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let server = Self::place(parent, settings)?;
@@ -51,7 +51,7 @@ impl Server {
         Some(server)
     }
 
-    /// Starts a standby of this server. Nothing limits how far it is behind.
+    /// Starts a standby of this server. The standby may lag without a limit.
     pub fn replica(&self) -> Self {
         let replica = Self::place(quick(), &[]).unwrap();
         let mut copy = replica.program("pg_basebackup");
@@ -61,7 +61,7 @@ impl Server {
         replica
     }
 
-    /// Creates the folder of a server and chooses its port, without starting it.
+    /// Creates the folder of a server and chooses a port, but does not start the server.
     fn place(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let Some(programs) = programs() else {
             test_summary::missing("PostgreSQL is not installed");
@@ -74,14 +74,14 @@ impl Server {
         let port = free_port();
         let server = Self { folder, programs, settings, port };
         if is_root() {
-            // The server refuses to run as root, so it runs as the user postgres. That user must be
-            // able to enter this folder.
+            // PostgreSQL refuses to run as root, so the server runs as the user `postgres`. That
+            // user must be able to enter this folder.
             run(Command::new("chown").arg("postgres").arg(server.folder.path()));
         }
         Some(server)
     }
 
-    /// Starts the server, also after it was stopped.
+    /// Starts the server, or starts it again after it was stopped.
     pub fn go(&self) {
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200{}",
@@ -101,12 +101,13 @@ impl Server {
         ]));
     }
 
-    /// Stops the server. The mode `fast` is a regular stop, and `immediate` is a crash.
+    /// Stops the server. The mode `fast` is a regular stop, and the mode `immediate` is like a
+    /// crash.
     pub fn halt(&self, mode: &str) {
         run(self.program("pg_ctl").args(["-D", &self.data(), "-w", "-m", mode, "stop"]));
     }
 
-    /// Pauses the replay on a standby, so that it applies no more changes.
+    /// Pauses the replay on a standby. The standby then applies no more changes from its primary.
     pub fn pause_replay(&self) {
         self.ask("SELECT pg_wal_replay_pause()");
         let asked = Instant::now();
@@ -125,7 +126,7 @@ impl Server {
         run(self.program("pg_ctl").args(["-D", &self.data(), "-w", "promote"]));
     }
 
-    /// Runs SQL and returns its output.
+    /// Runs an SQL statement and returns its output.
     fn ask(&self, sql: &str) -> String {
         let mut ask = self.program("psql");
         ask.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-Atc", sql]);
@@ -143,7 +144,8 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
     }
 
-    /// Returns the URL of the same database at another port, such as the port of a standby.
+    /// Returns the URL of the same database on the server at another port, for example on a
+    /// standby.
     pub fn url_by(&self, port: u16, database: &str) -> String {
         database.replace(&format!(":{}/", self.port), &format!(":{port}/"))
     }
@@ -185,19 +187,19 @@ impl Drop for Server {
     }
 }
 
-/// Returns a folder in memory, where a sync costs nothing. Returns the temporary folder if the
-/// system has none.
+/// Returns a folder in memory, where a sync costs nothing. If the system has none, returns the
+/// temporary folder.
 fn quick() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
 }
 
-/// Returns a free port from 10000 to 14999. The system takes the ports of outgoing connections from
-/// 32768 on, so none of them takes this port before the server does.
+/// Returns a free port from 10000 to 14999. The system gives outgoing connections ports from 32768
+/// on, so no connection takes the port before the server does.
 fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
-        // Each process begins at another number, so that two processes seldom try the same port.
+        // Each process begins at another number, so two processes seldom try the same port.
         let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
         let port = 10_000 + (number % 5_000) as u16;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
@@ -206,7 +208,8 @@ fn free_port() -> u16 {
     }
 }
 
-/// Returns the folder of the programs of the newest version that is installed.
+/// Returns the folder with the programs of the newest installed PostgreSQL, or `None` if PostgreSQL
+/// is not installed.
 fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
@@ -218,8 +221,8 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Runs a command. Its output goes into a file, because a server that it starts keeps the output
-/// open.
+/// Runs a command and panics if it fails. The output of the command goes into a file, because a
+/// server that the command starts keeps its output open.
 fn run(command: &mut Command) {
     let told = tempfile::NamedTempFile::new().unwrap();
     let told_to = || told.reopen().unwrap();

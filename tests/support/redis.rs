@@ -1,5 +1,5 @@
-//! Starts private Redis servers on free loopback ports with the installed program, and stops them
-//! when the test ends: a single server, or a cluster with three masters.
+//! Starts Redis servers for a test, with the installed program and on free loopback ports. They are
+//! a single server or a cluster with three masters. Stops the servers when the test ends.
 
 use std::env;
 use std::fs::File;
@@ -15,7 +15,7 @@ use keyfob::{ProjectId, store::redis::RedisStore};
 use tempfile::TempDir;
 
 const MASTERS: usize = 3;
-/// How long a test waits for a change that normally takes moments.
+/// The time for which a test waits for a change that normally takes moments.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Servers {
@@ -34,15 +34,15 @@ struct Node {
     process: Option<Child>,
 }
 
-/// Returns the cluster that the tests of this process share. It runs as long as one of them holds
-/// it. No test empties it. Returns `None` if Redis is not installed.
+/// Returns the cluster that most tests of this process share. No test may empty it. The cluster
+/// runs as long as a test holds it. Returns `None` if Redis is not installed.
 pub fn shared_cluster() -> Option<Arc<Servers>> {
     static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
     shared(&SHARED, || Servers::cluster(0))
 }
 
-/// Returns the cluster that is shared by the tests that empty it. Only one of them may run at a
-/// time. Returns `None` if Redis is not installed.
+/// Returns the cluster that is shared by the tests that empty it. Only one of these tests may run
+/// at a time. Returns `None` if Redis is not installed.
 pub fn shared_cluster_to_empty() -> Option<Arc<Servers>> {
     static SHARED: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
     shared(&SHARED, || Servers::cluster(0))
@@ -66,14 +66,14 @@ fn shared(shared: &Mutex<Weak<Servers>>, start: impl FnOnce() -> Option<Servers>
 }
 
 impl Servers {
-    /// Starts a single server. Returns `None` if Redis is not installed, and panics then under
-    /// `CI=true`.
+    /// Starts a single server. If Redis is not installed, returns `None`, or panics if `CI` is
+    /// `true`.
     pub fn one() -> Option<Self> {
         Self::start(1, false)
     }
 
-    /// Starts a single server with its data in a new folder below `parent`, and with more arguments
-    /// of the form `--name`, `value`.
+    /// Starts a single server with its data in a new folder in `parent`. `settings` has more
+    /// arguments of the server: each name, such as `--save`, followed by its value.
     pub fn one_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         Self::start_in(parent, settings, 1, false)
     }
@@ -83,10 +83,11 @@ impl Servers {
         self.folder.path().join(self.nodes[number].address())
     }
 
-    /// Starts a cluster of three masters, each with this number of replicas.
+    /// Starts a cluster of three masters, each with this number of replicas. Returns `None` if
+    /// Redis is not installed.
     pub fn cluster(replicas: usize) -> Option<Self> {
-        // A master without replicas has no node that could take over. If a busy machine made it
-        // look failed, the whole cluster would refuse requests. So its timeout is long.
+        // A master without replicas has no node that could take over. If the other nodes considered
+        // a slow master failed, the whole cluster would refuse requests. So the timeout is long.
         let settings: &[&str] = if replicas == 0 { &["--cluster-node-timeout", "30000"] } else { &[] };
         let servers = Self::start_in(memory(), settings, MASTERS * (1 + replicas), true)?;
         let mut create = Command::new("redis-cli");
@@ -108,14 +109,14 @@ impl Servers {
     }
 
     fn start_in(parent: impl AsRef<Path>, settings: &[&str], count: usize, clustered: bool) -> Option<Self> {
-        // All listeners stay open until the ports are chosen, so that no port is chosen twice. A
-        // cluster node also needs the port that is 10,000 above its own.
+        // All listeners stay open until all ports are chosen, so that no port is chosen twice. A
+        // cluster node needs two ports. The second is 10,000 above the first.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut held = Vec::new();
         let mut nodes = Vec::new();
         while nodes.len() < count {
-            // The ports are from 15000 to 21999. The system takes the ports of outgoing connections
-            // from 32768 on, so none of them takes one of these before the node does. Each process
+            // The first ports are from 15000 to 21999. The system gives outgoing connections ports
+            // from 32768 on, so no connection takes a port before the node does. Each process
             // begins at another number.
             let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
             let port = 15_000 + (number % 7_000) as u16;
@@ -149,7 +150,7 @@ impl Servers {
         Some(servers)
     }
 
-    /// Starts a node, also after it was killed.
+    /// Starts a node, or starts it again after it was killed.
     pub fn go(&mut self, number: usize) {
         let Node { host, port, .. } = &self.nodes[number];
         let (host, port) = (host.clone(), port.to_string());
@@ -164,15 +165,15 @@ impl Servers {
             command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
             command.args(["--cluster-allow-replica-migration", "no"]);
         }
-        // If an argument is given twice, Redis uses the second, so settings can replace those
-        // above.
+        // If an argument occurs twice, Redis uses the second value. So the settings can replace the
+        // arguments above.
         command.args(&self.settings);
         let process = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.nodes[number].process = Some(process);
         self.wait_for(number, &["PING"], |told| told.trim() == "PONG");
     }
 
-    /// Suspends a node, as if its machine hung. Its connections stay open.
+    /// Suspends a node, as if its machine hung. The connections of the node stay open.
     pub fn suspend(&self, number: usize) {
         self.signal(number, "-STOP");
     }
@@ -187,7 +188,7 @@ impl Servers {
         assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
     }
 
-    /// Kills a node, as a crash does.
+    /// Kills a node without a regular stop, like a crash.
     pub fn kill(&mut self, number: usize) {
         if let Some(mut process) = self.nodes[number].process.take() {
             process.kill().unwrap();
@@ -203,18 +204,18 @@ impl Servers {
         RedisStore::connect(self.urls()).await.unwrap()
     }
 
-    /// Runs a command on the first running node and returns the output.
+    /// Runs a command on the first running node and returns its output.
     pub fn ask(&self, command: &[&str]) -> String {
         let runs = |node: &Node| node.process.is_some();
         self.ask_node(self.nodes.iter().position(runs).unwrap(), command)
     }
 
-    /// Returns the number of nodes. Their numbers begin at 0.
+    /// Returns the number of nodes. The nodes are numbered from 0.
     pub fn count(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Empties all masters.
+    /// Deletes all data of all masters.
     pub fn flush(&self) {
         let first = self.nodes[0].address();
         let mut flush = Command::new("redis-cli");
@@ -242,7 +243,8 @@ impl Servers {
         }
     }
 
-    /// Waits until a replica follows its master. Returns immediately if the node is a master.
+    /// Waits until a replica is connected to its master. Returns immediately if the node is a
+    /// master.
     pub fn wait_until_linked(&self, number: usize) {
         self.wait_for(number, &["INFO", "replication"], |told| {
             told.contains("role:master") || told.contains("master_link_status:up")
@@ -256,12 +258,12 @@ impl Servers {
         });
     }
 
-    /// Waits until a node reports that all slots are served.
+    /// Waits until a node reports that every slot of the cluster has a master.
     pub fn wait_until_served(&self, number: usize) {
         self.wait_for(number, &["CLUSTER", "INFO"], |told| told.contains("cluster_state:ok"));
     }
 
-    /// Kills the master of a project, waits until its replica has taken over, and starts the killed
+    /// Kills the master of a project, waits until a replica has taken over, and starts the killed
     /// node again.
     pub fn fail_over(&mut self, project: &ProjectId) {
         let master = self.master_of(project);
@@ -275,7 +277,7 @@ impl Servers {
         self.wait_until_it_follows(master);
     }
 
-    /// Returns the number of the master that has a project's tokens.
+    /// Returns the number of the master that has the tokens of this project.
     pub fn master_of(&self, project: &ProjectId) -> usize {
         let slot: u16 = self.ask(&["CLUSTER", "KEYSLOT", &format!("{{{project}}}")]).trim().parse().unwrap();
         let nodes = self.ask(&["CLUSTER", "NODES"]);
@@ -295,18 +297,18 @@ impl Servers {
         self.number(nodes.lines().find(|node| node.split(' ').nth(3) == Some(id.trim())).unwrap())
     }
 
-    /// Returns the number of the node in a line of `CLUSTER NODES`.
+    /// Returns the number of the node that a line of the output of `CLUSTER NODES` describes.
     fn number(&self, line: &str) -> usize {
         let is_named = |node: &Node| line.contains(&format!("{}@", node.address()));
         self.nodes.iter().position(is_named).unwrap()
     }
 }
 
-/// Functions for a test in its own network namespace, in which each node has its own address, so
-/// that nodes can be cut off from each other.
+/// Functions for a test in its own network namespace. There, each node has its own address, so the
+/// test can cut nodes off from each other.
 impl Servers {
-    /// Starts a cluster of three masters. The first has all slots except two, and has two replicas:
-    /// nodes 3 and 4.
+    /// Starts a cluster of three masters. The first master has all slots except two, and has two
+    /// replicas, which are nodes 3 and 4.
     pub fn cluster_of_addresses() -> Option<Self> {
         let nodes = (11..16).map(|last| Node { host: format!("127.0.0.{last}"), port: 7000, process: None });
         let servers = Self::start_nodes(memory(), &[], nodes.collect(), true)?;
@@ -339,8 +341,8 @@ impl Servers {
         assert_eq!(self.ask_node(number, command).trim(), "OK", "{command:?}");
     }
 
-    /// Cuts the nodes of two sides off from each other. Packets between the two sides are dropped,
-    /// and neither side is notified.
+    /// Cuts the nodes of the two sides off from each other. Packets between the sides are dropped,
+    /// and no node is notified.
     pub fn cut(&self, one: &Side, other: &Side) {
         for (from, to) in one.iter().flat_map(|one| other.iter().map(move |other| (*one, *other))) {
             for (from, to) in [(from, to), (to, from)] {
@@ -372,8 +374,8 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(run.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
 }
 
-/// Returns a folder in memory, where a sync costs nothing. Returns the temporary folder if the
-/// system has none.
+/// Returns a folder in memory, where a sync costs nothing. If the system has none, returns the
+/// temporary folder.
 fn memory() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }

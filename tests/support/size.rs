@@ -1,10 +1,11 @@
-//! The size of long tests.
+//! The size of the tests that have a short and a full size.
 
-/// Returns whether `KEYFOB_TEST_SIZE` is `full`, as `.ci/soak` sets it.
+/// Returns whether the tests run at full size. They do if the environment variable
+/// `KEYFOB_TEST_SIZE` is `full`. `.ci/soak` sets this value.
 ///
 /// # Panics
-/// Panics if the variable has any other value than `full` or `short`. A misspelled value would
-/// otherwise run the short size unnoticed.
+/// Panics if the variable is set, but neither to `full` nor to `short`. A misspelled value would
+/// otherwise run the short size without notice.
 pub fn is_full() -> bool {
     match std::env::var("KEYFOB_TEST_SIZE").as_deref() {
         Ok("full") => true,

@@ -1,20 +1,22 @@
-//! Checks with valgrind's memcheck that no branch and no memory address depends on a pepper, a
+//! Checks with valgrind's tool memcheck that no branch and no memory address depends on a pepper, a
 //! secret, a tag or a digest.
 //!
-//! The secret bytes are marked as undefined. memcheck reports each branch and each address that
-//! depends on undefined bytes. `constant-time check` runs the library's operations on them, and
-//! must end without a report. `constant-time control` compares the same bytes in ways that leak,
-//! and memcheck must report each of them. `run.sh` runs both.
+//! The program marks the secret bytes as undefined. memcheck reports each branch and each address
+//! that depends on undefined bytes. `constant-time check` runs the library's operations on secret
+//! bytes, and memcheck must report nothing. `constant-time control` compares secret bytes in ways
+//! that leak, and memcheck must report each leak. `run.sh` runs both.
 //!
-//! The result holds for the machine code of this build with this compiler. A comparison that leaks
-//! in the source but was compiled without a branch is not reported. The check does not cover:
-//! - the processor's SHA instructions, because valgrind has none, so the portable hash runs;
-//! - instructions whose duration depends on their operands, such as division on some processors,
-//!   because memcheck sees only branches and addresses;
-//! - parsing and the checksum, which process the secret with tables and are not part of the claim,
-//!   so the bytes are marked after them;
-//! - building a keyring, once at start, which reports whether two peppers are equal and branches on
-//!   that.
+//! The result holds for the machine code that this compiler generated for this build. If the source
+//! has a leak but the compiler generated no branch for it, memcheck reports nothing. The check does
+//! not cover:
+//! - the processor's SHA instructions: valgrind does not support them, so the portable hash
+//!   function runs;
+//! - instructions whose duration depends on their operands, such as division on some processors:
+//!   memcheck sees only branches and addresses;
+//! - parsing and the checksum: they look up the characters of the secret in tables, and the library
+//!   does not claim that they are constant-time. So the bytes are marked as undefined only after
+//!   them;
+//! - building a keyring: this happens once at start, and branches on whether two peppers are equal.
 
 mod request;
 
@@ -29,10 +31,11 @@ use keyfob::{
 
 use request::{mark_secret, publish, reports, runs, unwatched};
 
-/// Project ids of different lengths. They include the shortest and the longest, and lengths 6 and
-/// 7: from 7 characters on, the MAC needs another hash block.
+/// Project ids of several lengths, including the shortest and the longest id. From a length of 7
+/// on, the MAC needs one more hash block, so the lengths 6 and 7 are included too.
 const PROJECTS: [&str; 5] = ["0", "145", "5f0c6a", "5f0c6a1", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f"];
-/// The lengths of the parts at the end of a token's text, from the right: checksum, tag and secret.
+/// The number of characters of the checksum, which is the end of a token's text. Before the
+/// checksum comes the tag, and before the tag comes the secret.
 const CRC: usize = 6;
 const TAG: usize = 11;
 const SECRET: usize = 33;
@@ -50,13 +53,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Checks right and wrong secrets, tags and digests. Returns whether nothing was reported.
+/// Checks right and wrong secrets, tags and digests. Returns true if memcheck reported nothing.
 fn check() -> Result<bool, Box<dyn Error>> {
     let mut comparisons = 0;
     for project in PROJECTS {
         let issued = issue(&known()?, project)?;
         let other_pepper = issue(&Keyring::new(prefix()?, Pepper::generate()?), project)?;
-        // Each check has its own secret keyring, as in a process that has just started.
+        // Each digest is computed with a new keyring, as in a process that has just started.
         for (token, tag_fits) in [(&issued, true), (&other_pepper, false)] {
             let keyring = secret_keyring()?;
             let right = *token.record.digest.as_bytes();
@@ -87,13 +90,13 @@ fn check() -> Result<bool, Box<dyn Error>> {
 
 type Comparison = fn(&Vec<u8>, &[u8]) -> bool;
 
-/// Comparisons that leak. Comparing arrays of 32 bytes, or looping over them, is compiled without
-/// branches and would prove nothing.
+/// Two comparisons that leak. A comparison or a loop over arrays of 32 bytes would not do, because
+/// the compiler generates no branches for it.
 const LEAKS: [(&str, Comparison); 2] =
     [("Vec == slice", |a, b| a == b), ("Ord::cmp", |a, b| a.as_slice().cmp(b).is_eq())];
 
-/// Marks one kind of secret at a time, to show that each kind reaches the comparison. Returns
-/// whether every leak was reported.
+/// Runs the leaking comparisons with one kind of secret marked at a time, to show that each kind
+/// reaches the comparison. Returns true if memcheck reported every leak.
 fn control() -> Result<bool, Box<dyn Error>> {
     let mut all_reported = true;
     for what in ["pepper", "secret", "digest"] {
@@ -118,7 +121,8 @@ fn control() -> Result<bool, Box<dyn Error>> {
         }
     }
     if all_reported {
-        // run.sh reads this line, because valgrind's exit code hides that of the program.
+        // `run.sh` looks for this line, because valgrind's exit code hides the exit code of this
+        // program.
         println!("control: every leak was reported");
     }
     Ok(all_reported)
@@ -141,13 +145,13 @@ fn known() -> Result<Keyring, Box<dyn Error>> {
     Ok(Keyring::new(prefix()?, Pepper::new(pepper())?))
 }
 
-/// Returns the keyring of [`known`], with its pepper marked as secret.
+/// Returns the keyring of [`known`], with the pepper marked as secret.
 fn secret_keyring() -> Result<Keyring, Box<dyn Error>> {
     let bytes = pepper();
     let kept_at = bytes.as_ptr();
     let pepper = Pepper::new(bytes)?;
-    // The marked bytes must be the pepper's own. If a copy were marked, the check would show
-    // nothing.
+    // The marked bytes must be the bytes that the pepper holds. If a copy were marked, the check
+    // would show nothing.
     assert_eq!(pepper.expose_secret().as_ptr(), kept_at);
     mark_secret(pepper.expose_secret());
     let keyring = {

@@ -1,18 +1,19 @@
-//! Requests to valgrind's memcheck, with the instruction sequences that its header `memcheck.h`
-//! defines. Outside valgrind they do nothing.
+//! Requests to valgrind's tool memcheck, made with the instruction sequences that the header
+//! `memcheck.h` defines. If the program does not run under valgrind, the requests do nothing.
 
 /// Returns whether the program runs under valgrind.
 pub(crate) fn runs() -> bool {
     request(0x1001, 0, 0) != 0
 }
 
-/// Returns how often memcheck has found a branch or an address that depends on undefined bytes.
+/// Returns the number of times that memcheck has found a branch or an address that depends on
+/// undefined bytes.
 pub(crate) fn reports() -> usize {
     request(0x1201, 0, 0)
 }
 
-/// Marks the bytes as undefined. Values computed from them are undefined too, and memcheck reports
-/// branches that depend on them.
+/// Marks the bytes as undefined. memcheck then reports each branch that depends on these bytes, or
+/// on a value computed from them.
 pub(crate) fn mark_secret(bytes: &[u8]) {
     request(0x4d43_0001, bytes.as_ptr().addr(), bytes.len());
 }
@@ -24,7 +25,7 @@ pub(crate) fn publish<T: Copy>(value: T) -> T {
     core::hint::black_box(value)
 }
 
-/// Runs `work` without reports. Undefined bytes stay undefined.
+/// Runs `work` while memcheck reports nothing. Undefined bytes stay undefined.
 pub(crate) fn unwatched<T>(work: impl FnOnce() -> T) -> T {
     request(0x1801, 1, 0);
     let done = work();

@@ -1,5 +1,8 @@
-//! The operations of a history. A step is a few random bytes. It becomes an operation on the tokens
-//! that exist when its turn comes, so a history stays valid however many steps proptest removes.
+//! The operations of a history, which is a random sequence of operations.
+//!
+//! proptest generates each step as a few random bytes. A step becomes an operation only when it
+//! runs, on the tokens that exist at that time. So proptest can remove any steps, and the history
+//! stays valid.
 
 use crate::lifecycle_model::model::Model;
 use crate::lifecycle_model::token::{Lives, Rules, Token};
@@ -13,20 +16,21 @@ pub const OWNERS: [&str; 2] = ["ada", "grace"];
 pub const NAMES: [&str; 4] = ["CI", "ci deploy", "laptop", "Z"];
 pub const SCOPES: [&str; 4] = ["repo:*", "repo:read", "repo:read user", ""];
 pub const NEEDED: [&str; 3] = ["repo:read", "repo:write", "user"];
-/// The address ranges of tokens, from the widest to the narrowest. The first allows every address.
+/// The address ranges that a token can have. The empty text allows every address.
 pub const RANGES: [&str; 4] = ["", "10.0.0.0/8", "10.1.0.0/16", "192.0.2.1"];
 pub const ADDRESSES: [&str; 3] = ["10.1.2.3", "10.2.0.1", "192.0.2.1"];
-/// How many tokens the earlier service has.
+/// The number of tokens of the service that existed before keyfob. The histories import these
+/// tokens.
 pub const FOREIGN: usize = 5;
-/// The states of an owner in a project, as the host reports them: `None` for an active owner, or
-/// the reason of the rejection.
+/// The states that the host can report for an owner in a project: `None` for an active owner, or
+/// the reason why verification rejects the owner's tokens.
 pub const OWNER_STATES: [Option<&str>; 3] = [None, Some("owner_suspended"), Some("owner_outside_project")];
 pub const STATUSES: [&str; 8] =
     ["active", "not_yet_valid", "pending", "disabled", "expired", "lapsed", "rotated", "revoked"];
 
 pub type Step = (u8, [u8; 6]);
 
-/// The lifetime of a token, in milliseconds.
+/// The lifetime that a request asks for, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Life {
     Default,
@@ -43,15 +47,16 @@ pub enum Group {
     Key(u8),
 }
 
-/// A token to be issued. Numbers are indices into the tables above.
+/// A request for a token. `project`, `owner`, `name`, `scopes` and `ranges` are indices into the
+/// tables of this module.
 #[derive(Clone, Debug)]
 pub struct New {
     pub project: usize,
     pub owner: usize,
     pub name: usize,
-    /// The kind: 0 for a person, 1 for a service, 2 for an agent.
+    /// The kind of the token: 0 for a person, 1 for a service, 2 for an agent.
     pub kind: usize,
-    /// Whether the request names the kind or leaves it open.
+    /// Whether the request names the kind. If it does not, the service chooses the kind.
     pub asks_kind: bool,
     pub metadata: bool,
     pub scopes: usize,
@@ -60,25 +65,26 @@ pub struct New {
     pub life: Life,
     pub confirm_within: Option<i64>,
     pub key: u8,
-    /// The index of a delegation that was kept.
+    /// The index of the delegation with which the token is issued, in the model's list `managers`.
     pub within: Option<usize>,
-    /// The token that the new token replaces in a rotation.
+    /// The index of the token that the new token replaces, if this is a rotation.
     pub takes_over: Option<usize>,
 }
 
-/// The permissions that the host gives a managing token.
+/// The permissions that the host gives a delegation. By default, a delegation issues only bound
+/// tokens for agents.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct How {
-    /// Whether it may issue independent tokens.
+    /// Whether the tokens issued with the delegation are independent.
     pub independent: bool,
-    /// Whether it may issue tokens that manage in turn.
+    /// Whether the delegation may issue tokens that may themselves issue tokens.
     pub manage: bool,
-    /// Whether it may issue tokens of every kind.
+    /// Whether the delegation may issue tokens of every kind.
     pub kinds: bool,
     pub metadata: bool,
 }
 
-/// A token of the earlier service, as its table has it at the time of the import.
+/// A token in the table of the earlier service, at the time of its import.
 #[derive(Clone, Debug)]
 pub struct Foreign {
     pub number: usize,
@@ -101,7 +107,7 @@ pub enum Act {
     SetClock(i64),
     Issue(New),
     Import(Foreign),
-    /// Verifies the token and keeps the delegation that it gives.
+    /// Verifies the token, and stores the delegation that the token gives.
     Keep {
         token: usize,
         how: How,
@@ -159,7 +165,7 @@ pub enum Act {
     },
     /// Revokes the tokens that are bound to an ended token.
     RevokeOrphans,
-    /// Reads the token's view.
+    /// Reads the token as `Tokens::get` returns it.
     Get {
         token: usize,
     },
@@ -192,7 +198,7 @@ pub enum Act {
     },
 }
 
-/// How often each operation occurs, in parts of `PARTS`.
+/// The letter of each operation in [`Act::of`], and the weight with which the operation is chosen.
 const WEIGHTS: [(u8, u8); 28] = [
     (b'w', 10),
     (b'j', 12),
@@ -224,14 +230,15 @@ const WEIGHTS: [(u8, u8); 28] = [
     (b'h', 4),
 ];
 
-/// The sum of all weights.
+/// The sum of all weights in `WEIGHTS`.
 pub const PARTS: u8 = 167;
 
 fn of<T: Copy>(all: &[T], byte: u8) -> T {
     all[byte as usize % all.len()]
 }
 
-/// Returns an entry of the table, or `None` if the byte is a multiple of three.
+/// Returns the entry of `all` that a random byte selects, or `None` if the byte is a multiple of
+/// three.
 fn maybe<T: Copy>(all: &[T], byte: u8) -> Option<T> {
     (!byte.is_multiple_of(3)).then(|| of(all, byte / 3))
 }
@@ -243,8 +250,8 @@ fn life(byte: u8, now: i64) -> Life {
 }
 
 impl Act {
-    /// Returns whether the operation may change the store. A verification counts as one that may,
-    /// so that the test checks that it does not.
+    /// Returns whether the test reads all records again after this operation. Verifications are
+    /// included, so that the test notices a verification that changes a record.
     pub fn writes(&self) -> bool {
         !matches!(
             self,
@@ -257,11 +264,12 @@ impl Act {
         )
     }
 
-    /// The number of operations with which a history about tokens that issue tokens begins.
+    /// The number of fixed operations at the beginning of a history about tokens that issue tokens.
     pub const FIRST: usize = 7;
 
-    /// Returns one of the first operations. They issue a token, and then further tokens, each
-    /// within the one before, as far as the policy allows.
+    /// Returns the fixed operation with this number. The fixed operations build a chain: they issue
+    /// a token, then a token within that token, and so on. An operation fails if it would make the
+    /// chain longer than the policy allows.
     pub fn first(number: usize, model: &Model) -> Option<Self> {
         if number % 2 == 1 {
             let how = How { manage: true, ..How::default() };
@@ -285,7 +293,8 @@ impl Act {
         }))
     }
 
-    /// Returns the operation of a step, or `None` if it needs a token and no token exists yet.
+    /// Returns the operation of a step, or `None` if the operation needs something that does not
+    /// exist yet, such as a token.
     pub fn of((verb, bytes): Step, model: &Model) -> Option<Self> {
         let [a, b, c, d, e, f] = bytes;
         let mut left = verb % PARTS;
@@ -305,13 +314,14 @@ impl Act {
         let now = model.now;
         let some = |byte: u8| (!model.tokens.is_empty()).then(|| byte as usize % model.tokens.len());
         let rotated = || model.tokens.iter().rev().find_map(|token| token.from);
-        // Prefers a token that works, because most tokens have ended after a while.
+        // Chooses among the tokens that work, because after a while most tokens have ended.
         let working = |byte: u8, wanted: &dyn Fn(&Token) -> bool| {
             let works = |place: &usize| wanted(&model.tokens[*place]) && model.alive(*place).is_ok();
             let all: Vec<usize> = (0..model.tokens.len()).filter(works).collect();
             (!all.is_empty()).then(|| of(&all, byte))
         };
-        // Prefers a token that issued others, to test what happens to those.
+        // Chooses among the tokens that other tokens are bound to, to test the effect on the bound
+        // tokens.
         let issuing = |byte: u8| {
             let issues = |place: &usize| model.tokens.iter().any(|token| token.bound_to() == Some(*place));
             let all: Vec<usize> = (0..model.tokens.len()).filter(|place| model.kept[*place]).filter(issues).collect();
@@ -325,8 +335,9 @@ impl Act {
             let all: Vec<usize> = (0..model.tokens.len()).filter(|place| model.links(*place) > 1).collect();
             (!all.is_empty()).then(|| of(&all, byte))
         };
-        // Often chooses a delegation whose token works, and prefers the deepest chains. Otherwise
-        // it chooses one that was kept recently.
+        // In histories about tokens that issue tokens, usually chooses a delegation whose token
+        // works, and prefers the tokens with the longest chains. Otherwise chooses a stored
+        // delegation, usually a recent one.
         let manager = |byte: u8| {
             let works = |at: &usize| model.alive(model.managers[*at].0).is_ok();
             let mut all: Vec<usize> = (0..model.managers.len()).filter(works).collect();
@@ -352,7 +363,8 @@ impl Act {
             b'o' => Self::SetOwner {
                 owner: b as usize % 4 / 3,
                 project: maybe(&[0, 1], a),
-                // The state is mostly active, so that the other states do not last.
+                // Most of these operations make the owner active, so that no other state lasts
+                // long.
                 state: [0, 1, 0, 2, 0][c as usize % 5],
             },
             b'm' if model.engine.imports => {
@@ -436,7 +448,7 @@ impl Act {
                 within: None,
                 takes_over: None,
             }),
-            // A store that supports no imports verifies instead.
+            // On a store that supports no imports, an import becomes a verification.
             b'v' | b'm' => Self::Verify {
                 token: deep(a)
                     .filter(|_| f >= 176)
@@ -448,7 +460,8 @@ impl Act {
                 scope: maybe(&[0, 1, 2], d),
             },
             b'R' => Self::Rotate {
-                // Often chooses the token that was rotated last, so that rotations are repeated.
+                // Often chooses the token that was rotated last, so that many rotations are
+                // repeats.
                 token: rotated().filter(|_| a >= 128).or(some(a))?,
                 grace: of(&[0, HOUR, 8 * DAY, 400 * DAY], b % 7),
                 life: (c < 64).then(|| life(c, now)),

@@ -1,18 +1,18 @@
-//! A managing token of the model: the tokens that it may issue and rotate. This module uses no code
-//! of the crate.
+//! The rules for a managing token of the model, which is a token that issues and rotates other
+//! tokens. This module uses no code of the crate.
 
 use crate::lifecycle_model::act::{How, Life, New, SCOPES};
 use crate::lifecycle_model::model::MANAGE;
 use crate::lifecycle_model::token::{COVERS, Rules, Token, grants};
 
-/// A managing token in its current state, with its issuers.
+/// A managing token and its issuers, in their current state.
 pub struct Managing {
-    /// Its index in the list.
+    /// The index of the managing token in the model's list of tokens.
     pub place: usize,
     pub own: Token,
-    /// Its issuers, the nearest first.
+    /// The issuers of the managing token, the nearest first.
     pub above: Vec<Token>,
-    /// The permissions that the host has given it.
+    /// The permissions that the host has given the managing token.
     pub how: How,
 }
 
@@ -21,27 +21,28 @@ impl Managing {
         std::iter::once(&self.own).chain(&self.above)
     }
 
-    /// Returns the earliest time at which a token of the chain ends by itself. If the managing
-    /// token rotates itself, its own grace period does not count, because an earlier attempt may
-    /// have set it.
+    /// Returns the earliest time at which a token of the chain ends without being revoked. If the
+    /// managing token rotates itself, its own grace period does not count, because an earlier
+    /// attempt of this rotation may have started the grace period.
     pub fn end(&self, is_itself: bool) -> Option<i64> {
         let own = if is_itself { self.own.expires } else { self.own.end() };
         self.above.iter().map(Token::end).chain([own]).flatten().min()
     }
 
-    /// Returns the lifetime, shortened so that it ends with the chain.
+    /// Returns `lifetime`, shortened so that the new token ends no later than any token of the
+    /// chain.
     pub fn shortened(&self, lifetime: i64, is_itself: bool, now: i64) -> i64 {
         self.end(is_itself).map_or(lifetime, |end| lifetime.min(end - now))
     }
 
-    /// Returns the addresses of a token that names none.
+    /// Returns the index of the address ranges that a new token gets if the request names none.
     fn ranges(&self) -> usize {
         let in_all = |ranges: &usize| self.all().all(|token| COVERS[token.ranges].contains(ranges));
         self.all().map(|token| token.ranges).find(in_all).unwrap_or(self.own.ranges)
     }
 
-    /// Checks that a token stays within the managing token. Otherwise returns in which respect it
-    /// does not.
+    /// Checks that a new token exceeds no limit of the managing token and its issuers. If it
+    /// exceeds a limit, returns the name of the limit as an error.
     pub fn outside(&self, new: &New, is_itself: bool) -> Result<(), &'static str> {
         let covers = |token: &Token| SCOPES[new.scopes].split_whitespace().all(|one| grants(token.scopes, one));
         match () {
@@ -55,7 +56,8 @@ impl Managing {
     }
 
     /// Checks that the managing token may issue a token of this kind, with this metadata, and at
-    /// this depth of the chain. Otherwise returns what is not allowed.
+    /// this depth of the chain. If a rule forbids the new token, returns the name of the rule as an
+    /// error.
     fn may_issue(&self, new: &New, rules: &Rules) -> Result<(), &'static str> {
         match () {
             () if new.kind != AGENT && !self.how.kinds => Err("kind"),
@@ -66,8 +68,9 @@ impl Managing {
         }
     }
 
-    /// Fills in the values that the request left open, so that they stay within the managing token.
-    /// A successor takes its kind and metadata from the old token.
+    /// Returns the request with its open values filled in, so that the new token stays within the
+    /// managing token. The successor in a rotation keeps the kind and the metadata of the old
+    /// token.
     pub fn bounded(&self, new: &New, is_successor: bool, rules: &Rules, now: i64) -> Result<New, &'static str> {
         let mut new = new.clone();
         if !new.asks_kind {
@@ -89,5 +92,5 @@ impl Managing {
     }
 }
 
-/// The kind of a token that a token issues, unless the request names another.
+/// The kind that a token gets if another token issues it and the request names no kind.
 const AGENT: usize = 2;

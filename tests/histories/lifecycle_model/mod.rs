@@ -1,15 +1,15 @@
-//! Random histories of all operations of `Tokens`, compared with a model that states the same rules
-//! in a simpler way. Each operation must return what the model returns, and must leave every token
-//! as the model has it. If a history differs, proptest shrinks it to the few operations that
-//! matter.
+//! Random histories of operations on `Tokens`, compared with a model that states the same rules in
+//! a simpler way. After each operation, the result and every token must be as in the model. If a
+//! history differs from the model, proptest shrinks the history to the few operations that cause
+//! the difference.
 //!
-//! The histories also suspend owners, set clocks back, import old tokens again, and use delegations
-//! many steps after they were proven. Half of the histories are about tokens that issue tokens, in
-//! chains of up to three links. Their issuers are narrowed, disabled, enabled, rotated and revoked
-//! meanwhile.
+//! The histories also suspend owners, set clocks back, import the same old token repeatedly, and
+//! use delegations many steps after they were obtained. Half of the histories are about tokens that
+//! issue tokens, in chains of up to three issuers. In these histories, issuers are also narrowed,
+//! disabled, enabled, rotated and revoked.
 //!
 //! `KEYFOB_SEED=<number>` repeats the histories of an earlier run. `KEYFOB_TEST_SIZE=full` runs 20
-//! times as many.
+//! times as many histories.
 
 mod act;
 mod managing;
@@ -39,25 +39,26 @@ use token::{Lives, Rules};
 use crate::support::redis::Servers;
 use crate::support::size::is_full;
 
-/// The number of histories in memory. Together they must reach every outcome of every kind of
-/// operation.
+/// The number of histories on the in-memory store. Together they must reach every outcome of every
+/// kind of operation.
 const HISTORIES: u32 = 1_650;
-/// The least number of steps in all histories together.
+/// The minimum number of steps in all histories together.
 const STEPS: u64 = 60_000;
-/// An engine other than memory runs one in this many histories. Together they must reach every
-/// outcome that is not rare.
+/// The divisor of [`HISTORIES`] for each store other than `MemoryStore`. The histories on such a
+/// store must reach every outcome that is not rare.
 const ONE_OF: u32 = 10;
-/// 2026-11-23T12:00:00Z. The value has no meaning.
+/// The time at which each history begins, 2026-11-23T12:00:00Z in milliseconds. Any other time
+/// would do.
 const BEGIN: i64 = 1_795_435_200_000;
 
-/// Runs one history and counts its operations. The error shows all operations up to the one that
-/// differed.
+/// Runs one history and counts its operations. Returns an error if an operation differs from the
+/// model. The error lists all operations up to and including the one that differs.
 async fn live<S>(store: S, steps: &[Step], tally: &mut Tally) -> Result<(), String>
 where
     S: Store,
 {
     let lives = Lives { min: 0, max: 366 * DAY, default: 30 * DAY, never: true };
-    // In most histories, a chain may have three links.
+    // In three of four histories, a chain may have three issuers.
     let max_depth = steps.first().map_or(1, |(_, bytes)| [1, 3, 3, 3][usize::from(bytes[5] % 4)]);
     let (human, service, agent) = (lives, lives, Lives { default: 20 * DAY, ..lives });
     let rules = Rules { human, service, agent, most_live: None, most_issued: 4, max_depth, max_unused: None };
@@ -111,7 +112,8 @@ where
     Ok(())
 }
 
-/// Runs all histories, or one in `one_of`, each on an empty store.
+/// Runs random histories, each on an empty store. Their number is `HISTORIES / one_of`, or 20 times
+/// that number at full size.
 fn run(imports: bool, one_of: u32, history: impl Fn(&[Step], &mut Tally) -> Result<(), String>) {
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     let seed = env::var("KEYFOB_SEED").map_or_else(|_| clock(), |seed| seed.parse().unwrap());
@@ -125,7 +127,8 @@ fn run(imports: bool, one_of: u32, history: impl Fn(&[Step], &mut Tally) -> Resu
     let outcome = runner.run(&vec((0..PARTS, any::<[u8; 6]>()), 0..=150), |steps| {
         let outcome = history(&steps, &mut tally.borrow_mut());
         outcome.map_err(|why| {
-            // The first failure is the one before shrinking.
+            // Keeps the number of steps before the first failure. Later failures are from
+            // shrinking.
             found_after.set(found_after.get().or(Some(tally.borrow().steps())));
             TestCaseError::fail(why)
         })
@@ -151,7 +154,7 @@ fn histories_in_memory() {
 #[test]
 fn histories_on_sqlite() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Uses a folder in memory, if there is one, because a sync costs nothing there.
+    // Uses a folder in memory if the system has one, because a sync costs nothing there.
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let store = runtime.block_on(SqliteStore::open(folder.path().join("tokens.db"))).unwrap();
@@ -182,7 +185,7 @@ fn histories_on_postgres() {
 #[cfg(feature = "redis")]
 #[test]
 fn histories_on_a_redis_cluster() {
-    // Each history begins with an empty cluster, so the test has its own.
+    // This test needs its own cluster, because each history begins with an empty one.
     let Some(servers) = Servers::cluster(0) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = runtime.block_on(servers.store());

@@ -1,5 +1,5 @@
 //! The lifecycle of tokens as a simple model: a list of tokens, and the effect of each operation on
-//! it. This module uses no code of the crate.
+//! the list. This module uses no code of the crate.
 
 use crate::lifecycle_model::act::{
     Act, FOREIGN, Foreign, Group, How, Life, NAMES, NEEDED, New, OWNER_STATES, OWNERS, PROJECTS, SCOPES, SECOND,
@@ -8,10 +8,10 @@ use crate::lifecycle_model::act::{
 use crate::lifecycle_model::managing::Managing;
 use crate::lifecycle_model::token::{AHEAD, ALLOWS, COVERS, Rules, Token, grants, stage};
 
-/// The scope that allows a token to manage others.
+/// The scope that a token needs to issue and rotate other tokens.
 pub const MANAGE: &str = "repo:manage";
 
-/// The reasons why a managing token may no longer manage.
+/// The reasons why a managing token can no longer issue or rotate tokens.
 const ENDED: [&str; 13] = [
     "ended_unknown",
     "ended_revoked",
@@ -28,15 +28,15 @@ const ENDED: [&str; 13] = [
     "ended_owner_outside_project",
 ];
 
-/// The reason of a revocation if the service may choose between two.
+/// The reason of a revocation in the model if the service may record one of two reasons.
 pub const UNDECIDED: &str = "undecided";
 
-/// The differences between stores.
+/// The properties in which the stores differ.
 #[derive(Clone, Copy, Debug)]
 pub struct Engine {
     /// Whether the store supports imports.
     pub imports: bool,
-    /// Whether the revocation of an owner or family leaves out tokens that ended long ago.
+    /// Whether the revocation of an owner's tokens or of a family skips tokens that ended long ago.
     pub leaves_ended: bool,
 }
 
@@ -45,19 +45,21 @@ pub struct Model {
     pub now: i64,
     pub rules: Rules,
     pub tokens: Vec<Token>,
-    /// Whether each token's record still exists.
+    /// Whether the record of each token still exists, by the token's index.
     pub kept: Vec<bool>,
-    /// The tokens whose delegations were kept, each with its version at that time and the host's
-    /// permissions.
+    /// The delegations that the host has stored. Each has the index of its token, the token's
+    /// version when the host stored the delegation, and the permissions that the host gave the
+    /// delegation.
     pub managers: Vec<(usize, u64, How)>,
-    /// The indices of the tokens that came from the earlier service.
+    /// For each token of the earlier service, the index of the token that was imported from it.
     pub foreign: [Option<usize>; FOREIGN],
     pub engine: Engine,
     /// Whether the history is about tokens that issue tokens.
     pub chains: bool,
-    /// An index into `OWNER_STATES` for each owner and project.
+    /// The state of each owner in each project, as an index into `OWNER_STATES`.
     owners: [[usize; PROJECTS.len()]; OWNERS.len()],
-    /// The uses that wait to be written.
+    /// The uses of tokens that the service has not written to the store yet. Each use is the index
+    /// of a token and a time.
     waiting: Vec<(usize, i64)>,
 }
 
@@ -77,7 +79,8 @@ impl Model {
         }
     }
 
-    /// Returns the times from now on at which something changes.
+    /// Returns the times, from now on, at which time alone changes a token: for example, the token
+    /// expires, its grace period ends, or a notice becomes due.
     pub fn boundaries(&self) -> Vec<i64> {
         let mut times = Vec::new();
         for (token, _) in self.tokens.iter().zip(&self.kept).filter(|(_, kept)| **kept) {
@@ -93,18 +96,19 @@ impl Model {
         (0..self.tokens.len()).filter(|place| self.kept[*place] && wanted(&self.tokens[*place])).collect()
     }
 
-    /// Returns the token to which the text belongs now. If an old text was imported again after a
-    /// purge, it belongs to the new token.
+    /// Returns the token that verification finds for the text of the token `place`. This is another
+    /// token if the token was purged and its text was imported again.
     fn presented(&self, place: usize) -> usize {
         self.tokens[place].foreign.and_then(|number| self.foreign[number]).unwrap_or(place)
     }
 
-    /// Returns why the host rejects the token's owner, if it does.
+    /// Returns the reason why the host rejects the token's owner, or `None` if the owner is active.
     fn owner_out(&self, token: &Token) -> Option<&'static str> {
         OWNER_STATES[self.owners[token.owner][token.project]]
     }
 
-    /// Returns the token and its issuers as far as they exist, the nearest first.
+    /// Returns the token and the issuers that it is bound to, the nearest first. Ends at the first
+    /// issuer whose record does not exist.
     fn chain(&self, place: usize) -> Vec<usize> {
         let mut chain = vec![place];
         while let Some(above) = self.tokens[chain[chain.len() - 1]].bound_to().filter(|above| self.kept[*above]) {
@@ -113,9 +117,9 @@ impl Model {
         chain
     }
 
-    /// Returns why a bound token does not work although nothing is wrong with the token itself: one
-    /// of its issuers does not work, or there are too many. The rule on unused tokens does not
-    /// apply to issuers.
+    /// Returns the reason why a bound token does not work because of its chain: an issuer does not
+    /// work, or the chain is too long. Returns `None` if the chain lets the token work. The limit
+    /// on unused tokens does not apply to issuers.
     fn held_up(&self, place: usize) -> Option<&'static str> {
         let (mut below, mut links) = (place, 0);
         while let Some(above) = self.tokens[below].bound_to() {
@@ -132,28 +136,29 @@ impl Model {
         None
     }
 
-    /// Returns how many issuers the token is bound to.
+    /// Returns the number of issuers that the token is bound to, directly or through other tokens.
     pub fn links(&self, place: usize) -> usize {
         std::iter::successors(Some(place), |place| self.tokens[*place].bound_to()).count() - 1
     }
 
-    /// Returns the status that a view shows: `issuer_ended` if the token is live but its issuers
-    /// keep it from working, or its own status.
+    /// Returns the status that the service reports. If the token is live but does not work because
+    /// of its chain, the status is `issuer_ended`. Otherwise, the status is the token's own.
     fn shown(&self, place: usize) -> &'static str {
         let token = &self.tokens[place];
         let issuer_ended = token.live(self.now) && self.held_up(place).is_some();
         if issuer_ended { "issuer_ended" } else { token.status(self.now) }
     }
 
-    /// Returns the managing token in its current state, or why it may not manage. Its state when
-    /// its delegation was kept does not matter.
+    /// Returns the managing token of a stored delegation in its current state. The state in which
+    /// the delegation was stored does not matter. Returns an error if the token can no longer issue
+    /// or rotate tokens.
     fn managing(&self, manager: usize) -> Result<Managing, &'static str> {
         let (place, _, how) = self.managers[manager];
         let token = &self.tokens[place];
         let all_grant = || self.chain(place).iter().all(|place| grants(self.tokens[*place].scopes, MANAGE));
         let word = match token.status(self.now) {
             _ if !self.kept[place] => "unknown",
-            // The rule on unused tokens does not apply, because the token is being used.
+            // The limit on unused tokens does not apply here, because the managing token is in use.
             "active" if self.rules.outside(token).is_some() => "policy",
             "active" => match self.held_up(place) {
                 Some(why) => why,
@@ -186,8 +191,9 @@ impl Model {
         }
     }
 
-    /// Returns the outcome of [`Self::alive`] for a process that has recorded uses itself. It
-    /// allows two minutes for uses that other processes have not written yet.
+    /// Returns the outcome of [`Self::alive`] for a process that has recorded uses of the token.
+    /// For the limit on unused tokens, the process counts its own recorded uses, and allows two
+    /// minutes for uses that other processes have not written yet.
     fn alive_as_used(&self, place: usize) -> Result<(), &'static str> {
         let noted = self.waiting.iter().find(|(other, _)| *other == place).map(|(_, at)| *at);
         self.judged(place, |token| {
@@ -213,7 +219,7 @@ impl Model {
         if project.is_some_and(|project| project != token.project) {
             return Err("project");
         }
-        // Every token of the chain limits the request.
+        // Every token of the chain limits the addresses and scopes of the request.
         let chain: Vec<&Token> = self.chain(place).iter().map(|place| &self.tokens[*place]).collect();
         let from_there = |token: &&Token| address.is_some_and(|address| ALLOWS[token.ranges].contains(&address));
         if !chain.iter().all(|token| token.ranges == 0 || from_there(token)) {
@@ -224,7 +230,7 @@ impl Model {
         }
         if token.last_used.is_none_or(|last| now - last >= 60 * SECOND) {
             match self.waiting.iter_mut().find(|(other, _)| *other == place) {
-                // A clock that went back does not move the last use back.
+                // A clock that is set back does not move the last use back.
                 Some((_, at)) => *at = now.max(*at),
                 None => self.waiting.push((place, now)),
             }
@@ -250,8 +256,8 @@ impl Model {
 
     fn import(&mut self, old: &Foreign) -> String {
         if let Some(place) = self.foreign[old.number].filter(|place| self.kept[*place]) {
-            // An import changes an existing token only if the old table has revoked or disabled it
-            // since.
+            // An import changes a token that already exists only if the earlier service has revoked
+            // or disabled the token since then.
             let token = &mut self.tokens[place];
             match (old.revoked, old.disabled) {
                 (Some(at), _) if token.revoked.is_none() => {
@@ -284,8 +290,8 @@ impl Model {
                 Token { made_by: Some(managing.place), issued_by: Some(managing.place), bound, ..token }
             }
         };
-        // A bound token counts against the limit of its issuer, and another token against the limit
-        // of its owner.
+        // A bound token counts against the limit of its issuer. Every other token counts against
+        // the limit of its owner.
         let most = if token.bound { Some(self.rules.most_issued) } else { self.rules.most_live };
         let beside = self.places(|other| {
             let same_owner = (other.project, other.owner) == (token.project, token.owner);
@@ -312,8 +318,9 @@ impl Model {
         }
         let managing = within.map(|manager| self.managing(manager)).transpose()?;
         let status = old.status(self.now);
-        // A second rotation is possible only as a repeat. It is possible after the grace period,
-        // but not if anything else has stopped the token.
+        // A token that has a successor can be rotated again only as a repeat of the first rotation.
+        // A repeat may come after the grace period, but not after the token was revoked or disabled
+        // or has expired.
         if old.to.is_some() && retry.is_some() {
             match () {
                 () if old.revoked.is_some() => return Err("revoked"),
@@ -376,14 +383,15 @@ impl Model {
         }
         let successor = self.rules.mint(&new, self.now, self.tokens.len(), last, old.bound)?;
         let request = retry.map(|(request, _)| request);
-        // At most two tokens of a family work.
+        // At most two tokens of a family may work at the same time.
         let in_grace = |t: &Token| t.grace.is_some() && t.live(self.now);
         if old.from.is_some_and(|from| self.kept[from] && in_grace(&self.tokens[from])) {
             return Err("predecessor_in_grace");
         }
         if let Some(earlier) = old.to {
             let before = &self.tokens[earlier];
-            // The first successor must be unchanged, and must have ended at most 12 hours ago.
+            // A repeat replaces the first successor. The first successor must be unchanged, and
+            // must not have ended more than 12 hours ago.
             let as_made = before.confirm_by.is_some() && before.version == 1;
             let ended = [before.confirm_by, before.expires].into_iter().flatten().min();
             let recent = ended.is_none_or(|end| end >= self.now - 12 * 60 * 60 * 1000);
@@ -396,7 +404,7 @@ impl Model {
         let (issued_by, bound) = (old.issued_by, old.bound);
         self.add(Token { family: old.family, from: Some(place), request, made_by, issued_by, bound, ..successor });
         let token = &mut self.tokens[place];
-        // The earliest of these ends counts.
+        // The grace period ends at the earliest of these times.
         let ends = [Some(self.now + grace), old.grace, old.expires];
         token.grace = ends.into_iter().flatten().min();
         token.to = Some(next);
@@ -414,7 +422,8 @@ impl Model {
         1
     }
 
-    /// Applies an operation that changes one token which has not ended.
+    /// Applies an operation that changes a single token. Returns an error if the token has ended,
+    /// or if the change is not allowed.
     fn change(&mut self, place: usize, act: &Act) -> Result<(), &'static str> {
         let (now, rules) = (self.now, self.rules);
         let token = &mut self.tokens[place];
@@ -461,7 +470,7 @@ impl Model {
     fn claim(&mut self, lease: i64, most: usize) -> Vec<usize> {
         let mut claimed = Vec::new();
         for project in 0..PROJECTS.len() {
-            // Once there are enough notices, the other projects are left out.
+            // After enough notices are claimed, the remaining projects are skipped.
             if claimed.len() == most {
                 break;
             }
@@ -488,7 +497,7 @@ impl Model {
         moved
     }
 
-    /// Returns the tokens of the project that are bound to an ended token and not yet revoked.
+    /// Returns the unrevoked tokens of the project that are bound to an ended token.
     fn orphans(&self, project: usize) -> Vec<usize> {
         let has_ended = |place: usize| !self.kept[place] || !self.tokens[place].live(self.now);
         let bound = |token: &Token| token.can_still_work(self.now) && token.bound_to().is_some_and(has_ended);
@@ -499,8 +508,8 @@ impl Model {
         (0..PROJECTS.len()).map(|project| self.revoke_orphans_in(project)).sum()
     }
 
-    /// Revokes the tokens that are bound to ended tokens, until none is left. They get the reason
-    /// of their issuer's revocation, if it was revoked.
+    /// Revokes the tokens that are bound to an ended token, until no such token is left. If the
+    /// issuer was revoked, each token gets the reason of the issuer's revocation.
     fn revoke_orphans_in(&mut self, project: usize) -> u64 {
         let mut count = 0;
         loop {
@@ -520,8 +529,8 @@ impl Model {
         let issuer = self.tokens[place].bound_to().expect("an orphan had an issuer");
         match self.tokens[issuer].revoked {
             Some((_, reason)) if self.kept[issuer] => reason,
-            // The issuer ended by itself and is revoked by the same call. No order is promised, so
-            // the service may revoke it before or after this token.
+            // The same call also revokes the issuer, which ended without a revocation. The order is
+            // not promised: the service may revoke the issuer before or after this token.
             None if orphans.contains(&issuer) && self.orphan_reason(issuer, orphans) != BY_TIME => UNDECIDED,
             _ => BY_TIME,
         }
@@ -570,7 +579,8 @@ impl Model {
                 self.owners[*owner][places].fill(*state);
                 told(Ok(()))
             }
-            // An imported token never waits for confirmation, and its text is not a keyfob token.
+            // An imported token never waits for confirmation, and its text is not in keyfob's
+            // format.
             Act::Confirm { token, presented: true } if self.tokens[*token].foreign.is_some() => "length".to_owned(),
             Act::Verify { token, project, address, scope } => told(self.verify(*token, *project, *address, *scope)),
             Act::Confirm { token, presented } if !self.kept[*token] => {
@@ -609,7 +619,8 @@ impl Model {
                 told(Ok(()))
             }
             Act::RevokeGroup { project, group } => {
-                // Some stores leave out a token that ended by itself more than a day ago.
+                // Some stores skip a token whose expiry, confirmation deadline or grace period
+                // ended more than a day ago.
                 let day_before = self.now - 24 * 60 * 60 * 1000;
                 let leaves_ended = self.engine.leaves_ended;
                 let works = |token: &Token| {
@@ -625,8 +636,9 @@ impl Model {
                 let all = self.places(|token| project.is_none_or(|one| one == token.project) && in_group(token));
                 let mut count: u64 = all.into_iter().map(|place| self.end(place, "unspecified")).sum();
                 if matches!(group, Group::CreatedBefore(_) | Group::Key(_)) {
-                    // The families of successors that were created during this call are revoked
-                    // too.
+                    // The service also revokes the families of successors that were created while
+                    // the call ran. In the model, these are the successors that were created at the
+                    // current time and whose old token this call has revoked.
                     let revoked = Some((self.now, "unspecified"));
                     let is_new = |token: &Token| {
                         let old = token.from.filter(|old| self.kept[*old] && self.tokens[*old].revoked == revoked);

@@ -1,4 +1,5 @@
-//! Runs the operations on the service, and describes its tokens and outcomes as the model does.
+//! Runs the operations of a history on the service. Describes the outcomes and the tokens in the
+//! terms of the model.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,8 @@ use crate::lifecycle_model::model::{Engine, MANAGE};
 use crate::lifecycle_model::token::{ALLOWS, Lives, Rules, Token};
 use crate::support::old_tokens::{digest_in_hex, old_text, shape};
 
-/// The state of each owner in each project, as an index into `OWNER_STATES`.
+/// The host of a history. It holds the state of each owner in each project as an index into
+/// `OWNER_STATES`.
 #[derive(Clone, Default)]
 pub struct Host(Arc<Mutex<[[usize; PROJECTS.len()]; OWNERS.len()]>>);
 
@@ -45,11 +47,11 @@ impl Owners for Host {
 
 type Process<S> = Tokens<S>;
 
-/// A store for the histories. Not every store supports imports.
+/// A store on which histories run.
 pub trait Store: TokenStore + StoreMaintenance + Clone {
     const ENGINE: Engine;
 
-    /// Lets a process accept old tokens.
+    /// Lets a process accept imported tokens, if the store supports imports.
     fn importing(process: Process<Self>) -> Process<Self>;
 
     async fn import(process: &Process<Self>, actor: &Actor, token: ImportToken) -> ImportOutcome;
@@ -83,7 +85,7 @@ stores_that_import!(
 
 #[cfg(feature = "redis")]
 impl Store for keyfob::store::redis::RedisStore {
-    // One fence covers the whole group.
+    // A revocation on Redis covers the whole group, including tokens that ended long ago.
     const ENGINE: Engine = Engine { imports: false, leaves_ended: false };
 
     fn importing(process: Process<Self>) -> Process<Self> {
@@ -95,7 +97,7 @@ impl Store for keyfob::store::redis::RedisStore {
     }
 }
 
-/// Two processes on one store. The second one mints with another key.
+/// Two processes on one store. The second process mints tokens with another key.
 pub struct Service<S> {
     first: Process<S>,
     second: Process<S>,
@@ -104,7 +106,7 @@ pub struct Service<S> {
     managers: Vec<Delegation>,
     keys: Vec<TokenKey>,
     texts: Vec<String>,
-    /// The records as they were read last.
+    /// The record of each token when the test last read all records.
     records: Vec<Option<Arc<TokenRecord>>>,
 }
 
@@ -150,7 +152,7 @@ fn owner(place: usize) -> OwnerId {
     OwnerId::new(OWNERS[place]).unwrap()
 }
 
-/// The metadata of tokens that have any.
+/// The metadata of the tokens that have metadata.
 const METADATA: &str = r#"{"role":"admin"}"#;
 
 const KINDS: [TokenKind; 3] = [TokenKind::Human, TokenKind::Service, TokenKind::Agent];
@@ -191,7 +193,8 @@ fn called(error: &Error) -> String {
     .to_owned()
 }
 
-/// Returns the outcome of a change. It is "policy" for every refusal by the policy.
+/// Returns the outcome of a change as the model's word. Every refusal because of the policy is
+/// "policy".
 fn changed<T>(outcome: Result<T, Error>) -> String {
     match outcome {
         Ok(_) => "done".to_owned(),
@@ -235,7 +238,7 @@ impl<S: Store> Service<S> {
         "done".to_owned()
     }
 
-    /// Returns the number of tokens and the id of the newest.
+    /// Returns the number of tokens, and the id of the newest token.
     pub fn newest(&self) -> (usize, String) {
         (self.keys.len(), self.keys.last().map_or(String::new(), |key| key.id.to_string()))
     }
@@ -293,8 +296,8 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Returns the index of the addresses from which the token may be used, by its last read
-    /// record.
+    /// Returns the index in `RANGES` of the token's address ranges, according to the records that
+    /// were read last.
     fn addresses_of(&self, token: usize) -> usize {
         let held = self.texts.iter().zip(&self.records).filter(|(text, _)| **text == self.texts[token]);
         let record = held.filter_map(|(_, record)| record.as_ref()).next_back();
@@ -374,7 +377,7 @@ impl<S: Store> Service<S> {
         self.keys.iter().position(|other| other == key).expect("a token of this history")
     }
 
-    /// Runs an operation, and returns the outcome as the model's word.
+    /// Runs an operation on the service, and returns the outcome as the model's word.
     pub async fn act(&mut self, act: &Act) -> String {
         let actor = Actor::new("ada").unwrap();
         let now = self.first.now();
@@ -454,7 +457,7 @@ impl<S: Store> Service<S> {
                 self.first.acknowledge_notice(&id).await.unwrap().to_string()
             }
             Act::Purge { kept } => self.first.purge(lasting(*kept)).await.unwrap().to_string(),
-            // `with_policy` changes the policy.
+            // The test has already called `with_policy`.
             Act::SetPolicy(_) => "done".to_owned(),
             Act::List { project: place, owner: of, status, order, descending, page } => {
                 let only = |status: usize| Lived::Only(Status::parse(STATUSES[status]).unwrap());
@@ -481,8 +484,9 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Returns every record, read again or as before, and the outcome of a verification of each
-    /// token that requires no project, address or scope.
+    /// Returns, for each token, its record and the outcome of a verification that requires no
+    /// project, address or scope. If `anew` is set, reads all records from the store first.
+    /// Otherwise uses the records that were read last.
     pub async fn shown(&mut self, anew: bool) -> Vec<(Option<Token>, String)> {
         if anew {
             self.records = vec![None; self.keys.len()];
@@ -498,7 +502,8 @@ impl<S: Store> Service<S> {
         let show = |(record, text): (&Option<Arc<TokenRecord>>, &String)| {
             let row = record.as_deref().map(|record| self.row(record));
             let Ok(presented) = PresentedToken::parse(text, self.first.keyring()) else {
-                // The text of an imported token cannot be checked without the store.
+                // The text of an imported token is not in keyfob's format. So the outcome is
+                // derived from the record.
                 let Some(record) = record else { return (row, "unknown".to_owned()) };
                 let status = record.status(now);
                 let passes = self.first.policy().breach(record, now).map_or("done", |_| "policy");
@@ -506,15 +511,16 @@ impl<S: Store> Service<S> {
             };
             let chain = self.chain(record.clone());
             let outcome = check(&presented, chain, &Access::to_own_project(&[]), self.first.policy(), now);
-            // The check has no address. A token that fails only because of its addresses has passed
-            // everything else.
+            // This check has no address, and checks addresses last because it requires no scope. So
+            // a token that is rejected only because of the address has passed every other check.
+            // The model counts such a token as accepted.
             let rejection = outcome.err().filter(|rejection| *rejection != Rejection::Address);
             (row, rejection.map_or("done", |rejection| rejection.as_str()).to_owned())
         };
         self.records.iter().zip(&self.texts).map(show).collect()
     }
 
-    /// Returns the chain of a record, from the records that were read last.
+    /// Returns the chain of a record, built from the records that were read last.
     fn chain(&self, record: Option<Arc<TokenRecord>>) -> Chain {
         let mut chain = Chain::from(record);
         while let Some(key) = chain.next_issuer() {
@@ -524,7 +530,7 @@ impl<S: Store> Service<S> {
         chain
     }
 
-    /// Returns the managing token that the actor names, if it names one.
+    /// Returns the index of the token that the actor names, or `None` if the actor is not a token.
     fn maker(&self, actor: &Actor) -> Option<usize> {
         let part = actor.as_str().strip_prefix("token acme_pat_")?;
         let named = |key: &TokenKey| part == format!("{}_{}", key.project, key.id);
@@ -570,7 +576,8 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// Returns how far the notices have gone in the model's count: 0 for none, 3 for the last.
+/// Returns the number of the notice in the model: 0 for no notice, and 1 to 3 for the three notices
+/// in their order.
 fn stage(lead: Option<NoticeLead>) -> u8 {
     let place = |lead| NoticeLead::ALL.iter().position(|other| *other == lead).unwrap();
     lead.map_or(0, |lead| place(lead) as u8 + 1)

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use crate::lifecycle_model::act::Act;
 use crate::lifecycle_model::model::Model;
 
-/// The number of times that each kind of operation had each outcome.
+/// The number of times that each kind of operation had each outcome. The keys are the kind and the
+/// outcome.
 #[derive(Default)]
 pub struct Tally(BTreeMap<(String, String), u64>);
 
-/// An outcome is rare if [`ENDS`] demands it less often than this.
+/// The limit for rare outcomes. An outcome is rare if [`ENDS`] requires fewer occurrences than
+/// this.
 const RARE: u64 = 100;
 
-/// The least number of times that each outcome has to occur: about a quarter of its count in a run
-/// in memory, at short size.
+/// The minimum number of times that each kind of operation must have each outcome. Each number is
+/// about a quarter of the count in a short run on `MemoryStore`.
 const ENDS: [(&str, &str, u64); 83] = [
     ("Issue", "done", 3000),
     ("Issue", "limit", 40),
@@ -101,7 +103,8 @@ const ENDS: [(&str, &str, u64); 83] = [
     ("Import after a purge", "done", 50),
 ];
 
-/// Returns the kind of the operation, as seen before it is applied.
+/// Returns the kind of an operation, such as `Rotate again`. The kind depends on the state of the
+/// model before the operation.
 pub fn kind(act: &Act, model: &Model) -> String {
     let stale = |manager: usize| {
         let (place, version, _) = model.managers[manager];
@@ -158,8 +161,9 @@ impl Tally {
         self.0.values().sum()
     }
 
-    /// Prints all counts, and panics if an outcome was too rare. If only one in `one_of` histories
-    /// ran, the demands are divided by five times that number, and rare outcomes are not checked.
+    /// Prints all counts, and panics if an outcome occurred too rarely. If only one in `one_of`
+    /// histories ran, the required numbers are divided by five times `one_of`, and rare outcomes
+    /// are not checked.
     pub fn judge(&self, imports: bool, one_of: u64) {
         let mut kinds = BTreeMap::<&str, Vec<String>>::new();
         for ((kind, end), count) in &self.0 {
@@ -172,8 +176,8 @@ impl Tally {
         }
         let demanded = ENDS.into_iter().filter(|(kind, ..)| imports || !kind.starts_with("Import"));
         for (kind, end, least) in demanded.filter(|(.., least)| one_of == 1 || *least >= RARE) {
-            // A few histories have most of the operations of a kind, so with fewer histories the
-            // counts vary more.
+            // The counts vary more in a smaller number of histories, because a few histories have
+            // most of the operations of a kind. So the requirement is five times lower.
             let least = if one_of == 1 { least } else { (least / one_of / 5).max(1) };
             let count = self.0.get(&(kind.to_owned(), end.to_owned())).copied().unwrap_or(0);
             assert!(count >= least, "{kind} had the outcome {end} only {count} times, not {least}");

@@ -1,5 +1,5 @@
-//! A token of the model, with its status and the policy at a time. This module uses no code of the
-//! crate.
+//! A token of the model with its status, and the policy that the model applies. This module uses no
+//! code of the crate.
 
 use crate::lifecycle_model::act::{DAY, Foreign, Life, New, SCOPES};
 
@@ -17,34 +17,35 @@ pub struct Rules {
     pub service: Lives,
     pub agent: Lives,
     pub most_live: Option<u64>,
-    /// The most live tokens that may be bound to one issuer.
+    /// The maximum number of live tokens that may be bound to one issuer.
     pub most_issued: u64,
-    /// The longest chain: how many issuers a token may be bound to.
+    /// The maximum number of issuers above a bound token.
     pub max_depth: usize,
     pub max_unused: Option<i64>,
 }
 
-/// The expected state of a token. Times are in milliseconds, and links are indices into the list.
+/// A token in its expected state. Times are in milliseconds. Links to other tokens are indices into
+/// the model's list of tokens.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Token {
     pub id: String,
     pub project: usize,
     pub owner: usize,
     pub name: usize,
-    /// The kind: 0 for a person, 1 for a service, 2 for an agent.
+    /// The kind of the token: 0 for a person, 1 for a service, 2 for an agent.
     pub kind: usize,
     pub metadata: bool,
     pub scopes: usize,
     pub ranges: usize,
     pub key: u8,
     pub created: i64,
-    /// The managing token whose delegation created it.
+    /// The managing token with whose delegation this token was created.
     pub made_by: Option<usize>,
-    /// The managing token that issued it, or that issued the token it replaces.
+    /// The issuer of this token. The successor in a rotation has the same issuer as the old token.
     pub issued_by: Option<usize>,
-    /// Whether it works only while its issuer works.
+    /// Whether this token works only while its issuer works.
     pub bound: bool,
-    /// The number of the token in the earlier service.
+    /// The number of the token in the earlier service, if this token was imported.
     pub foreign: Option<usize>,
     pub confirm_by: Option<i64>,
     pub not_before: Option<i64>,
@@ -57,20 +58,22 @@ pub struct Token {
     pub from: Option<usize>,
     pub to: Option<usize>,
     pub request: Option<usize>,
-    /// The last notice: 0 for none, 1 to 3 for those 30, 7 and 1 days before expiry.
+    /// The number of the last notice: 0 for no notice, and 1 to 3 for the notices 30, 7 and 1 days
+    /// before expiry.
     pub stage: u8,
     pub lease: Option<i64>,
     pub version: u64,
 }
 
-/// How long before expiry each notice is due, in milliseconds.
+/// The time before expiry at which each notice is due, in milliseconds.
 pub const AHEAD: [i64; 3] = [30 * DAY, 7 * DAY, DAY];
 
 pub fn stage(expires: Option<i64>, now: i64) -> u8 {
     expires.map_or(0, |end| AHEAD.iter().filter(|ahead| now >= end - **ahead).count() as u8)
 }
 
-/// Returns whether the scopes grant a scope. `a:*` grants every scope that begins with `a:`.
+/// Returns whether the scopes at the index `granted` grant the scope `needed`. `a:*` grants every
+/// scope that begins with `a:`.
 pub fn grants(granted: usize, needed: &str) -> bool {
     SCOPES[granted].split_whitespace().any(|one| match one.strip_suffix(":*") {
         Some(stem) => needed == one || needed.split_once(':').is_some_and(|(head, _)| head == stem),
@@ -78,14 +81,13 @@ pub fn grants(granted: usize, needed: &str) -> bool {
     })
 }
 
-/// The entries of `RANGES` that each entry covers. The entries are all addresses, 10.0.0.0/8,
-/// 10.1.0.0/16, and a single address.
+/// For each entry of `RANGES`, the indices of the entries that it covers.
 pub const COVERS: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
-/// The entries of `ADDRESSES` that each entry of `RANGES` allows.
+/// For each entry of `RANGES`, the indices of the entries of `ADDRESSES` that it allows.
 pub const ALLOWS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[0], &[2]];
 
 impl Token {
-    /// Creates a token of the earlier service that is imported now.
+    /// Creates the token that an import of `old` gives at the time `now`.
     pub fn imported(old: &Foreign, now: i64, place: usize) -> Self {
         Self {
             id: String::new(),
@@ -133,18 +135,18 @@ impl Token {
         }
     }
 
-    /// Returns when it ends by itself, if it is confirmed.
+    /// Returns the time at which the token ends if it is confirmed in time and not revoked.
     pub fn end(&self) -> Option<i64> {
         [self.grace, self.expires].into_iter().flatten().min()
     }
 
-    /// Returns the issuer that it is bound to.
+    /// Returns the issuer that the token is bound to, or `None` if the token is independent.
     pub fn bound_to(&self) -> Option<usize> {
         self.issued_by.filter(|_| self.bound)
     }
 
-    /// Returns whether the token could work if the clock went back by a day: it is not revoked, and
-    /// did not end long ago.
+    /// Returns whether the token could work if the clock were set back by a day. The token must not
+    /// be revoked, and must not have ended more than a day ago.
     pub fn can_still_work(&self, now: i64) -> bool {
         let mut ends = [self.grace, self.confirm_by, self.expires].into_iter().flatten();
         self.revoked.is_none() && ends.all(|end| end >= now - DAY)
@@ -165,7 +167,7 @@ impl Rules {
         [&self.human, &self.service, &self.agent][kind]
     }
 
-    /// Returns which rule a lifetime breaks, if any.
+    /// Returns the rule that a lifetime breaks, if any.
     pub fn wrong(&self, kind: usize, lifetime: Option<i64>) -> Option<&'static str> {
         let Lives { min, max, never, .. } = *self.lives(kind);
         match lifetime {
@@ -175,8 +177,8 @@ impl Rules {
         }
     }
 
-    /// Returns which rule the lifetime of a token breaks, if any. If the clock went back, a
-    /// lifetime counts as zero, not as negative.
+    /// Returns the rule that the lifetime of a token breaks, if any. If the token expires before
+    /// its creation because the clock was set back, its lifetime counts as zero.
     pub fn outside(&self, token: &Token) -> Option<&'static str> {
         self.wrong(token.kind, token.expires.map(|end| (end - token.created).max(0)))
     }
@@ -187,7 +189,8 @@ impl Rules {
         self.outside(token).or(unused.then_some("unused"))
     }
 
-    /// Creates a token now. It must expire by `last`, and a bound token must expire.
+    /// Creates a token at the time `now`. The token must expire by `last`, if given, and a bound
+    /// token must expire.
     pub fn mint(
         &self,
         new: &New,

@@ -1,8 +1,11 @@
-//! One process revokes a managing token while another issues or rotates within it: 150 times on
-//! each engine, or 10,000 times with `KEYFOB_TEST_SIZE=full`. After the revocation is acknowledged,
-//! no token is created within the managing token. No token below it verifies. This holds for tokens
-//! issued before the revocation, and for tokens issued during it. A store that reads the managing
-//! token without locking its row fails the first of these checks.
+//! One process revokes a token that issues other tokens, the manager. At the same time, another
+//! process uses the manager's delegation to issue or rotate a token. Each engine runs this race 150
+//! times, or 10,000 times with `KEYFOB_TEST_SIZE=full`.
+//!
+//! After the revocation is acknowledged, the delegation must create no token. No token that is
+//! bound to the manager, directly or through another token, may pass verification. This includes
+//! tokens that were issued during the revocation. If a store reads the manager's row without a
+//! lock, the first check must fail.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -24,42 +27,42 @@ use super::{DATABASE, PATIENCE, SqliteFile, open, spin_until};
 use crate::support::other::{Other, nanos, say};
 use crate::support::{actor, keyring, project, size};
 
-/// The environment variable with the [`Lock`] of the other process's store.
+/// The environment variable that sets the [`Lock`] of the other process's store.
 const LOCK: &str = "KEYFOB_RACES_LOCK";
-/// The outcome of a call that the service refused because the manager was revoked before.
+/// The outcome of a call that the service refused because it found the manager revoked.
 const REVOKED: &str = "revoked";
-/// The outcome of a call that only the store's condition refused.
+/// The outcome of a call that the store refused because of the condition on the issuer.
 const REFUSED: &str = "refused";
 /// The outcome of a verification of a token whose issuer has ended.
 const ISSUER_ENDED: &str = "issuer_ended";
-/// An empty list of ids.
+/// The text for an empty list of ids.
 const NO_IDS: &str = "none";
-/// By how many microseconds the two calls are shifted against each other after each round.
+/// The amount by which the start of the issuing call is shifted after each round, in microseconds.
 const STEP: i64 = 100;
-/// The largest random shift in one round, in microseconds.
+/// The maximum random shift of the issuing call in one round, in microseconds.
 const JITTER: i64 = 300;
-/// The largest shift, in microseconds. No call of an engine takes longer, so a larger shift gives
-/// no other order.
+/// The maximum shift of the issuing call over all rounds, in microseconds. No call of an engine
+/// takes longer, so a larger shift cannot change the order of the two calls.
 const FARTHEST: i64 = 50_000;
 
 /// The number of rounds within which a store without the lock must fail.
 const UNLOCKED: u64 = 10_000;
 
-/// Returns the number of rounds, and the least number of rounds with each order.
+/// Returns the number of rounds, and the minimum number of rounds with each of the two orders.
 fn rounds() -> (u64, u64) {
     if size::is_full() { (10_000, 500) } else { (150, 8) }
 }
 
-/// Whether the store checks the issuer's row in the operation that inserts.
+/// Whether the store locks the issuer's row while it inserts a token of that issuer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Lock {
     Held,
-    /// The row is read before the operation, without a lock.
+    /// The store reads the issuer's row before the insert, without a lock.
     None,
 }
 
 /// A store with or without the lock on the issuer's row. It counts the operations that the
-/// condition refused.
+/// condition on the issuer refused.
 struct Conditional {
     store: DynStore,
     lock: Lock,
@@ -67,7 +70,8 @@ struct Conditional {
 }
 
 impl Conditional {
-    /// Returns the condition that the store still has to check.
+    /// Returns the condition that the inner store still has to check. Without the lock, checks the
+    /// condition here, and returns `None` or an error.
     async fn left(
         &self,
         project: ProjectId,
@@ -118,20 +122,21 @@ impl TokenStore for Conditional {
     }
 }
 
-/// The outcome of a call and its times, by the clock that both processes share.
+/// The outcome of a call, with the start and the end of the call on the clock that both processes
+/// share.
 struct Done {
     began: u64,
     ended: u64,
     outcome: String,
 }
 
-/// One of the two processes.
+/// One of the two processes, with its store, its service and its delegations.
 struct Hand {
     store: Arc<Conditional>,
     tokens: Tokens<Arc<Conditional>>,
-    /// The delegation of the manager, proven before the race.
+    /// The delegation of the manager, obtained before the race.
     manager: Option<Delegation>,
-    /// The delegation of a token that the manager issued.
+    /// The delegation of a token that the manager issued, obtained before the race.
     below: Option<Delegation>,
 }
 
@@ -190,15 +195,15 @@ impl Hand {
         }
     }
 
-    /// Issues a token that may issue others.
+    /// Issues a token that may issue other tokens.
     async fn issue(&self, by: &Delegation) -> Result<Issued<Arc<TokenRecord>>, Error> {
         let new = NewToken::new(*by.project(), by.owner().clone(), Name::new("raced").unwrap());
         let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap());
         self.tokens.issue(&by.actor(), new.within(by)).await
     }
 
-    /// Issues a token. Returns the result of [`Self::verified`] for it, or why the issue was
-    /// refused.
+    /// Issues a token and verifies it. Returns the text of [`Self::verified`], or the outcome of
+    /// the refused issue.
     async fn issue_and_verify(&self, by: &Delegation) -> String {
         let refusals = self.refusals();
         match self.issue(by).await {
@@ -217,7 +222,8 @@ impl Hand {
         }
     }
 
-    /// Verifies a new token. Returns its id and text, when the verification began, and its outcome.
+    /// Verifies a new token. Returns the token's id, the token's text, the start of the
+    /// verification and its outcome, separated by spaces.
     async fn verified(&self, issued: &Issued<Arc<TokenRecord>>) -> String {
         let (id, text, began) = (issued.record.id, issued.token.expose_secret(), nanos());
         format!("{id} {text} {began} {}", self.verify(text).await)
@@ -230,14 +236,15 @@ impl Hand {
     fn refusal(&self, error: &Error, refusals: u64) -> String {
         let is_expected = match error.kind() {
             ErrorKind::IssuerEnded(rejection) => [Rejection::Revoked, Rejection::IssuerEnded].contains(&rejection),
-            // The token to be rotated is bound to the manager.
+            // The service refuses to rotate a token that is bound to the revoked manager.
             kind => kind == ErrorKind::Ended(Status::IssuerEnded),
         };
         assert!(is_expected, "the call was refused for another reason: {error:?}");
         if self.refusals() > refusals { REFUSED } else { REVOKED }.to_owned()
     }
 
-    /// Returns the ids of all tokens of the project that the manager issued.
+    /// Returns the ids of all tokens of the project that were created with the manager's
+    /// delegation.
     async fn issued(&self) -> String {
         let by = self.manager().actor();
         let query = ListQuery { most: PageSize::MAX, ..ListQuery::new(*self.manager().project()) };
@@ -248,8 +255,9 @@ impl Hand {
     }
 }
 
-/// Runs the other process. For each line that it reads, it names a moment, and runs the line's
-/// operation the given number of microseconds after that moment.
+/// Runs the other process. Each line that it reads has a delay in microseconds and an operation.
+/// For each line, the process sends a time that is 0.3 milliseconds ahead, and runs the operation
+/// when the delay has passed after that time.
 #[test]
 #[ignore = "run by the tests below"]
 fn other_hand() {
@@ -268,14 +276,15 @@ fn other_hand() {
     }
 }
 
-/// Both processes, as the test sees them.
+/// The two processes of the test.
 struct Hands {
     mine: Hand,
     other: Other,
 }
 
 impl Hands {
-    /// Sends an operation to the other process, and returns the moment that it named.
+    /// Sends an operation to the other process, and returns the time from which that process counts
+    /// the delay.
     fn tell(&mut self, delay: u64, words: &str) -> u64 {
         self.other.tell(&format!("{delay} {words}"));
         self.other.said().parse().unwrap()
@@ -288,7 +297,7 @@ impl Hands {
         Done { began: began.parse().unwrap(), ended: ended.parse().unwrap(), outcome: outcome.to_owned() }
     }
 
-    /// Runs an operation in one process alone.
+    /// Runs an operation in one of the two processes while the other process is idle.
     async fn alone(&mut self, mine: bool, words: &str) -> Done {
         if mine {
             return self.mine.does(words).await;
@@ -297,8 +306,9 @@ impl Hands {
         self.said()
     }
 
-    /// Runs an operation in each process. The second one starts `later` microseconds after the
-    /// first, or before it if `later` is negative.
+    /// Runs the first operation in one process and the second operation in the other. The second
+    /// starts `later` microseconds after the first. If `later` is negative, it starts before the
+    /// first.
     async fn both(&mut self, mine_revokes: bool, words: [&str; 2], later: i64) -> [Done; 2] {
         let delays = [(-later).max(0), later.max(0)].map(i64::unsigned_abs);
         let mine = usize::from(!mine_revokes);
@@ -310,26 +320,26 @@ impl Hands {
     }
 }
 
-/// How often each case occurred.
+/// The number of times that each case occurred.
 #[derive(Default, Debug)]
 struct Tally {
     issued_first: u64,
     revoked_first: u64,
-    /// The rounds with a rotation.
+    /// The number of rounds with a rotation.
     rotations: u64,
-    /// The rounds in which the two calls overlapped.
+    /// The number of rounds in which the two calls overlapped.
     overlapping: u64,
-    /// The tokens that only the store's condition refused.
+    /// The number of tokens that the store refused because of the condition on the issuer.
     refused_by_the_store: u64,
-    /// The new tokens that were accepted before the revocation was acknowledged.
+    /// The number of new tokens that passed verification before the revocation was acknowledged.
     used: u64,
-    /// The rejected verifications of tokens below the manager after the revocation was
-    /// acknowledged.
+    /// The number of rejected verifications, after the acknowledgement, of tokens below the
+    /// manager.
     refused_below: u64,
 }
 
-/// Runs one round in its own project. Returns whether the token was issued before the revocation,
-/// or describes a violation.
+/// Runs one round in a project of its own. Returns whether the token was issued before the
+/// revocation. Returns an error that describes the violation if a check fails.
 async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) -> Result<bool, String> {
     let place = format!("managed{number}");
     let new = NewToken::new(project(&place), OwnerId::new("ada").unwrap(), Name::new("manager").unwrap());
@@ -342,8 +352,9 @@ async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) ->
     for mine in [true, false] {
         assert_eq!(hands.alone(mine, &present).await.outcome, "presented");
     }
-    // Most rounds issue a token. The others rotate a token that the manager issued, rotate the
-    // manager itself, or issue below a token that the manager issued.
+    // Most rounds issue a token with the manager's delegation. The other rounds rotate a token that
+    // the manager issued, rotate the manager itself, or issue a token with the delegation of a
+    // token that the manager issued.
     let issue = match number % 8 {
         3 => format!("rotate {}", child.record.id),
         6 => format!("rotate {}", parent.record.id),
@@ -363,7 +374,7 @@ async fn round(number: u64, later: i64, hands: &mut Hands, tally: &mut Tally) ->
         ));
     }
 
-    // The issuing process repeats its call with the same delegation.
+    // After the revocation, the issuing process repeats its call with the same delegation.
     let again = hands.alone(!mine_revokes, &issue).await.outcome;
     let after = ids(&hands.alone(!mine_revokes, "list").await.outcome);
     let is_refused = |outcome: &str| [REVOKED, REFUSED].contains(&outcome);
@@ -423,21 +434,22 @@ fn ids(text: &str) -> BTreeSet<String> {
     text.split(',').filter(|id| *id != NO_IDS).map(str::to_owned).collect()
 }
 
-/// Returns whether this process revokes in the round. Over the rounds, each process revokes during
-/// every kind of call.
+/// Returns whether this process runs the revocation in the round. Over all rounds, each of the two
+/// processes revokes during every kind of call.
 fn revokes_here(number: u64) -> bool {
     (number / 8).is_multiple_of(2)
 }
 
-/// Runs all rounds, or those before the first violation.
+/// Runs the rounds until the last one, or until the first violation.
 async fn race(database: &str, lock: Lock) -> Result<Tally, String> {
     let name = if lock == Lock::Held { "held" } else { "none" };
     let other = Other::start("races::managers::other_hand", &[(DATABASE, database), (LOCK, name)]);
     let mut hands = Hands { mine: Hand::open(database, lock).await, other };
     let mut tally = Tally::default();
-    // How much later the issue starts than the revocation, for each of the two processes that may
-    // revoke. Each outcome shifts it towards the other outcome. So both orders occur about equally
-    // often, and the calls meet where they conflict most.
+    // The time between the start of the revocation and the start of the issue, for each process
+    // that may revoke. If the issue came first, the next issue starts later. If the revocation came
+    // first, the next issue starts earlier. So both orders occur about equally often, and the calls
+    // meet where they conflict most.
     let mut apart = [0_i64; 2];
     let most = if lock == Lock::Held { rounds().0 } else { UNLOCKED };
     for number in 0..most {
@@ -463,10 +475,10 @@ async fn no_token_comes_after_on(database: &str) {
     let (all, least) = rounds();
     assert_eq!(tally.issued_first + tally.revoked_first, all);
     assert!(tally.issued_first >= least && tally.revoked_first >= least, "{tally:?}");
-    // If this count were zero, the condition would have decided no round.
+    // If this count were zero, the store's condition would not have been needed in any round.
     assert!(tally.refused_by_the_store > 0, "{tally:?}");
-    // If no new token had been accepted before the revocation, the rejections after it would prove
-    // nothing.
+    // If no new token had passed verification before the revocation, the later rejections would
+    // prove nothing.
     assert!(tally.used > 0 && tally.refused_below >= 2 * all, "{tally:?}");
 }
 

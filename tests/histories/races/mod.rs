@@ -1,8 +1,9 @@
-//! Two processes on one database run two operations on the same tokens at the same moment: 100
-//! times for each pair, or 10,000 times with `KEYFOB_TEST_SIZE=full`. The result is always the
-//! result of one of the two orders.
+//! Two processes on one database run two operations on the same tokens at the same time. Each pair
+//! of operations runs 100 times, or 10,000 times with `KEYFOB_TEST_SIZE=full`. The result must
+//! always be the result of running the two operations one after the other, in one of the two
+//! orders.
 //!
-//! [`managers`] tests the same for a managing token and the tokens that it issues.
+//! [`managers`] tests this for a managing token and the tokens that it issues.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -27,16 +28,18 @@ use tempfile::TempDir;
 use crate::support::other::{Other, nanos, say};
 use crate::support::{Script, actor, base62, keyring, project, size};
 
-/// The largest number of rounds of a race. Each race has this many owners, one for each round.
+/// The maximum number of rounds of a race. Each round has an owner of its own, so each race has
+/// this number of owners.
 const MOST_ROUNDS: u64 = 10_000;
-/// The environment variable that names the database to the other process, which is the same test
-/// binary.
+/// The environment variable that names the database to the other process. The other process is the
+/// same test binary.
 const DATABASE: &str = "KEYFOB_RACES_DATABASE";
-/// The deadline of an operation. None takes this long, unless two of them wait for each other.
+/// The maximum duration of an operation. Only two operations that wait for each other would take
+/// this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns the least number of rounds of each race, and the largest number if one of its orders is
-/// rare on this machine.
+/// Returns the minimum and the maximum number of rounds of a race. A race runs more than the
+/// minimum only until both orders have occurred.
 fn rounds() -> (u64, u64) {
     if size::is_full() { (MOST_ROUNDS, MOST_ROUNDS) } else { (100, 3_000) }
 }
@@ -49,8 +52,8 @@ fn key(id: &str) -> TokenKey {
     TokenKey { project: project("145"), id: TokenId::new(id).unwrap() }
 }
 
-/// Waits for a moment by reading the clock all the time. A sleep would wake the two processes too
-/// far apart.
+/// Waits until this time by reading the clock in a loop. After a sleep, the two processes would
+/// wake too far apart.
 fn spin_until(moment: u64) {
     while nanos() < moment {
         std::hint::spin_loop();
@@ -65,7 +68,8 @@ fn changed<T>(outcome: Result<T, Error>) -> String {
     }
 }
 
-/// Runs the operation of a line, in either process.
+/// Performs the operation that a line describes, and returns the outcome as a word. Both processes
+/// use this function.
 async fn perform(store: &DynStore, line: &str) -> String {
     let tokens = Tokens::new(keyring(), store.clone());
     let mut words = line.split(' ');
@@ -143,8 +147,8 @@ async fn in_time(store: &DynStore, line: &str) -> String {
     performed.unwrap_or_else(|_| panic!("{line:?} did not end in time"))
 }
 
-/// Runs the other process. For each line that it reads, it names a moment, and runs the line's
-/// operation at that moment.
+/// Runs the other process. For each line that it reads, the process sends a time that is 0.3
+/// milliseconds ahead, and performs the line's operation at that time.
 #[test]
 #[ignore = "run by the test below"]
 fn other_process() {
@@ -160,13 +164,14 @@ fn other_process() {
     }
 }
 
-/// Sends an operation to the other process, and returns the moment at which it will run.
+/// Sends an operation to the other process, and returns the time at which that process will perform
+/// it.
 fn tell(other: &mut Other, line: &str) -> u64 {
     other.tell(line);
     other.said().parse().unwrap()
 }
 
-/// Runs one round with its own token and its own owner.
+/// Runs one round with a token and an owner of its own. Returns the order of the two operations.
 async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) -> &'static str {
     let tokens = Tokens::new(keyring(), store.clone());
     let place = RACES.iter().position(|one| one.name == race.name).unwrap() as u64;
@@ -178,12 +183,13 @@ async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) ->
         assert_eq!(in_time(store, &line(act)).await, "done");
     }
 
-    // Each process runs each of the operations, in every second round.
+    // Each process performs the first operation in every second round, and the second operation in
+    // the other rounds.
     let mine = (number % 2) as usize;
     let moment = tell(other, &line(race.acts[1 - mine]));
-    // In half of the rounds, both begin at the same moment. In the others, this process begins
-    // between one millisecond before and four milliseconds after the other process. The slowest
-    // operation of an engine takes that long.
+    // In half of the rounds, both processes start at the same time. In the other rounds, this
+    // process starts up to one millisecond before, or up to four milliseconds after, the other
+    // process. The slowest operation of an engine takes about four milliseconds.
     let apart = if number % 4 < 2 { 1_000 } else { number * 7_919 % 5_001 };
     spin_until(moment + apart * 1_000 - 1_000_000);
     let my_outcome = in_time(store, &line(race.acts[mine])).await;
@@ -195,7 +201,7 @@ async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) ->
     let (first, others): (Vec<_>, Vec<_>) = rows.iter().map(AsRef::as_ref).partition(|row: &&TokenRecord| row.id == id);
     let order = (race.order)(outcomes, first[0], &others);
 
-    // In both orders, neither process accepts a revoked token afterwards.
+    // In either order, both processes must now reject the revoked token.
     if first[0].revoked.is_some() {
         let verify = format!("verify {text}");
         assert_eq!(in_time(store, &verify).await, "revoked");
@@ -224,7 +230,8 @@ async fn race_on(database: &str) {
     other.end();
 }
 
-/// A database file in a folder in memory, if there is one, because a sync costs nothing there.
+/// A database file in a folder in memory, if the system has one, because a sync costs nothing
+/// there.
 struct SqliteFile {
     path: PathBuf,
     _folder: TempDir,

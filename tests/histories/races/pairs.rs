@@ -1,17 +1,19 @@
-//! The pairs of operations that meet, and their possible results.
+//! The pairs of operations that run concurrently, and the possible results of each pair.
 
 use keyfob::{Clock, SystemClock, TokenRecord};
 
-/// Two concurrent operations, and the operations before them.
+/// Two concurrent operations, and the operations that prepare them.
 pub struct Race {
     pub name: &'static str,
-    /// The operations. `{id}`, `{text}` and `{owner}` are replaced by those of the round's token.
+    /// The two operations. `{id}`, `{text}` and `{owner}` stand for the id, the text and the owner
+    /// of the round's token.
     pub acts: [&'static str; 2],
-    /// The operations that one process runs first.
+    /// The operations that one process performs before the two processes start.
     pub before: &'static [&'static str],
-    /// Returns the order that the outcomes and the records show. Panics if they fit no order.
+    /// Returns the order in which the outcomes and the records show that the two operations ran.
+    /// Panics if they fit neither order.
     pub order: fn(outcomes: [&str; 2], first: &TokenRecord, others: &[&TokenRecord]) -> &'static str,
-    /// The possible orders. Each has to occur.
+    /// The possible orders. Each of them must occur.
     pub orders: [&'static str; 2],
 }
 
@@ -57,8 +59,9 @@ pub const RACES: [Race; 10] = [
         name: "revoke the family and rotate",
         acts: ["revoke-family {id}", "rotate {id}"],
         before: &[],
-        // In the race above, the records do not show the order. Here, a live successor would show
-        // that it came from a revoked token.
+        // In the race above, the records cannot show that a successor was created from a revoked
+        // token. Here they can: the revocation covers every earlier successor, so a live successor
+        // would have been created afterwards.
         order: |outcomes, first, others| {
             assert!(first.revoked.is_some() && others.iter().all(|next| next.revoked.is_some()));
             match (outcomes, others.len()) {
@@ -73,7 +76,7 @@ pub const RACES: [Race; 10] = [
         name: "rename and touch",
         acts: ["rename {id}", "touch {id}"],
         before: &[],
-        // The result does not show which came first, because neither may undo the other.
+        // The result does not show the order, because neither operation may undo the other.
         order: |outcomes, first, others| {
             assert_eq!((outcomes, others.len()), (["done", "1"], 0));
             assert_eq!((first.name.as_str(), first.version), ("renamed", 2));

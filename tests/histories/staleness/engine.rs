@@ -1,4 +1,4 @@
-//! Opens a store of either engine with a cache.
+//! Opens a store of PostgreSQL or Redis with a cache, for both processes of the test.
 
 use std::time::Duration;
 
@@ -17,16 +17,19 @@ use crate::staleness::revoker::TOKENS;
 
 pub type Service = Tokens<Cached<DynStore>>;
 
-/// Returns the policy of both processes: a token may issue many tokens, and these may issue some.
+/// Returns the policy of both processes. It allows chains of two issuers, and `TOKENS` live tokens
+/// for each issuer.
 pub fn policy() -> Policy {
     Policy::default().with_max_depth(2).with_most_live_per_issuer(TOKENS as u64)
 }
 
-/// The largest allowed lag of the standby, well within the bound.
+/// The maximum age of data that the store may read from the standby. It is much shorter than the
+/// bound.
 const MOST_LAG: Duration = Duration::from_millis(100);
 
-/// Opens the store at this address with a cache. The cache follows the feed if `follows` is set,
-/// and the store reads from the standby if one is given.
+/// Opens the store of the database at this address, with a cache. The cache follows the store's
+/// feed of changes if `follows` is set. The store reads from a standby if the address of one is
+/// given.
 pub async fn open(database: &str, bound: Duration, follows: bool, standby: Option<&str>) -> Cached<DynStore> {
     if database.starts_with("redis:") {
         let store = RedisStore::connect(database.split(',')).await.unwrap().with_feed();

@@ -6,19 +6,22 @@ use crate::staleness::revoker::{Counts, Revoker, TOKENS};
 use crate::staleness::{BOUND, FEED, FORGETS, ISSUERS};
 use crate::support::other::nanos;
 
-/// The environment of a cache that keeps the bound and follows the feed.
+/// The environment variables for a verifying process whose cache bounds the age of its records and
+/// follows the feed.
 pub const SOUND: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1")];
-/// The environment of a cache that keeps the bound and follows the feed, for tokens whose issuers
-/// end.
+/// The environment variables for a verifying process whose cache bounds the age of its records and
+/// follows the feed, in tests that end the issuers of the tokens instead of the tokens.
 pub const SOUND_OF_ISSUERS: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1"), (ISSUERS, "1")];
-/// The environment of a cache that has no bound and relies on its feed.
+/// The environment variables for a verifying process whose cache does not bound the age of its
+/// records and relies on the feed.
 pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
-/// How long a test waits for a change that normally takes moments.
+/// The time for which a test waits for a change that normally takes moments.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Checks that the bound holds although `happening` runs during each round, and that the feed
-/// recovers. `happening` returns how often it cut the feed. Returns the counts of the other
-/// process, and how many operations were repeated.
+/// Checks that, during a fault, verification accepts no token for longer than the bound after the
+/// token's revocation. Also checks that the feed recovers. `happening` causes the fault once in
+/// each round, and returns how often it cut the feed. Returns the counts of the verifying process,
+/// and the number of operations that were repeated.
 pub async fn is_bounded_amid(
     what: &str,
     mut revoker: Revoker,
@@ -32,8 +35,8 @@ pub async fn is_bounded_amid(
         revoker.revoke_amid(&mut round, async { cuts += happening(number).await }).await;
         revoker.end(round).await;
     }
-    // Each cut counts as two losses: when it is noticed, and when the feed is back. If two cuts
-    // follow closely, both may count as one loss.
+    // Each cut counts as two losses of the feed: one when the cache notices the cut, and one when
+    // the feed is back. If two cuts follow closely, both may count as one loss.
     feed_is_well(&mut revoker, 1 + cuts / 2).await;
     let counts = revoker.counts();
     let seen = revoker.stop();
@@ -55,7 +58,8 @@ pub async fn is_bounded_amid(
     (counts, seen.repeated)
 }
 
-/// Waits until the feed, if there is one, was lost this number of times and delivers events again.
+/// Waits until the feed was lost at least `losses` times and delivers events again. Returns
+/// immediately if the verifying process follows no feed.
 async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
     if !revoker.follows {
         return;
@@ -77,9 +81,10 @@ async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
     }
 }
 
-/// Checks that a cache returns no record while the engine is down and its entries are older than
-/// the bound, and that it works again when the engine is up. A cache without a bound continues to
-/// accept tokens, which shows that the first check can fail.
+/// Checks that verification fails while the engine is down and the cached records are older than
+/// the bound, and that verification works again after the engine is up. Then checks that a cache
+/// without a bound accepts tokens while the engine is down. The second check shows that the first
+/// can fail.
 pub async fn has_no_answer_while_it_is_down(
     database: &str,
     downs: usize,
@@ -125,9 +130,9 @@ pub async fn has_no_answer_while_it_is_down(
     revoker.stop();
 }
 
-/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. So only the
-/// bound protects during that time, and the tests of the bound can fail. When the loss of the feed
-/// is noticed, the cache has dropped all entries.
+/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. So the
+/// bound is the only protection during that time, and the tests of the bound can fail. Also checks
+/// that the cache rejects all revoked tokens after it has noticed the loss of the feed.
 pub async fn only_the_bound_holds_while_the_feed_is_silent(mut revoker: Revoker, silence: impl AsyncFnOnce() -> u64) {
     feed_is_well(&mut revoker, 1).await;
     let mut round = revoker.issue().await;

@@ -1,8 +1,9 @@
-//! One process revokes tokens, and another verifies them through its cache without a pause, in
-//! eight tasks. No verification accepts a token if it begins later than the bound after the token's
-//! revocation was acknowledged. This also holds if the engine, the feed or the standby fails, and
-//! for tokens that are bound, directly or through another token, to one that is revoked or
-//! disabled.
+//! Measures how long a cache accepts tokens after their revocation. One process revokes tokens.
+//! Another process verifies the tokens through its cache, continuously and in eight tasks.
+//!
+//! After a revocation is acknowledged and the bound has passed, no new verification may accept the
+//! token. This also holds while the engine, the feed or the standby fails. It also holds for a
+//! token that is bound, directly or through another token, to a revoked or disabled token.
 
 use std::time::{Duration, Instant};
 
@@ -23,13 +24,14 @@ use crate::support::size;
 
 const BOUND: Duration = Duration::from_millis(200);
 
-/// Returns how often all tokens are issued and revoked.
+/// Returns the number of rounds in a test without a fault. Each round issues `TOKENS` tokens and
+/// revokes them.
 fn rounds() -> usize {
     if size::is_full() { 100 } else { 5 }
 }
 
-/// Returns how often the fault occurs in each test of a fault. Each kind of failure occurs at least
-/// once in four.
+/// Returns the number of rounds in a test of a fault. The fault occurs in each round. Each variant
+/// of a fault occurs at least once in four rounds.
 fn fault_rounds() -> usize {
     if size::is_full() { 10 } else { 4 }
 }
@@ -40,11 +42,11 @@ const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 const ISSUERS: &str = "KEYFOB_STALENESS_ISSUERS";
 
-/// The semaphore that limits these tests to three at a time, because each verifies without a pause.
-/// A test may start its engine before its turn.
+/// The semaphore that lets three of these tests run at a time, because each test keeps the
+/// processor busy. A test may start its engine before it holds a permit.
 static TURNS: Semaphore = Semaphore::const_new(3);
 
-/// The token whose end causes the rejections.
+/// The token that ends in a test: the verified token itself, or its issuer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ends {
     Token,
@@ -79,16 +81,19 @@ async fn is_bounded(engine: &str, database: &str, ends: Ends) {
         );
         assert_eq!((seen.delays.len(), seen.too_late(), seen.never_refused), (rounds * TOKENS, 0, 0));
         assert_eq!((seen.refused_too_early, counts.strange.as_str()), (0, "none"));
-        // In each period as long as the bound, the store is read once for each token. It is read
-        // again if the token is new, if it is revoked by itself or with an owner, or if such a
-        // change overtook a read. How often tokens are verified meanwhile depends on the machine.
+        // Limits the misses of the cache. In each period as long as the bound, the cache reads each
+        // token from the store once. It also reads a token after the token was issued or revoked,
+        // and after a revocation of an owner. If a revocation overtakes a read, the cache reads
+        // once more. The limit does not depend on the number of verifications, which depends on the
+        // machine.
         let bounds = took.as_nanos().div_ceil(BOUND.as_nanos()) as u64;
-        // A bound token has up to two issuers, and each has its own record.
+        // A bound token has up to two issuers, and the cache reads the record of each.
         let records = if ends == Ends::Issuer { 3 } else { 1 };
         let asked = records * TOKENS as u64 * (bounds + (rounds * 2 * (2 + OWNERS)) as u64);
         assert!(counts.hits > 0 && counts.misses <= asked, "{} misses in {took:?}", counts.misses);
     }
-    // A cache without a bound accepts tokens forever. This shows that both measurements can fail.
+    // A cache without a bound accepts the tokens forever. This shows that both measurements can
+    // fail.
     let mut revoker = Revoker::start(database, database, issuers).await;
     let mut round = revoker.issue().await;
     revoker.revoke(&mut round).await;

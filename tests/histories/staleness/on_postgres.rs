@@ -1,4 +1,4 @@
-//! Faults of PostgreSQL, each during revocations.
+//! Tests with faults of PostgreSQL during revocations.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::staleness::{BOUND, FORGETS, STANDBY, TURNS, fault_rounds};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now};
 
-/// Returns the URL of a new database with the tables.
+/// Creates a database with the tables of keyfob, and returns its URL.
 async fn migrated(server: &Server) -> String {
     let database = server.database();
     PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
     database
 }
 
-/// Runs a blocking call in its own thread.
+/// Runs a blocking function on a thread for blocking work.
 async fn apart(act: impl FnOnce() + Send + 'static) {
     tokio::task::spawn_blocking(act).await.unwrap();
 }
@@ -58,7 +58,7 @@ async fn its_feed_is_cut_again_and_again() {
     }
 }
 
-/// The feed's connection stays open, but nothing arrives. So only the feed's own heartbeat shows
+/// The feed's connection stays open, but no bytes arrive. So only the feed's own heartbeat shows
 /// that the connection is lost.
 #[tokio::test]
 async fn its_feed_falls_silent() {
@@ -69,7 +69,7 @@ async fn its_feed_falls_silent() {
         let proxy = Proxy::before(server.port);
         let through = server.url_by(proxy.port, &database);
         let revoker = Revoker::start(&database, &through, SOUND).await;
-        // When the feed listens again, it is silenced again.
+        // In the next round, the feed has a new connection, which is silenced too.
         let silence = async |_| proxy.silence(side) as u64;
         is_bounded_amid("PostgreSQL, feed silent", revoker, fault_rounds() / 2, silence).await;
     }
@@ -107,8 +107,9 @@ async fn it_is_down_for_longer_than_the_bound() {
     has_no_answer_while_it_is_down(&database, 2, async || server.halt("fast"), async || server.go()).await;
 }
 
-/// The other process verifies from a standby that falls behind, stops, and is promoted in the end.
-/// The standby is read only if it proves that it is close enough.
+/// The verifying process reads from a standby. The standby falls behind, stops, and is finally
+/// promoted. The store may read from the standby only while the standby proves that its data is
+/// recent enough.
 #[tokio::test]
 async fn its_standby_lags() {
     let Some(server) = Server::start() else { return };
@@ -117,8 +118,8 @@ async fn its_standby_lags() {
     let standby = Arc::new(server.replica());
     let at_standby = server.url_by(standby.port, &database);
 
-    // A process that always reads from the standby is as far behind as the standby. This shows that
-    // the measurements can fail.
+    // A process that reads only from the standby sees a revocation as late as the standby does.
+    // This shows that the measurements can fail.
     let mut revoker = Revoker::start(&database, &at_standby, &[(FORGETS, "1")]).await;
     let mut round = revoker.issue().await;
     standby.pause_replay();
@@ -149,7 +150,8 @@ async fn its_standby_lags() {
             0
         };
         is_bounded_amid("PostgreSQL, standby lags", revoker, fault_rounds(), lag).await;
-        // A crash of the standby resets its count of look-ups.
+        // A crash of the standby sets its count of look-ups back to zero, so the test cannot
+        // compare with an earlier count.
         assert!(look_ups(&at_standby).await > 0);
     }
 
@@ -167,7 +169,7 @@ async fn its_standby_lags() {
     is_bounded_amid("PostgreSQL, standby promoted", revoker, 2, promote).await;
 }
 
-/// A standby may be behind, but a token that was issued meanwhile must not be rejected as unknown.
+/// A token that was issued while the standby lags must not be rejected as unknown.
 #[tokio::test]
 async fn a_new_token_is_known_at_once_though_its_standby_lags() {
     let Some(server) = Server::start() else { return };
@@ -180,7 +182,7 @@ async fn a_new_token_is_known_at_once_though_its_standby_lags() {
     let (elsewhere, beating) = (PostgresStore::connect(&database).await.unwrap(), here.clone());
     let beating = tokio::spawn(async move { beating.beat().await });
     let known = insert(&elsewhere).await;
-    // The standby is close enough to be read, and has this token.
+    // Waits until the store reads from the standby, which has this token.
     let asked = Instant::now();
     while here.find_recent(&known).await.unwrap().age.is_zero() {
         assert!(asked.elapsed() < PATIENCE, "the standby is never read");
@@ -198,7 +200,7 @@ async fn insert(store: &PostgresStore) -> TokenKey {
     store.insert(record, None, None).await.unwrap().key()
 }
 
-/// Returns how many look-ups the server at this address has answered.
+/// Returns the number of look-ups of tokens that the server at this address has executed.
 async fn look_ups(database: &str) -> i64 {
     let pool = PgPool::connect(database).await.unwrap();
     let scans = "SELECT coalesce(sum(idx_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname = 'keyfob_tokens'";

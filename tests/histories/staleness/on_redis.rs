@@ -1,4 +1,4 @@
-//! Faults of a Redis Cluster, each during revocations.
+//! Tests with faults of a Redis Cluster during revocations.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::staleness::{TURNS, fault_rounds};
 use crate::support::project;
 use crate::support::redis::{Servers, shared_cluster};
 
-/// Runs a blocking call in its own thread.
+/// Runs a blocking function on a thread for blocking work, and returns the function's result.
 async fn apart<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(act).await.unwrap()
 }
@@ -59,7 +59,7 @@ async fn its_master_is_killed() {
     assert!(repeated > 0 && counts.unanswered > 0);
 }
 
-/// Each node is restarted in turn. None has a replica.
+/// Each node is restarted in turn. No node has a replica.
 #[tokio::test]
 async fn a_node_is_restarted() {
     let Some(servers) = Servers::cluster(0) else { return };

@@ -1,5 +1,5 @@
-//! A proxy in front of a PostgreSQL server that can silence the connections which listen to a feed.
-//! They stay open, but nothing arrives.
+//! A proxy in front of a PostgreSQL server. It can silence the connections that listen to the
+//! store's feed. A silenced connection stays open, but no bytes arrive.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -12,14 +12,15 @@ pub struct Proxy {
     listening: Arc<Mutex<Vec<Arc<Link>>>>,
 }
 
-/// A connection, and the directions in which it is silent.
+/// A connection through the proxy, with one flag for each direction. A set flag means that the
+/// direction is silenced.
 #[derive(Default)]
 struct Link {
     from_client: AtomicBool,
     from_server: AtomicBool,
 }
 
-/// The side whose bytes are dropped.
+/// The side of a connection whose bytes the proxy drops.
 #[derive(Clone, Copy)]
 pub enum Side {
     Client,
@@ -27,7 +28,8 @@ pub enum Side {
 }
 
 impl Proxy {
-    /// Starts a proxy on a free port. It runs until the test ends.
+    /// Starts a proxy in front of the server at this local port. The proxy listens on a free port
+    /// until the test ends.
     pub fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -37,7 +39,7 @@ impl Proxy {
             for client in listener.incoming() {
                 let (client, link) = (client.unwrap(), Arc::new(Link::default()));
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
-                // A direct connection has this option too.
+                // A client without the proxy sets this option too.
                 client.set_nodelay(true).unwrap();
                 server.set_nodelay(true).unwrap();
                 let (to_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
@@ -55,8 +57,8 @@ impl Proxy {
         Self { port, listening }
     }
 
-    /// Drops the bytes of this side from now on, on all connections that listen. Returns the number
-    /// of these connections.
+    /// Silences this side of all connections that have sent `LISTEN` since the last call: drops all
+    /// bytes that arrive from this side. Returns the number of these connections.
     pub fn silence(&self, side: Side) -> usize {
         let links = std::mem::take(&mut *self.listening.lock().unwrap());
         for link in &links {
@@ -70,7 +72,8 @@ impl Proxy {
     }
 }
 
-/// Passes bytes on until one side closes the connection.
+/// Passes bytes from one side to the other until a side closes the connection. Drops the bytes
+/// instead while `muted` is set. Calls `hears` with each block of bytes.
 fn pass(mut from: TcpStream, mut to: TcpStream, muted: &AtomicBool, mut hears: impl FnMut(&[u8])) {
     let mut bytes = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut bytes) {

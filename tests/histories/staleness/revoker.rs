@@ -1,5 +1,5 @@
-//! The process of the test. It issues tokens, revokes them, and compares the other process's
-//! results with the bound.
+//! The part of the test that issues and revokes tokens. It checks whether the other process, which
+//! verifies the tokens, accepts a token for longer than the bound after the token's revocation.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -18,43 +18,45 @@ use crate::support::{actor, base62, keyring, project};
 
 /// The number of tokens in a round.
 pub const TOKENS: usize = 100;
-/// The number of owners that share half of the tokens. Each of the other tokens has its own owner.
+/// The number of owners that share the second half of a round's tokens. Each token of the first
+/// half has an owner of its own.
 pub const OWNERS: usize = 2;
-/// The largest number of rounds of a revoker.
+/// The maximum number of rounds of one revoker.
 const MOST_ROUNDS: usize = 1_000;
-/// The pause between two operations during a fault, and between two attempts.
+/// The pause between two operations during a fault, and before an operation is repeated.
 const PACE: Duration = Duration::from_millis(5);
 
-/// How long an operation may stay unacknowledged, under every fault.
+/// The maximum time until an operation is acknowledged, with or without a fault.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The number of revokers so far.
+/// The number of revokers that were started in this process.
 static REVOKERS: AtomicUsize = AtomicUsize::new(0);
 
-/// A revocation of one token, or of all tokens of an owner. If issuers end, it ends the issuer of
-/// one token, or an issuer that many tokens share.
+/// One revocation: of a single token, or of all tokens of an owner. In a test that ends issuers,
+/// `One` ends the issuer of a single token, and `Owner` ends an issuer that many tokens share.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     One(usize),
     Owner(usize),
 }
 
-/// The results of the rounds.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// For each revocation, the time from its acknowledgement to the start of the last verification
-    /// that accepted the token. It is zero if that verification began earlier.
+    /// For each token, the time from the acknowledgement of its revocation to the start of the last
+    /// verification that accepted the token. The time is zero if that verification started before
+    /// the acknowledgement.
     pub delays: Vec<Duration>,
-    /// The tokens that were accepted when they were tried at the end.
+    /// The number of tokens that verification accepted at the end of their round.
     pub never_refused: usize,
-    /// The tokens that were rejected before their revocation began.
+    /// The number of tokens that verification rejected before their revocation began.
     pub refused_too_early: usize,
-    /// The operations whose acknowledgement was lost, and that were repeated.
+    /// The number of repeated operations. An operation is repeated if its acknowledgement was lost.
     pub repeated: usize,
 }
 
 impl Seen {
-    /// Returns how many tokens were accepted later than the bound allows.
+    /// Returns the number of tokens that verification accepted later than the bound allows.
     pub fn too_late(&self) -> usize {
         self.delays.iter().filter(|delay| **delay > BOUND).count()
     }
@@ -66,19 +68,19 @@ impl Seen {
     }
 }
 
-/// The counts of the other process.
+/// The counts that the verifying process reports.
 pub struct Counts {
     pub hits: u64,
     pub misses: u64,
     pub joined: u64,
     pub feed_losses: u64,
-    /// Whether the feed has delivered an event since it was lost.
+    /// Whether the feed delivers events: it has delivered one since it was last lost.
     pub feed_is_well: bool,
     pub unanswered: u64,
     pub unanswered_at: u64,
     pub longest: Duration,
-    /// A result other than "ok", "unavailable" and the expected rejection, or "none" if all results
-    /// were among these.
+    /// The first unexpected result of a verification, or "none". The expected results are "ok",
+    /// "unavailable", and the rejection for the reason of the test.
     pub strange: String,
 }
 
@@ -88,21 +90,23 @@ impl Counts {
     }
 }
 
-/// The other process's result for a token.
+/// The results of the verifying process for one token.
 pub struct Tried {
-    /// When the last accepting verification began, and when the first rejecting one ended.
+    /// The start of the last verification that accepted the token, in nanoseconds since 1970.
+    /// `refused` is the end of the first verification that rejected the token.
     pub accepted: u64,
     pub refused: u64,
     pub outcome: String,
 }
 
-/// Tokens that the other process has accepted.
+/// One round: `TOKENS` tokens that the verifying process has accepted.
 pub struct Round {
     number: usize,
     keys: Vec<TokenKey>,
-    /// The issuers that many tokens share.
+    /// The delegations of the issuers that many tokens share.
     shared: Vec<Delegation>,
-    /// For each token, when its revocation began and when it was acknowledged.
+    /// For each token, the times at which its revocation began and was acknowledged. `None` if the
+    /// token is not revoked yet.
     revoked: Vec<Option<(u64, u64)>>,
 }
 
@@ -110,26 +114,27 @@ pub struct Revoker {
     tokens: Service,
     other: Other,
     rounds: usize,
-    /// Whether the other process follows a feed.
+    /// Whether the cache of the verifying process follows a feed.
     pub follows: bool,
-    /// Whether the issuers of the tokens are revoked or disabled, instead of the tokens.
+    /// Whether the test ends the issuers of the tokens instead of the tokens.
     issuers: bool,
     pub seen: Seen,
 }
 
 impl Revoker {
-    /// Starts a revoker that uses one address of the engine, and the other process, which uses
-    /// `others`.
+    /// Creates a revoker on the database at the address `database`. Starts the verifying process,
+    /// which uses the address `others`.
     pub async fn start(database: &str, others: &str, environment: &[(&str, &str)]) -> Self {
         let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await).with_policy(policy());
         let other = Other::start("staleness::verifier::other_process", &[environment, &[(DATABASE, others)]].concat());
         let [follows, issuers] = [FEED, ISSUERS].map(|wanted| environment.iter().any(|(name, _)| *name == wanted));
-        // Tests that share a cluster use different owners.
+        // Several tests share a cluster, so each revoker uses other owners.
         let rounds = REVOKERS.fetch_add(1, Ordering::SeqCst) * MOST_ROUNDS;
         Self { tokens, other, rounds, follows, issuers, seen: Seen::default() }
     }
 
-    /// Issues tokens, and waits until the other process has accepted all of them.
+    /// Issues the tokens of a round, and waits until the verifying process has accepted all of
+    /// them.
     pub async fn issue(&mut self) -> Round {
         let (keys, shared, revoked) = (Vec::new(), Vec::new(), vec![None; TOKENS]);
         let mut round = Round { number: self.rounds, keys, shared, revoked };
@@ -141,8 +146,8 @@ impl Revoker {
         }
         while round.keys.len() < TOKENS {
             let number = round.keys.len();
-            // Each token of the first half has its own owner. The other tokens belong to a few
-            // owners.
+            // Each token of the first half has an owner of its own. The tokens of the second half
+            // share a few owners.
             let owner = if number < TOKENS / 2 { number } else { TOKENS + number % OWNERS };
             let owner = round.owner(owner);
             let new = NewToken::new(project("145"), owner.clone(), Name::new("watched").unwrap());
@@ -151,7 +156,7 @@ impl Revoker {
             } else if number < TOKENS / 2 {
                 let mut by = self.issuer(owner.clone(), None).await;
                 let key = by.key();
-                // Some tokens are bound to a token that is itself bound to the one that ends.
+                // Some tokens are bound to the ending token through another token.
                 if number % 4 == 3 {
                     by = self.issuer(owner, Some(&by)).await;
                 }
@@ -183,7 +188,8 @@ impl Revoker {
         }
     }
 
-    /// Issues a token that may issue tokens. It is bound to `within`, if given.
+    /// Issues a token that may issue other tokens, and returns the delegation of the new token. If
+    /// `within` is given, the new token is bound to the token of `within`.
     async fn issuer(&self, owner: OwnerId, within: Option<&Delegation>) -> Delegation {
         let new = NewToken::new(project("145"), owner, Name::new("issuer").unwrap());
         let new = new.with_scopes(ScopeSet::new("tokens:manage").unwrap());
@@ -202,20 +208,20 @@ impl Revoker {
         }
     }
 
-    /// Revokes all tokens that are not revoked yet, one by one or by owner, until each revocation
-    /// is acknowledged.
+    /// Revokes all tokens of the round, some one by one, and some together with all tokens of their
+    /// owner. Repeats each operation until it is acknowledged.
     pub async fn revoke(&mut self, round: &mut Round) {
         self.act(round, &acts()).await;
     }
 
-    /// Revokes the first quarter of the tokens.
+    /// Performs the first quarter of the revocations.
     pub async fn revoke_some(&mut self, round: &mut Round) {
         let acts = acts();
         self.act(round, &acts[..acts.len() / 4]).await;
     }
 
-    /// Revokes all tokens while `happening` runs. The operations begin before it and continue after
-    /// it.
+    /// Revokes all tokens of the round: the first part before `happening` starts, the second part
+    /// while `happening` runs, and the rest after `happening` has ended.
     pub async fn revoke_amid(&mut self, round: &mut Round, happening: impl Future<Output = ()>) {
         self.revoke_some(round).await;
         let acts = acts();
@@ -226,7 +232,7 @@ impl Revoker {
             is_over.set(true);
         };
         let acting = async {
-            // A repeated operation that was acknowledged before changes nothing.
+            // Repeating an operation that was already acknowledged changes nothing.
             for act in amid.iter().cycle() {
                 if is_over.get() && amid.iter().all(|act| round.is_done(act)) {
                     break;
@@ -243,7 +249,7 @@ impl Revoker {
         let reason = RevocationReason::KeyCompromise;
         for act in acts {
             let (began, since) = (nanos(), Instant::now());
-            // The number of revoked tokens is certain only if no operation came before.
+            // The number of revoked tokens is certain only at the first attempt.
             let mut first = !round.is_done(act);
             loop {
                 let acknowledged = match act {
@@ -265,7 +271,8 @@ impl Revoker {
                 };
                 match acknowledged {
                     Ok(()) => break,
-                    // The operation may or may not have been applied.
+                    // The acknowledgement is lost, so the operation may or may not have been
+                    // applied.
                     Err(error) => {
                         assert_lost(&error);
                         assert!(since.elapsed() < PATIENCE, "{act:?} is not acknowledged: {error:?}");
@@ -282,22 +289,22 @@ impl Revoker {
         }
     }
 
-    /// Verifies each token once.
+    /// Lets the verifying process verify each token once. Returns the results.
     pub fn try_all(&mut self) -> Vec<Tried> {
         self.other.tell("try");
         self.tried()
     }
 
-    /// Verifies each token once more after the bound, until there is a result, and records the
-    /// results.
+    /// Waits for the bound. Then lets the verifying process verify each token until it gets a
+    /// result, and records the results.
     pub async fn end(&mut self, round: Round) {
         tokio::time::sleep(BOUND + Duration::from_millis(1)).await;
         self.other.tell("end");
         let tried = self.tried();
         for (tried, revoked) in tried.into_iter().zip(round.revoked) {
             let (began, acknowledged) = revoked.unwrap();
-            // The token must be accepted, or rejected for the expected reason. Any other outcome,
-            // such as an unknown token, is a fault.
+            // The token must be accepted, or rejected for the reason of the test. Any other
+            // outcome, such as an unknown token, is a fault.
             let refused = if self.issuers { "issuer_ended" } else { "revoked" };
             assert!(["ok", refused].contains(&tried.outcome.as_str()), "{}", tried.outcome);
             self.seen.never_refused += usize::from(tried.outcome == "ok");
@@ -349,7 +356,7 @@ impl Round {
 }
 
 impl Act {
-    /// Returns the numbers of the tokens that it revokes.
+    /// Returns the indices of the tokens that this revocation ends.
     fn numbers(self) -> impl Iterator<Item = usize> {
         let (first, step, end) = match self {
             Self::One(number) => (number, 1, number + 1),
@@ -359,14 +366,15 @@ impl Act {
     }
 }
 
-/// Returns all revocations. Those of owners are between those of single tokens.
+/// Returns all revocations of a round in their order: the revocations of several single tokens,
+/// then the revocation of one owner, and so on.
 fn acts() -> Vec<Act> {
     let each = TOKENS / 2 / OWNERS;
     let of_owner = |owner| (owner * each..(owner + 1) * each).map(Act::One).chain([Act::Owner(owner)]);
     (0..OWNERS).flat_map(of_owner).collect()
 }
 
-/// Checks that an error is the only one that may occur, which is `Unavailable`.
+/// Checks that an operation failed with `Unavailable`. No other error may occur.
 #[track_caller]
 fn assert_lost(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");

@@ -1,5 +1,5 @@
-//! The other process. It reads the texts of tokens, verifies them without a pause in eight tasks,
-//! and reports when it last accepted each.
+//! The verifying process. It reads the texts of tokens from its standard input, and verifies the
+//! tokens continuously in eight tasks. For each token, it reports when it last accepted the token.
 
 use std::env;
 use std::io::BufRead;
@@ -15,33 +15,35 @@ use crate::support::other::{nanos, say};
 use crate::support::{keyring, project};
 
 const TASKS: usize = 8;
-/// How long the process waits for a change that normally takes moments, or a restart of the engine.
-/// The test waits longer.
+/// The time for which this process waits for a change that normally takes moments, or for a restart
+/// of the engine. The test waits longer.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How many verifications a task runs between two pauses of a millisecond.
+/// The number of verifications that a task runs between two pauses of one millisecond.
 const BURST: usize = 48;
 
-/// A token that the other process verifies.
+/// A token that this process verifies.
 struct Watched {
     text: String,
-    /// When the last accepting verification began.
+    /// The start of the last verification that accepted the token, in nanoseconds since 1970.
     accepted: AtomicU64,
-    /// When the first verification ended that rejected the token for the expected reason.
+    /// The end of the first verification that rejected the token for the reason of the test, in
+    /// nanoseconds since 1970.
     refused: AtomicU64,
 }
 
 struct Verifier {
     tokens: Service,
-    /// The reason for which the tokens are rejected in the end.
+    /// The reason for which verification must finally reject the tokens.
     refusal: &'static str,
     watched: RwLock<Vec<Arc<Watched>>>,
     verified: AtomicU64,
-    /// How many verifications had no result of the store, and when the last of them ended.
+    /// The number of verifications that got no result from the store. `unanswered_at` is the end of
+    /// the last of them.
     unanswered: AtomicU64,
     unanswered_at: AtomicU64,
-    /// An unexpected result, if there was one.
+    /// The first unexpected result of a verification, if there was one.
     strange: OnceLock<&'static str>,
-    /// The longest verification, in nanoseconds.
+    /// The longest duration of a verification, in nanoseconds.
     longest: AtomicU64,
 }
 
@@ -69,7 +71,7 @@ impl Verifier {
         outcome
     }
 
-    /// Describes the results so far, for a wait that times out.
+    /// Describes the results so far. A wait that times out reports this text.
     fn doing(&self) -> String {
         let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
         let (verified, unanswered, longest) = (load(&self.verified), load(&self.unanswered), load(&self.longest));
@@ -88,7 +90,8 @@ impl Verifier {
                 next += 1;
                 let token = {
                     let watched = self.watched.read().unwrap();
-                    // This step size reaches all tokens, in another order.
+                    // A step of 37 reaches all tokens, but not in the order in which they were
+                    // issued.
                     (!watched.is_empty()).then(|| Arc::clone(&watched[next * 37 % watched.len()]))
                 };
                 let Some(token) = token else { break };
@@ -98,8 +101,8 @@ impl Verifier {
         }
     }
 
-    /// Verifies all tokens once more, concurrently, and reports the results. With `persists`,
-    /// repeats a verification that had no result.
+    /// Verifies all tokens once more, concurrently, and reports the results to the test. If
+    /// `persists` is set, repeats a verification until it gets a result from the store.
     async fn try_all(self: &Arc<Self>, persists: bool) {
         let mut tries = Vec::new();
         for token in self.watched.read().unwrap().iter() {
@@ -146,7 +149,7 @@ fn other_process() {
     let mut heard = Vec::new();
     for line in std::io::stdin().lock().lines() {
         match line.unwrap().as_str() {
-            // All tokens must be accepted before the first is revoked.
+            // Before the test revokes the first token, this process must have accepted all tokens.
             "watch" => {
                 *verifier.watched.write().unwrap() = std::mem::take(&mut heard);
                 let open = |token: &&Arc<Watched>| token.accepted.load(Ordering::SeqCst) == 0;

@@ -1,5 +1,6 @@
-//! Tokens that issue tokens. If the issuer ends, is disabled or is narrowed, the same applies to
-//! all tokens that are bound to it.
+//! Traps around tokens that issue other tokens. If an issuer ends or is disabled, the tokens that
+//! are bound to the issuer stop working. If an issuer loses scopes or addresses, the tokens that
+//! are bound to the issuer cannot use them either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +25,13 @@ fn manage() -> Scope {
 }
 
 impl<S: TokenStore + StoreMaintenance> World<S> {
-    /// Issues a token for thirty days that may issue tokens.
+    /// Issues a token that lives for thirty days and may issue other tokens.
     async fn parent(&self) -> Made {
         self.make(self.new_token().with_scopes("repo:* tokens:manage".parse().unwrap())).await
     }
 
-    /// Presents a managing token from this address, and returns its delegation.
+    /// Verifies the token for a request from this address, and returns the delegation that the
+    /// token gives.
     async fn delegation_from(&self, made: &Made, address: &str) -> Delegation {
         let access = keyfob::Access::to(&self.project, &[]).from_address(address.parse().unwrap());
         self.tokens.verify(made.token.expose_secret(), &access).await.unwrap().delegate(&manage()).unwrap()
@@ -47,7 +49,7 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         self.new_token().with_scopes("repo:write".parse().unwrap())
     }
 
-    /// Issues a token that is bound to another, and checks that it works.
+    /// Issues a token that is bound to `parent`, and checks that the new token works.
     async fn child_of(&self, parent: &Made) -> Made {
         let child = self.issue_within(&self.delegation(parent).await, self.new_child()).await.unwrap();
         assert_eq!(child.record.issuer, Some(Issuer { id: parent.record.id, bound: true }));
@@ -55,7 +57,8 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         child
     }
 
-    /// Issues a parent and its child, and checks that both work.
+    /// Issues a token and a second token that is bound to the first, and checks that the second
+    /// works.
     async fn family(&self) -> (Made, Made) {
         let parent = self.parent().await;
         let child = self.child_of(&parent).await;
@@ -66,13 +69,13 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         self.tokens.get(&made.record.key()).await.unwrap().unwrap().status
     }
 
-    /// Returns the record itself, which does not change when an issuer ends.
+    /// Returns the token's own record. The record does not change when an issuer of the token ends.
     async fn row(&self, made: &Made) -> Arc<TokenRecord> {
         self.tokens.store().find(&made.record.key()).await.unwrap().unwrap()
     }
 
-    /// Checks that the child is rejected because of its issuer and shown as ended, and that its
-    /// record is unchanged.
+    /// Checks that verification rejects the child because its issuer has ended, that the child's
+    /// status reports the ended issuer, and that the child's record is unchanged.
     async fn assert_ended_with_its_issuer(&self, child: &Made) {
         assert_eq!(self.outcome(child).await, "issuer_ended");
         assert_eq!(self.status(child).await, Status::IssuerEnded);
@@ -80,8 +83,9 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         assert_eq!((row.version, &row.revoked, &row.disabled), (child.record.version, &None, &None));
     }
 
-    /// Checks that the record of the child is revoked. This invalidates no cache, so a cache may
-    /// still reject the child because of its issuer.
+    /// Checks that the record of the child is revoked. Revoking the tokens of ended issuers
+    /// invalidates no cache. So a cached copy of the child may still be rejected because of its
+    /// issuer.
     async fn assert_revoked_after_its_issuer(&self, child: &Made) {
         assert!(["revoked", "issuer_ended"].contains(&self.outcome(child).await));
         assert_eq!(self.status(child).await, Status::Revoked);
@@ -107,7 +111,7 @@ pub async fn parent_narrowed_afterwards<S: TokenStore + StoreMaintenance>(world:
     world.narrow(&parent, narrowing).await;
     assert_eq!(world.may(&child, "repo:write").await, "scope");
     assert_eq!(world.may(&child, "repo:read").await, "scope", "the child's own scopes still apply");
-    // The token still works, but has no scopes.
+    // The child still passes verification, but it grants no scopes.
     let access = keyfob::Access::to(&world.project, &[]);
     let verified = world.tokens.verify(child.token.expose_secret(), &access).await.unwrap();
     assert_eq!(verified.scopes().as_str(), "");
@@ -131,7 +135,7 @@ pub async fn parent_narrowed_so_that_it_may_not_issue<S: TokenStore + StoreMaint
     let verified = world.tokens.verify(child.token.expose_secret(), &access).await.unwrap();
     assert_eq!(verified.delegate(&manage()).unwrap_err(), Rejection::Scope);
     assert_eq!(world.may(&grandchild, "repo:write").await, "scope");
-    // Delegations from before the narrowing cannot issue a token either.
+    // Delegations that were obtained before the narrowing cannot issue a token either.
     for by in [&by, &by_child] {
         let refused = world.issue_within(by, world.new_child()).await.unwrap_err();
         assert_eq!(refused, ErrorKind::IssuerEnded(Rejection::Scope));
@@ -172,7 +176,7 @@ pub async fn parent_revoked<S: TokenStore + StoreMaintenance>(world: World<S>) {
 
 pub async fn parent_expired<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
-    // The child was issued earlier, and by itself would live longer.
+    // The child was issued before its parent is narrowed, so its own expiry is later than `end`.
     let end = world.tokens.now().saturating_add(HOUR);
     assert!(child.record.expires_at > Some(end));
     world.narrow(&parent, Narrowing { expires_at: Some(end), ..Narrowing::default() }).await;
@@ -196,15 +200,15 @@ pub async fn parent_rotated_and_past_its_grace<S: TokenStore + StoreMaintenance>
     assert_eq!(world.outcome(&child).await, "ok");
     world.clock.advance(MS);
     world.assert_ended_with_its_issuer(&child).await;
-    // The child is not moved to the successor, and the successor can neither rotate it nor make it
-    // work.
+    // The child stays bound to the old parent. The successor of the parent can neither rotate the
+    // child nor make the child work.
     assert_eq!(world.outcome(&successor).await, "ok");
     let by = world.delegation(&successor).await;
     let rotation = Rotation::with_grace(Duration::ZERO).within(&by);
     assert!(world.tokens.rotate(&actor(), &child.record.key(), rotation).await.is_err());
     assert_eq!(world.row(&child).await.issuer, Some(Issuer { id: parent.record.id, bound: true }));
     assert_eq!(world.outcome(&child).await, "issuer_ended");
-    // The successor issues its own tokens.
+    // The successor can issue a token of its own.
     let new = world.child_of(&successor).await;
     assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 1);
     world.assert_revoked_after_its_issuer(&child).await;
@@ -216,12 +220,12 @@ pub async fn parent_purged<S: TokenStore + StoreMaintenance>(world: World<S>) {
     world.revoke(&parent).await;
     assert_eq!(world.outcome(&child).await, "issuer_ended");
     world.clock.advance(HOUR);
-    // The purge first revokes the child now, so the child's record is kept.
+    // The purge first revokes the child. So the child ended just now, and its record is kept.
     assert_eq!(world.tokens.purge(HOUR / 2).await.unwrap(), 1);
     assert!(world.tokens.get(&parent.record.key()).await.unwrap().is_none());
     assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("unknown", "revoked"));
 
-    // A host that purges the store directly, or with another version of keyfob, leaves a child
+    // If a host purges the store directly, or with another version of keyfob, a child can be left
     // without its parent.
     let (parent, child) = world.family().await;
     world.revoke(&parent).await;
@@ -249,7 +253,8 @@ pub async fn parent_missing<S: TokenStore + StoreMaintenance>(world: World<S>) {
     world.tokens.store().insert(parent.record, None, None).await.unwrap();
     assert_eq!(world.outcome(&child).await, "ok");
 
-    // A token cannot be its own issuer, and two tokens cannot be each other's issuers.
+    // A token that is its own issuer does not work. Nor do two tokens that are each other's
+    // issuers.
     let mut own = mint();
     own.record.issuer = Some(Issuer { id: own.record.id, bound: true });
     let [mut one, mut two] = [mint(), mint()];
@@ -272,8 +277,8 @@ pub async fn parent_outside_the_current_policy<S: TokenStore + StoreMaintenance>
     assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("ok", "ok"));
 }
 
-/// The rule on unused tokens does not apply to issuers: a person's token may be unused while its
-/// agents work.
+/// The policy's limit on unused tokens does not apply to issuers. A person's token may stay unused
+/// while an agent uses a token that the person's token issued.
 pub async fn parent_unused_for_longer_than_the_policy_allows<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let world = world.set_policy(Policy::default().with_max_unused(2 * HOUR));
     let (parent, child) = world.family().await;
@@ -284,7 +289,7 @@ pub async fn parent_unused_for_longer_than_the_policy_allows<S: TokenStore + Sto
     }
     assert_eq!((world.outcome(&parent).await, world.outcome(&child).await), ("policy", "ok"));
     assert_eq!(world.status(&child).await, Status::Active);
-    // The rule on unused tokens does apply to the child.
+    // The limit on unused tokens does apply to the child.
     world.clock.advance(3 * HOUR);
     assert_eq!(world.outcome(&child).await, "policy");
 }
@@ -298,8 +303,8 @@ pub async fn disjoint_addresses_of_child_and_issuer<S: TokenStore + StoreMainten
     assert_eq!(world.outcome_from(&child, "10.1.2.3").await, "ok");
     let narrowing = Narrowing { addresses: Some("10.2.0.0/16".parse().unwrap()), ..Narrowing::default() };
     world.narrow(&parent, narrowing).await;
-    // The intersection of both address sets is stored nowhere: an empty set would mean every
-    // address.
+    // The child accepts only addresses that both address sets contain. keyfob does not store this
+    // intersection. Here it is empty, and a stored empty set would allow every address.
     for address in ["10.1.2.3", "10.2.0.1", "10.3.0.1", "192.0.2.1", "::1", "::ffff:10.1.2.3", "0.0.0.0"] {
         assert_eq!(world.outcome_from(&child, address).await, "address", "{address}");
     }
@@ -337,8 +342,8 @@ pub async fn manage_scope_through_a_wildcard<S: TokenStore + StoreMaintenance>(w
     }
     let child = world.issue_within(&by, asked("tokens:read repo:*")).await.unwrap();
     assert_eq!(world.may(&child, "tokens:manage").await, "scope");
-    // A token that was issued with this scope can be rotated only if the host allows managing
-    // again.
+    // A delegation can rotate a token that has the managing scope only if the host calls
+    // `allow_manage` on the delegation.
     let managing = world.issue_within(&by.clone().allow_manage(), asked("tokens:*")).await.unwrap();
     let rotate = async |by: &Delegation| {
         let rotation = Rotation::with_grace(HOUR).within(by);
@@ -383,7 +388,8 @@ pub async fn a_chain_longer_than_the_policy_allows<S: TokenStore + StoreMaintena
         world.issue_within(&last.independent(), world.new_child()).await.unwrap_err(),
         ErrorKind::OutsideIssuer(OutsideIssuer::Independent)
     );
-    // The limit is four issuers, even for a record that was inserted by hand.
+    // A token may have at most four issuers above it. A policy that allows five has no effect, even
+    // on a record that is inserted directly into the store.
     world = world.set_policy(depth(5));
     let minted =
         keyfob::mint(world.tokens.keyring(), world.tokens.policy(), world.new_child(), &actor(), world.tokens.now());
@@ -399,7 +405,7 @@ pub async fn a_chain_longer_than_the_policy_allows<S: TokenStore + StoreMaintena
             assert_eq!(world.outcome(made).await, expected, "{bound} of {most}");
         }
     }
-    // Each token depends on the whole chain above it.
+    // Disabling one token of the chain stops every token below it, and no token above it.
     for (place, ended) in chain.iter().enumerate().rev() {
         world.tokens.disable(&actor(), &ended.record.key()).await.unwrap();
         for (bound, made) in chain.iter().enumerate() {
@@ -421,7 +427,7 @@ pub async fn a_bound_token_rotated_keeps_its_issuer<S: TokenStore + StoreMainten
     let rotate = async |made: &Made, rotation: Rotation| {
         kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
     };
-    // The first rotation is by the host, and the second by the issuer.
+    // The host rotates the token first. Then the issuer rotates it.
     let second = rotate(&child, Rotation::with_grace(Duration::ZERO)).await.unwrap().issued;
     let third = rotate(&second, Rotation::with_grace(HOUR).within(&by)).await.unwrap().issued;
     for made in [&second, &third] {
@@ -432,7 +438,7 @@ pub async fn a_bound_token_rotated_keeps_its_issuer<S: TokenStore + StoreMainten
     world.revoke(&parent).await;
     assert_eq!(world.outcome(&second).await, "issuer_ended", "within its grace period");
     world.assert_ended_with_its_issuer(&third).await;
-    // A rotation cannot save the token.
+    // A token of an ended issuer cannot be rotated.
     let refused = rotate(&third, Rotation::with_grace(HOUR)).await.unwrap_err();
     assert_eq!(refused, ErrorKind::Ended(Status::IssuerEnded));
     assert_eq!(
@@ -484,7 +490,7 @@ pub async fn issuer_ended_is_reported_only_after_the_digest_matched<S: TokenStor
     assert_eq!(told().await, ("digest", "unknown", "ok"));
     world.revoke(&parent).await;
     assert_eq!(told().await, ("digest", "unknown", "issuer_ended"));
-    // The error message is the same for both.
+    // A wrong secret and an unknown token give the same error message.
     let access = keyfob::Access::to(&world.project, &[]);
     for made in [&wrong, &unknown] {
         let error = world.tokens.verify(made.token.expose_secret(), &access).await.unwrap_err();
@@ -492,7 +498,8 @@ pub async fn issuer_ended_is_reported_only_after_the_digest_matched<S: TokenStor
     }
 }
 
-/// A verification that has already read the child uses that state. The next one is rejected.
+/// A verification that read the child before the parent's revocation still succeeds. The next
+/// verification fails.
 pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     assert_eq!(world.outcome_with(&child, world.revoke(&parent)).await, "ok");
@@ -501,7 +508,8 @@ pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + S
     assert_eq!(world.outcome(&child).await, "issuer_ended");
 }
 
-/// A notice would ask the owner to renew a token that is rejected anyway.
+/// A bound token whose issuer has ended gets no notice of expiry. The notice would ask the owner to
+/// renew a token that does not work.
 pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let agents = keyfob::policy::Lifetimes::default();
     let world = world.set_policy(Policy::default().with_lifetimes(TokenKind::Agent, agents));
@@ -514,8 +522,8 @@ pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + Stor
     assert!(world.tokens.claim_notices(HOUR, PageSize::MAX).await.unwrap().is_empty());
 }
 
-/// A key may be retired if no working token uses it. A bound token of an ended issuer does not
-/// work.
+/// A key may be retired if no working token uses the key. A bound token whose issuer has ended does
+/// not work.
 pub async fn no_key_is_held_by_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     let number = child.record.id.key_number();

@@ -1,4 +1,4 @@
-//! Both sides of every boundary, and presented texts of every kind.
+//! Tests both sides of every boundary, and presents texts of every kind as tokens.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub async fn now_plus_lifetime_overflow<S: TokenStore + StoreMaintenance>(mut wo
     let policy = Policy::default().with_max_unused(Duration::MAX).with_max_grace(Duration::MAX);
     world.tokens = world.tokens.with_policy(policy);
     assert_eq!(world.outcome(&made).await, "ok");
-    // The rotation succeeds. The grace period ends with the old token, at the end of time.
+    // The rotation succeeds. The grace period ends when the old token expires, at the end of time.
     assert!(world.tokens.rotate(&actor(), &made.record.key(), Rotation::with_grace(Duration::MAX)).await.is_ok());
     assert!(world.tokens.claim_notices(Duration::MAX, PageSize::default()).await.is_ok());
     assert_eq!(world.tokens.purge(Duration::MAX).await.unwrap(), 0);
@@ -84,7 +84,8 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
     assert_eq!(world.tokens.get(&key).await.unwrap().unwrap().status, Status::Expired);
     let explained = world.tokens.explain(made.token.expose_secret(), &Access::to(&world.project, &[])).await.unwrap();
     assert_eq!(explained.fails, [Rejection::Expired]);
-    // A purge deletes only tokens that ended before the given time, and not at it.
+    // A purge deletes only tokens that ended before the given time. A token that ended exactly at
+    // that time stays.
     assert_eq!(world.tokens.purge(Duration::ZERO).await.unwrap(), 0);
     world.clock.advance(MS);
     assert_eq!(world.tokens.purge(Duration::ZERO).await.unwrap(), 3);
@@ -103,7 +104,7 @@ pub async fn two_prefixes_active<S: TokenStore + StoreMaintenance>(world: World<
     let access = Access::to(&world.project, &[]);
     assert!(tokens.verify(old.token.expose_secret(), &access).await.is_ok());
     assert!(tokens.verify(new.token.expose_secret(), &access).await.is_ok());
-    // A text with one prefix replaced by the other is another token.
+    // If the prefix in a token's text is replaced by the other prefix, the text is not that token.
     let swapped = old.token.expose_secret().replace("acme_pat_", "acme_pat2_");
     let error = tokens.verify(&swapped, &access).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Checksum));
@@ -134,8 +135,8 @@ pub async fn presented_texts_that_are_no_tokens<S: TokenStore + StoreMaintenance
     assert_eq!(Credential::from_authorization(&twice).unwrap_err(), HeaderError::Repeated);
     let nothing: [&str; 0] = [];
     assert_eq!(Credential::from_authorization(nothing).unwrap_err(), HeaderError::Missing);
-    // A header without a credential has its own error. A credential that is no token is rejected
-    // like any other text.
+    // A header without a credential has its own error. A credential that is not a token is rejected
+    // like any other text that is not a token.
     for no_credential in ["Bearer ", "Basic %%%", "Digest a", "\0"] {
         assert!(Credential::from_authorization([no_credential]).is_err(), "{no_credential}");
     }

@@ -1,4 +1,5 @@
-//! One call revokes a group of any size, while another process rotates the group's tokens.
+//! One call revokes a group of any size, while a concurrent task keeps rotating tokens of the
+//! group.
 
 use std::future::Future;
 use std::mem::replace;
@@ -18,18 +19,20 @@ use crate::support::{actor, keyring, project, size};
 use crate::traps::world::{DAY, MS, Made};
 
 const PROJECT: &str = "145";
-/// How many tokens of an owner are rotated meanwhile. In a family, only one token can be rotated.
+/// The number of tokens that are rotated while all tokens of their owner are revoked. While a
+/// family is revoked, only one token is rotated.
 const CHAINS: u64 = 20;
 
 /// An empty database of one engine.
 trait Database {
     type Store: TokenStore + StoreMaintenance + 'static;
 
-    /// Opens a store that shares only the database with other stores.
+    /// Opens a new store on the database. The store shares no connection or other state with the
+    /// stores opened before.
     fn open(&self) -> impl Future<Output = Self::Store>;
 
-    /// Copies a record to the ids with these numbers, with another expiry. No presented token
-    /// matches these records' digest.
+    /// Inserts copies of a record. The copies get the ids with the given numbers, and the given
+    /// expiry. No text of a token passes verification as one of the copies.
     fn copy(
         &self,
         store: &Self::Store,
@@ -45,8 +48,9 @@ enum By {
     Family,
 }
 
-/// Runs a check on an empty database for each kind of group: once with many ended tokens and a few
-/// live ones, and once with many live ones.
+/// Runs `one_call_revokes` twice for each kind of group, each time on an empty database. The group
+/// of the first run has many ended tokens and a few live ones. The group of the second run has many
+/// live tokens and no ended ones.
 macro_rules! for_each_group {
     ($database:expr) => {
         let many = if size::is_full() { 200_000 } else { 3_000 };
@@ -74,7 +78,7 @@ async fn one_call_revokes<D: Database>(database: &D, by: By, dead: u64, live: u6
     while (heads.len() as u64) < rotated {
         heads.push(issue("ada").await);
     }
-    // Half of the ended tokens ended so long ago that a revocation may leave them out.
+    // Half of the ended tokens ended so long ago that a revocation may skip them.
     let (long_ago, just_now) = (template.created_at.saturating_sub(2 * DAY), template.created_at.checked_add(MS));
     let kinds = [(dead / 2, Some(long_ago)), (dead - dead / 2, just_now), (live - rotated, template.expires_at)];
     let mut last = 0;
@@ -137,7 +141,8 @@ const BEFORE: usize = 0;
 const DURING: usize = 1;
 const AFTER: usize = 2;
 
-/// The phase of the revocation, and the number of rotations in each phase.
+/// The current phase of the test (before, during or after the revocation), and the number of
+/// successful rotations that began in each phase.
 #[derive(Default)]
 struct Progress {
     phase: AtomicUsize,
@@ -150,14 +155,14 @@ impl Progress {
     }
 }
 
-/// Rotates the last token of each chain in turn, until each was tried after the acknowledgement.
-/// Returns all tokens of the chains.
+/// Rotates the last token of each chain in turn. Stops after it has tried to rotate each chain once
+/// since the group's revocation was acknowledged. Returns all tokens of the chains.
 async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, progress: Arc<Progress>) -> Vec<Made> {
     let mut outdated = Vec::new();
     loop {
         let round = progress.phase.load(Ordering::SeqCst);
         for head in &mut heads {
-            // The phase in which the rotation begins. It may end in a later one.
+            // The phase in which the rotation begins. The rotation may end in a later phase.
             let phase = progress.phase.load(Ordering::SeqCst);
             let outcome = tokens.rotate(&actor(), &head.record.key(), Rotation::with_grace(Duration::ZERO)).await;
             let has_begun = progress.phase.load(Ordering::SeqCst) != BEFORE;
@@ -167,7 +172,7 @@ async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, p
                     progress.rotated[phase].fetch_add(1, Ordering::SeqCst);
                 }
                 Err(error) if error.kind() == ErrorKind::Ended(Status::Revoked) && has_begun => {}
-                // The rotation waited too long for its turn.
+                // The rotation waited so long for the store that the store gave up.
                 Err(error) if phase == DURING && error.kind() == ErrorKind::Unavailable => {}
                 Err(error) => panic!("{error:?} in phase {phase}"),
             }
@@ -179,7 +184,7 @@ async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, p
     }
 }
 
-/// Returns the SQL that copies records, for SQLite and PostgreSQL.
+/// Returns the SQL statement that inserts copies of a record, for SQLite and PostgreSQL.
 fn copy_in_sql(row: &TokenRecord, numbers: RangeInclusive<u64>, expires_at: Option<Timestamp>) -> String {
     let columns = "prefix, project, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
                    family, notice_leases, version";
@@ -264,8 +269,8 @@ mod redis_cluster {
     use super::*;
     use crate::support::redis::Servers;
 
-    /// The number of records per script. The script must end long before the cluster takes the node
-    /// for failed.
+    /// The number of records that one run of the script copies. The script must end long before the
+    /// cluster assumes that the busy node has failed.
     const AT_ONCE: u64 = 2_000;
 
     struct Cluster<'s>(&'s Servers);
@@ -316,7 +321,7 @@ mod redis_cluster {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_call_revokes_a_large_group_on_a_redis_cluster() {
-        // This test has its own cluster, because the other tests empty the shared one.
+        // This test needs its own cluster, because other tests empty the shared one.
         let Some(servers) = Servers::cluster(0) else { return };
         for_each_group!(Cluster::emptied(&servers));
     }

@@ -1,4 +1,5 @@
-//! Known traps of token services. Each is a test on every shipped store, with and without a cache.
+//! Known traps of token services. Each trap is a test on every store of the crate, with and without
+//! a cache.
 
 mod chains;
 mod edges;
@@ -8,12 +9,13 @@ mod rotation;
 mod together;
 mod world;
 
-/// The lock of the tests on the cluster. They run one after the other, each in an empty cluster,
-/// because some of them go through all projects.
+/// The lock of the tests that use the Redis cluster. These tests run one after the other, each in
+/// an empty cluster, because some of them go through all projects.
 #[cfg(feature = "redis")]
 static CLUSTER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Defines a test of each trap on each store, with worlds from the given constructor.
+/// Defines one test for each trap and each store. `$world` names the constructor of
+/// [`World`](world::World): `new`, or `cached` for a store with a cache.
 macro_rules! on_each_store {
     ($world:ident $($module:ident: $($trap:ident),+ $(,)?;)+) => {
         mod memory {
@@ -62,7 +64,7 @@ macro_rules! on_each_store {
     };
 }
 
-/// Defines a test of each trap on each store, without a cache and with one.
+/// Defines two tests for each trap and each store: one without a cache, and one with a cache.
 macro_rules! traps {
     ($($traps:tt)+) => {
         on_each_store! { new $($traps)+ }
@@ -147,7 +149,7 @@ traps! {
         ipv4_mapped_in_ipv6;
 }
 
-/// Shows that the tests with a cache really read from the cache.
+/// Checks that the tests with a cache really read from the cache.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_cache_answers_repeated_verifications() {

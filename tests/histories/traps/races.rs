@@ -1,4 +1,5 @@
-//! Changes between the read and the write of one operation.
+//! Traps of concurrent operations. Each test makes a change between the read and the write of
+//! another operation.
 
 use keyfob::{
     ErrorKind, Lifetime, Name, OwnerId, ScopeSet, Status, TokenStore,
@@ -16,7 +17,7 @@ async fn rotate<S: TokenStore>(world: &World<S>, made: &Made, rotation: Rotation
     kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
 }
 
-/// Returns the number of tokens, and the number of live ones.
+/// Returns the number of all tokens in the project, and the number of live tokens.
 async fn tokens<S: TokenStore>(world: &World<S>) -> (usize, usize) {
     let page = world.tokens.list(&ListQuery::new(world.project)).await.unwrap();
     (page.items.len(), page.items.iter().filter(|view| view.status.is_live()).count())
@@ -37,8 +38,8 @@ pub async fn rotate_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!(tokens(&world).await, (2, 2), "the losing rotation must leave no token");
 }
 
-/// A client repeats its request before the first one has ended. Both requests get a response, and
-/// one of the tokens works.
+/// A client repeats a rotation before the first call has ended. Both calls return a token, and one
+/// of the two tokens works.
 pub async fn the_same_request_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(HOUR).with_retry(RequestId::new("r1").unwrap(), HOUR);
@@ -90,7 +91,8 @@ pub async fn revoke_during_a_change<S: TokenStore + StoreMaintenance>(world: Wor
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
-/// The rename that was stopped writes last, after the other rename.
+/// The first rename pauses after its read, and writes after the second rename. The token keeps the
+/// name that the first rename writes.
 pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let key = made.record.key();
@@ -100,7 +102,7 @@ pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!((renamed.name, renamed.version), (name("slow"), made.record.version + 2));
 }
 
-/// A narrowing must not give back a scope that another narrowing has removed.
+/// A narrowing must not give back a scope that a concurrent narrowing has removed.
 pub async fn narrow_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.make(world.new_token().with_scopes(scopes("a b c"))).await;
     let key = made.record.key();
@@ -126,7 +128,7 @@ pub async fn a_last_use_written_during_a_rename<S: TokenStore + StoreMaintenance
     assert_eq!((renamed.last_used_at, renamed.version), (Some(world.tokens.now()), made.record.version + 1));
 }
 
-/// A slow store must not let an ended token work.
+/// A token that expires while an operation waits for the store must not work.
 pub async fn expiry_during_a_verification_and_a_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let new = || world.new_token().with_lifetime(Lifetime::For(HOUR));
     let made = world.make(new()).await;

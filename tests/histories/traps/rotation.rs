@@ -1,4 +1,4 @@
-//! Rotations that might revive, extend or lose a token.
+//! Traps of rotation: calls that could revive, extend or lose a token.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ pub async fn grace_longer_than_the_remaining_life<S: TokenStore + StoreMaintenan
     world.clock.advance(DAY - HOUR);
     let rotated = rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
     assert_eq!(rotated.old.grace_until, old.record.expires_at);
-    // The successor has its own lifetime, as long as the old token's.
+    // The lifetime of the successor begins at the rotation, and is as long as the old token's
+    // lifetime.
     assert_eq!(rotated.issued.record.expires_at, world.tokens.now().checked_add(DAY));
     world.clock.advance(HOUR - MS);
     assert_eq!(world.outcome(&old).await, "ok");
@@ -112,8 +113,8 @@ pub async fn retry_after_a_lost_response_without_grace<S: TokenStore + StoreMain
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
     rotate(&world, &old, asked()).await.unwrap();
     assert_eq!(world.outcome(&old).await, "rotated");
-    // A repeat also works after the first successor has lapsed. Otherwise the holder would have no
-    // token.
+    // A repeat of the rotation also succeeds after the first successor has lapsed. Otherwise the
+    // holder would have no token.
     world.clock.advance(HOUR);
     let again = rotate(&world, &old, asked()).await.unwrap();
     assert_eq!(world.outcome(&old).await, "rotated", "the repeat must not revive the old token");
@@ -163,12 +164,14 @@ pub async fn a_revoked_family_has_no_successor<S: TokenStore + StoreMaintenance>
     }
 }
 
-/// The response to the first call was lost, and the call is repeated after the token has expired.
+/// The response to the first rotation was lost, and the client repeats the call after the token has
+/// expired.
 pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
     let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), HOUR);
     let first = rotate(&world, &old, repeat()).await.unwrap();
-    // After the grace period and the end of the first successor, the call still counts as a repeat.
+    // The grace period is over, and the first successor has lapsed. The call still counts as a
+    // repeat.
     world.clock.advance(13 * HOUR);
     let second = rotate(&world, &old, Rotation::with_grace(HOUR).with_retry(request("r"), 11 * HOUR)).await.unwrap();
     world.clock.advance(11 * HOUR - MS);
@@ -182,7 +185,8 @@ pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintena
     assert_eq!(world.outcome(&third.issued).await, "pending", "a refused repeat must not end the successor");
 }
 
-/// An administrator disables a token within its grace period. A repeat must not undo that.
+/// An administrator disables a rotated token within its grace period. A repeat of the rotation must
+/// not give the holder a new token.
 pub async fn repeat_a_rotation_of_a_disabled_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), DAY);
@@ -195,7 +199,8 @@ pub async fn repeat_a_rotation_of_a_disabled_token<S: TokenStore + StoreMaintena
     }
 }
 
-/// With a limit of one token, a family has at most two working tokens, and its owner gets no other.
+/// With a limit of one live token per owner, a rotation may still leave two working tokens of a
+/// family during the grace period. The owner cannot get a third token.
 pub async fn owners_limit_by_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let World { clock, tokens, project } = world;
     let world = World { clock, tokens: tokens.with_policy(Policy::default().with_most_live_per_owner(1)), project };
@@ -211,7 +216,7 @@ pub async fn owners_limit_by_rotation<S: TokenStore + StoreMaintenance>(world: W
     assert!(rotate(&world, &second, Rotation::with_grace(DAY)).await.is_err());
     world.clock.advance(MS);
     let third = rotate(&world, &second, Rotation::with_grace(DAY)).await.unwrap().issued;
-    // A caller that cannot wait can end the grace period.
+    // A caller that cannot wait can end the grace period early.
     world.tokens.end_grace(&actor(), &second.record.key()).await.unwrap();
     rotate(&world, &third, Rotation::with_grace(DAY)).await.unwrap();
 }
@@ -225,8 +230,9 @@ pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenanc
     rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
 }
 
-/// The lost successor ended so long ago that the group's revocation changes neither record. A
-/// repeat must still give no working token.
+/// The response to the rotation was lost, and the successor lapsed. The old token and the successor
+/// ended so long ago that the revocation of their group leaves both records unchanged. A repeat of
+/// the rotation must still give no working token.
 pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenance>(world: World<S>) {
     for of_family in [false, true] {
         let old = world.issue().await;
@@ -247,8 +253,8 @@ pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenan
     }
 }
 
-/// An administrator sees a pending token whose predecessor has ended, and disables it. A repeat
-/// must not undo that.
+/// An administrator disables the successor of an ended token before the successor is confirmed. A
+/// repeat of the rotation must not replace the disabled token by a working one.
 pub async fn repeat_a_rotation_whose_successor_was_disabled<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
@@ -260,7 +266,8 @@ pub async fn repeat_a_rotation_whose_successor_was_disabled<S: TokenStore + Stor
     }
 }
 
-/// An administrator narrows the first successor. A repeat must not undo that.
+/// An administrator narrows the first successor. A repeat of the rotation must not give back the
+/// removed scopes.
 pub async fn repeat_a_rotation_whose_successor_was_narrowed<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.make(world.new_token().with_scopes("repo:*".parse().unwrap())).await;
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);

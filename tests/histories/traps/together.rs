@@ -1,4 +1,4 @@
-//! Concurrent operations, and operations that follow others.
+//! Traps of concurrent operations, and of operations that follow each other.
 
 use keyfob::{
     Access, Keyring, Lifetime, Name, NewToken, OwnerId, PresentedToken, TokenStore, Tokens,
@@ -11,8 +11,8 @@ use crate::traps::world::{DAY, HOUR, MS, World};
 
 const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
-/// A verification that has already read the token uses that state. The next request is rejected,
-/// because the old result is kept nowhere.
+/// A verification that read the token before its revocation still succeeds. The next verification
+/// fails, because no result of a verification is stored.
 pub async fn revoke_during_a_verification<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let key = made.record.key();
@@ -47,8 +47,8 @@ pub async fn touch_after_revoke<S: TokenStore + StoreMaintenance>(world: World<S
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
-/// A last use that is written between the read and the write of a rename causes no conflict and is
-/// not lost.
+/// A last use that is written between the read and the write of a rename causes no conflict, and
+/// the last use is not lost.
 pub async fn rename_against_touch<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let made = world.issue().await;
     let (key, name) = (made.record.key(), Name::new("renamed").unwrap());
@@ -60,8 +60,8 @@ pub async fn rename_against_touch<S: TokenStore + StoreMaintenance>(world: World
     assert_eq!((&renamed.name, renamed.last_used_at), (&name, Some(world.tokens.now())));
 }
 
-/// A host that ends a project revokes its tokens and should not use its id again. If it does, the
-/// old tokens do not work.
+/// A host that ends a project revokes the project's tokens, and should not reuse the project's id.
+/// If the host reuses the id anyway, the old tokens still do not work.
 pub async fn project_ended_and_its_id_reused<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     world.clock.advance(MS);
@@ -86,7 +86,7 @@ pub async fn negative_entry_then_issue<S: TokenStore + StoreMaintenance>(world: 
 }
 
 pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world: World<S>) {
-    // A random generator returned the same digits twice.
+    // Both tokens are minted from the same random digits.
     let draw = || Script::of(&"7".repeat(48));
     let (ring, policy) = (Keyring::unkeyed(prefix()), world.tokens.policy());
     let make = |place| {
@@ -105,7 +105,8 @@ pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world:
     };
     assert!(verify(&first).await.is_err());
     assert_eq!(verify(&second).await.unwrap().as_str(), "146");
-    // The secret of one token is not valid for the other, although all random characters are equal.
+    // If the project in the text of the first token is replaced, the text is not valid for the
+    // second token, although both tokens have the same random characters.
     let moved = first.token.expose_secret().replace("_145_", "_146_");
     assert!(PresentedToken::parse(&moved, tokens.keyring()).is_err());
 }
@@ -140,7 +141,7 @@ pub async fn rows_that_expire_between_two_pages<S: TokenStore + StoreMaintenance
         let page = world.tokens.list(&query).await.unwrap();
         seen.extend(page.items.iter().map(|view| view.id));
         query.after = page.next;
-        // The record at the cursor expires, and the next one too.
+        // The record at the cursor expires, and so does the record after it.
         world.clock.advance(3 * HOUR);
         if query.after.is_none() {
             break;
@@ -160,8 +161,8 @@ pub async fn revoke_matching_against_a_token_issued_in_the_same_second<S: TokenS
     let group = RevokeGroup::CreatedBefore(at);
     assert_eq!(world.tokens.revoke_group(&actor(), &world.project, &group, LEAK).await.unwrap(), 1);
     assert_eq!((world.outcome(&before).await, world.outcome(&same).await), ("revoked", "ok"));
-    // A revocation by owner covers all existing tokens, including those of the same millisecond. A
-    // later token is not affected.
+    // A revocation by owner covers all tokens that exist, including tokens issued in the same
+    // millisecond. A token that is issued afterwards is not affected.
     let same_too = world.issue().await;
     let group = RevokeGroup::Owner(OwnerId::new("ada").unwrap());
     assert_eq!(world.tokens.revoke_group(&actor(), &world.project, &group, LEAK).await.unwrap(), 2);

@@ -1,4 +1,5 @@
-//! A service on one store, with a clock that the test sets and with short forms of verification.
+//! The service that the tests of traps use. It runs on one store, with a clock that the test sets,
+//! and offers short forms of verification.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -28,13 +29,13 @@ pub struct World<S> {
 
 #[cfg(feature = "cache")]
 impl<S: TokenStore> World<keyfob::store::cache::Cached<S>> {
-    /// Creates a world whose store has a cache. The service's own changes are visible immediately,
-    /// so the bound does not matter.
+    /// Creates a test service whose store has a cache. A cache serves no outdated record after a
+    /// change by its own process. So the bound on the age of cached records does not matter.
     pub fn cached(store: S) -> Self {
         Self::new(keyfob::store::cache::Cached::new(store, HOUR))
     }
 
-    /// Returns how many reads found their record in the cache.
+    /// Returns the number of reads that found their record in the cache.
     pub fn hits(&self) -> u64 {
         self.tokens.store().store.counts().hits
     }
@@ -61,7 +62,7 @@ impl<S: TokenStore> World<S> {
         self.tokens.issue(&actor(), new).await.unwrap()
     }
 
-    /// Returns `ok`, or why the token is rejected.
+    /// Verifies the token in its own project. Returns `ok`, or the reason of the rejection.
     pub async fn outcome(&self, made: &Made) -> &'static str {
         self.outcome_in(made, &made.record.project).await
     }
@@ -70,13 +71,15 @@ impl<S: TokenStore> World<S> {
         self.word(made, &Access::to(project, &[])).await
     }
 
-    /// Returns `ok` if the token grants the scope, or why it is rejected.
+    /// Verifies the token for a request that needs this scope. Returns `ok`, or the reason of the
+    /// rejection.
     pub async fn may(&self, made: &Made, scope: &str) -> &'static str {
         let scopes = [Scope::new(scope).unwrap()];
         self.word(made, &Access::to(&made.record.project, &scopes)).await
     }
 
-    /// Returns `ok` from this address, or why the token is rejected.
+    /// Verifies the token for a request from this address. Returns `ok`, or the reason of the
+    /// rejection.
     pub async fn outcome_from(&self, made: &Made, address: &str) -> &'static str {
         let access = Access::to(&made.record.project, &[]).from_address(address.parse().unwrap());
         self.word(made, &access).await
@@ -89,14 +92,14 @@ impl<S: TokenStore> World<S> {
         }
     }
 
-    /// Returns the outcome of a verification that is stopped after the store's read and before the
-    /// check. `meanwhile` runs in between.
+    /// Returns the outcome of a verification. The verification pauses between its read from the
+    /// store and its check, and `meanwhile` runs during the pause.
     pub async fn outcome_with(&self, made: &Made, meanwhile: impl Future<Output = ()>) -> &'static str {
         self.during(self.outcome(made), meanwhile).await
     }
 
-    /// Returns the result of an operation that is stopped after its first look-up. `meanwhile` runs
-    /// in between.
+    /// Returns the result of an operation. The operation pauses after its first look-up in the
+    /// store, and `meanwhile` runs during the pause.
     pub async fn during<T>(&self, act: impl Future<Output = T>, meanwhile: impl Future<Output = ()>) -> T {
         let (found, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         *self.tokens.store().find.lock().unwrap() = Some(Fault::Stop(Arc::clone(&found), Arc::clone(&go_on)));
@@ -108,13 +111,13 @@ impl<S: TokenStore> World<S> {
         tokio::join!(act, meanwhile).0
     }
 
-    /// Makes the next look-up time out.
+    /// Makes the next look-up in the store time out.
     pub fn time_out(&self) {
         *self.tokens.store().find.lock().unwrap() = Some(Fault::TimeOut);
     }
 }
 
-/// A store whose next look-up can be stopped after its read, or can fail.
+/// A store whose next look-up can be paused after its read, or can fail.
 pub struct Between<S> {
     store: S,
     find: Mutex<Option<Fault>>,
@@ -142,7 +145,8 @@ impl<S: TokenStore> TokenStore for Between<S> {
 }
 
 impl<S> Between<S> {
-    /// Reads, and then stops or fails if a fault is set for this read.
+    /// Awaits the look-up `read`. If a fault is set, clears it. Then pauses before it returns the
+    /// result, or returns an error instead, depending on the fault.
     async fn or_fault<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let fault = self.find.lock().unwrap().take();
         let answer = read.await?;

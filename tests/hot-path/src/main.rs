@@ -1,15 +1,16 @@
-//! Runs the steps of every request so often that callgrind can count their instructions.
+//! Runs the steps of a verification, so that valgrind's tool callgrind can count their
+//! instructions.
 //!
-//! `hot-path NAME` calls one step [`WARM`] times, and then [`CALLS`] times through [`counted`].
-//! callgrind counts only the instructions of that function. `run.sh` divides the count by
-//! [`CALLS`], leaves out the functions of the crate `sha2`, and compares the figure with
-//! `baseline`.
+//! `hot-path NAME` calls one step [`WARM`] times directly, and then [`CALLS`] times through the
+//! function [`counted`]. callgrind counts only the instructions within `counted`. `run.sh` leaves
+//! out the functions of the crate `sha2`, divides the count by [`CALLS`], and compares the result
+//! with the file `baseline`.
 //!
-//! SHA-256 is left out because valgrind has no SHA instructions, and the portable code would be
-//! nine tenths of each figure. The figures do not show:
+//! SHA-256 is left out because valgrind does not support the SHA instructions of the processor. The
+//! portable code would be nine tenths of each count. The counts do not show:
 //! - time: an instruction that waits for memory or for another instruction counts like any other;
-//! - the hash itself: a second HMAC in a verification changes only a few instructions (`cargo bench
-//!   --bench token` shows it);
+//! - the hash function: a second HMAC in a verification adds only a few counted instructions
+//!   (`cargo bench --bench token` shows its time);
 //! - the work of a store other than `MemoryStore`, and contention between threads.
 
 use std::future::Future;
@@ -31,8 +32,8 @@ use keyfob::{
     tokens::Usage,
 };
 
-/// The calls before the count. They complete the work that is done once per process, such as
-/// dynamic linking and growing allocations.
+/// The number of calls before the count. These calls complete work that happens once in a process,
+/// such as dynamic linking and the growth of buffers.
 const WARM: u32 = 10;
 const CALLS: u32 = 100;
 const STEPS: [&str; 6] = ["parse", "check", "verify", "verify-observed", "verify-cached", "verify-bound"];
@@ -86,7 +87,8 @@ fn repeat(call: &dyn Fn()) {
     (0..CALLS).for_each(|_| counted(call));
 }
 
-/// Calls a step. callgrind collects inside the function of this name, which `run.sh` passes to it.
+/// Calls a step. `run.sh` passes the name of this function to callgrind, which counts instructions
+/// only within it.
 #[inline(never)]
 fn counted(call: &dyn Fn()) {
     call();
@@ -97,7 +99,7 @@ fn keyring() -> Keyring {
     Keyring::new(Prefix::new("acme_pat").expect("valid"), pepper)
 }
 
-/// A token, and the request that presents it.
+/// A token, its record, and the request that presents the token.
 struct World {
     keyring: Keyring,
     clock: FixedClock,
@@ -124,7 +126,7 @@ impl World {
         }
     }
 
-    /// Returns the world with its token bound to another, and the record of the issuer.
+    /// Returns `self` with its token bound to another token, and the record of that other token.
     fn bound(self) -> (Self, TokenRecord) {
         let mut issuer = Self::new().record.as_ref().clone();
         issuer.scopes = ScopeSet::new("repo:read repo:write tokens:manage").expect("valid");
@@ -137,7 +139,7 @@ impl World {
         Access::to(&self.record.project, &self.needs)
     }
 
-    /// Returns a service with only this token in its store, so that a look-up meets no collision.
+    /// Returns a service with only this token in its store.
     fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S> {
         ready(store.insert((*self.record).clone(), None, None)).expect("the store is empty");
         Tokens::new(keyring(), store).with_clock(self.clock.clone())
@@ -159,7 +161,8 @@ impl EventSink for Ignored {
     }
 }
 
-/// Returns the result of a future that never waits, as those of `MemoryStore` do.
+/// Returns the result of a future that is ready at the first poll, like every future of
+/// `MemoryStore`.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,

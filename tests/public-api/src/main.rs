@@ -1,13 +1,17 @@
-//! Checks that `keyfob.txt` lists the public API, and that the version number fits the changes
-//! since the last release.
+//! Checks that the file `keyfob.txt` lists the public API, and that the version number allows the
+//! changes since the last release.
 //!
-//! The first line of `keyfob.txt` is the version. Each other line is a public item, with all
-//! features on. So a reviewer sees every change of the API as a change of this file. Compared with
-//! the listing of the last release, a removed line needs a version that `cargo update` does not
-//! choose, and a new line needs a new version.
+//! The first line of `keyfob.txt` is the version. Each other line is a public item of the crate
+//! with all features. So a reviewer sees every change of the API as a change of this file. The
+//! check compares the file with the file of the last release:
+//! - If a line was removed, the new version must be one that `cargo update` does not choose in
+//!   place of the last release.
+//! - If a line was added, the new version must be higher than the last release. From version 1.0.0
+//!   on, a higher patch number is not enough.
 //!
-//! The check does not see a change of behaviour. It also does not see that a new line breaks
-//! dependent crates, as a required method of a trait or a variant of an exhaustive enum does.
+//! The check does not see a change of behaviour. Some added lines break dependent crates, such as a
+//! required method of a trait or a variant of an exhaustive enum. The check does not see that
+//! either.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -32,7 +36,7 @@ impl Listing {
 
     fn of(json: &str, version: &str) -> Result<Self, Box<dyn Error>> {
         let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build()?;
-        // Users cannot name these traits of the compiler.
+        // These are unstable traits of the compiler, which users cannot name.
         let named = |line: &String| {
             !["Freeze", "UnsafeUnpin", "StructuralPartialEq"].iter().any(|hidden| line.contains(hidden))
         };
@@ -48,7 +52,7 @@ impl Listing {
         text
     }
 
-    /// Returns why this listing may not be released after `released`, or `None` if it may.
+    /// Returns why this version must not be released after `released`, or `None` if it may.
     fn breach(&self, released: &Self) -> Option<String> {
         let Version { major, minor, patch, .. } = released.version;
         let caret = |op, minor, patch| Comparator { op, major, minor, patch, pre: semver::Prerelease::EMPTY };

@@ -1,13 +1,13 @@
-//! Prints, after the tests of all other packages, which engines they started and which tests were
-//! skipped.
+//! Prints, after the tests of all other packages, the engines that those tests started and the
+//! tests that were skipped.
 
 use std::collections::BTreeMap;
 
-/// The engines that are separate programs.
+/// The engines that need an installed program.
 const ENGINES: [&str; 2] = ["PostgreSQL", "Redis"];
 
 fn main() {
-    // A test harness is called with `--list` to list its tests. This one has none.
+    // A test runner calls each test binary with `--list` to list its tests. This binary has none.
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
