@@ -77,8 +77,8 @@ fn grow<'f>(app: &'f App, issuer: TokenKey, left: &'f mut usize, more: &'f mut b
 }
 
 /// Returns the number of tokens that end when this token ends: the live tokens that are bound to
-/// it, directly or through other tokens. If a bound token is disabled, the tokens that are bound to
-/// it count too, because they work again when it is enabled.
+/// it, directly or through other tokens. The tokens that are bound to a disabled token count too,
+/// because they work again when the disabled token is enabled.
 pub async fn bound(app: &App, issuer: &TokenView) -> Result<u64, Refused> {
     if !issuer.status.is_live() && issuer.status != Status::IssuerEnded {
         return Ok(0);
