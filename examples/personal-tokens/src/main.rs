@@ -93,7 +93,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the program until the process is told to stop.
+/// Runs the program until the process gets the signal to stop.
 ///
 /// # Errors
 /// Returns an error if an option or the data directory is not usable, if an address cannot be

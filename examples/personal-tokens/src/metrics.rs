@@ -70,8 +70,8 @@ impl<E: EventSink> EventSink for Counted<E> {
     }
 }
 
-/// The counters of the operations on tokens by this process. There is one counter for each name in
-/// [`ACTS`].
+/// The counters of the operations on tokens by this process. There is one counter for each kind of
+/// operation.
 #[derive(Default)]
 pub struct Acts {
     told: [AtomicU64; ACTS.len()],

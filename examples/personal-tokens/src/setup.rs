@@ -249,8 +249,8 @@ fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
     Ok(pepper)
 }
 
-/// If the database has no person yet, creates one person, their personal project, two shared
-/// projects and a public project. Then checks the models of the configuration, which may name these
+/// Creates one person, their personal project, two shared projects and a public project, if the
+/// database has no person yet. Then checks the models of the configuration, which may name these
 /// projects. If several processes start at the same time, only one of them creates these rows.
 async fn first_sign_in(
     pool: &SqlitePool,

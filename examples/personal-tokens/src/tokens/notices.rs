@@ -48,7 +48,7 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
 /// A token that ends within a day: the name of its project, the token, and the time of its end.
 pub type Ending = (String, TokenView, Timestamp);
 
-/// Returns at most [`MOST`] of the person's tokens that end within a day, and the number of the
+/// Returns at most `MOST` of the person's tokens that end within a day, and the number of the
 /// remaining ones. Tokens that are bound to another token come last.
 pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Ending>, usize), Refused> {
     let rows: Vec<(String, String)> = sqlx::query_as(
