@@ -48,10 +48,10 @@ pub struct App {
     /// secret scanning.
     pub github: Option<Arc<GitHub>>,
     pub doors: Doors,
-    /// The room for request bodies of questions to models. The key is the id of the person who
-    /// asks.
+    /// The limit on request bodies in memory that contain questions to models, in total and for
+    /// each person.
     pub questions: Arc<Bodies<i64>>,
-    /// Finds tokens of this service in text.
+    /// The finder of this service's tokens in texts.
     pub finder: Finder,
     pub config: Config,
     /// The host's own database. It is in the data directory, whichever database holds the tokens.

@@ -15,8 +15,8 @@ use crate::serve::queued;
 
 /// The maximum time for which a request waits for room.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// The number of requests that may wait for each body that may be in memory. The factor applies to
-/// the limit in total and to the limit of one sender.
+/// The number of requests that may wait for room, for each body that may be in memory. It applies
+/// to the limit in total and to the limit of one sender.
 const WAITING: usize = 4;
 
 /// The room for request bodies in memory. One sender gets only a part of the room, so that other

@@ -26,8 +26,8 @@ pub struct Config {
     /// The policy for tokens, in the format in which [`Policy`] is serialized. By default, tokens
     /// that never expire may be issued, and a person may have 100 live tokens in a project.
     pub policy: Policy,
-    /// The origin at which clients reach the service, such as `https://tokens.example`, for
-    /// settings files. If it is absent, settings files contain the host of the request.
+    /// The origin at which clients reach the service, such as `https://tokens.example`. Settings
+    /// files contain this origin. If it is absent, settings files contain the host of the request.
     pub public_url: Option<String>,
     /// Whether settings files tell editors to verify the service's certificate.
     pub verify_ssl: bool,

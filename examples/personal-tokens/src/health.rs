@@ -1,5 +1,5 @@
-//! Health checks: whether the process runs, for the program that starts it, and whether it can
-//! serve requests, for the load balancer in front of it.
+//! Serves two health checks. One shows that the process runs, for the program that starts the
+//! process. The other shows whether the process can serve requests, for the load balancer.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -116,8 +116,8 @@ async fn run() -> Result<(), SetupError> {
         })
         .await;
     }
-    // Bind the addresses first: if a port is taken, the start must fail before the first sign-in is
-    // printed, because it is printed only once.
+    // Bind the addresses first: if a port is taken, the process must fail before it prints the
+    // first sign-in, because the first sign-in is printed only once.
     let (listener, addr) = bind(addr).await?;
     let metrics_listener = match metrics_addr {
         Some(addr) => Some(bind(addr).await?),

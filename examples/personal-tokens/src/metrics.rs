@@ -35,7 +35,7 @@ async fn show(State(app): State<Arc<App>>) -> impl IntoResponse {
 }
 
 /// The names of the events that are counted here. Repeated reports of a leak are not counted.
-/// Verifications are missing, because keyfob counts them itself.
+/// Verifications are not in this list, because keyfob counts them itself.
 const ACTS: [&str; 12] = [
     "issued",
     "rotated",

@@ -78,8 +78,9 @@ impl fmt::Debug for FirstSignIn {
     }
 }
 
-/// Opens the data directory and prepares the service. The first start creates the pepper, the
-/// tables, and one person with four projects. Only this start returns a [`FirstSignIn`].
+/// Opens the data directory and prepares the service. If the directory is new, the function creates
+/// the pepper, the tables, and one person with four projects, and returns the name and the password
+/// of this person. Otherwise it returns `None` instead.
 ///
 /// # Errors
 /// Returns an error in the same cases as [`open_telling`].
@@ -91,9 +92,9 @@ pub async fn open(
     open_telling(data, settings, clock, |_| Ok(())).await
 }
 
-/// Opens the data directory like [`open`]. At the first start, it calls `tell` with the name and
-/// the password of the first sign-in. This is the last step before the account is committed. If
-/// `tell` fails, the account is not created, and a later start creates it with another password.
+/// Opens the data directory like [`open`]. If it creates the first person, it calls `tell` with
+/// their name and password. This is the last step before the account is committed. If `tell` fails,
+/// the account is not created, and a later call creates it with another password.
 ///
 /// # Errors
 /// Returns an error if the directory or `config.json` is not usable, if the pepper is missing,
@@ -111,8 +112,9 @@ pub async fn open_telling(
         config.policy = config.policy.with_never_expiring(false);
     }
     let file = data.join(DATABASE);
-    // Look for the database file before reading the pepper, because another process in its first
-    // start writes the pepper first. Opening the database of the tokens may also create this file.
+    // Look for the database file before reading the pepper, because another process that starts for
+    // the first time writes the pepper first. Opening the tokens' database may create the file,
+    // too.
     let had_file = file.try_exists()?;
     let pepper_file = data.join("pepper");
     let prefix = Prefix::new(PREFIX)?;
@@ -181,7 +183,8 @@ pub async fn open_telling(
         health,
         github,
         doors: Doors::default(),
-        // 16 questions to models, 4 of them from one person. Each may have 4 MiB.
+        // At most 16 questions to models are in memory, and at most 4 of one person. Each may have
+        // 4 MiB.
         questions: Bodies::new(16, 4),
         finder,
         config,
@@ -261,7 +264,7 @@ async fn first_sign_in(
     let is_first = !has_people(pool).await?;
     let first = FirstSignIn { name: "ada".into(), password: random::hex128()? };
     let hash = if is_first { accounts::hash(first.password.clone()).await? } else { String::new() };
-    // A first start takes the write lock before it looks for people again, so that only one process
+    // If there is no person yet, take the write lock before looking again, so that only one process
     // creates the rows.
     let mut transaction = match is_first {
         true => pool.begin_with("BEGIN IMMEDIATE").await?,

@@ -1,5 +1,5 @@
-//! The route with which a token that has the scope `tokens:manage` issues tokens for agents. These
-//! are bound to the token that issues them.
+//! The route with which a token that has the scope `tokens:manage` issues tokens for agents. Such a
+//! token is bound to the token that issues it.
 
 use std::sync::Arc;
 

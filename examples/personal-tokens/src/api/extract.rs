@@ -37,7 +37,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// The body of a request, read as a JSON object. If the body is empty, this is the default value,
+/// The body of a request, read as a JSON object. If the body is empty, the default value is used,
 /// and the content type of the request does not matter.
 pub struct OptionalBody<T>(pub T);
 

@@ -143,7 +143,7 @@ pub struct RevokeAllBody {
     pub project_id: Option<Value>,
 }
 
-/// Deserializes a field that is present. The result is `Some` even for `null`, which so differs
+/// Deserializes a field that is present. Returns `Some` even for `null`, so that `null` differs
 /// from an absent field.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)

@@ -1,4 +1,5 @@
-//! Returns the user that a token acts for. To try a new token, make this call first.
+//! The routes that return the user that a token acts for. To try a new token, call one of these
+//! routes first.
 
 use axum::Json;
 use serde_json::{Value, json};

@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 use crate::leaks::deliveries;
 use crate::setup::SetupError;
 
-/// The minimum time between two fetches, even if reports name unknown keys. GitHub answers 60
-/// unauthenticated requests an hour.
+/// The minimum time between two fetches, even if reports name unknown keys. GitHub answers at most
+/// 60 unauthenticated requests an hour.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 /// The minimum time after a failed fetch. It is shorter, because a report may be waiting for the
 /// keys. GitHub answers at most one request a minute on average.

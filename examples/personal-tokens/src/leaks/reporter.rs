@@ -99,8 +99,8 @@ struct Spent {
     by_unknown_keys: Doubtful,
 }
 
-/// The addresses that sent reports in GitHub's name which may be false. For each address, the map
-/// holds the time at which its whole burst is available again.
+/// The addresses that sent possibly false reports in GitHub's name. For each address, the map holds
+/// the time at which its whole burst is available again.
 #[derive(Default)]
 struct Doubtful(HashMap<IpAddr, Instant>);
 
@@ -119,7 +119,8 @@ impl Doubtful {
             self.0.retain(|_, spent| *spent > now);
         }
         let known = self.0.get(&address).copied();
-        // If an attacker has more addresses than this, only the limit on bodies in memory holds.
+        // If an attacker has more addresses than `MOST_FALSE`, only the limit on bodies in memory
+        // holds.
         if known.is_some() || self.0.len() < MOST_FALSE {
             self.0.insert(address, FALSE.spend(known, now));
         }
@@ -127,7 +128,7 @@ impl Doubtful {
 }
 
 /// Returns the address of a reporter, or `None` if the reporter cannot be distinguished from
-/// others. GitHub may be one of these, so false signatures are not counted for them.
+/// others. Such a reporter may be GitHub, so no false signatures are counted for it.
 fn address(reporter: Option<Reporter>) -> Option<IpAddr> {
     match reporter {
         Some(Reporter::At(address)) => Some(address),
@@ -149,7 +150,8 @@ impl Rates {
             return Err(wait);
         }
         spent.by_all = Some(OF_ALL.spend(spent.by_all, now));
-        // Entries whose burst is free again are dropped. Few remain, because the total is limited.
+        // Entries whose burst is available again are dropped. Few remain, because the total is
+        // limited.
         spent.by_one.retain(|_, spent| *spent > now);
         spent.by_one.insert(reporter, OF_ONE.spend(by_one, now));
         Ok(())

@@ -65,7 +65,7 @@ impl Default for Doors {
     }
 }
 
-/// Answers `POST /api/v2/leaks`: an unsigned report by anybody.
+/// Answers `POST /api/v2/leaks`, which receives an unsigned report from anybody.
 pub async fn by_anybody(State(app): State<Arc<App>>, request: Request) -> Response {
     let reporter = Reporter::of(&request, app.behind_tls);
     if request.body().size_hint().lower() > MOST_BYTES as u64 {
@@ -112,8 +112,8 @@ async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     let reporter = Actor::new("a leak report")?;
     let (mut leaks, mut seen) = (Vec::new(), HashSet::new());
     for report in reports {
-        // Skip a token that an earlier entry of this report has revoked. An entry with a different
-        // text and the same token id does not count.
+        // Skip an entry if an earlier entry of this report has revoked the token. An earlier entry
+        // with the same token id but a wrong secret has not revoked it.
         let key = report.token.key();
         if key.is_some_and(|key| seen.contains(&key)) {
             continue;
@@ -222,8 +222,8 @@ struct Signed {
 }
 
 impl Signed {
-    /// The maximum number of characters in a header. It is more than any signature with this curve
-    /// has, and more than GitHub's key ids have, which are digests.
+    /// The maximum number of characters in a header. It is more than any signature by GitHub has,
+    /// and more than GitHub's key ids have, which are digests.
     const MOST: usize = 256;
 
     /// Reads the headers. Returns `None` if a header is missing, occurs twice, or has a value that

@@ -15,10 +15,10 @@ use crate::tokens::issued;
 
 /// The maximum number of alarms on the page.
 const MOST: i64 = 5;
-/// The maximum number of characters of an address that are stored.
+/// The maximum number of characters that are stored of the address at which a token was found.
 const MOST_OF_URL: usize = 500;
-/// The maximum number of characters of an address that are read. Reading is bounded, because up to
-/// a thousand tokens in a report can have the same long address.
+/// The maximum number of characters that are read of such an address. Reading is bounded, because
+/// up to a thousand tokens in a report can have the same long address.
 const READ_OF_URL: usize = 2 * MOST_OF_URL;
 
 /// A leaked token whose alarm the owner has not dismissed.

@@ -14,11 +14,13 @@ task_local! {
     pub(super) static SEAT: Arc<Seat>;
 }
 
-/// Waits for `turn`, which is the wait of a request in a queue of the service. If connections run
-/// out in the meantime, the connection of this request may be closed for another connection.
+/// Waits until `turn` completes, which is when the request leaves a queue of the service. If
+/// connections run out in the meantime, the connection of this request may be closed for another
+/// connection.
 ///
 /// Use this function for every wait for other requests. Otherwise, waiting requests could take all
-/// connections, and the service would not respond to any other request until they are done.
+/// connections, and the service would not respond to any other request until the waiting requests
+/// are done.
 pub async fn queued<T>(turn: impl Future<Output = T>) -> T {
     // There is no seat outside a connection, for example in tests of the router alone.
     let _waiting = SEAT.try_with(|seat| Waiting::new(Arc::clone(seat)));

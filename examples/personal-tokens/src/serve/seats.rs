@@ -23,7 +23,7 @@ enum Phase {
     Cut,
 }
 
-/// The seats of the service. Each connection takes a seat, so the number of seats is the limit.
+/// The seats of the service. Each connection takes one, so their number limits the connections.
 pub(super) struct Seats {
     most: usize,
     /// The maximum number of connections with a request in progress. The other connections can
@@ -50,7 +50,7 @@ struct Holder {
 enum Room {
     /// At this time, a connection will have waited long enough to be closed.
     At(Instant),
-    /// When a seat changes: a connection is being closed, or all connections are working.
+    /// After the next change of a seat: a connection is being closed, or all are working.
     Later,
 }
 

@@ -24,8 +24,8 @@ const QUEUE: usize = 1024;
 /// The maximum number of events that the writer takes from each other queue at a time. A new
 /// operation of a person waits until these events are written.
 const OTHERS: usize = 256;
-/// The maximum number of entries in the trail of a token about tokens that it issued by itself. The
-/// latest entries are kept.
+/// The maximum number of entries in the trail of a token about tokens that this token, and not a
+/// person, issued. The latest entries are kept.
 const MOST_ISSUED: i64 = 100;
 
 /// The name of the event in the trail of a token that issued another token. The detail of the entry
@@ -64,7 +64,7 @@ enum Message {
 pub struct Audit {
     pool: SqlitePool,
     acts: mpsc::Sender<Message>,
-    /// The queue of events about tokens that a token issued by itself.
+    /// The queue of events about tokens that a token, and not a person, issued.
     issues: mpsc::Sender<Message>,
     refusals: mpsc::Sender<Message>,
     clock: Arc<dyn Clock>,
@@ -177,9 +177,10 @@ impl Audit {
 }
 
 impl Audit {
-    /// Returns the time at which the tokens of this token's issuer were revoked because the issuer
-    /// had ended. Only the first such time at or after the token's own revocation, and with the
-    /// same actor, is returned. Returns `None` if there is no such time or the token is not bound.
+    /// Returns the time at which all tokens that are bound to this token's issuer were revoked
+    /// because the issuer had ended. This is the first such time at or after the revocation of this
+    /// token, by the same actor. Returns `None` if there is no such time, or if the token is not
+    /// bound.
     async fn ended_with_issuer(&self, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
         let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(None) };
         let sql = "SELECT min(at) FROM token_events WHERE project = ? AND token_id = ? AND event = ? AND at >= ? \

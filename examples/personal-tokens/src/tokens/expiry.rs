@@ -90,7 +90,7 @@ pub fn grace(grace: Option<&Value>, max: Duration) -> Result<Duration, ExpiryErr
 }
 
 /// Returns the grace periods that the rotation form offers, in hours, the shortest first. These are
-/// some usual periods below `max`, and `max` itself or 30 days if that is shorter.
+/// some usual periods below `max`, and the shorter one of `max` and 30 days.
 pub fn offered_graces(max: Duration) -> Vec<u64> {
     const USUAL: [u64; 5] = [0, 1, 24, 7 * 24, 30 * 24];
     let max = max.as_secs() / HOUR;

@@ -2,8 +2,8 @@
 //! keyfob's project id and token id.
 //!
 //! A name is created when the service first returns the token. If the process crashes after it
-//! stores a token and before it names the token, nobody has seen the secret. The next list of the
-//! owner then gives the token a name.
+//! stores a token and before it names the token, nobody has seen the secret. The token then gets
+//! its name when the owner next lists their tokens.
 
 use std::collections::HashMap;
 

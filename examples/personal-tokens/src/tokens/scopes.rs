@@ -15,8 +15,7 @@ pub const MODELS_USE: &str = "models:use";
 /// The scope that allows a token to read the notes of its project.
 pub const NOTES_READ: &str = "notes:read";
 
-/// The scope that allows a token to issue tokens for agents. These are bound to the token that
-/// issues them.
+/// The scope that allows a token to issue tokens for agents, which are bound to the issuing token.
 pub const TOKENS_MANAGE: &str = "tokens:manage";
 
 /// [`TOKENS_MANAGE`] as a [`Scope`].

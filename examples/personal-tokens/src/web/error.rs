@@ -98,7 +98,7 @@ pub fn in_words(refused: &Refused) -> String {
         Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
         Refused::Grace(ExpiryError::Long { max: Duration::ZERO }) => "The policy allows no grace period.".into(),
         Refused::Grace(ExpiryError::Long { max }) => {
-            // "30 more days"
+            // The result is, for example, "30 more days".
             format!("The old token may work for at most {}.", expiry::in_units(*max).replacen(' ', " more ", 1))
         }
         Refused::Grace(_) => "Choose a whole number of hours.".into(),

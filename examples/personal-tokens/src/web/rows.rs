@@ -88,7 +88,7 @@ fn is_in_grace(view: &TokenView) -> bool {
 }
 
 /// Returns the status of a token and its class in the style sheet. `issuer` is the token that
-/// issued it, if it still exists.
+/// issued this token, if the issuer still exists.
 pub fn status(view: &TokenView, issuer: Option<&TokenView>) -> (String, &'static str) {
     let (status, class) = match view.status {
         Status::Active if is_in_grace(view) => {

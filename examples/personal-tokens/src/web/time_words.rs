@@ -59,7 +59,7 @@ pub fn day(time: Timestamp) -> String {
     on_page(time).split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns a time for use in sentences, such as "29 Nov 2026, 14:05 UTC".
+/// Returns a time in the form that sentences on the page use, such as "29 Nov 2026, 14:05 UTC".
 pub fn on_page(time: Timestamp) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let text = time.to_string();
