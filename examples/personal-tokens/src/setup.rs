@@ -78,9 +78,8 @@ impl fmt::Debug for FirstSignIn {
     }
 }
 
-/// Opens the data directory and prepares the service. If the directory is new, the function creates
-/// the pepper, the tables, and one person with four projects, and returns the name and the password
-/// of this person. Otherwise it returns `None` instead.
+/// Opens the data directory. If it is new, creates the pepper, the tables, and one person with four
+/// projects, and returns the name and the password of this person.
 ///
 /// # Errors
 /// Returns an error in the same cases as [`open_telling`].
@@ -112,9 +111,8 @@ pub async fn open_telling(
         config.policy = config.policy.with_never_expiring(false);
     }
     let file = data.join(DATABASE);
-    // Look for the database file before reading the pepper, because another process that starts for
-    // the first time writes the pepper first. Opening the tokens' database may create the file,
-    // too.
+    // Look for the database file first: another process that starts for the first time writes the
+    // pepper before this file, and opening the tokens' database may create this file.
     let had_file = file.try_exists()?;
     let pepper_file = data.join("pepper");
     let prefix = Prefix::new(PREFIX)?;
