@@ -44,17 +44,19 @@ pub struct App {
     pub audit: Audit,
     pub acts: Arc<Acts>,
     pub health: Health,
-    /// Present if the service is a partner of GitHub's secret scanning.
+    /// The receiver of GitHub's leak reports. `None` unless the service is a partner of GitHub's
+    /// secret scanning.
     pub github: Option<Arc<GitHub>>,
     pub doors: Doors,
-    /// Bounds the bodies of questions to models in memory, by the person's id.
+    /// The limit on request bodies in memory that contain questions to models, in total and for
+    /// each person.
     pub questions: Arc<Bodies<i64>>,
-    /// Finds tokens of this service in text.
+    /// The finder of this service's tokens in texts.
     pub finder: Finder,
     pub config: Config,
     /// The host's own database. It is in the data directory, whichever database holds the tokens.
     pub pool: SqlitePool,
-    /// Whether browsers reach the service by HTTPS. Then the session cookie is `Secure`.
+    /// Whether browsers reach the service by HTTPS. If so, the session cookie is `Secure`.
     pub behind_tls: bool,
 }
 
@@ -125,7 +127,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .with_state(app))
 }
 
-/// Returns whether a path belongs to programs, which get problem documents instead of pages.
+/// Returns whether programs use this address. If so, errors are returned as problem documents and
+/// not as pages.
 fn is_for_programs(uri: &Uri) -> bool {
     ["/api/", "/llm/", "/mcp", "/health/", "/.well-known/"].iter().any(|start| uri.path().starts_with(start))
 }
@@ -137,7 +140,8 @@ async fn not_found(uri: Uri, _: Request) -> Response {
     PageError::NotFound.into_response()
 }
 
-/// Answers a wrong method. The router adds the `Allow` header.
+/// Answers a request with a method that the address does not support. The router adds the `Allow`
+/// header.
 async fn method_not_allowed(uri: Uri) -> Response {
     if is_for_programs(&uri) {
         let detail = "this address does not support the method";
@@ -146,7 +150,7 @@ async fn method_not_allowed(uri: Uri) -> Response {
     StatusCode::METHOD_NOT_ALLOWED.into_response()
 }
 
-/// Sets the headers that every answer has, refusals included.
+/// Sets the headers that every response has, including responses to refused requests.
 pub(crate) async fn with_fixed_headers(mut response: Response) -> Response {
     const FIXED: [(HeaderName, &str); 6] = [
         (header::CACHE_CONTROL, "no-store"),
@@ -157,8 +161,8 @@ pub(crate) async fn with_fixed_headers(mut response: Response) -> Response {
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // Not "no-referrer", because then browsers send `Origin: null` with the forms of these
-        // pages.
+        // The value is not "no-referrer", because with that value browsers send `Origin: null` with
+        // the forms of these pages.
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ];

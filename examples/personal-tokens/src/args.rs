@@ -33,7 +33,7 @@ People, projects, sessions, models and the audit trail stay in the data director
 Several processes on one machine may share a data directory and a database; each needs its own address.
 ";
 
-/// The environment variable that names the database if `--database-url` is not given.
+/// The environment variable that holds the database URL if `--database-url` is not given.
 pub const DATABASE_URL: &str = "DATABASE_URL";
 
 #[derive(Debug)]
@@ -42,17 +42,18 @@ pub struct Args {
     pub metrics_addr: Option<SocketAddr>,
     pub data_dir: PathBuf,
     pub settings: Settings,
-    /// The person whose password is replaced. If it is set, the process does not serve.
+    /// The name of the person who gets a new password. If it is set, the process prints the
+    /// password and does not serve.
     pub reset_password: Option<String>,
 }
 
 impl Args {
-    /// Parses the arguments. `database_url` is the value of [`DATABASE_URL`] and counts only if the
-    /// arguments name no database. Returns `None` if the arguments ask for help.
+    /// Parses the arguments. `database_url` is the value of [`DATABASE_URL`] and is used only if
+    /// the arguments name no database. Returns `None` if the arguments ask for help.
     ///
     /// # Errors
-    /// Returns an error if an option is unknown, lacks its value, or has a value that cannot be
-    /// read. No error repeats a value, because it may be a password.
+    /// Returns an error if an option is unknown, lacks its value, or has an invalid value. No error
+    /// repeats a value, because the value may be a password.
     pub fn parse(
         args: impl IntoIterator<Item = OsString>,
         database_url: Option<OsString>,

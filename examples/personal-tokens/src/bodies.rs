@@ -1,5 +1,6 @@
-//! Bounds how many large request bodies are in memory. A handler takes room before it reads a body
-//! and gives it back afterwards. The number of requests that wait for room is bounded too.
+//! Bounds the number of large request bodies in memory. A handler takes room for a body before it
+//! reads the body, and gives the room back afterwards. The number of requests that wait for room is
+//! bounded too.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,12 +13,14 @@ use tokio::time::timeout;
 
 use crate::serve::queued;
 
-/// The most time that a request waits for room.
+/// The maximum time for which a request waits for room.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// How many requests may wait for each body in memory, in total and from one sender.
+/// The number of requests that may wait for room, for each body that may be in memory. It applies
+/// to the limit in total and to the limit of one sender.
 const WAITING: usize = 4;
 
-/// Room for a number of bodies. One sender gets only a part of it, so that others find room.
+/// The room for request bodies in memory. One sender gets only a part of the room, so that other
+/// senders find room too.
 pub struct Bodies<K> {
     most: usize,
     most_of_one: usize,
@@ -27,14 +30,14 @@ pub struct Bodies<K> {
 
 struct Held<K> {
     room: Tally<K>,
-    /// The requests that wait for room.
+    /// The number of requests that wait for room.
     line: Tally<K>,
 }
 
-/// A count, in total and for each sender.
+/// A number of requests, in total and for each sender.
 struct Tally<K> {
     all: usize,
-    /// The count of each sender. Senders with a count of zero are absent.
+    /// The number of requests of each sender. Senders without a request are absent.
     by_sender: HashMap<K, usize>,
 }
 
@@ -44,8 +47,9 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
         Arc::new(Self { most, most_of_one, held: Mutex::new(held), freed: Notify::new() })
     }
 
-    /// Takes room for one body. Returns `None` if there is none within [`PATIENCE`], or immediately
-    /// if too many requests wait already. If the sender is unknown, only the total is limited.
+    /// Takes room for one body. Returns `None` if no room becomes free within [`PATIENCE`], or
+    /// immediately if too many requests already wait. If the sender is unknown, only the limit for
+    /// all senders together applies.
     pub async fn take(self: &Arc<Self>, sender: Option<K>) -> Option<Room<K>> {
         if let Some(room) = self.take_now(sender.as_ref()) {
             return Some(room);
@@ -56,8 +60,8 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
 
     async fn wait(self: &Arc<Self>, sender: Option<K>) -> Room<K> {
         loop {
-            // Enabled before the check, so that no notification between the check and the wait is
-            // lost.
+            // Enable the notification before the check, so that a notification between the check
+            // and the wait is not lost.
             let mut freed = pin!(self.freed.notified());
             freed.as_mut().enable();
             if let Some(room) = self.take_now(sender.as_ref()) {
@@ -67,13 +71,13 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
         }
     }
 
-    /// Takes room for one body if there is any.
+    /// Takes room for one body if room is free. Does not wait.
     pub fn take_now(self: &Arc<Self>, sender: Option<&K>) -> Option<Room<K>> {
         let is_taken = self.held().room.add(self.most, self.most_of_one, sender);
         is_taken.then(|| Room { bodies: Arc::clone(self), sender: sender.cloned() })
     }
 
-    /// Takes a place among the waiting requests, if there is one.
+    /// Takes a place among the waiting requests. Returns `None` if too many requests already wait.
     fn place(&self, sender: Option<&K>) -> Option<Place<'_, K>> {
         let is_taken = self.held().line.add(WAITING * self.most, WAITING * self.most_of_one, sender);
         is_taken.then(|| Place { bodies: self, sender: sender.cloned() })
@@ -90,7 +94,7 @@ impl<K: Eq + Hash + Clone> Tally<K> {
         Self { all: 0, by_sender: HashMap::new() }
     }
 
-    /// Adds one unless a limit is reached. Returns whether it did.
+    /// Adds one request unless a limit is reached. Returns whether the request was added.
     fn add(&mut self, most: usize, most_of_one: usize, sender: Option<&K>) -> bool {
         let of_one = sender.and_then(|sender| self.by_sender.get(sender)).copied().unwrap_or(0);
         if self.all >= most || of_one >= most_of_one {
@@ -147,7 +151,7 @@ mod tests {
     use super::*;
 
     impl<K: Eq + Hash + Clone> Bodies<K> {
-        /// Takes room as `take` does, but waits only a millisecond.
+        /// Takes room like [`Bodies::take`], but waits for at most a millisecond.
         async fn try_take(self: &Arc<Self>, sender: Option<K>) -> Option<Room<K>> {
             timeout(Duration::from_millis(1), self.wait(sender)).await.ok()
         }
@@ -192,8 +196,7 @@ mod tests {
             let bodies = Arc::clone(&bodies);
             tokio::spawn(async move { bodies.take(sender).await.is_some() })
         };
-        // Two bodies let eight requests wait, and no more. Of one sender, only as many wait as
-        // belong to its part.
+        // Room for two bodies lets at most eight requests wait.
         let mut waiting: Vec<_> = (0..4).map(|_| wait(Some("a"))).collect();
         tokio::task::yield_now().await;
         waiting.extend((0..4).map(|_| wait(None)));
@@ -201,7 +204,7 @@ mod tests {
         for sender in [Some("a"), Some("b"), None] {
             assert!(matches!(bodies.take(sender).now_or_never(), Some(None)), "{sender:?} waits");
         }
-        // A waiting request that is dropped leaves its place to another.
+        // If a waiting request is dropped, another request gets its place.
         waiting.remove(0).abort();
         tokio::task::yield_now().await;
         assert!(bodies.take(Some("b")).now_or_never().is_none());

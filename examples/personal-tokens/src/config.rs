@@ -17,32 +17,33 @@ use crate::llm::models::ModelEntry;
 use crate::llm::upstream::{Upstream, Upstreams};
 use crate::setup::SetupError;
 
-/// The most live tokens of one person in one project if the file has no policy.
+/// The maximum number of live tokens of one person in one project, if `config.json` has no policy.
 const MOST_LIVE_TOKENS: u64 = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What tokens people may have, as [`Policy`] is serialized. Without it, tokens may be issued
-    /// that never expire, and a person may have 100 live tokens in a project.
+    /// The policy for tokens, in the format in which [`Policy`] is serialized. By default, tokens
+    /// that never expire may be issued, and a person may have 100 live tokens in a project.
     pub policy: Policy,
-    /// Where clients reach the service (`https://tokens.example`), for settings files. Without it,
-    /// they get the address of the request.
+    /// The origin at which clients reach the service, such as `https://tokens.example`. Settings
+    /// files contain this origin. If it is absent, settings files contain the host of the request.
     pub public_url: Option<String>,
     /// Whether settings files tell editors to verify the service's certificate.
     pub verify_ssl: bool,
     /// The providers of models, by name.
     pub upstreams: Upstreams,
     pub models: Vec<ModelEntry>,
-    /// Where GitHub publishes the keys of its secret scanning
-    /// ([`keyfob::leak::github::GitHubKeys::ADDRESS`]), for a service that is a partner of its
-    /// programme. Without it, GitHub's reports are refused. `http://` is accepted only for this
-    /// machine, because anybody who could alter the keys on their way could report in GitHub's
-    /// name.
+    /// The address at which GitHub publishes the keys of its secret scanning
+    /// ([`keyfob::leak::github::GitHubKeys::ADDRESS`]). Set it if the service is a partner of
+    /// GitHub's programme. If it is absent, GitHub's reports are refused. An address with `http://`
+    /// must be on this machine, because anybody who can alter the keys on their way can send
+    /// reports in GitHub's name.
     #[serde(deserialize_with = "read_url")]
     pub github_keys: Option<Url>,
-    /// How many days after its end a token is deleted, with its audit trail; 90 by default. Until
-    /// then a refusal of the token names the reason.
+    /// The number of days after which an ended token is deleted, with its audit trail (90 by
+    /// default). Until then, a request with the token is refused with the reason why the token
+    /// ended.
     pub purge_after_days: u32,
 }
 
@@ -61,10 +62,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the file of a data directory. Returns the default if there is none.
+    /// Reads `config.json` in a data directory. Returns the default configuration if the file does
+    /// not exist.
     ///
-    /// # Errors Returns an error if the file cannot be read or parsed, if `public_url` is not an
-    /// origin, or if the file holds credentials and other users may read it.
+    /// # Errors
+    /// Returns an error if the file cannot be read or parsed, if `public_url` is not an origin, or
+    /// if the file holds credentials and other users may read it.
     pub fn read(data: &Path) -> Result<Self, SetupError> {
         let path = data.join("config.json");
         let text = match std::fs::read_to_string(&path) {
@@ -86,7 +89,8 @@ impl Config {
     }
 }
 
-/// Reads [`Config::github_keys`].
+/// Deserializes [`Config::github_keys`] and checks that the address uses `https://` or is on this
+/// machine.
 fn read_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     let url = text.parse::<Url>().ok().filter(|url| match url.scheme() {
@@ -97,14 +101,14 @@ fn read_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D
     url.map(Some).ok_or_else(|| D::Error::custom("github_keys must be https:// and a host, or http:// on loopback"))
 }
 
-/// Returns whether the host of a parsed address is this machine.
+/// Returns whether the host of a URL is this machine: `localhost` or a loopback address.
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Returns where clients reach the service: `public_url` if it is configured, otherwise the host of
-/// the request.
+/// Returns the origin at which clients reach the service: `public_url` if it is configured,
+/// otherwise the host of the request.
 pub fn origin(public_url: Option<&str>, behind_tls: bool, headers: &HeaderMap) -> String {
     if let Some(url) = public_url {
         return url.into();
@@ -115,7 +119,8 @@ pub fn origin(public_url: Option<&str>, behind_tls: bool, headers: &HeaderMap) -
     origin.unwrap_or_else(|| format!("{scheme}://localhost"))
 }
 
-/// Returns whether a text is a scheme, a host and optionally a port, with nothing after them.
+/// Returns whether a text is an origin: `http://` or `https://`, a host and optionally a port, with
+/// nothing after them.
 pub fn is_origin(url: &str) -> bool {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     host.is_some_and(|host| {

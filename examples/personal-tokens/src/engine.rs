@@ -14,16 +14,17 @@ use keyfob::store::{
     sqlite::SqliteStore,
 };
 
-/// A database with a cache in front. With a bound of zero, every call queries the database.
+/// The database of the tokens with a cache in front. If the maximum staleness of the cache is zero,
+/// every call queries the database.
 pub type Store = Cached<Engine>;
 
-/// The URL of a database. It may hold a password, so Debug shows only its kind, and no error
-/// repeats it.
+/// The URL of the database of the tokens. The URL may hold a password. So Debug shows only the kind
+/// of the database, and no error repeats the URL.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Database {
     Sqlite(PathBuf),
     Postgres(String),
-    /// Some nodes of a cluster, or a single server.
+    /// The URLs of some nodes of a Redis cluster, or of a single Redis server.
     Redis(Vec<String>),
 }
 
@@ -55,12 +56,12 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    /// Connects, and creates the tables that the database needs. Returns the database, and the
-    /// database with a cache of this bound.
+    /// Connects to the database, and creates the tables that it needs. Returns the database, and
+    /// the database with a cache in front. `cache` is the maximum staleness of the cache.
     ///
-    /// On PostgreSQL and Redis every change is announced to the caches of other processes, and a
-    /// cache here follows these announcements. SQLite cannot announce changes: there only the bound
-    /// holds.
+    /// PostgreSQL and Redis announce every change to the caches of other processes, and a cache
+    /// here follows these announcements. SQLite cannot announce changes, so a cached record may be
+    /// outdated until the maximum staleness has passed.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database cannot be reached or its tables cannot be created.
@@ -83,14 +84,15 @@ impl Database {
     }
 }
 
-/// The database of the tokens, of any kind.
+/// The database of the tokens: SQLite, PostgreSQL or Redis.
 pub type Engine = DynStore;
 
-/// Puts a cache of this bound in front of a database. The cache follows the feed until the process
-/// exits. Returns the database, and the database with the cache.
+/// Puts a cache in front of a database. `bound` is the maximum staleness of the cache. If there is
+/// a feed, the cache follows it until the process exits. Returns the database, and the database
+/// with the cache.
 pub fn behind(engine: Engine, bound: Duration, feed: Option<impl Feed + 'static>) -> (Engine, Store) {
     let store = Cached::new(engine.clone(), bound);
-    // A cache with a bound of zero never answers, so it holds nothing.
+    // A cache with a bound of zero never returns a record, so it holds no records.
     let store = if bound.is_zero() { store.with_entries(0) } else { store };
     if let Some(feed) = feed {
         let following = store.clone();

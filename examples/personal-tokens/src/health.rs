@@ -1,5 +1,5 @@
-//! Reports whether the process runs and whether it can serve requests: for the program that starts
-//! it, and for the load balancer in front of it.
+//! Serves two health checks. One shows that the process runs, for the program that starts the
+//! process. The other shows whether the process can serve requests, for the load balancer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +17,18 @@ use crate::app::App;
 use crate::engine::Engine;
 use crate::setup::SetupError;
 
-/// The most time that the databases may take to answer.
+/// The maximum time in which both databases must respond.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a result is repeated: the databases are queried at most once in this time, however
-/// often the health is requested.
+/// The time for which the result of a check is reused. So the databases are queried at most once in
+/// this time, however often the health is requested.
 const KEPT: Duration = Duration::from_secs(1);
 
 pub struct Health {
-    /// The database without the cache, because a cache would answer for an unreachable database.
+    /// The database of the tokens without its cache, because a cache could return a token although
+    /// the database is unreachable.
     engine: Engine,
     pool: SqlitePool,
-    /// The key of no token. Looking it up costs the same as looking up an existing one.
+    /// A key that no token has. Looking it up costs the same as looking up an existing token.
     nobody: TokenKey,
     last: Mutex<Option<(Instant, bool)>>,
     stopping: watch::Sender<bool>,
@@ -50,7 +51,8 @@ impl Health {
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    /// Returns whether both databases answer within [`PATIENCE`]. A result counts for [`KEPT`].
+    /// Returns whether both databases respond within [`PATIENCE`]. Each result is reused for
+    /// [`KEPT`].
     async fn answers(&self) -> bool {
         let mut last = self.last.lock().await;
         if let Some((asked, answered)) = *last
@@ -79,13 +81,13 @@ impl Health {
     }
 }
 
-/// Answers `GET /health/live`. The answer itself shows that the process runs.
+/// Answers `GET /health/live`. Any response shows that the process runs.
 pub async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
 }
 
-/// Answers `GET /health/ready`: whether requests may be sent to this process. The reason for a
-/// refusal is only in the log.
+/// Answers `GET /health/ready` with status 200 if requests may be sent to this process, and with
+/// 503 otherwise. The log has the cause of a failure.
 pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     let status = if *app.health.stopping.borrow() {
         "stopping"

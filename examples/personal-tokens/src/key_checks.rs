@@ -1,5 +1,5 @@
-//! Stores a check value for each key of the pepper. By these values a start detects that its pepper
-//! differs from the pepper of the existing tokens.
+//! The check values of the pepper: one stored value for each key. With these values, a process that
+//! starts detects that its pepper differs from the pepper of the existing tokens.
 
 use std::fmt;
 use std::path::Path;
@@ -14,8 +14,8 @@ use sqlx::{Connection, SqliteConnection, SqliteExecutor, SqlitePool};
 
 use crate::setup::SetupError;
 
-/// Compares the keyring with the check values in the database of an earlier start, if there are
-/// any. It writes nothing, so that it can run before everything that does.
+/// Compares the keyring with the check values in a database file, if an earlier process has stored
+/// any. The function writes nothing, so it can run before any other step that writes.
 ///
 /// # Errors
 /// Returns an error if a value differs, if the keyring lacks a key that has a value, or if the
@@ -31,15 +31,17 @@ pub async fn compare_in(file: &Path, keyring: &Keyring) -> Result<(), SetupError
     Ok(())
 }
 
-/// Compares the keyring with the stored values, and stores the missing ones. A stored value is
-/// never overwritten.
+/// Compares the keyring with the stored check values, and stores the missing ones. A stored value
+/// is never overwritten.
 ///
-/// If `engine` has tokens and a value was missing, a warning says that this start could not be
-/// checked. It is logged before the value is stored, because no later start logs it.
+/// If `engine` has tokens but a value was missing, the pepper could not be checked, and a warning
+/// says so. The warning is logged before the value is stored, because a later call finds the value
+/// and does not warn.
 ///
 /// # Errors
-/// Returns an error in the cases of [`compare_in`], if another process has stored another value in
-/// the meantime, or if the engine fails.
+/// Returns an error if a value differs, if the keyring lacks a key that has a value, or if a
+/// database fails. The stored values are compared again at the end, because another process may
+/// have stored a value in the meantime.
 pub async fn settle(pool: &SqlitePool, keyring: &Keyring, engine: &impl StoreMaintenance) -> Result<(), SetupError> {
     let ComparedKeys { new, .. } = compare(keyring, stored(pool).await?)?;
     if new.is_empty() {
@@ -56,8 +58,8 @@ pub async fn settle(pool: &SqlitePool, keyring: &Keyring, engine: &impl StoreMai
         let insert = "INSERT INTO key_checks (number, value) VALUES (?, ?) ON CONFLICT DO NOTHING";
         sqlx::query(insert).bind(number.get()).bind(&check.as_bytes()[..]).execute(pool).await?;
     }
-    // If two processes with different peppers start for the first time concurrently, the second
-    // detects it here.
+    // If two processes with different peppers start for the first time at the same time, the second
+    // one detects this here.
     compare(keyring, stored(pool).await?)?;
     Ok(())
 }
@@ -68,7 +70,7 @@ async fn stored(database: impl SqliteExecutor<'_>) -> Result<Vec<(KeyNumber, Key
     rows.into_iter().map(row).collect()
 }
 
-/// Compares the keyring with stored values.
+/// Compares the keyring with stored check values.
 ///
 /// # Errors
 /// Returns an error if a value differs, or [`AbsentKeys`] if the keyring lacks a key that has a
@@ -78,7 +80,7 @@ fn compare(keyring: &Keyring, stored: Vec<(KeyNumber, KeyCheck)>) -> Result<Comp
     if compared.absent.is_empty() { Ok(compared) } else { Err(AbsentKeys(compared.absent).into()) }
 }
 
-/// The keys that tokens may depend on and that this host does not hold.
+/// The error that lists the keys that have a check value but are not in the keyring of this host.
 #[derive(Debug)]
 struct AbsentKeys(Vec<KeyNumber>);
 

@@ -1,14 +1,14 @@
 //! A small service whose users have personal access tokens: the reference host of `keyfob`.
 //!
-//! It contains what the crate leaves to its host: people, passwords and projects ([`people`]), the
-//! operations that people perform on their tokens ([`tokens`]), reports of leaked tokens
-//! ([`leaks`]), settings files for tools ([`connect`]), the models that tokens give access to
-//! ([`llm`]), the pages ([`web`]) and the JSON API ([`api`]). Start reading at [`app`], which puts
-//! them together.
+//! The service contains what the crate leaves to its host: people, passwords and projects
+//! ([`people`]), the operations that people perform on their tokens ([`tokens`]), reports of leaked
+//! tokens ([`leaks`]), settings files for tools ([`connect`]), the models that tokens give access
+//! to ([`llm`]), the pages ([`web`]) and the JSON API ([`api`]). Start reading at [`app`], which
+//! combines these modules.
 //!
 //! There are two kinds of access, which never mix. A **session** issues and revokes tokens and is
-//! guarded against forged requests. A **token** opens the routes of its project. It reaches no
-//! other token, except that it may issue tokens for agents, which are bound to it.
+//! guarded against forged requests. A **token** opens the routes of its project. A token gives no
+//! access to other tokens, except that it may issue tokens for agents, which are bound to it.
 
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "an application, not a library: only what needs an explanation has one")]

@@ -1,5 +1,5 @@
-//! The program: `cargo run -p personal-tokens`. `--help` lists its options. The library of this
-//! package does the work.
+//! The executable of the service. Start it with `cargo run -p personal-tokens`. The option `--help`
+//! lists the options. The library of this package does the work.
 
 use std::env;
 use std::error::Error;
@@ -25,18 +25,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long requests in progress may take to end after the process gets the signal to stop, and how
-/// long the last writes may take.
+/// The maximum time for which the process waits for requests in progress after it gets the signal
+/// to stop. The last writes get the same time again.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Starts the periodic work. Each part is a separate task, so that no part waits for another.
+/// Starts the periodic tasks. Each one is a separate task, so that no task waits for another.
 ///
 /// - Every five seconds: write the last uses.
-/// - Every minute: gather notices of coming expiries, and fetch GitHub's keys if they are old.
-/// - Every hour: revoke tokens whose issuer has ended. They are refused already.
+/// - Every minute: gather the notices of coming expiries, and fetch GitHub's keys if they are old.
+/// - Every hour: revoke the tokens that are bound to an ended issuer. Verification already rejects
+///   these tokens.
 /// - Every day: delete tokens that ended long ago.
 ///
-/// A failure is logged, and the next turn tries again.
+/// A task that fails logs the error and tries again after its interval.
 fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let one = Arc::clone(app);
@@ -92,7 +93,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the program. Returns when the process has stopped.
+/// Runs the program until the process gets the signal to stop.
 ///
 /// # Errors
 /// Returns an error if an option or the data directory is not usable, if an address cannot be
@@ -115,16 +116,16 @@ async fn run() -> Result<(), SetupError> {
         })
         .await;
     }
-    // Bind the addresses first: a start that fails because of a taken port must not use up the
-    // first sign-in.
+    // Bind the addresses first: if a port is taken, the process must fail before it prints the
+    // first sign-in, because the first sign-in is printed only once.
     let (listener, addr) = bind(addr).await?;
     let metrics_listener = match metrics_addr {
         Some(addr) => Some(bind(addr).await?),
         None => None,
     };
     let behind_tls = settings.behind_tls;
-    // The handlers exist before the address is printed, because a reader of the address may stop
-    // the service immediately.
+    // The signal handlers exist before the address is printed, because a program that reads the
+    // address may stop the service immediately.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let address = format!("personal-tokens: http://{addr}/\n");
     let tell = |first: &FirstSignIn| {
@@ -140,7 +141,8 @@ async fn run() -> Result<(), SetupError> {
     if let Some((listener, addr)) = metrics_listener {
         printed::line(&format!("metrics: http://{addr}/metrics\n"))?;
         let limits = Limits { connections: 32, ..Limits::default() };
-        // Runs until the process exits, so that operators still get answers while requests end.
+        // This server runs until the process exits, so that operators can still read the metrics
+        // while the last requests end.
         tokio::spawn(serve(listener, metrics::router(Arc::clone(&app)), limits, pending()));
     }
     if !addr.ip().is_loopback() && !behind_tls {
@@ -158,15 +160,15 @@ async fn run() -> Result<(), SetupError> {
     });
     let mut housekeeping = housekeeping(&app);
     serve_until_told(listener, &app).await?;
-    // Wait for the tasks to end: last uses that one of them was writing are queued again only when
-    // it has ended.
+    // Wait until the tasks have ended: if a task is stopped while it writes last uses, these are
+    // queued again only after the task has ended.
     housekeeping.shutdown().await;
     timeout(GRACE, write_last(&app))
         .await
         .map_err(|_| "the last uses and the audit trail were not written within ten seconds")?
 }
 
-/// Calls `act` immediately, and then once per interval, forever.
+/// Calls `act` immediately, and then once per `time`, forever.
 async fn every(time: Duration, act: impl AsyncFn()) {
     let mut times = tokio::time::interval(time);
     loop {
@@ -187,8 +189,8 @@ async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), SetupError>
     Ok((listener, addr))
 }
 
-/// Serves until the process gets the signal to stop, and then until the requests in progress end,
-/// for at most [`GRACE`].
+/// Serves requests until the process gets the signal to stop, and then waits for the requests in
+/// progress, for at most [`GRACE`].
 async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), SetupError> {
     let told = Arc::clone(app);
     let serving =
@@ -204,9 +206,9 @@ async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), S
     Ok(())
 }
 
-/// Writes the data that is only in memory: the last uses and the end of the audit trail.
+/// Writes the data that is only in memory: the last uses and the last entries of the audit trail.
 async fn write_last(app: &App) -> Result<(), SetupError> {
-    // Both run concurrently, so that a slow write of one does not use up the time of the other.
+    // Run both writes concurrently, so that a slow write does not use up the time of the other.
     let (written, ()) = tokio::join!(app.tokens.flush_usage(), app.audit.written());
     written?;
     Ok(())

@@ -1,7 +1,7 @@
-//! Serves what the process counts, for Prometheus to read (its text format, version 0.0.4).
+//! Serves the counters of the process in the text format of Prometheus, version 0.0.4.
 //!
-//! No number belongs to one token, owner or project. Labels are keyfob's own words, so that there
-//! are few series and the page reveals nothing about people.
+//! No counter is kept per token, owner or project. All label values come from a fixed list of
+//! words. So there are few series, and the page reveals nothing about people.
 
 use std::fmt::{self, Display, Write};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use keyfob::{
 use crate::app::App;
 use crate::health;
 
-/// Creates the router for operators, on a second address: the metrics, and the health, which
-/// answers here until the process exits.
+/// Creates the router for operators, which is served on a second address. It serves the metrics and
+/// the health checks until the process exits.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/metrics", get(show))
@@ -34,8 +34,8 @@ async fn show(State(app): State<Arc<App>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page(&app))
 }
 
-/// The operations that are counted here, one for each event. Of a leak, only the first report is
-/// counted. Verifications are sampled, and keyfob itself counts them.
+/// The names of the events that are counted here. Repeated reports of a leak are not counted.
+/// Verifications are not in this list, because keyfob counts them itself.
 const ACTS: [&str; 12] = [
     "issued",
     "rotated",
@@ -51,7 +51,7 @@ const ACTS: [&str; 12] = [
     ChangeKind::Narrowed.as_str(),
 ];
 
-/// Counts the operations and passes each event on to another sink.
+/// An event sink that counts operations and passes each event on to another sink.
 pub struct Counted<E> {
     pub acts: Arc<Acts>,
     pub sink: E,
@@ -70,14 +70,15 @@ impl<E: EventSink> EventSink for Counted<E> {
     }
 }
 
-/// The number of operations on tokens by this process.
+/// The counters of the operations on tokens by this process. There is one counter for each kind of
+/// operation.
 #[derive(Default)]
 pub struct Acts {
     told: [AtomicU64; ACTS.len()],
     revoked_in_groups: AtomicU64,
 }
 
-/// Writes the page of metrics.
+/// Returns the page of metrics.
 pub fn page(app: &App) -> String {
     let mut page = Page(String::new());
     if let Some(counts) = app.tokens.counts() {
@@ -123,7 +124,7 @@ pub fn page(app: &App) -> String {
     page.0
 }
 
-/// Returns the outcomes of verifications with their counts.
+/// Returns the possible outcomes of a verification, each with its count.
 fn outcomes(counts: &VerificationCounts) -> impl Iterator<Item = (&'static str, u64)> + use<'_> {
     let rejected = Rejection::ALL.iter().map(|rejection| (rejection.as_str(), counts.rejected(*rejection)));
     [("verified", counts.verified), ("unavailable", counts.unavailable)].into_iter().chain(rejected)

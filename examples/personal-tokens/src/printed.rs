@@ -1,4 +1,4 @@
-//! Prints to the standard output, and detects if that is impossible.
+//! Prints to the standard output, and returns an error if nothing can receive the text.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use crate::setup::SetupError;
 
-/// Prints a text that is shown only once. `what` names it in the error.
+/// Prints a text that is shown only once. `what` names the text in an error.
 ///
 /// # Errors
 /// Returns an error if the standard output is closed, is `/dev/null`, or cannot be written to.
@@ -34,8 +34,8 @@ pub fn line(text: &str) -> Result<(), SetupError> {
 }
 
 fn write(text: &str) -> io::Result<()> {
-    // `Stdout` would write line by line, and a reader that takes one line (`| head -1`) may be gone
-    // before the second.
+    // `Stdout` would write line by line, and a reader that takes one line (`| head -1`) may have
+    // closed the pipe before the second line.
     let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     out.write_all(text.as_bytes())?;
     out.flush()

@@ -1,4 +1,4 @@
--- The host's own tables. The tables of the tokens are keyfob's.
+-- The host's own tables. keyfob creates the tables of the tokens.
 CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS users (
     suspended INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- AUTOINCREMENT, because a project's id is part of its tokens and must never be used again.
+-- AUTOINCREMENT, because a project's id is part of its tokens and must never be reused.
 CREATE TABLE IF NOT EXISTS projects (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
@@ -22,15 +22,16 @@ CREATE TABLE IF NOT EXISTS memberships (
     PRIMARY KEY (project_id, user_id)
 ) STRICT, WITHOUT ROWID;
 
--- The id is stored as its SHA-256, so that a reader of the database cannot take over a session.
+-- Only the SHA-256 of the session id is stored, so that a reader of the database cannot take over a
+-- session.
 CREATE TABLE IF NOT EXISTS sessions (
     id_hash BLOB PRIMARY KEY,
     data TEXT NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Forms that have issued or rotated a token, by the random id that the page gave each. A form that
--- is sent again does nothing. Of each person the latest 128 are kept.
+-- Forms that have issued or rotated a token. The page gives each form a random id. Sending a form
+-- again does nothing. The latest 128 forms of each person are kept.
 CREATE TABLE IF NOT EXISTS spent_forms (
     id INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL REFERENCES users (id),
@@ -38,8 +39,8 @@ CREATE TABLE IF NOT EXISTS spent_forms (
     UNIQUE (user_id, form)
 ) STRICT;
 
--- The names of tokens in the JSON API. A row is created when a token is first seen, so a row may be
--- missing but is never wrong.
+-- The names of tokens in the JSON API. A row is created when the service first reads the name of a
+-- token, so a token may not have a row yet.
 CREATE TABLE IF NOT EXISTS token_names (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     uuid TEXT NOT NULL UNIQUE,
@@ -68,28 +69,29 @@ CREATE TABLE IF NOT EXISTS token_events (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_events_of_token ON token_events (project, token_id, id);
 
--- Refused requests with each token, and repeated reports of a leaked token: a row for each kind and
--- day. Of each token the latest 100 rows are kept.
+-- Refused requests with a token, and repeated reports of a leaked token: one row for each token,
+-- kind of event and day. The latest 100 rows of each token are kept.
 CREATE TABLE IF NOT EXISTS token_refusals (
     project TEXT NOT NULL,
     token_id TEXT NOT NULL,
     event TEXT NOT NULL,
-    -- The reason, if the event does not imply it.
+    -- The reason for the refusal. Empty if the event implies the reason.
     reason TEXT NOT NULL,
-    -- The reporter of a leak. Empty for requests with the token.
+    -- The reporter of a leak. Empty if a request with the token caused the event.
     actor TEXT NOT NULL,
     -- Days in UTC since 1 January 1970.
     day INTEGER NOT NULL,
-    -- The time of the last one, in milliseconds since 1970.
+    -- The time of the latest event in this row, in milliseconds since 1970.
     at INTEGER NOT NULL,
     times INTEGER NOT NULL,
     PRIMARY KEY (project, token_id, event, reason, actor, day)
 ) STRICT, WITHOUT ROWID;
 
--- Revoked groups of tokens. The trail of each token of a group names the group.
+-- Groups of tokens that were revoked. From these rows, the audit trail of a token names the group
+-- with which the token was revoked.
 CREATE TABLE IF NOT EXISTS group_revocations (
     id INTEGER PRIMARY KEY,
-    -- Milliseconds since 1970, after the whole group was revoked.
+    -- The time when the whole group had been revoked, in milliseconds since 1970.
     at INTEGER NOT NULL,
     project TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('owner', 'family', 'created_before', 'key')),
@@ -99,8 +101,8 @@ CREATE TABLE IF NOT EXISTS group_revocations (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS group_revocations_of_project ON group_revocations (project, at);
 
--- Tokens that end within a day, for the notice to their owner. A row is deleted when it is no
--- longer true.
+-- Tokens that end within a day, for the notice to their owner. A row is deleted when the token has
+-- been rotated or has ended.
 CREATE TABLE IF NOT EXISTS token_notices (
     project TEXT NOT NULL,
     token_id TEXT NOT NULL,
@@ -118,14 +120,14 @@ CREATE TABLE IF NOT EXISTS token_leaks (
     -- Milliseconds since 1970.
     at INTEGER NOT NULL,
     reporter TEXT NOT NULL,
-    -- A reporter wrote it, so it is shown as text.
+    -- The address of the leak. A reporter wrote it, so the page shows it as text and not as a link.
     url TEXT NOT NULL,
     seen INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (project, token_id)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS token_leaks_of_owner ON token_leaks (owner, at) WHERE seen = 0;
 
--- How many tokens that were bound to a leaked one ended with it.
+-- The number of tokens that ended together with a leaked token because they were bound to it.
 CREATE TABLE IF NOT EXISTS leaked_issuers (
     project TEXT NOT NULL,
     token_id TEXT NOT NULL,
@@ -133,16 +135,16 @@ CREATE TABLE IF NOT EXISTS leaked_issuers (
     PRIMARY KEY (project, token_id)
 ) STRICT, WITHOUT ROWID;
 
--- The bound tokens among those that the page names. The page names them last, because their issuer
--- can issue any number of them.
+-- Those tokens in `token_notices` and `token_leaks` that are bound to another token. The page names
+-- them last, because their issuer can issue any number of them.
 CREATE TABLE IF NOT EXISTS bound_tokens (
     project TEXT NOT NULL,
     token_id TEXT NOT NULL,
     PRIMARY KEY (project, token_id)
 ) STRICT, WITHOUT ROWID;
 
--- Reports of GitHub that were answered, by the SHA-256 of their bodies. A row is deleted when
--- GitHub no longer uses its key.
+-- Reports of GitHub that the service has processed, by the SHA-256 of their bodies. A row is
+-- deleted when GitHub no longer uses the key that signed the report.
 CREATE TABLE IF NOT EXISTS github_deliveries (
     digest BLOB PRIMARY KEY,
     key_id TEXT NOT NULL

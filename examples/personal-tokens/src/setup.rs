@@ -39,32 +39,34 @@ use crate::tokens::refusals;
 
 pub type SetupError = Box<dyn Error + Send + Sync>;
 
-/// The prefix of every token. Your own service chooses another one, once.
+/// The prefix of every token of this service. Choose another prefix for your own service, and do
+/// not change it later.
 pub const PREFIX: &str = "demo_pat";
 
-/// The name of the host's own database in the data directory.
+/// The file name of the host's own database in the data directory.
 const DATABASE: &str = "personal-tokens.db";
 
-/// What an administrator chooses on the command line.
+/// The settings that an administrator chooses on the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub allow_never: bool,
     pub behind_tls: bool,
-    /// The database of the tokens. `None` means the file in the data directory.
+    /// The database of the tokens. `None` means the SQLite file in the data directory.
     pub database: Option<Database>,
     /// The maximum staleness of the cache. Zero means no cache.
     pub cache: Duration,
 }
 
 impl Default for Settings {
-    /// Returns the settings without any option. Unlike `keyfob`'s own default, they allow tokens
-    /// that never expire.
+    /// Returns the settings of a command line without options. Unlike the default policy of
+    /// `keyfob`, these settings allow tokens that never expire.
     fn default() -> Self {
         Self { allow_never: true, behind_tls: false, database: None, cache: Duration::ZERO }
     }
 }
 
-/// A person's name and new password, at a first start or after a reset. Debug shows no password.
+/// A person's name and a new password, which is generated at the first start and by a reset. Debug
+/// does not show the password.
 pub struct FirstSignIn {
     pub name: String,
     pub password: String,
@@ -76,11 +78,11 @@ impl fmt::Debug for FirstSignIn {
     }
 }
 
-/// Opens the data directory. The first start creates the pepper, the tables, and one person with
-/// four projects. Returns the first sign-in only at that start.
+/// Opens the data directory. If it is new, creates the pepper, the tables, and one person with four
+/// projects, and returns the name and the password of this person.
 ///
 /// # Errors
-/// Returns an error in the cases of [`open_telling`].
+/// Returns an error in the same cases as [`open_telling`].
 pub async fn open(
     data: &Path,
     settings: Settings,
@@ -89,9 +91,9 @@ pub async fn open(
     open_telling(data, settings, clock, |_| Ok(())).await
 }
 
-/// Opens the data directory as [`open`] does. At a first start it calls `tell` with the first
-/// sign-in, after everything else that may fail and before the account is committed. If `tell`
-/// fails, there is no account, and a later start creates one with another password.
+/// Opens the data directory like [`open`]. If it creates the first person, it calls `tell` with
+/// their name and password. This is the last step before the account is committed. If `tell` fails,
+/// the account is not created, and a later call creates it with another password.
 ///
 /// # Errors
 /// Returns an error if the directory or `config.json` is not usable, if the pepper is missing,
@@ -104,13 +106,13 @@ pub async fn open_telling(
 ) -> Result<(Arc<App>, Option<FirstSignIn>), SetupError> {
     DirBuilder::new().recursive(true).mode(0o700).create(data)?;
     let mut config = Config::read(data)?;
-    // The option can only forbid what the file allows.
+    // The command-line option can only forbid what `config.json` allows.
     if !settings.allow_never {
         config.policy = config.policy.with_never_expiring(false);
     }
     let file = data.join(DATABASE);
-    // Look for the file before the pepper is read: another process in its first start writes the
-    // pepper before the file. The database of the tokens may be this very file.
+    // Look for the database file first: another process that starts for the first time writes the
+    // pepper before this file, and opening the tokens' database may create this file.
     let had_file = file.try_exists()?;
     let pepper_file = data.join("pepper");
     let prefix = Prefix::new(PREFIX)?;
@@ -126,8 +128,7 @@ pub async fn open_telling(
     };
     let keyring = match of_file {
         Some(keyring) => keyring,
-        // With a new pepper, every existing token would be refused, and that would look like forged
-        // tokens.
+        // With a new pepper, every existing token would be refused as if it were forged.
         None if had_file => {
             return Err("the data directory has a database but no pepper file: restore the pepper".into());
         }
@@ -180,7 +181,8 @@ pub async fn open_telling(
         health,
         github,
         doors: Doors::default(),
-        // A question to a model may have 4 MiB.
+        // At most 16 questions to models are in memory, and at most 4 of one person. Each may have
+        // 4 MiB.
         questions: Bodies::new(16, 4),
         finder,
         config,
@@ -190,8 +192,8 @@ pub async fn open_telling(
     Ok((Arc::new(app), first))
 }
 
-/// Adds to a [`KeyringError::WrongPepper`] where the right pepper belongs, and how to delete a
-/// check value that a wrong pepper stored. Returns other errors unchanged.
+/// Adds help to a [`KeyringError::WrongPepper`]: the path of the pepper file, and the SQL that
+/// deletes a check value which a wrong pepper stored. Returns other errors unchanged.
 fn in_place(error: SetupError, pepper_file: &Path, file: &Path) -> SetupError {
     let Some(KeyringError::WrongPepper(wrong)) = error.downcast_ref() else { return error };
     let numbers: Vec<_> = wrong.iter().map(|number| number.get().to_string()).collect();
@@ -204,10 +206,11 @@ fn in_place(error: SetupError, pepper_file: &Path, file: &Path) -> SetupError {
     .into()
 }
 
-/// Reads the pepper from its file. Returns `None` if there is no file.
+/// Reads the pepper from its file. Returns `None` if the file does not exist.
 ///
 /// # Errors
-/// Returns an error if other users may read the file, or if it holds no valid pepper.
+/// Returns an error if other users may read the file, or if the file cannot be read or holds no
+/// valid pepper.
 fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {
     let mode = match path.metadata() {
         Ok(metadata) => metadata.permissions().mode(),
@@ -220,14 +223,15 @@ fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {
     Ok(Some(Pepper::new(std::fs::read(path)?)?))
 }
 
-/// Creates a pepper and its file. The bytes are written to a file of another name, which is then
-/// linked to this path. So the file is complete or absent, and it never overwrites the file of
-/// another process.
+/// Creates a pepper and its file. If another process has created the file at the same time, returns
+/// the pepper of that file. The bytes are written to a temporary file, which is then linked to
+/// `path`. So the file at `path` is always complete, and no process overwrites the file of another
+/// process.
 fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
     let pepper = Pepper::generate()?;
     let aside = path.with_extension(random::hex128()?);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    // The umask only removes rights. This call also holds if a default ACL grants some.
+    // The umask can only remove rights. This call also removes rights that a default ACL grants.
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(pepper.expose_secret())?;
     file.sync_all()?;
@@ -241,14 +245,14 @@ fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
         }
         Err(error) => return Err(error.into()),
     };
-    // The name must be on the disk too, not only the bytes.
+    // Synchronize the directory, which holds the name of the file.
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(pepper)
 }
 
-/// Creates one person, their own project, two shared projects and a public one if the database has
-/// no person yet. Then it checks the models of the configuration, which may name these projects. If
-/// several processes start at the same time, only one of them creates these rows.
+/// Creates one person, their personal project, two shared projects and a public project, if the
+/// database has no person yet. Then checks the models of the configuration, which may name these
+/// projects. If several processes start at the same time, only one of them creates these rows.
 async fn first_sign_in(
     pool: &SqlitePool,
     mut models: Models,
@@ -258,8 +262,8 @@ async fn first_sign_in(
     let is_first = !has_people(pool).await?;
     let first = FirstSignIn { name: "ada".into(), password: random::hex128()? };
     let hash = if is_first { accounts::hash(first.password.clone()).await? } else { String::new() };
-    // A first start takes the write lock before it looks, so that no other process creates the same
-    // rows.
+    // If there is no person yet, take the write lock before looking again, so that only one process
+    // creates the rows.
     let mut transaction = match is_first {
         true => pool.begin_with("BEGIN IMMEDIATE").await?,
         false => pool.begin().await?,
@@ -291,12 +295,12 @@ async fn make_first(connection: &mut SqliteConnection, name: &str, hash: &str) -
     Ok(())
 }
 
-/// Replaces a person's password. `tell` receives the new password before it is stored. The database
-/// is not locked meanwhile, because printing may wait for a terminal. The person's sessions end in
-/// every process.
+/// Replaces a person's password with a new random password. `tell` receives the new password before
+/// it is stored. The database is not locked while `tell` runs, because printing may wait for a
+/// terminal. The person's sessions end in every process.
 ///
 /// # Errors
-/// Returns an error if there is no database or no person of this name, if `tell` fails, or if the
+/// Returns an error if there is no database, if no person has this name, if `tell` fails, or if the
 /// new password cannot be stored.
 pub async fn reset_password(
     data: &Path,
@@ -326,10 +330,11 @@ async fn has_people(db: impl SqliteExecutor<'_>) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)").fetch_one(db).await
 }
 
-/// Adds a person with their personal project. Returns the person's number.
+/// Adds a person with a personal project. Returns the person's id.
 ///
 /// # Errors
-/// Returns an error if the name is taken, or if the database or the hash fails.
+/// Returns an error if another person has this name, if the database fails, or if the password
+/// cannot be hashed.
 pub async fn add_user(pool: &SqlitePool, name: &str, password: &str) -> Result<i64, SetupError> {
     let hash = accounts::hash(password.into()).await?;
     let mut transaction = pool.begin().await?;

@@ -1,4 +1,5 @@
-//! The route by which a token with the scope `tokens:manage` issues bound tokens for agents.
+//! The route with which a token that has the scope `tokens:manage` issues tokens for agents. Such a
+//! token is bound to the token that issues it.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::tokens::own::{self, Refused};
 use crate::tokens::{expiry, scopes};
 
 /// Answers `POST /api/v2/auth/token/self/delegate`: issues a token for an agent under the presented
-/// token. It ends with the presented token and never has more rights.
+/// token. The new token ends with the presented token and never has more rights.
 pub async fn delegate(
     State(app): State<Arc<App>>,
     caller: OwnCaller,
@@ -35,7 +36,8 @@ pub async fn delegate(
 
 fn refusal(caller: &OwnCaller, error: Error) -> Refusal {
     match error.kind() {
-        // The presented token has ended since it passed the guard, or its owner was suspended.
+        // After the request passed the guard, the presented token has ended, or its owner was
+        // suspended.
         ErrorKind::IssuerEnded(rejection) => caller.token.refuse(rejection),
         ErrorKind::Unavailable | ErrorKind::Store | ErrorKind::Rng => unavailable(&error),
         _ => error.into(),

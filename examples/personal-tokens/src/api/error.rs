@@ -1,4 +1,4 @@
-//! The refusals of the token API, in the shapes that its existing clients read.
+//! The refusals of the token API, in the JSON formats that existing clients read.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -11,7 +11,7 @@ use crate::tokens::own::Refused;
 pub enum ApiError {
     NotSignedIn,
     NotFound,
-    /// The body is not JSON, too large, or of another shape.
+    /// The body is not JSON, is too large, or does not have the expected fields.
     Body(StatusCode),
     Refused(Refused),
 }
@@ -21,8 +21,9 @@ impl ApiError {
         Self::Refused(Refused::failed(error))
     }
 
-    /// Converts a refusal for the routes that answer 404 for an unknown token. Deleting an unknown
-    /// token is 400, as existing clients expect.
+    /// Converts a refusal for the routes that respond to an unknown token with 404. The route that
+    /// deletes a token does not use this function: it responds with 400, as existing clients
+    /// expect.
     pub fn or_not_found(refused: Refused) -> Self {
         match refused {
             Refused::Unknown => Self::NotFound,
@@ -45,7 +46,8 @@ impl IntoResponse for ApiError {
             Self::Body(status @ (StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::PAYLOAD_TOO_LARGE)) => {
                 (status, json!("the body must be JSON, as application/json, of at most 16 KiB"))
             }
-            // The answer leaves out the parser's message, which would repeat parts of the body.
+            // The response leaves out the message of the parser, which would repeat parts of the
+            // body.
             Self::Body(_) => (StatusCode::BAD_REQUEST, json!("the body must be an object of the fields of this call")),
             Self::Refused(refused) => {
                 let message = refused.to_string();

@@ -1,4 +1,5 @@
-//! Reads paths and bodies of requests, so that no answer is the framework's own.
+//! Reads the paths and bodies of requests, so that errors in them are reported in the format of
+//! this API and not in the format of axum.
 
 use std::convert::Infallible;
 
@@ -11,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::error::ApiError;
 
-/// The variable part of a path. A part that is not UTF-8 is read as the empty text, which names
-/// nothing.
+/// The variable part of a path. A part that is not UTF-8 becomes the empty text, which is the name
+/// of no token.
 pub struct Segment(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
@@ -24,7 +25,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
-/// A JSON body.
+/// The body of a request, read as a JSON object.
 pub struct JsonBody<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
@@ -36,8 +37,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// A JSON body that may be absent. Without a body it is the default, even if the request names
-/// another content type.
+/// The body of a request, read as a JSON object. If the body is empty, the default value is used,
+/// and the content type of the request does not matter.
 pub struct OptionalBody<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
@@ -61,7 +62,8 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(Parts, Byt
 }
 
 async fn parse<S: Send + Sync, T: DeserializeOwned>(parts: Parts, bytes: Bytes, state: &S) -> Result<T, ApiError> {
-    // serde would accept an array of the fields in their order, and an empty array for no fields.
+    // serde would also accept an array with the values of the fields in their order, or an empty
+    // array. Only an object is accepted.
     let object = bytes.trim_ascii_start().first() == Some(&b'{');
     match Json::from_request(Request::from_parts(parts, Body::from(bytes)), state).await {
         Ok(Json(body)) if object => Ok(body),

@@ -1,4 +1,5 @@
-//! The guard of the routes that tokens open, and the caller as the host knows them.
+//! The guard of the routes that require a token, and the extractor that returns the caller of these
+//! routes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::setup::SetupError;
 
-/// The realm in every `WWW-Authenticate`.
+/// The realm in every `WWW-Authenticate` header.
 const REALM: &str = "personal-tokens";
 
-/// Creates the guard of the routes that tokens open.
+/// Creates the guard of the routes that require a token.
 pub fn guard(app: &App) -> Guard {
     let (behind_tls, public_url) = (app.behind_tls, app.config.public_url.clone());
     Guard::new(Arc::clone(&app.tokens))
@@ -36,8 +37,8 @@ pub fn guard(app: &App) -> Guard {
         })
 }
 
-/// Returns the client's address: behind a proxy, the address that the proxy names, otherwise the
-/// address of the connection.
+/// Returns the address of the client. Behind a proxy, this is the address that the proxy names,
+/// otherwise the address of the connection.
 fn client_address(request: &Parts, behind_proxy: bool) -> Option<IpAddr> {
     if behind_proxy {
         return forwarded_for(&request.headers);
@@ -46,14 +47,14 @@ fn client_address(request: &Parts, behind_proxy: bool) -> Option<IpAddr> {
     Some(peer.ip().to_canonical())
 }
 
-/// The caller of a route: the verified token, and what the host knows of its owner and project.
+/// The caller of a route: the verified token, its owner and its project.
 pub struct Caller<P = InProject> {
     pub token: Authenticated<P>,
     pub user: User,
     pub project: Project,
 }
 
-/// The caller of a route that names no project.
+/// The caller of a route whose path names no project. The project is the project of the token.
 pub type OwnCaller = Caller<OwnProject>;
 
 impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {
@@ -61,8 +62,8 @@ impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
         let token = Authenticated::<P>::from_request_parts(parts, app).await?;
-        // keyfob has already checked that the owner may use the project. Here both are read for the
-        // answer.
+        // keyfob has already checked that the owner may use the project. The owner and the project
+        // are read here because the handlers need them.
         let failed = |error: SetupError| unavailable(&*error);
         let id = |text: &str| text.parse::<i64>().map_err(|error| failed(error.into()));
         let user = app.accounts.find(id(token.owner().as_str())?).await.map_err(|error| failed(error.into()))?;
@@ -74,13 +75,14 @@ impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {
     }
 }
 
-/// Logs a failure, and answers without its cause.
+/// Logs a failure, and returns a refusal that does not name the cause.
 pub fn unavailable(error: &(dyn std::error::Error + 'static)) -> Refusal {
     tracing::error!(error, "request failed");
     Refusal::challenge(Challenge::UNAVAILABLE, REALM)
 }
 
-/// Logs why a token could not be verified. Refusals are already in the audit trail.
+/// Logs the cause if a failure prevented the verification of a token. Rejected tokens are not
+/// logged here, because they are in the audit trail.
 pub async fn log_failures(response: Response) -> Response {
     let refusal = response.extensions().get::<Refusal>();
     if let Some(cause) = refusal.and_then(Refusal::cause).filter(|cause| cause.rejection().is_none()) {

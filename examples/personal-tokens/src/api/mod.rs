@@ -1,7 +1,8 @@
-//! The JSON API: the operations of a session on tokens ([`tokens`]), and the routes that a token
-//! opens ([`guard`], [`whoami`]).
+//! The JSON API: the routes with which a session manages tokens ([`tokens`]), and the routes that
+//! require a token ([`guard`], [`whoami`]).
 //!
-//! [`routes`] lists all routes, and [`openapi`] describes them. Tests compare the two.
+//! [`routes`] lists all routes, and [`openapi`] describes them. Tests check that the list and the
+//! description agree.
 
 pub mod delegate;
 pub mod error;

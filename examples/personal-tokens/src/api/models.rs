@@ -1,4 +1,4 @@
-//! The models of a project, in the shape that the product's clients read.
+//! The route that lists the models of a project, in the JSON format that existing clients read.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::api::guard::{Caller, unavailable};
 use crate::app::App;
 
-/// Answers `GET /api/v2/configurations/models/{project}` with a bare array.
+/// Answers `GET /api/v2/configurations/models/{project}` with an array of the models that the
+/// project may use.
 pub async fn models(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Value>, Refusal> {
     let models = app.models.of_project(&app.projects, &caller.project).await.map_err(|error| unavailable(&error))?;
     let models = models.iter().map(|model| {

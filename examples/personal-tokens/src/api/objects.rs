@@ -1,4 +1,4 @@
-//! The bodies of requests and answers of the token API.
+//! The bodies of requests and responses of the token API.
 
 use std::net::IpAddr;
 
@@ -10,29 +10,29 @@ use crate::people::accounts::User;
 use crate::tokens::own::{OwnToken, Refused};
 use crate::tokens::scopes;
 
-/// A token in an answer of the API. Existing clients know the first six fields, in this order. New
-/// fields come after them.
+/// A token in a response of the API. Existing clients know the first six fields, in this order. New
+/// fields come after these six.
 #[derive(Serialize)]
 pub struct TokenObject {
     id: i64,
     uuid: String,
     user_id: i64,
     name: String,
-    /// In RFC 3339, or `null` for never.
+    /// The time of expiry in RFC 3339 form, or `null` if the token never expires.
     expires: Option<String>,
-    /// The whole token in the answer that issues it. In all other answers it is masked and shows
-    /// nothing of the secret.
+    /// The token in clear text, in the response that issues it. In all other responses, the token
+    /// is masked and shows nothing of the secret.
     token: String,
     project_id: i64,
     status: Status,
     created_at: String,
     last_used_at: Option<String>,
-    /// Separated by spaces.
+    /// The scopes, separated by spaces.
     scopes: String,
     kind: TokenKind,
-    /// The token that issued it, if any.
+    /// The token that issued this token. `null` if no token issued it.
     issuer: Option<IssuerObject>,
-    /// Where its last use came from. `null` if it was never used.
+    /// The origin of the last use of the token. `null` if the token was never used.
     last_used_from: Option<OriginObject>,
 }
 
@@ -46,12 +46,12 @@ struct IssuerObject {
 #[derive(Serialize)]
 struct OriginObject {
     address: Option<IpAddr>,
-    /// The `User-Agent` of the client.
+    /// The `User-Agent` header of the client.
     client: Option<String>,
 }
 
 impl TokenObject {
-    /// Describes a token. `text` is the token itself or its masked form.
+    /// Creates the description of a token. `text` is the token in clear text or its masked form.
     pub fn new(token: &OwnToken, user: &User, text: String) -> Result<Self, Refused> {
         let view = &token.view;
         Ok(Self {
@@ -81,38 +81,42 @@ impl TokenObject {
         })
     }
 
-    /// Describes a token with its masked form.
+    /// Creates the description of a token with its masked form.
     pub fn masked(token: &OwnToken, user: &User) -> Result<Self, Refused> {
         Self::new(token, user, format!("{}_****", token.view.public_part))
     }
 }
 
-/// The fields of a new token. The owner comes from the session, so a field such as `owner` or
-/// `user_id` is refused.
+/// The body of a request that issues a token. The owner comes from the session, so a field such as
+/// `owner` or `user_id` is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewTokenBody {
     pub name: String,
-    /// If absent, the policy's default. `null` means never. Only a custom deserializer
-    /// distinguishes the two.
+    /// The lifetime of the token. If the field is absent, the default of the policy applies. If it
+    /// is `null`, the token never expires. Distinguishing these two cases needs a custom
+    /// deserializer.
     #[serde(default, deserialize_with = "present")]
     pub expires: Option<Value>,
     pub project_id: Option<Value>,
-    /// Separated by spaces. If absent, the service's default, for clients that know no scopes.
-    /// Empty grants none.
+    /// The scopes, separated by spaces. If the field is absent, the token gets the default scope of
+    /// the service, for clients that do not know scopes. If it is empty, the token gets no scope.
     #[serde(default = "default_scopes")]
     pub scopes: String,
 }
 
-/// The fields of a token for an agent. The token gets the owner and the project of its issuer.
+/// The body of a request that issues a token for an agent. The token gets the owner and the project
+/// of its issuer.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentBody {
     pub name: String,
-    /// If absent, the policy's default for agents, or the issuer's end if that is earlier.
+    /// The lifetime of the token. If the field is absent, the default of the policy for agents
+    /// applies, but the token never expires later than its issuer.
     #[serde(default, deserialize_with = "present")]
     pub expires: Option<Value>,
-    /// Separated by spaces. The field is required, because an agent should get as few as it needs.
+    /// The scopes, separated by spaces. The field is required, because an agent should get as few
+    /// scopes as it needs.
     pub scopes: String,
 }
 
@@ -123,7 +127,8 @@ fn default_scopes() -> String {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct RotateBody {
-    /// If absent, a day, or the policy's maximum if that is shorter. `null` means no grace period.
+    /// The grace period of the old token. If the field is absent, it is a day, or the maximum of
+    /// the policy if that is shorter. `null` means no grace period.
     #[serde(default, deserialize_with = "present")]
     pub grace: Option<Value>,
 }
@@ -131,21 +136,23 @@ pub struct RotateBody {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeAllBody {
-    /// If absent, all projects. `null` is refused, because it may be a mistake, and revoking cannot
-    /// be undone.
+    /// The project in which the tokens are revoked. If the field is absent, the tokens in all
+    /// projects are revoked. `null` is refused, because it may be a mistake, and revoking cannot be
+    /// undone.
     #[serde(default, deserialize_with = "present")]
     pub project_id: Option<Value>,
 }
 
-/// Reads a field that is present, so that `null` differs from an absent field.
+/// Deserializes a field that is present. Returns `Some` even for `null`, so that `null` differs
+/// from an absent field.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// Reads the number of a project in a body.
+/// Reads the number of a project from a field of a body.
 ///
 /// # Errors
-/// Returns [`Refused::InvalidProject`] if it is not a positive whole number.
+/// Returns [`Refused::InvalidProject`] if the value is not a positive whole number.
 pub fn project_number(value: &Value) -> Result<i64, Refused> {
     value.as_i64().filter(|id| *id > 0).ok_or(Refused::InvalidProject)
 }

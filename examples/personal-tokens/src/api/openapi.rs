@@ -1,8 +1,7 @@
 //! The OpenAPI document of the API.
 //!
-//! It is written by hand, in JSON files that other tools can read. The tests keep it true: it must
-//! have exactly the paths of [`crate::api::routes`], and every answer that any test gets must match
-//! it.
+//! The document is written by hand, in JSON files that other tools can read. Tests check that it
+//! has exactly the paths of [`crate::api::routes`], and that every response in any test matches it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,7 +11,7 @@ use serde_json::Value;
 
 use crate::app::App;
 
-/// The parts of the document, one for each group of routes. [`DOCUMENT`] merges them.
+/// The JSON files of the document, one for each group of routes. [`DOCUMENT`] merges them.
 const PARTS: [&str; 8] = [
     include_str!("openapi/document.json"),
     include_str!("openapi/schemas.json"),
@@ -37,14 +36,15 @@ pub async fn show(State(app): State<Arc<App>>) -> Json<Value> {
     Json(document(&app))
 }
 
-/// Returns the document with this service's name of the session cookie.
+/// Returns the document with the name that the session cookie has in this configuration.
 pub fn document(app: &App) -> Value {
     let mut document = DOCUMENT.clone();
     document["components"]["securitySchemes"]["session"]["name"] = app.session_cookie().into();
     document
 }
 
-/// Merges `above` into `below`. Objects are joined; any other value replaces the one below.
+/// Merges `above` into `below`. Two objects are merged field by field. Any other value of `above`
+/// replaces the value in `below`.
 fn lay_over(below: &mut Value, above: Value) {
     match (below, above) {
         (Value::Object(below), Value::Object(above)) => {

@@ -1,5 +1,5 @@
-//! The metadata of the protected resources (RFC 9728), which clients of the Model Context Protocol
-//! read.
+//! The metadata of the protected resources (RFC 9728). Clients of the Model Context Protocol read
+//! it.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::config::origin;
 use crate::tokens::scopes;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
-/// The endpoint that has its own metadata, because clients compare the address that they were
-/// given with the address in the metadata.
+/// The path of the endpoint of the Model Context Protocol. It has its own metadata, because a
+/// client compares the address of the endpoint with the address in the metadata.
 const MCP: &str = "/mcp";
 
-/// Returns the address of the metadata for a path.
+/// Returns the address of the metadata for the resource at a path.
 pub fn metadata_address(origin: &str, path: &str) -> String {
     let of_resource = if path == MCP { MCP } else { "" };
     format!("{origin}{WELL_KNOWN}{of_resource}")
@@ -34,8 +34,8 @@ pub async fn of_mcp(State(app): State<Arc<App>>, headers: HeaderMap) -> Json<Val
     metadata(&app, &headers, MCP)
 }
 
-/// Returns the metadata of a resource. It names no authorization server, because people create
-/// tokens on the page.
+/// Returns the metadata of a resource. The metadata names no authorization server, because people
+/// create tokens on the page.
 fn metadata(app: &App, headers: &HeaderMap, resource: &str) -> Json<Value> {
     let origin = origin(app.config.public_url.as_deref(), app.behind_tls, headers);
     let scopes: Vec<&str> = scopes::ALL.iter().map(|known| known.scope).collect();

@@ -1,5 +1,5 @@
-//! The routes of the API, in one table. The router is created from it, and a test compares it with
-//! the OpenAPI document.
+//! The table of all routes of the API. The router is created from this table, and a test compares
+//! the table with the OpenAPI document.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::leaks::reports;
 use crate::llm::{chat, mcp};
 use crate::tokens::scopes;
 
-/// Returns the routes that a session opens.
+/// Returns the routes that require a session.
 pub fn by_session() -> Routes {
     Routes::default()
         .get("/api/v2/auth/token/", tokens::list)
@@ -35,8 +35,8 @@ pub fn by_session() -> Routes {
         .post("/api/v2/auth/token/{uuid}/enable", tokens::enable)
 }
 
-/// Returns the routes that a token opens. They ignore sessions: a signed-in browser has no access
-/// here.
+/// Returns the routes that require a token. These routes ignore sessions, so a signed-in browser
+/// has no access to them.
 ///
 /// # Errors
 /// Returns [`Invalid`] if a scope is malformed.
@@ -74,11 +74,11 @@ pub fn by_anybody() -> Routes {
         .get("/health/ready", health::ready)
 }
 
-/// A router with the list of its routes, which axum does not offer.
+/// A router with a list of its routes. axum does not offer such a list.
 #[derive(Default)]
 pub struct Routes {
     router: Router<Arc<App>>,
-    /// The method and the path of each route, as the document writes them.
+    /// The method and the path of each route, as the OpenAPI document writes them.
     pub listed: Vec<(&'static str, &'static str)>,
 }
 

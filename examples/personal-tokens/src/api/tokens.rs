@@ -1,5 +1,6 @@
-//! The JSON API under `/api/v2/auth/token/`, for a session. Existing clients expect these shapes
-//! and status codes. Rotate, delegate, issued, disable, enable and revoke-all are additions.
+//! The routes under `/api/v2/auth/token/` that require a session. Existing clients expect these
+//! formats and status codes. The routes `rotate`, `delegate`, `issued`, `disable`, `enable` and
+//! `revoke-all` are additions, which existing clients do not use.
 
 use std::sync::Arc;
 
@@ -59,7 +60,8 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Answers with the successor. This is the only answer with its token in clear text.
+/// Rotates a token, and answers with its successor. Only this response contains the successor in
+/// clear text.
 pub async fn rotate(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -74,8 +76,8 @@ pub async fn rotate(
     Ok(Json(TokenObject::new(&own, &signed_in.user, token.expose_secret().into())?))
 }
 
-/// Issues a token for an agent under one of the caller's tokens. It is bound to that token and has
-/// at most its rights.
+/// Issues a token for an agent under one of the caller's tokens. The new token is bound to its
+/// issuer and has at most the rights of the issuer.
 pub async fn delegate(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -90,7 +92,8 @@ pub async fn delegate(
     Ok(Json(TokenObject::new(&own, user, token.expose_secret().into())?))
 }
 
-/// Answers with the tokens that a token of the caller has issued directly, revoked ones included.
+/// Answers with the tokens that a token of the caller has issued directly, including revoked
+/// tokens.
 pub async fn issued(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -127,7 +130,8 @@ async fn find(app: &App, signed_in: &SignedIn, uuid: &str) -> Result<OwnToken, A
     own::find(app, &signed_in.user, uuid).await.map_err(ApiError::or_not_found)
 }
 
-/// Checks that the owner of a token is still in its project, before another token is issued there.
+/// Checks that the owner of a token may still use the project of the token. This check comes before
+/// another token is issued in the project.
 async fn check_project(app: &App, signed_in: &SignedIn, token: &OwnToken) -> Result<(), Refused> {
     let project = token.view.project.as_str().parse().map_err(|_| Refused::ForbiddenProject)?;
     own::project_of(app, &signed_in.user, Some(project)).await.map(drop)

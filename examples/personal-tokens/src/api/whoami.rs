@@ -1,4 +1,5 @@
-//! Answers whom a token acts for. This is the first call to try a new token with.
+//! The routes that return the user that a token acts for. To try a new token, call one of these
+//! routes first.
 
 use axum::Json;
 use serde_json::{Value, json};
@@ -10,14 +11,14 @@ pub async fn whoami(caller: OwnCaller) -> Json<Value> {
     describe(&caller)
 }
 
-/// Answers `GET /api/v2/projects/{project}/whoami`, an example of a route of a project. A token of
-/// another project is refused.
+/// Answers `GET /api/v2/projects/{project}/whoami`, an example of a route that belongs to a
+/// project. A token of another project is refused.
 pub async fn whoami_in_project(caller: Caller) -> Json<Value> {
     describe(&caller)
 }
 
-/// Answers `GET /api/v2/projects/{project}/notes`, an example of a route that requires a scope,
-/// `notes:read`.
+/// Answers `GET /api/v2/projects/{project}/notes`, an example of a route that requires a scope. The
+/// scope is `notes:read`.
 pub async fn notes(caller: Caller) -> Json<Value> {
     Json(json!({ "project": caller.project.name, "notes": [] }))
 }

@@ -1,11 +1,11 @@
-//! The settings files of editors, byte for byte as their extensions read them.
+//! The settings files for editors, in the exact format that the extensions of the editors read.
 
 use serde_json::Value;
 
 use super::quote::attribute;
 use super::{Connection, Generation};
 
-/// Returns the `settings.json` of a generation of the extension.
+/// Returns the `settings.json` of VS Code for this generation of the extension.
 pub(super) fn vs_code(generation: Generation, connection: &Connection<'_>) -> String {
     let server = || Value::from(connection.server);
     let model = || Value::from(connection.model);
@@ -51,14 +51,16 @@ pub(super) fn vs_code(generation: Generation, connection: &Connection<'_>) -> St
     }
 }
 
-/// Writes a flat JSON object with its keys in this order. `serde_json`'s own map would sort them.
+/// Returns a flat JSON object whose keys keep this order. The map of `serde_json` would sort the
+/// keys.
 fn object(entries: &[(&str, Value)]) -> String {
     let lines: Vec<_> = entries.iter().map(|(key, value)| format!("  \"{key}\": {value}")).collect();
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
-/// Returns the file in `.idea/` of a generation of the plug-in. It never contains the token,
-/// because version control may include the file.
+/// Returns the settings file of JetBrains editors, which belongs into the folder `.idea`, for this
+/// generation of the plug-in. The file never contains the token, because version control may
+/// include the file.
 pub(super) fn jet_brains(generation: Generation, connection: &Connection<'_>) -> String {
     let (component, provider) = match generation {
         Generation::Elitea => ("EliteASettings", "ELITEA_EYE"),

@@ -1,8 +1,9 @@
-//! The settings by which tools reach the service: settings files of editors, and texts for shells
-//! and programs.
+//! The settings with which tools reach the service: settings files for editors, and texts for
+//! shells and programs.
 //!
-//! This module reads and writes nothing. A text is a function of the tool and of the
-//! [`Connection`], so the preview and the download are the same:
+//! This module reads and writes no files. A text depends only on the tool and on the
+//! [`Connection`], so the preview and the download are the same. Without a token, the text contains
+//! a placeholder:
 //!
 //! ```
 //! use personal_tokens::connect::{Connection, PLACEHOLDER, Tool};
@@ -27,30 +28,31 @@ use keyfob::PlaintextToken;
 
 pub use tool::{Generation, Group, Tool};
 
-/// The text that takes the place of an unknown token. A person can find and replace it. No token
-/// begins or ends with it, so it cannot be mistaken for one.
+/// The text that settings contain instead of a token, if the service does not know the token. A
+/// person replaces it with the token. No token begins or ends with this text, so it cannot be
+/// mistaken for a token.
 pub const PLACEHOLDER: &str = "PASTE_YOUR_TOKEN_HERE";
 
-/// The facts that a settings file contains.
+/// The values from which a settings text is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection<'a> {
-    /// The address of the service, such as `https://tokens.example`: ASCII without spaces, without
-    /// a slash at the end.
+    /// The address of the service, such as `https://tokens.example`. It is ASCII text without
+    /// spaces, and without a slash at the end.
     pub server: &'a str,
-    /// The token's project.
+    /// The project of the token.
     pub project: i64,
     /// The project that the model belongs to.
     pub model_project: i64,
-    /// The model's name.
+    /// The name of the model.
     pub model: &'a str,
-    /// The token, which is known only when it is issued or rotated. Without it the text contains
-    /// [`PLACEHOLDER`].
+    /// The token. The service knows it only when it issues or rotates the token. If it is `None`,
+    /// the text contains [`PLACEHOLDER`].
     pub token: Option<&'a PlaintextToken>,
-    /// Whether editors verify the service's certificate. Shells and programs always do.
+    /// Whether editors verify the certificate of the service. Shells and programs always verify it.
     pub verify_ssl: bool,
 }
 
-/// Returns the name by which tools know a model of a project.
+/// Returns the name that tools use for a model of a project.
 pub fn integration_uid(project: i64, model: &str) -> String {
     format!("{project}_{model}")
 }
@@ -60,7 +62,7 @@ impl Connection<'_> {
         self.token.map_or(PLACEHOLDER, PlaintextToken::expose_secret)
     }
 
-    /// Returns the name by which editors know the model.
+    /// Returns the name that editors use for the model.
     fn integration(&self) -> String {
         integration_uid(self.model_project, self.model)
     }
@@ -70,7 +72,7 @@ impl Connection<'_> {
         format!("{}/llm/v1", self.server)
     }
 
-    /// Returns only the server's name or IP address.
+    /// Returns the host name or the IP address of the server, without scheme and port.
     fn host(&self) -> &str {
         let authority = self.server.split_once("://").map_or(self.server, |(_, authority)| authority);
         match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -87,7 +89,7 @@ mod tests {
 
     const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
 
-    /// Returns the connection of the expected texts in these tests.
+    /// Returns the connection for which the tests list the expected texts.
     pub(super) fn connection(token: Option<&PlaintextToken>) -> Connection<'_> {
         Connection {
             server: "https://tokens.example",

@@ -1,27 +1,28 @@
-//! Quotes text for files of other languages, so that parsers read it unchanged.
+//! Quotes text for JSON, Python, shells and XML, so that their parsers read the text unchanged.
 
 use serde_json::Value;
 
-/// Returns a JSON string with its quotes. It escapes no character outside ASCII.
+/// Returns the text as a JSON string, including the quotes. Characters outside ASCII are not
+/// escaped.
 ///
-/// The result is also a string of Python: each escape that `serde_json` writes means the same
-/// there, and no character that it leaves unescaped ends a line of Python.
+/// The result is also a valid string in Python: each escape that `serde_json` writes means the same
+/// in Python, and no unescaped character ends a line in Python.
 pub(super) fn json(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Returns one word of a POSIX shell with its quotes. Within single quotes only the next single
-/// quote has a meaning.
+/// Returns the text as one word of a POSIX shell, in single quotes. Between single quotes, only a
+/// single quote is special.
 pub(super) fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Returns the text between the double quotes of an attribute of XML 1.0.
+/// Returns the text escaped for use between the double quotes of an attribute in XML 1.0.
 ///
-/// Tabs and line ends become references, because a parser reads bare ones as spaces (section
-/// 3.3.3). Characters that XML cannot contain in any form (section 2.2) become U+FFFD: the file
-/// stays well-formed, but the name no longer matches the model's. So the service refuses such names
-/// of models.
+/// Tabs and line ends become references, because a parser would read them as spaces (section
+/// 3.3.3). Characters that XML cannot contain in any form (section 2.2) become U+FFFD, so that the
+/// file stays well-formed. The name of a model would no longer match then, so the service refuses
+/// such characters in the names of models.
 pub(super) fn attribute(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for char in text.chars() {

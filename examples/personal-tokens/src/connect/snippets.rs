@@ -1,12 +1,12 @@
-//! The texts that people paste or load outside an editor.
+//! The settings texts that people paste or load outside an editor.
 //!
 //! The texts for shells contain no comments, because an interactive zsh would run them as commands.
 
 use super::Connection;
 use super::quote::{json, shell};
 
-/// Returns variables for a POSIX shell, and so for programs that read the variables of OpenAI's
-/// clients.
+/// Returns a script that exports environment variables in a POSIX shell. Programs that use OpenAI's
+/// client libraries read these variables too.
 pub(super) fn environment(connection: &Connection<'_>) -> String {
     let variables = [
         ("SERVER", connection.server),
@@ -17,10 +17,11 @@ pub(super) fn environment(connection: &Connection<'_>) -> String {
     variables.map(|(name, value)| format!("export {name}={}\n", shell(value))).concat()
 }
 
-/// Returns commands that list the models and ask one of them, with the token of the environment.
+/// Returns shell commands that list the models and ask one of them. The commands read the token
+/// from the environment.
 ///
-/// The token reaches curl through a pipe from `printf`, which is part of the shell, so it appears
-/// neither in the history nor in the list of processes. `-H @-` needs curl 7.55 (2017).
+/// The token reaches curl through a pipe from `printf`, which is part of the shell. So the token
+/// appears neither in the history nor in the list of processes. `-H @-` needs curl 7.55 (2017).
 pub(super) fn curl(connection: &Connection<'_>) -> String {
     let models = shell(&format!("{}/models", connection.models_url()));
     let completions = shell(&format!("{}/chat/completions", connection.models_url()));
@@ -48,8 +49,8 @@ pub(super) fn netrc(connection: &Connection<'_>) -> String {
     format!("machine {}\n  login {}\n  password x\n", connection.host(), connection.token_text())
 }
 
-/// Returns the configuration in the shape that most MCP clients share, for the service's own end
-/// point (`crate::llm::mcp`).
+/// Returns the configuration of a client of the Model Context Protocol for this service
+/// (`crate::llm::mcp`), in the format that most clients share.
 pub(super) fn mcp(connection: &Connection<'_>) -> String {
     let url = json(&format!("{}/mcp", connection.server));
     let authorization = json(&format!("Bearer {}", connection.token_text()));
@@ -69,8 +70,8 @@ pub(super) fn mcp(connection: &Connection<'_>) -> String {
     )
 }
 
-/// Returns a program that asks the model. It reads the token from the environment, because programs
-/// are shared and committed.
+/// Returns a Python program that asks the model. The program reads the token from the environment,
+/// because people share and commit programs.
 pub(super) fn python(connection: &Connection<'_>) -> String {
     let base_url = json(&connection.models_url());
     let model = json(connection.model);

@@ -1,4 +1,4 @@
-//! The tools that the service writes settings for, with their names and hints.
+//! The tools for which the service writes settings, with their names and hints.
 
 use super::{Connection, editors, snippets};
 
@@ -23,15 +23,15 @@ pub enum Group {
     Other,
 }
 
-/// The generation of an editor's extension. The extension changed its name once, and with it the
-/// names of its settings.
+/// The generation of an editor's extension. The extension changed its name once, and the names of
+/// its settings changed too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Generation {
     Elitea,
     Alita,
 }
 
-/// The facts of a tool that do not depend on the connection.
+/// The properties of a tool that do not depend on the connection.
 struct Facts {
     word: &'static str,
     label: &'static str,
@@ -57,7 +57,7 @@ impl Tool {
         Self::Python,
     ];
 
-    /// Returns the tool's word in URLs. It never changes.
+    /// Returns the word for the tool in URLs. The word never changes.
     pub fn as_str(self) -> &'static str {
         self.facts().word
     }
@@ -79,7 +79,7 @@ impl Tool {
         self.facts().content_type
     }
 
-    /// Returns a hint for people: where to put the text, and what else to do.
+    /// Returns a hint for people, which says where to put the text and what else to do.
     pub fn hint(self) -> &'static str {
         self.facts().hint
     }
@@ -92,7 +92,7 @@ impl Tool {
         }
     }
 
-    /// Returns the generation of an editor's extension. Other tools have none.
+    /// Returns the generation of the editor's extension, or `None` if the tool is not an editor.
     pub fn generation(self) -> Option<Generation> {
         match self {
             Self::VsCode | Self::JetBrains => Some(Generation::Elitea),
@@ -101,19 +101,19 @@ impl Tool {
         }
     }
 
-    /// Returns whether the text contains the token or the placeholder.
+    /// Returns whether the text for this tool contains the token or the placeholder.
     pub fn holds_token(self) -> bool {
         matches!(self, Self::VsCode | Self::VsCodeAlita | Self::Environment | Self::Netrc | Self::Mcp)
     }
 
-    /// Returns whether the text names the model. The other texts also work for a person who has no
-    /// model to choose.
+    /// Returns whether the text for this tool contains the name of a model. If it does not, the
+    /// text also suits a person who cannot choose a model.
     pub fn names_model(self) -> bool {
         !matches!(self, Self::Environment | Self::Netrc | Self::Mcp)
     }
 
-    /// Returns the text, which is both the preview and the download. If it contains the token, it
-    /// is as secret as the token.
+    /// Returns the settings text for the tool, which is both the preview and the download. If the
+    /// text contains the token, the text is as secret as the token.
     pub fn text(self, connection: &Connection<'_>) -> String {
         match self {
             Self::VsCode => editors::vs_code(Generation::Elitea, connection),

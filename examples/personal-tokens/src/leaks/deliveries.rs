@@ -1,9 +1,9 @@
-//! Stores which of GitHub's reports were answered, so that every process of the data directory
-//! detects a replay, even after a restart.
+//! The reports from GitHub that this service has answered. They are stored, so that every process
+//! that shares the data directory detects a replay, even after a restart.
 
 use sqlx::SqlitePool;
 
-/// Returns whether a report with this digest was answered.
+/// Returns whether a report with this digest was answered before.
 pub async fn is_answered(pool: &SqlitePool, digest: &[u8; 32]) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM github_deliveries WHERE digest = ?)")
         .bind(digest.as_slice())
@@ -11,7 +11,7 @@ pub async fn is_answered(pool: &SqlitePool, digest: &[u8; 32]) -> sqlx::Result<b
         .await
 }
 
-/// Stores a report as answered, with the key that signed it.
+/// Stores that a report was answered, and the key that signed it.
 pub async fn note(pool: &SqlitePool, digest: &[u8; 32], key_id: &str) -> sqlx::Result<()> {
     sqlx::query("INSERT INTO github_deliveries (digest, key_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
         .bind(digest.as_slice())
@@ -21,8 +21,8 @@ pub async fn note(pool: &SqlitePool, digest: &[u8; 32], key_id: &str) -> sqlx::R
     Ok(())
 }
 
-/// Deletes the reports that none of these keys signed. They cannot be replayed, because no other
-/// key is accepted.
+/// Deletes the stored reports that none of these keys signed. Such a report cannot be replayed,
+/// because no other key is accepted.
 pub async fn keep_of(pool: &SqlitePool, key_ids: &[&str]) -> Result<(), crate::setup::SetupError> {
     sqlx::query("DELETE FROM github_deliveries WHERE key_id NOT IN (SELECT value FROM json_each(?))")
         .bind(serde_json::to_string(key_ids)?)

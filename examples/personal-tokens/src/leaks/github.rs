@@ -1,4 +1,4 @@
-//! Fetches the keys by which GitHub's secret scanning signs its reports.
+//! Fetches the keys with which GitHub's secret scanning signs its reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use tokio::sync::Mutex;
 use crate::leaks::deliveries;
 use crate::setup::SetupError;
 
-/// The least time between two fetches, whichever keys reports name. GitHub answers 60
-/// unauthenticated requests an hour.
+/// The minimum time between two fetches, even if reports name unknown keys. GitHub answers at most
+/// 60 unauthenticated requests an hour.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
-/// The least time after a failed fetch. A report may be waiting for the keys, and one request a
-/// minute is the most that GitHub answers.
+/// The minimum time after a failed fetch. It is shorter, because a report may be waiting for the
+/// keys. GitHub answers at most one request a minute on average.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
-/// The keys count as current for this time, and are not fetched again.
+/// The time for which fetched keys count as current and are not fetched again.
 const FRESH: Duration = Duration::from_secs(10);
-/// After this time the keys are fetched even if no report names an unknown one, because GitHub may
-/// have withdrawn a key.
+/// The age at which keys are fetched again even if no report names an unknown key, because GitHub
+/// may have withdrawn a key.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_BYTES: usize = 64 * 1024;
@@ -35,12 +35,13 @@ pub struct GitHub {
     client: Client,
     clock: Arc<dyn Clock>,
     pool: SqlitePool,
-    /// When the keys were last requested, and the keys if the request succeeded.
+    /// The time at which the keys were last requested, and the keys if the request succeeded.
     asked: Mutex<Option<(Timestamp, Option<GitHubKeys>)>>,
 }
 
 impl GitHub {
-    /// Creates it without keys. [`keep_keys`](Self::keep_keys) or the first report fetches them.
+    /// Creates the receiver of GitHub's reports without keys. [`keep_keys`](Self::keep_keys) or the
+    /// first report fetches the keys.
     pub fn new(address: Url, clock: Arc<dyn Clock>, pool: SqlitePool) -> Result<Self, SetupError> {
         let client = Client::builder()
             .timeout(PATIENCE)
@@ -50,7 +51,7 @@ impl GitHub {
         Ok(Self { webhook: GitHubWebhook::default(), address, client, clock, pool, asked: Mutex::default() })
     }
 
-    /// Fetches the keys if the present ones are a day old, or if the last fetch failed. Call it
+    /// Fetches the keys if they are a day old, or if the last fetch failed. Call this function
     /// periodically.
     pub async fn keep_keys(&self) {
         let asked = self.asked.lock().await.as_ref().map(|(at, keys)| (*at, keys.is_some()));
@@ -59,10 +60,12 @@ impl GitHub {
         }
     }
 
-    /// Fetches the keys and gives them to the webhook, unless they were requested a short while
-    /// ago. Returns the keys if they are at most [`FRESH`] old.
+    /// Fetches the keys and gives them to the webhook, unless they were requested less than `PAUSE`
+    /// ago, or less than `PAUSE_AFTER_FAILURE` after a failed request. Returns the keys if they are
+    /// less than [`FRESH`] old.
     pub async fn fetch_keys(&self) -> Option<GitHubKeys> {
-        // Held during the fetch, so that reports that arrive together fetch once.
+        // Hold the lock during the fetch, so that reports that arrive at the same time cause only
+        // one fetch.
         let mut asked = self.asked.lock().await;
         if let Some((at, keys)) = &*asked
             && self.is_within(if keys.is_some() { PAUSE } else { PAUSE_AFTER_FAILURE }, *at)
@@ -73,7 +76,7 @@ impl GitHub {
             Ok(keys) => {
                 let current: Vec<&str> = keys.current_ids().collect();
                 if let Err(error) = deliveries::keep_of(&self.pool, &current).await {
-                    // Old rows only take room.
+                    // This is only a warning, because old rows only take room.
                     tracing::warn!(
                         error = &*error as &dyn std::error::Error,
                         "cannot delete old reports of GitHub; the next fetch of its keys tries again"

@@ -1,5 +1,5 @@
-//! Leaked tokens: the routes that receive reports ([`reports`], [`github`]), the rates of reporters
-//! ([`reporter`]), and what owners see ([`told`]).
+//! Leaked tokens: the routes that receive reports ([`reports`], [`github`]), the limits on the rate
+//! of reports ([`reporter`]), and the alarms that owners see ([`told`]).
 
 pub mod deliveries;
 pub mod github;

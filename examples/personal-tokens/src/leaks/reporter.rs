@@ -19,9 +19,10 @@ pub enum Reporter {
 }
 
 impl Reporter {
-    /// Returns the client's address: behind a proxy, the address that the proxy names, otherwise
-    /// the address of the connection. Returns `None` for a connection from loopback: its client is
-    /// a person who tries the service, or a proxy that `--behind-tls` does not announce.
+    /// Returns the reporter that sent a request. Behind a proxy, this is the address that the proxy
+    /// names, otherwise the address of the connection. Returns `None` for a connection from
+    /// loopback: the client is a person who tries the service, or a proxy although `--behind-tls`
+    /// is not set.
     pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
         if behind_proxy {
             return Some(forwarded_for(request.headers()).map_or(Self::Unnamed, Self::at));
@@ -38,8 +39,8 @@ impl Reporter {
     }
 }
 
-/// Returns the last address of `X-Forwarded-For`, which the proxy has added. The client may have
-/// written anything before it, even bytes that are not text.
+/// Returns the last address in `X-Forwarded-For`, which the proxy has added. The client may have
+/// written anything before this address, even bytes that are not text.
 pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?.as_bytes();
     let last = str::from_utf8(value.rsplit(|byte| *byte == b',').next()?).ok()?.trim();
@@ -50,39 +51,41 @@ pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     Some(address?.to_canonical())
 }
 
-/// A rate: a burst, and then one report per interval.
+/// A limit on the rate of reports: a burst of reports, and then one report per interval.
 #[derive(Clone, Copy)]
 struct Rate {
     burst: u32,
     every: Duration,
 }
 
-/// The rate of one reporter.
+/// The rate limit for one reporter.
 const OF_ONE: Rate = Rate { burst: 20, every: Duration::from_secs(3) };
-/// The rate of all reporters together: five times the rate of one.
+/// The rate limit for all reporters together: five times the limit for one.
 const OF_ALL: Rate = Rate { burst: 100, every: Duration::from_millis(600) };
-/// The rate at which one address may present false signatures, and the rate at which it may name
-/// unknown keys.
+/// The rate limit for one address that sends reports with false signatures. The same limit applies
+/// separately to reports that name unknown keys.
 const FALSE: Rate = Rate { burst: 10, every: Duration::from_secs(6) };
-/// The most addresses whose false signatures, or unknown keys, are counted.
+/// The maximum number of addresses whose false signatures are counted. The same maximum applies to
+/// addresses that name unknown keys.
 const MOST_FALSE: usize = 4096;
 
 impl Rate {
-    /// Returns how long to wait before the next report. Zero means no wait. `spent` is the time at
-    /// which the whole burst is free again.
+    /// Returns the time to wait before the next report is allowed. Zero means no wait. `spent` is
+    /// the time at which the whole burst is available again.
     fn wait(self, spent: Option<Instant>, now: Instant) -> Duration {
         let debt = spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
         debt.saturating_sub(self.every * (self.burst - 1))
     }
 
-    /// Counts a report. Returns the new time at which the whole burst is free again.
+    /// Counts a report. Returns the new `spent`, the time at which the whole burst is available
+    /// again.
     fn spend(self, spent: Option<Instant>, now: Instant) -> Instant {
         spent.map_or(now, |spent| spent.max(now)) + self.every
     }
 }
 
-/// The rates of all reporters. GitHub's signed reports are not counted, and reports of others never
-/// delay them.
+/// The rate limits of all reporters. Reports that GitHub signed are not counted, and other reports
+/// never delay them.
 #[derive(Default)]
 pub struct Rates {
     spent: Mutex<Spent>,
@@ -96,7 +99,8 @@ struct Spent {
     by_unknown_keys: Doubtful,
 }
 
-/// The addresses that sent reports in GitHub's name, which may be false.
+/// The addresses that sent possibly false reports in GitHub's name. For each address, the map holds
+/// the time at which its whole burst is available again.
 #[derive(Default)]
 struct Doubtful(HashMap<IpAddr, Instant>);
 
@@ -115,16 +119,16 @@ impl Doubtful {
             self.0.retain(|_, spent| *spent > now);
         }
         let known = self.0.get(&address).copied();
-        // If an attacker has more addresses than this, only the number of bodies in memory is
-        // bounded.
+        // If an attacker has more addresses than `MOST_FALSE`, only the limit on bodies in memory
+        // holds.
         if known.is_some() || self.0.len() < MOST_FALSE {
             self.0.insert(address, FALSE.spend(known, now));
         }
     }
 }
 
-/// Returns the address of a client that can be distinguished from all others. GitHub may be among
-/// the clients that cannot, and false signatures of others must not delay its reports.
+/// Returns the address of a reporter, or `None` if the reporter cannot be distinguished from
+/// others. Such a reporter may be GitHub, so no false signatures are counted for it.
 fn address(reporter: Option<Reporter>) -> Option<IpAddr> {
     match reporter {
         Some(Reporter::At(address)) => Some(address),
@@ -136,8 +140,8 @@ impl Rates {
     /// Counts an unsigned report.
     ///
     /// # Errors
-    /// Returns the time to wait if this reporter, or all reporters together, have sent too many.
-    /// The report is then not counted.
+    /// Returns the time to wait if this reporter, or all reporters together, have sent too many
+    /// reports. Then the report is not counted.
     pub fn take(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
         let mut spent = self.spent();
         let by_one = spent.by_one.get(&reporter).copied();
@@ -146,7 +150,8 @@ impl Rates {
             return Err(wait);
         }
         spent.by_all = Some(OF_ALL.spend(spent.by_all, now));
-        // Entries whose burst is free again are dropped. Few remain, because the total is limited.
+        // Entries whose burst is available again are dropped. Few remain, because the total is
+        // limited.
         spent.by_one.retain(|_, spent| *spent > now);
         spent.by_one.insert(reporter, OF_ONE.spend(by_one, now));
         Ok(())
@@ -155,26 +160,26 @@ impl Rates {
     /// Checks that this address has not presented too many false signatures.
     ///
     /// # Errors
-    /// Returns the time to wait if it has.
+    /// Returns the time to wait if the address has presented too many.
     pub fn may_be_github(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
         self.spent().falsely.wait(reporter, now)
     }
 
-    /// Counts a false signature.
+    /// Counts a false signature of this reporter.
     pub fn is_not_github(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().falsely.count(reporter, now);
     }
 
-    /// Checks that this address has not named too many unknown keys. Its reports with known keys
-    /// are not affected.
+    /// Checks that this address has not named too many unknown keys. Reports with known keys from
+    /// this address are not affected.
     ///
     /// # Errors
-    /// Returns the time to wait if it has.
+    /// Returns the time to wait if the address has named too many.
     pub fn may_wait_for_keys(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
         self.spent().by_unknown_keys.wait(reporter, now)
     }
 
-    /// Counts a report with a key that was still unknown after the wait for keys.
+    /// Counts a report that named an unknown key, if no current keys could be fetched.
     pub fn waited_for_no_key(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().by_unknown_keys.count(reporter, now);
     }

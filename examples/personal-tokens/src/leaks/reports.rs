@@ -1,9 +1,9 @@
 //! Receives reports of leaked tokens, at two routes.
 //!
-//! Anybody may report a token whose text they have, because with the text they could do worse than
-//! revoke it. The status and the body of the answer are the same for every text, so that they do
-//! not reveal which texts are tokens. The time until the answer may differ. GitHub, which signs its
-//! reports, learns which texts are tokens.
+//! Anybody who has the text of a token may report it, because with the text they could do worse
+//! than revoke the token. The status and the body of the response are the same for every text, so
+//! that they do not reveal which texts are tokens. The response time may differ. Only GitHub, which
+//! signs its reports, learns which texts are tokens.
 //!
 //! A report is processed to the end even if its sender closes the connection.
 
@@ -35,18 +35,18 @@ use crate::leaks::reporter::{Rates, Reporter};
 use crate::leaks::{deliveries, told};
 use crate::setup::SetupError;
 
-/// The most bytes of an unsigned report, enough for 1,000 tokens with the places where they were
-/// found.
+/// The maximum number of bytes in an unsigned report. It is enough for 1,000 tokens with the
+/// addresses at which they were found.
 pub const MOST_BYTES: usize = 256 * 1024;
-/// The most tokens of an unsigned report.
+/// The maximum number of tokens in an unsigned report.
 const MOST_TOKENS: usize = 1000;
-/// The pauses between tries if the store fails.
+/// The pauses between the tries to revoke a token if the store fails.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
 type Leak = (LeakReport, Result<LeakOutcome, TokenError>);
 
-/// Bounds the reports in memory. Unsigned reports, GitHub's reports, and reports that wait for
-/// GitHub's keys have separate room.
+/// The limits on reports in memory. Unsigned reports, GitHub's reports, and reports that wait for
+/// GitHub's keys have separate limits.
 pub struct Doors {
     by_anybody: Arc<Bodies<Reporter>>,
     by_github: Arc<Bodies<Reporter>>,
@@ -65,7 +65,7 @@ impl Default for Doors {
     }
 }
 
-/// Answers `POST /api/v2/leaks`: an unsigned report by anybody.
+/// Answers `POST /api/v2/leaks`, which receives an unsigned report from anybody.
 pub async fn by_anybody(State(app): State<Arc<App>>, request: Request) -> Response {
     let reporter = Reporter::of(&request, app.behind_tls);
     if request.body().size_hint().lower() > MOST_BYTES as u64 {
@@ -103,16 +103,17 @@ async fn read(request: Request) -> Result<Bytes, Unfit> {
     })
 }
 
-/// Revokes the reported tokens. A failure does not stop the rest.
+/// Revokes the reported tokens. If one token cannot be revoked, the others are revoked all the
+/// same.
 ///
 /// # Errors
-/// Returns the first error after all reports were tried.
+/// Returns the first error, after all reported tokens were tried.
 async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     let reporter = Actor::new("a leak report")?;
     let (mut leaks, mut seen) = (Vec::new(), HashSet::new());
     for report in reports {
-        // A token that was already revoked by this report is skipped. A different text with the
-        // same token id is not.
+        // Skip an entry if an earlier entry of this report has revoked the token. An earlier entry
+        // with the same token id but a wrong secret has not revoked it.
         let key = report.token.key();
         if key.is_some_and(|key| seen.contains(&key)) {
             continue;
@@ -128,8 +129,9 @@ async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Notes the leaks for their owners, and retries those for which the store failed, because the
-/// sender may be unable to send the report again. An outcome that still fails stays an error.
+/// Stores the leaks for the owners of the tokens. Leaks for which the store failed are tried again,
+/// because the sender may be unable to send the report again. An outcome that fails on each try
+/// stays an error.
 async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), SetupError> {
     let mut noted = note(app, reporter, leaks).await;
     for pause in PAUSES {
@@ -145,7 +147,7 @@ async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), S
     noted
 }
 
-/// Notes each leak whose token was revoked.
+/// Stores each leak whose token was revoked, for the owner of the token.
 async fn note(app: &App, reporter: &Actor, leaks: &[Leak]) -> Result<(), SetupError> {
     let mut noted = Ok(());
     for (report, outcome) in leaks {
@@ -157,8 +159,8 @@ async fn note(app: &App, reporter: &Actor, leaks: &[Leak]) -> Result<(), SetupEr
 }
 
 /// Answers `POST /api/v2/leaks/github`, the webhook of GitHub's secret scanning. The headers are
-/// checked before the body is read, and few bodies are read at a time: each may have 4 MiB, and
-/// only the complete body shows whether GitHub has signed it.
+/// checked before the body is read. Few bodies are read at the same time, because each may have 4
+/// MiB, and only the complete body shows whether GitHub has signed it.
 pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Response {
     let Some(github) = &app.github else {
         let refusal = Refusal::new(
@@ -199,33 +201,33 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
         Ok(Err(NotHandled::Later)) => return not_now(),
         Err(error) => return unavailable(&error),
     };
-    // Outside the task: if the connection is lost, this line is not reached, and GitHub may send
-    // the report again.
+    // This is outside the task: if the connection is lost, this line is not reached, and GitHub may
+    // send the report again.
     let answer = match github.webhook.answer(&handled) {
         Ok(answer) => answer,
         Err(error) => return unavailable(error),
     };
     if let Err(error) = deliveries::note(&app.pool, &digest, &key_id).await {
-        // GitHub gets its answer anyway: a replay changes nothing, and GitHub may not send the
+        // GitHub gets its response anyway: a replay changes nothing, and GitHub may not send the
         // report again.
         tracing::error!(error = &error as &dyn Error, "cannot store that a report of GitHub's was answered");
     }
     ([(header::CONTENT_TYPE, "application/json")], answer).into_response()
 }
 
-/// The headers of GitHub's signature.
+/// The values of the two headers with which GitHub signs a report.
 struct Signed {
     key_id: String,
     signature: String,
 }
 
 impl Signed {
-    /// The most characters of a header: more than any signature by the curve has, and more than
-    /// GitHub's key ids, which are digests.
+    /// The maximum number of characters in a header. It is more than any signature by GitHub has,
+    /// and more than GitHub's key ids have, which are digests.
     const MOST: usize = 256;
 
-    /// Reads the headers. Returns `None` if one is missing, occurs twice, or cannot be what GitHub
-    /// sends.
+    /// Reads the headers. Returns `None` if a header is missing, occurs twice, or has a value that
+    /// GitHub cannot have sent.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let only = |name: &str| {
             let mut values = headers.get_all(name).iter();
@@ -243,7 +245,7 @@ enum NotHandled {
     Refused(Unfit),
     /// Too many reports wait for keys.
     Busy,
-    /// The sender has named too many unknown keys; the time to wait.
+    /// The sender has named too many unknown keys. The field is the time to wait.
     TooMany(Duration),
     /// The report must be sent again. The log says why.
     Later,
@@ -256,7 +258,7 @@ impl NotHandled {
     }
 }
 
-/// Revokes the tokens of a signed report and notes them for their owners.
+/// Revokes the tokens of a signed report and stores the leaks for the owners.
 async fn handle(
     app: &App,
     github: &GitHub,
@@ -264,8 +266,8 @@ async fn handle(
     sender: Option<Reporter>,
     room: Room<Reporter>,
 ) -> Result<ProcessedReport, NotHandled> {
-    // A stranger does not learn whether the report was answered, because the signature is checked
-    // first.
+    // A stranger does not learn from this whether the report was answered before, because the
+    // signature is checked before a replay is refused.
     let digest = delivery.digest();
     match deliveries::is_answered(&app.pool, &digest).await {
         Ok(true) => github.webhook.remember(digest),
@@ -281,8 +283,8 @@ async fn handle(
             *refused = Some(NotHandled::TooMany(wait));
             return None;
         }
-        // The fetch of keys may take long, and anybody can cause it. Reports with known keys need
-        // the room meanwhile.
+        // The fetch of keys may take long, and anybody can cause it. Meanwhile, reports with known
+        // keys need the room that this report gives back.
         let Some(room) = for_keys.take_now(sender.as_ref()) else {
             *refused = Some(NotHandled::Busy);
             return None;
@@ -290,7 +292,7 @@ async fn handle(
         *kept = room;
         let keys = github.fetch_keys().await;
         if keys.is_none() {
-            // Only a debug line, because anybody could fill the log by naming unknown keys.
+            // This is only a debug line, because anybody could fill the log by naming unknown keys.
             tracing::debug!("cannot check now whether the key of a report is GitHub's");
             rates.waited_for_no_key(sender, Instant::now());
             *refused = Some(NotHandled::Later);
@@ -352,7 +354,7 @@ fn not_now() -> Response {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).into_response()
 }
 
-/// Refuses a report because there was no room for it.
+/// Returns the response to a report for which there was no room.
 fn busy() -> Response {
     let detail = "too many reports are being read; send it again";
     after(bodies::PATIENCE, Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail))
@@ -365,10 +367,10 @@ fn too_many(wait: Duration) -> Response {
     )
 }
 
-/// Returns the answer of a refusal with `Retry-After`.
+/// Returns the response for a refusal, with the header `Retry-After`.
 fn after(wait: Duration, refusal: Refusal) -> Response {
     let mut response = refusal.into_response();
-    // Rounded up, so that the next try is not too early.
+    // The time is rounded up, so that the next try is not too early.
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response

@@ -1,4 +1,5 @@
-//! Stores leaked tokens for their owners, who see an alarm until they dismiss it.
+//! The alarms about leaked tokens. The owner of a leaked token sees an alarm until the owner
+//! dismisses it.
 
 use std::io::Write;
 
@@ -12,26 +13,29 @@ use crate::people::accounts::User;
 use crate::setup::SetupError;
 use crate::tokens::issued;
 
-/// The most alarms on the page.
+/// The maximum number of alarms on the page.
 const MOST: i64 = 5;
-/// The most characters of an address that are stored, and the most that are read. Reading is
-/// bounded because up to a thousand tokens of a report can share one long address.
+/// The maximum number of characters that are stored of the address at which a token was found.
 const MOST_OF_URL: usize = 500;
+/// The maximum number of characters that are read of such an address. Reading is bounded, because
+/// up to a thousand tokens in a report can have the same long address.
 const READ_OF_URL: usize = 2 * MOST_OF_URL;
 
-/// A leaked token of the person.
+/// A leaked token whose alarm the owner has not dismissed.
 pub struct Leaked {
     pub key: TokenKey,
     pub name: String,
     pub at: Timestamp,
     pub reporter: String,
-    /// Where the token was found. Strangers wrote it, so it is shown as text and not as a link.
+    /// The address at which the token was found. Strangers wrote it, so it is shown as text and not
+    /// as a link.
     pub url: String,
-    /// How many tokens that it had issued ended with it.
+    /// The number of tokens that ended with the leaked token because they were bound to it.
     pub bound_ended: i64,
 }
 
-/// Stores for the owner that a token was leaked. Later reports of the same token change nothing.
+/// Stores the alarm about a leaked token. Later reports of the same token do not change what the
+/// alarm says about the leak.
 pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &LeakOutcome) -> Result<(), SetupError> {
     let Some(token) = outcome.token() else { return Ok(()) };
     let url = shown(&app.finder, &report.url);
@@ -53,8 +57,8 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     if bound_ended == 0 {
         return Ok(());
     }
-    // If a report failed half-way and is repeated, each try may end some tokens, so the counts add
-    // up.
+    // If a report fails half-way and is repeated, each try may end some of the bound tokens. So the
+    // counts are added.
     sqlx::query(
         "INSERT INTO leaked_issuers (project, token_id, bound_ended) VALUES (?, ?, ?) ON CONFLICT (project, token_id) \
          DO UPDATE SET bound_ended = bound_ended + excluded.bound_ended",
@@ -67,9 +71,9 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     Ok(())
 }
 
-/// Returns the address in the form that may be kept and shown: first without characters that are
-/// invisible or reverse the text, then without the secret of a token in it. The order matters: an
-/// invisible character within a secret would hide its second part from the redaction.
+/// Returns an address in the form that may be stored and shown. First, characters that are
+/// invisible or reverse the text are removed, and then the secrets of tokens. The order matters: an
+/// invisible character within a secret would hide the second part of the secret from the redaction.
 fn shown(finder: &Finder, url: &str) -> String {
     let url: String = url.chars().filter(|letter| keyfob::record::is_shown(*letter)).take(READ_OF_URL).collect();
     let mut redactor = Redactor::new(finder, Vec::new());
@@ -78,8 +82,9 @@ fn shown(finder: &Finder, url: &str) -> String {
     String::from_utf8_lossy(redactor.get_ref()).chars().take(MOST_OF_URL).collect()
 }
 
-/// Returns the leaked tokens whose alarm the person has not dismissed, and how many more there are.
-/// The latest come first, but tokens that are bound to another come after all others.
+/// Returns at most `MOST` leaked tokens whose alarm the person has not dismissed, and the number of
+/// the remaining ones. The latest come first, but tokens that are bound to another token come after
+/// all others.
 pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Leaked>, usize), SetupError> {
     let rows: Vec<(String, String, String, i64, String, String, i64)> = sqlx::query_as(
         "SELECT project, token_id, name, at, reporter, url, coalesce(bound_ended, 0) FROM token_leaks \

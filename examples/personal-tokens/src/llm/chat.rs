@@ -19,7 +19,8 @@ use crate::llm::models::{ECHO, Model};
 use crate::llm::upstream::AskError;
 use crate::setup::SetupError;
 
-/// The most bytes of a question: 4 MiB, because it may contain pictures and long files.
+/// The maximum number of bytes in a question: 4 MiB, because a question may contain pictures and
+/// long files.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// Answers `GET /llm/v1/models`: the models that the token's project may use.
@@ -34,15 +35,15 @@ pub async fn models(State(app): State<Arc<App>>, caller: OwnCaller) -> Result<Js
     Ok(Json(json!({ "object": "list", "data": data })))
 }
 
-/// The part of a question that this service reads. The rest is for the upstream.
+/// The part of a question that this service reads. The upstream reads the rest.
 #[derive(Deserialize)]
 struct Question {
     model: String,
 }
 
-/// Answers `POST /llm/v1/chat/completions`: forwards the question with the credential of the
-/// project that the model belongs to. Of the caller's headers only `Accept` is forwarded, so the
-/// token is not.
+/// Answers `POST /llm/v1/chat/completions`: forwards the question to the upstream of the model,
+/// with the credential of the project that the model belongs to. Of the caller's headers, only
+/// `Accept` is forwarded, so the upstream does not receive the token.
 pub async fn completions(
     State(app): State<Arc<App>>,
     caller: OwnCaller,
@@ -60,7 +61,8 @@ pub async fn completions(
     ask(&app, &models, body, accept.as_ref()).await
 }
 
-/// Asks one of these models.
+/// Sends a question to the model that the question names, and returns the response. The model must
+/// be one of `models`.
 pub async fn ask(
     app: &App,
     models: &[Model],
@@ -83,7 +85,7 @@ pub async fn ask(
     app.asker.complete(upstream, credential, body, accept).await.map_err(ChatError::Ask)
 }
 
-/// Returns the question with the upstream's name of the model.
+/// Returns the question with `model` as the name of the model, because the upstream uses this name.
 fn renamed(body: &[u8], model: &str) -> Result<Bytes, ChatError> {
     let mut question: serde_json::Map<String, Value> = serde_json::from_slice(body).map_err(|_| ChatError::Shape)?;
     question.insert("model".into(), model.into());
@@ -96,8 +98,8 @@ pub async fn models_of(app: &App, caller: &OwnCaller) -> Result<Vec<Model>, Chat
     models.map_err(|error| ChatError::failed(error.into()))
 }
 
-/// Returns each name once. A project's own model takes precedence over a public model of the same
-/// name.
+/// Returns one model for each name. If a project's own model and a public model have the same name,
+/// returns the project's own model.
 pub fn by_name(models: &[Model]) -> impl Iterator<Item = &Model> {
     models
         .iter()
@@ -122,7 +124,7 @@ impl ChatError {
 }
 
 impl ChatError {
-    /// Returns the status, the code and the message of the answer.
+    /// Returns the status, the code and the message of the response.
     pub fn words(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Body(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
@@ -144,7 +146,7 @@ impl ChatError {
 impl IntoResponse for ChatError {
     fn into_response(self) -> Response {
         let (status, code, message) = self.words();
-        // The error shape of OpenAI's API.
+        // This is the error format of OpenAI's API.
         let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
         let error = json!({ "message": message, "type": kind, "param": null, "code": code });
         let mut response = (status, Json(json!({ "error": error }))).into_response();

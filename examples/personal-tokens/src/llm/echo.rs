@@ -1,5 +1,5 @@
-//! The built-in model for trying the service: it repeats the last message of the user, in the
-//! shapes of OpenAI's API.
+//! The built-in model with which people can try the service. It repeats the last message of the
+//! user, in the formats of OpenAI's API.
 
 use axum::Json;
 use axum::http::header::CONTENT_TYPE;
@@ -22,7 +22,8 @@ struct Message {
     content: Value,
 }
 
-/// Answers a question. Returns `None` if it has no text of the user to repeat.
+/// Returns the response to a question. Returns `None` if the question contains no text of the user
+/// that can be repeated.
 pub fn answer(question: &Question, model: &str, now: Timestamp) -> Option<Response> {
     let asked = question.messages.iter().rev().find(|message| message.role == "user")?;
     let text = asked.content.as_str()?;

@@ -1,6 +1,6 @@
-//! The models as tools of the Model Context Protocol, with its streamable HTTP transport: each
-//! message is a POST that is answered with JSON. The server keeps no session and sends no messages
-//! of its own.
+//! The models and the notes as tools of the Model Context Protocol, with its streamable HTTP
+//! transport: each message is a POST, and the response is JSON. The server keeps no sessions and
+//! sends no messages by itself.
 
 use std::sync::Arc;
 
@@ -23,16 +23,16 @@ use crate::tokens::scopes;
 
 /// The supported versions of the protocol, the newest first.
 const VERSIONS: [&str; 3] = ["2025-06-18", "2025-03-26", "2024-11-05"];
-/// The header by which a client names the version that it speaks, after the first message.
+/// The header in which a client names its version of the protocol, in each message after the first.
 const VERSION_HEADER: &str = "mcp-protocol-version";
-/// The most bytes of a model's answer that are passed on.
+/// The maximum number of bytes in the response of a model.
 const MOST_ANSWER: usize = 1024 * 1024;
 
 /// A message of JSON-RPC 2.0.
 #[derive(Deserialize)]
 struct Message {
     jsonrpc: Version,
-    /// The id of a request. `null` is refused. A notification has no id and gets no answer.
+    /// The id of a request. `null` is refused. A notification has no id and gets no response.
     #[serde(default, deserialize_with = "present")]
     id: Option<Id>,
     method: String,
@@ -63,13 +63,15 @@ struct AskModel {
     prompt: String,
 }
 
-/// Error codes of JSON-RPC (section 5.1).
+/// The JSON-RPC error code for a body that is not a valid message (section 5.1).
 const NO_MESSAGE: i32 = -32600;
+/// The JSON-RPC error code for an unknown method.
 const NO_METHOD: i32 = -32601;
+/// The JSON-RPC error code for invalid parameters.
 const BAD_PARAMS: i32 = -32602;
 
-/// Answers `POST /mcp`. The guard of the route accepts any live token in its own project. Each tool
-/// then checks its own scope.
+/// Answers `POST /mcp`. The guard of the route accepts any live token in the token's project. Each
+/// tool then checks the scope that it requires.
 pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Request) -> Result<Response, ChatError> {
     if is_foreign(&app, request.headers()) {
         let detail = "the header Origin names another site";
@@ -105,14 +107,15 @@ pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Reques
     Ok(answer(Some(&id), result))
 }
 
-/// Returns whether a page of another site sent the request. Clients that are no browsers send no
-/// `Origin`.
+/// Returns whether a page of another site sent the request. Clients that are not browsers send no
+/// `Origin`, so for them the result is `false`.
 fn is_foreign(app: &App, headers: &HeaderMap) -> bool {
     let own = origin(app.config.public_url.as_deref(), app.behind_tls, headers);
     headers.get_all(ORIGIN).iter().any(|origin| !origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
 }
 
-/// Returns whether the request names a version that is spoken here, or none.
+/// Returns whether the request names a protocol version that this endpoint supports, or names no
+/// version.
 fn names_known_version(headers: &HeaderMap) -> bool {
     headers.get_all(VERSION_HEADER).iter().all(|version| VERSIONS.iter().any(|known| version == known))
 }
@@ -125,8 +128,8 @@ fn answer(id: Option<&Id>, result: Result<Value, (i32, &str)>) -> Response {
     .into_response()
 }
 
-/// Answers `initialize` with the client's version of the protocol if it is supported, otherwise
-/// with the newest supported one.
+/// Returns the result of `initialize`, with the version of the protocol that the client names. If
+/// that version is not supported, the result names the newest supported version.
 fn initialized(params: &Value) -> Value {
     let asked = params["protocolVersion"].as_str().unwrap_or_default();
     let version = VERSIONS.into_iter().find(|version| *version == asked).unwrap_or(VERSIONS[0]);
@@ -168,7 +171,8 @@ impl Tool {
         Scope::new(scope).expect("the constants are scopes")
     }
 
-    /// Returns whether the caller's token and each token that it is bound to have the scope.
+    /// Returns whether the caller may call the tool: the caller's token, and each token that it is
+    /// bound to, must have the scope of the tool.
     fn is_open_to(self, caller: &OwnCaller) -> bool {
         caller.token.allows(&self.scope())
     }
@@ -216,7 +220,7 @@ impl Tool {
     }
 }
 
-/// Lists the tools that the caller's token has the scopes for.
+/// Returns the result of `tools/list`: the tools that the caller may call.
 fn listed(caller: &OwnCaller) -> Value {
     let open = Tool::ALL.into_iter().filter(|tool| tool.is_open_to(caller));
     json!({ "tools": open.map(Tool::description).collect::<Vec<_>>() })

@@ -13,16 +13,18 @@ use crate::people::projects::{Kind, Project, Projects};
 /// A model of a project.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Model {
-    /// The row of a model that was added on the page. `None` for a model of the configuration file.
+    /// The id of the row of a model that an administrator added on the page. `None` for other
+    /// models.
     pub id: Option<i64>,
-    /// The project that the model belongs to. Its credential is used.
+    /// The project that the model belongs to. Questions to the model use the credential of this
+    /// project.
     pub project_id: i64,
     pub name: String,
     /// Whether the project suggests this model.
     pub default: bool,
-    /// The upstream's name in [`Upstreams`].
+    /// The name of the upstream in [`Upstreams`].
     pub upstream: String,
-    /// The upstream's name of the model, if it differs.
+    /// The name that the upstream uses for the model, if it differs from `name`.
     pub upstream_model: Option<String>,
 }
 
@@ -31,7 +33,7 @@ impl Model {
         connect::integration_uid(self.project_id, &self.name)
     }
 
-    /// Returns the query of an address that chooses this model.
+    /// Returns the query of a page address that chooses this model.
     pub fn query(&self) -> String {
         serde_urlencoded::to_string([("integration", self.integration_uid())]).unwrap_or_default()
     }
@@ -50,7 +52,8 @@ pub struct ModelEntry {
     default: bool,
 }
 
-/// The name of the built-in upstream, which repeats the question. It is for trying the service.
+/// The name of the built-in upstream, which repeats the question. With it, people can try the
+/// service without a provider.
 pub const ECHO: &str = "built-in echo";
 
 /// The reason why a model is not accepted.
@@ -61,7 +64,8 @@ pub enum ModelError {
     Upstream,
     Credential,
     Taken,
-    /// The configuration names two defaults of a project. The form moves the default instead.
+    /// The configuration names two default models of one project. With the form, a new default
+    /// replaces the old one instead.
     Defaults,
 }
 
@@ -89,8 +93,8 @@ pub struct Models {
 type Row = (i64, i64, String, String, Option<String>, bool);
 
 impl Models {
-    /// Creates the models of the table. [`configure`](Self::configure) adds the models of the
-    /// configuration.
+    /// Creates the models from the database table. [`configure`](Self::configure) adds the models
+    /// of the configuration.
     pub fn new(pool: SqlitePool, upstreams: Upstreams) -> Self {
         Self { pool, configured: Vec::new(), upstreams }
     }
@@ -98,7 +102,7 @@ impl Models {
     /// Adds the models of the configuration.
     ///
     /// # Errors
-    /// Returns an error with the [`ModelError`] of the first model that cannot work.
+    /// Returns an error with the [`ModelError`] of the first model that is not accepted.
     pub fn configure(
         &mut self,
         projects: &[Project],
@@ -176,7 +180,8 @@ impl Models {
         Ok(models)
     }
 
-    /// Returns the models that a project may use: its own, then those of public projects.
+    /// Returns the models that a project may use: its own models, and then the models of public
+    /// projects.
     pub async fn of_project(&self, projects: &Projects, project: &Project) -> sqlx::Result<Vec<Model>> {
         let public: Vec<i64> =
             projects.all().await?.into_iter().filter(|one| one.kind == Kind::Public).map(|one| one.id).collect();
@@ -186,8 +191,8 @@ impl Models {
         Ok(models)
     }
 
-    /// Adds a model of the administrator's form. The inner error says why the model is not
-    /// accepted.
+    /// Adds a model from the administrator's form. The inner error is the reason why the model is
+    /// not accepted.
     ///
     /// # Errors
     /// Returns an error if the database fails.
@@ -220,16 +225,16 @@ impl Models {
         Ok(Ok(()))
     }
 
-    /// Removes a model of the form. Returns whether it existed.
+    /// Removes a model that was added with the form. Returns whether the model existed.
     pub async fn remove(&self, id: i64) -> sqlx::Result<bool> {
         let done = sqlx::query("DELETE FROM models WHERE id = ?").bind(id).execute(&self.pool).await?;
         Ok(done.rows_affected() > 0)
     }
 }
 
-/// Returns the model that settings name if the person chooses none: the project's default,
-/// otherwise its first model, otherwise any default, otherwise the first model. A public project
-/// suggests none.
+/// Returns the model that settings files name if the person has not chosen a model: the default
+/// model of the project, otherwise its first own model, otherwise any default model, otherwise the
+/// first model. Returns `None` for a public project.
 pub fn choose<'m>(models: &'m [Model], project: &Project) -> Option<&'m Model> {
     if project.kind == Kind::Public {
         return None;

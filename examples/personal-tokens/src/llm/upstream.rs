@@ -1,6 +1,7 @@
-//! Asks a model's upstream, with the credential of the project that the model belongs to. Only the
-//! body and the `Accept` header of the caller's request are sent. Only the status, the body, the
-//! type and `Retry-After` of the answer come back.
+//! Sends questions to upstreams. An upstream is a server that runs models and offers OpenAI's API.
+//! A question is sent with the credential of the project that the model belongs to. Of the caller's
+//! request, only the body and the `Accept` header are sent. Of the upstream's response, only the
+//! status, the body, `Content-Type` and `Retry-After` are returned to the caller.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,18 +20,18 @@ use tokio::sync::Semaphore;
 
 use crate::setup::SetupError;
 
-/// The upstreams by the name that the configuration gives them.
+/// The configured upstreams, by their names.
 pub type Upstreams = BTreeMap<String, Upstream>;
 
-/// A server that speaks OpenAI's API.
+/// A server that runs models and offers OpenAI's API.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// The address of the chat completions. The configuration names it without `/chat/completions`,
-    /// for example `https://api.openai.com/v1`.
+    /// The address of the chat completions. The configuration contains it without
+    /// `/chat/completions`, for example `https://api.openai.com/v1`.
     #[serde(deserialize_with = "read_address")]
     url: Url,
-    /// The credential of each project, by the project's number.
+    /// The credential of each project, by the id of the project.
     #[serde(default)]
     credentials: BTreeMap<i64, Credential>,
 }
@@ -54,11 +55,12 @@ impl Upstream {
     }
 }
 
-/// The credential of a project at an upstream. Debug shows nothing of it.
+/// The credential of a project at an upstream. Debug does not show it.
 pub struct Credential(HeaderValue);
 
 impl Credential {
-    /// Returns the value of `Authorization`, marked as sensitive so that Debug does not show it.
+    /// Returns the value of the `Authorization` header, marked as sensitive so that Debug does not
+    /// show it.
     pub fn bearer(&self) -> HeaderValue {
         self.0.clone()
     }
@@ -90,28 +92,29 @@ fn address(url: &str) -> Option<Url> {
 }
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// The longest pause within an answer. A model thinks before the first piece.
+/// The maximum pause within a response of an upstream. It is long, because a model may think before
+/// the first piece.
 const SILENCE: Duration = Duration::from_secs(120);
-/// The most answers in progress at a time. The next question is answered 503.
+/// The maximum number of questions in progress. A further question gets status 503.
 const MOST_AT_ONCE: usize = 64;
 
-/// The client of all upstreams.
+/// The HTTP client for all upstreams. It limits the number of questions in progress.
 pub struct Asker {
     client: Client,
     gate: Arc<Semaphore>,
 }
 
-/// The reason why there is no answer. The upstream's own words are not passed on if they concern
-/// this service's credential or the upstream's internals.
+/// The reason why a question got no response that the caller may see. The caller does not see the
+/// upstream's own text if it may concern the credential or the internals of the upstream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AskError {
-    /// Too many answers are in progress.
+    /// Too many questions are in progress.
     Busy,
     /// The upstream refuses the project's credential.
     Refused,
-    /// The upstream does not answer in time.
+    /// The upstream does not respond in time.
     Late,
-    /// The upstream cannot be reached, interrupts its answer, or answers something unusable.
+    /// The upstream cannot be reached, interrupts its response, or returns an unusable response.
     Failed,
 }
 
@@ -126,11 +129,11 @@ impl Asker {
         Ok(Self { client, gate: Arc::new(Semaphore::new(MOST_AT_ONCE)) })
     }
 
-    /// Sends the body of a chat completion. Returns the part of the answer that the caller may see,
-    /// piece by piece as it arrives.
+    /// Sends the body of a chat completion to an upstream. Returns the part of the response that
+    /// the caller may see. Each piece of the body is returned as it arrives.
     ///
     /// # Errors
-    /// Returns [`AskError::Busy`] if too many answers are in progress, [`AskError::Refused`] on
+    /// Returns [`AskError::Busy`] if too many questions are in progress, [`AskError::Refused`] on
     /// status 401 or 403, [`AskError::Late`] on a timeout, and [`AskError::Failed`] on any other
     /// failure.
     pub async fn complete(
@@ -176,7 +179,8 @@ impl Asker {
                 passed = passed.header(name, value);
             }
         }
-        // The turn ends with the last piece, or when the caller closes the connection.
+        // The question is in progress until the last piece, or until the caller closes the
+        // connection.
         let pieces = answer.bytes_stream().inspect_ok(move |_| {
             let _ = &turn;
         });
@@ -184,8 +188,8 @@ impl Asker {
     }
 }
 
-/// Returns whether the type is JSON or a stream of events: clients of the API can read these, and
-/// no browser shows them as a page.
+/// Returns whether a response is JSON or a stream of events. Clients of the API can read these
+/// types, and browsers do not show them as pages.
 fn is_readable(headers: &HeaderMap) -> bool {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();

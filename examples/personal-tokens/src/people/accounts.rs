@@ -22,8 +22,8 @@ pub struct User {
     pub suspended: bool,
     /// Whether the person is an administrator, who may see and revoke the tokens of others.
     pub admin: bool,
-    /// A value that changes with the password, so that sessions of an earlier password end. It is a
-    /// digest of the salted hash and reveals nothing of the password.
+    /// A value that changes when the password changes, so that sessions from before the change end.
+    /// It is a digest of the salted hash and reveals nothing about the password.
     pub password_mark: u64,
 }
 
@@ -37,7 +37,7 @@ impl From<Row> for User {
     }
 }
 
-/// Writes a query of [`Row`]s.
+/// Expands to a query that reads [`Row`]s. `$rest` is the end of the query.
 macro_rules! select_users {
     ($rest:literal) => {
         concat!("SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash FROM users ", $rest)
@@ -53,16 +53,17 @@ impl User {
 
 pub struct Accounts {
     pool: SqlitePool,
-    /// The hash that the password of an unknown name is compared with, so that an unknown name
-    /// takes as long as a known one.
+    /// A hash for sign-ins with an unknown name. The password is compared with this hash, so that
+    /// an unknown name takes as long as a known one.
     decoy: String,
     sign_ins: Gate,
-    /// Bounds changes of passwords. Signed-in people do not wait for the sign-ins of strangers.
+    /// The limit on concurrent password changes. It is separate, so that signed-in people do not
+    /// wait for the sign-ins of strangers.
     changes: Gate,
 }
 
-/// Bounds how many passwords are hashed at a time, and how many requests wait for this. A hash
-/// takes 19 MiB and about 20 ms of a core.
+/// A limit on the number of passwords that are hashed at the same time, and on the number of
+/// requests that wait for their turn. One hash takes 19 MiB and about 20 ms of a core.
 struct Gate {
     turns: Arc<Semaphore>,
     places: Semaphore,
@@ -73,7 +74,8 @@ impl Gate {
         Self { turns: Arc::new(Semaphore::new(turns)), places: Semaphore::new(turns + waiting) }
     }
 
-    /// Takes a place among the requests that wait or have their turn.
+    /// Takes a place for a request that will wait for its turn. The request keeps the place until
+    /// it is done.
     ///
     /// # Errors
     /// Returns [`Busy`] immediately if all places are taken.
@@ -81,7 +83,7 @@ impl Gate {
         self.places.try_acquire().map_err(|_| Busy)
     }
 
-    /// Waits for the turn of a request that has a place.
+    /// Waits until a request that has a place may hash a password.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
         match Arc::clone(&self.turns).try_acquire_owned() {
             Ok(turn) => Ok(turn),
@@ -90,7 +92,7 @@ impl Gate {
     }
 }
 
-/// The error if too many passwords wait to be checked.
+/// The error if too many requests wait for their password to be checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Busy;
 
@@ -112,7 +114,7 @@ impl Accounts {
         find(&self.pool, id).await
     }
 
-    /// Returns the user of this name if the password is correct.
+    /// Returns the user with this name if the password is correct, otherwise `None`.
     ///
     /// # Errors
     /// Returns [`Busy`] immediately if too many sign-ins wait, and another error if the database or
@@ -126,8 +128,9 @@ impl Accounts {
         Ok(row.filter(|_| fits).map(User::from))
     }
 
-    /// Replaces a person's password if `present` is the current one. Returns the person with the
-    /// new mark, which ends their earlier sessions, or `None` if `present` is wrong.
+    /// Replaces a person's password if `present` is the current password. Returns the person with
+    /// the new [`User::password_mark`], which ends the earlier sessions. Returns `None` if
+    /// `present` is wrong.
     ///
     /// # Errors
     /// Returns [`Busy`] immediately if too many changes wait, and another error if the database or
@@ -142,7 +145,8 @@ impl Accounts {
         let turn = self.changes.turn().await?;
         let hash = hash(new).await?;
         drop(turn);
-        // If the password was changed at the same time, `present` is no longer the current one.
+        // If another request has changed the password in the meantime, `present` is no longer the
+        // current password.
         let changed = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
             .bind(&hash)
             .bind(user)
@@ -152,7 +156,7 @@ impl Accounts {
         if changed.rows_affected() == 0 { Ok(None) } else { Ok(self.find(user).await?) }
     }
 
-    /// Returns all people by name.
+    /// Returns all people, sorted by name.
     pub async fn all(&self) -> sqlx::Result<Vec<User>> {
         let rows: Vec<Row> = sqlx::query_as(select_users!("ORDER BY name, id")).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(User::from).collect())
@@ -164,12 +168,12 @@ impl Accounts {
     }
 }
 
-/// Returns whether a password has this hash.
+/// Returns whether the password matches the stored hash. Waits for a turn of the gate first.
 async fn fits(gate: &Gate, password: String, stored: String) -> Result<bool, SetupError> {
     let turn = gate.turn().await?;
     let fits = tokio::task::spawn_blocking(move || {
-        // The turn moves into the blocking task: if a client disconnects, its request is dropped,
-        // but not the work.
+        // The blocking task owns the turn: if a client disconnects, its request is dropped, but the
+        // task continues.
         let _turn = turn;
         let stored = PasswordHash::new(&stored)?;
         match Argon2::default().verify_password(password.as_bytes(), &stored) {
@@ -181,13 +185,13 @@ async fn fits(gate: &Gate, password: String, stored: String) -> Result<bool, Set
     Ok(fits.await?.map_err(|error| error.to_string())?)
 }
 
-/// Returns the person of this number.
+/// Returns the person with this id.
 pub async fn find(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<User>> {
     let row: Option<Row> = sqlx::query_as(select_users!("WHERE id = ?")).bind(id).fetch_optional(pool).await?;
     Ok(row.map(User::from))
 }
 
-/// Adds a person. The caller adds a personal project in the same transaction.
+/// Adds a person and returns their id. The caller adds a personal project in the same transaction.
 pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str) -> sqlx::Result<i64> {
     let done = sqlx::query("INSERT INTO users (name, password_hash) VALUES (?, ?)")
         .bind(name)
@@ -197,12 +201,12 @@ pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str
     Ok(done.last_insert_rowid())
 }
 
-/// Returns whether there is a person of this name.
+/// Returns whether there is a person with this name.
 pub async fn exists(db: impl SqliteExecutor<'_>, name: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE name = ?)").bind(name).fetch_one(db).await
 }
 
-/// Replaces the password of the person of this name. Returns whether there is such a person.
+/// Replaces the password of the person with this name. Returns `false` if there is no such person.
 pub async fn set_password(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str) -> sqlx::Result<bool> {
     let done =
         sqlx::query("UPDATE users SET password_hash = ? WHERE name = ?").bind(password_hash).bind(name).execute(db);
@@ -215,8 +219,8 @@ pub async fn appoint(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()>
     Ok(())
 }
 
-/// Hashes a password with Argon2id. The crate's default parameters are the ones that OWASP
-/// recommends.
+/// Hashes a password with Argon2id. The default parameters of the crate `argon2` are the parameters
+/// that OWASP recommends.
 pub async fn hash(password: String) -> Result<String, SetupError> {
     let salt = SaltString::encode_b64(&random::bytes()?).map_err(|error| error.to_string())?;
     let hashed = tokio::task::spawn_blocking(move || {
@@ -244,8 +248,8 @@ mod tests {
         };
         assert_eq!(cost(&accounts.decoy), cost(&stored));
         assert!(accounts.check("nobody", "right".into()).await.expect("it is compared").is_none());
-        // With a decoy that is not a hash, the check fails. This proves that the comparison
-        // happens.
+        // If the decoy is not a hash, the check of an unknown name fails. So the check compares the
+        // password with the decoy.
         accounts.decoy = "no hash".into();
         assert!(accounts.check("nobody", "right".into()).await.is_err());
         assert!(accounts.check("ada", "right".into()).await.expect("it is compared").is_some());

@@ -1,5 +1,5 @@
-//! The users of the service: people, their projects, and whether the owner of a token may still
-//! act.
+//! The users of the service: people, their projects, and whether the owner of a token may still use
+//! the token.
 
 pub mod accounts;
 pub mod owners;

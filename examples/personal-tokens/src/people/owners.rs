@@ -1,4 +1,5 @@
-//! Reports to keyfob at each verification whether the token's owner may still act in its project.
+//! Reports to keyfob, at each verification of a token, whether the token's owner may still act in
+//! the token's project.
 
 use keyfob::{
     OwnerId, ProjectId,
@@ -9,8 +10,8 @@ use sqlx::SqlitePool;
 use crate::people::accounts;
 use crate::people::projects::Projects;
 
-/// Queries the database each time, so that a suspension or a lost membership takes effect at the
-/// next request.
+/// The source from which keyfob reads the state of an owner. It queries the database each time, so
+/// that a suspension or a lost membership takes effect at the next request.
 pub struct TokenOwners {
     pool: SqlitePool,
     projects: Projects,

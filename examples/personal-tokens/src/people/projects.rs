@@ -14,9 +14,9 @@ pub struct Project {
 pub enum Kind {
     /// The personal project of one person.
     Personal,
-    /// A project of its members.
+    /// A project that only its members can use.
     Shared,
-    /// A project that everybody is in.
+    /// A project that everybody can use.
     Public,
 }
 
@@ -44,7 +44,7 @@ impl From<Row> for Project {
 }
 
 impl Project {
-    /// Returns the project's id in keyfob.
+    /// Returns the id of the project in keyfob.
     pub fn project_id(&self) -> ProjectId {
         ProjectId::new(&self.id.to_string()).expect("a positive number is a valid project id")
     }
@@ -54,8 +54,8 @@ pub struct Projects {
     pool: SqlitePool,
 }
 
-/// Writes a query of one person's projects: their own, the shared ones that they are in, and the
-/// public ones.
+/// Expands to a query of one person's projects: their personal project, the shared projects of
+/// which they are a member, and the public projects. `$and` is the end of the query.
 macro_rules! of_user {
     ($and:literal) => {
         concat!(
@@ -71,7 +71,8 @@ impl Projects {
         Self { pool }
     }
 
-    /// Returns a person's projects: the personal one first, the public ones last.
+    /// Returns the projects that a person can use: the personal project first, the public projects
+    /// last.
     pub async fn of_user(&self, user: i64) -> sqlx::Result<Vec<Project>> {
         let rows: Vec<Row> = sqlx::query_as(of_user!(" ORDER BY kind = 'personal' DESC, kind = 'public', name, id"))
             .bind(user)
@@ -80,7 +81,7 @@ impl Projects {
         Ok(rows.into_iter().map(Project::from).collect())
     }
 
-    /// Returns this project if it is one of the user's.
+    /// Returns the project if the user can use it, otherwise `None`.
     pub async fn find_of_user(&self, user: i64, project: i64) -> sqlx::Result<Option<Project>> {
         let row: Option<Row> =
             sqlx::query_as(of_user!(" AND id = ?2")).bind(user).bind(project).fetch_optional(&self.pool).await?;
@@ -95,7 +96,7 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
-    /// Returns all projects by name.
+    /// Returns all projects, sorted by name.
     pub async fn all(&self) -> sqlx::Result<Vec<Project>> {
         all(&self.pool).await
     }
@@ -110,7 +111,7 @@ impl Projects {
     }
 }
 
-/// Returns all projects by name.
+/// Returns all projects, sorted by name.
 pub async fn all(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Project>> {
     let rows: Vec<Row> = sqlx::query_as("SELECT id, name, kind FROM projects ORDER BY name, id").fetch_all(db).await?;
     Ok(rows.into_iter().map(Project::from).collect())

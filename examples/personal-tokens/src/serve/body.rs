@@ -1,5 +1,5 @@
-//! The body of a request, which has a deadline, and the body of an answer. The request ends when
-//! the body of its answer ends.
+//! The body of a request, which must arrive before a deadline, and the body of a response. A
+//! request is in progress until the body of its response ends.
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::seats::{Seat, Turn};
 
-/// Whether the deadline of a body has passed.
+/// A flag that is set when the deadline of a request body has passed.
 #[derive(Clone, Default)]
 pub(super) struct Late(Arc<AtomicBool>);
 
@@ -24,7 +24,7 @@ impl Late {
     }
 }
 
-/// The body of a request, which fails at its deadline.
+/// The body of a request. Reading it fails if the body is not complete at its deadline.
 pub(super) struct Coming {
     body: Incoming,
     seat: Arc<Seat>,
@@ -90,7 +90,7 @@ impl Drop for Coming {
     }
 }
 
-/// Why a body could not be read.
+/// The reason why the body of a request could not be read.
 #[derive(Debug)]
 pub(super) enum BodyError {
     Broken(hyper::Error),
@@ -115,7 +115,7 @@ impl Error for BodyError {
     }
 }
 
-/// The body of an answer. The request is in progress until hyper has taken all of the body.
+/// The body of a response. The request is in progress until hyper has taken the whole body.
 pub(super) struct Answer {
     body: Body,
     _turn: Turn,

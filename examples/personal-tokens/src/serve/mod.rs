@@ -1,5 +1,5 @@
-//! Serves connections within bounds, so that a client cannot block the service by holding
-//! connections.
+//! Serves connections within limits, so that a client cannot block the service by keeping
+//! connections open.
 //!
 //! `axum::serve` has no timeouts and no limit of connections. So this module calls hyper directly,
 //! as axum's own examples do.
@@ -39,36 +39,39 @@ use seats::{NoTurn, Seat, Seats};
 
 pub use queue::queued;
 
-/// The bounds of connections. Each time is measured separately.
+/// The limits on connections. Each time limit is measured separately.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most connections. At the limit, the connection that has waited longest for its headers
-    /// is closed for a new one. If no connection waits for its headers, the one that has waited
-    /// longest for a body or in a queue of the service is closed.
+    /// The maximum number of open connections. If a new connection exceeds it, an old connection is
+    /// closed: the connection that has waited longest for the headers of a request. If no
+    /// connection waits for headers, this is the connection that has waited longest for a request
+    /// body or in a queue of the service.
     ///
-    /// One seat in 32 is reserved for connections without a request and for `/health/live`, so that
-    /// the process is not considered dead while all other requests wait for a database. A request
-    /// beyond the other seats is answered 503.
+    /// One connection in 32 is reserved for connections without a request and for `/health/live`,
+    /// so that the process is not considered dead while all other requests wait for a database. If
+    /// all other connections have a request in progress, a new request gets status 503.
     pub connections: usize,
-    /// The least time that a connection may wait before it is closed for another.
+    /// The minimum time for which a connection waits before it may be closed for another
+    /// connection.
     pub at_least: Duration,
-    /// The most time until the headers of the first request are complete.
+    /// The maximum time from the start of a connection until the headers of its first request are
+    /// complete.
     pub headers: Duration,
-    /// The most time until the headers of the next request are complete, from the end of the
-    /// previous one. A proxy keeps idle connections for a minute and must not meet one that is
-    /// closing.
+    /// The maximum time from the end of a request until the headers of the next request on the same
+    /// connection are complete. A proxy keeps idle connections for about a minute. This time must
+    /// be longer, so that the proxy does not use a connection that this service is closing.
     pub idle: Duration,
-    /// The most time until the body of a request is complete, from its headers.
+    /// The maximum time from the headers of a request until its body is complete.
     pub body: Duration,
-    /// The most time that may pass without the client reading a byte of an answer.
+    /// The maximum time in which the client reads no byte of a response.
     pub write: Duration,
-    /// The most bytes that are read ahead, which also limits the headers.
+    /// The maximum number of bytes that are read ahead, which also limits the size of the headers.
     pub read_ahead: usize,
 }
 
 impl Default for Limits {
-    /// Returns the bounds for a process that may open 1,024 files, the usual limit. Half of them
-    /// are for connections.
+    /// Returns the limits for a process that may open 1,024 files, which is the usual limit. Half
+    /// of the files are for connections.
     fn default() -> Self {
         Self {
             connections: 512,
@@ -82,7 +85,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves until `stop` completes, and then until the requests in progress have ended.
+/// Serves connections until `stop` completes, and then until the requests in progress have ended.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     let seats = Arc::new(Seats::new(limits.connections, limits.at_least));
     // Each connection holds a receiver, so `closed` returns when the last connection has ended.
@@ -104,8 +107,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     stopping.closed().await;
 }
 
-/// Accepts the next connection. If the process cannot open more files, it closes a connection that
-/// waits.
+/// Accepts the next connection. If the process cannot open more files, closes a waiting connection
+/// and tries again.
 async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr) {
     loop {
         let error = match listener.accept().await {
@@ -125,7 +128,7 @@ async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr
     }
 }
 
-/// Serves one connection from its first byte to its last.
+/// Serves one connection until it ends.
 async fn attend(
     stream: TcpStream,
     peer: SocketAddr,
@@ -161,12 +164,14 @@ async fn attend(
         }
     };
     if let Err(error) = ended {
-        // Not a warning: usually the client caused it, and an operator cannot fix it.
+        // This is not a warning, because usually the client caused it, and an operator cannot fix
+        // it.
         tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection failed");
     }
 }
 
-/// Completes after this time, unless the connection has begun a request by then.
+/// Completes after `patience` if the connection has not begun a request by then. Otherwise it never
+/// completes.
 async fn first_request_is_late(seat: &Seat, patience: Duration) {
     tokio::time::sleep(patience).await;
     if seat.has_begun() {
@@ -174,7 +179,7 @@ async fn first_request_is_late(seat: &Seat, patience: Duration) {
     }
 }
 
-/// The connection is being closed to make room for another.
+/// The error of a request whose connection is being closed to make room for another connection.
 #[derive(Debug)]
 struct Cut;
 
@@ -197,7 +202,7 @@ async fn respond(
     let is_for_health = request.uri().path() == "/health/live";
     let turn = match seat.begin(is_for_health) {
         Ok(turn) => turn,
-        // If the connection is being closed, its client would not receive the answer.
+        // If the connection is being closed, its client would not receive the response.
         Err(NoTurn::Cut) => return Err(Cut),
         Err(NoTurn::Busy) => return Ok(busy().await),
     };
@@ -223,7 +228,7 @@ async fn busy() -> Response<Body> {
     response
 }
 
-/// Returns an answer after which the connection is closed.
+/// Returns a response after which the connection is closed.
 async fn closing(refusal: Refusal) -> Response<Body> {
     let mut response = with_fixed_headers(refusal.into_response()).await;
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

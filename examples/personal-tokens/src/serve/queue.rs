@@ -1,5 +1,5 @@
-//! Lets a request wait in a queue of the service. Meanwhile its connection may be closed for a new
-//! one.
+//! Lets a request wait in a queue of the service. While the request waits, its connection may be
+//! closed to make room for a new connection.
 
 use std::sync::Arc;
 
@@ -9,22 +9,25 @@ use tokio::time::Instant;
 use super::seats::Seat;
 
 task_local! {
-    /// The seat of the connection whose request the task handles.
+    /// The seat of the connection whose request the current task handles. Each connection takes one
+    /// of the limited seats.
     pub(super) static SEAT: Arc<Seat>;
 }
 
-/// Waits for `turn` in a queue of the service. If connections run out meanwhile, the connection of
-/// this request may be closed for another.
+/// Waits until `turn` completes, which is when the request leaves a queue of the service. If
+/// connections run out in the meantime, the connection of this request may be closed for another
+/// connection.
 ///
-/// Every wait for other requests has to go through this function. Otherwise waiting requests could
-/// take all connections, and the service would answer no other request until their turn has come.
+/// Use this function for every wait for other requests. Otherwise, waiting requests could take all
+/// connections, and the service would not respond to any other request until the waiting requests
+/// are done.
 pub async fn queued<T>(turn: impl Future<Output = T>) -> T {
     // There is no seat outside a connection, for example in tests of the router alone.
     let _waiting = SEAT.try_with(|seat| Waiting::new(Arc::clone(seat)));
     turn.await
 }
 
-/// The time of a request in a queue. Dropping it ends the wait.
+/// A guard that marks a connection as waiting in a queue. Dropping the guard removes the mark.
 struct Waiting(Arc<Seat>);
 
 impl Waiting {

@@ -1,4 +1,4 @@
-//! Counts connections, and chooses the one that is closed to make room for another.
+//! Counts connections, and chooses the connection that is closed to make room for a new one.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,30 +8,30 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Phase {
-    /// It has waited for the headers of a request since then.
+    /// The connection has waited for the headers of a request since this time.
     Headers(Instant),
-    /// Its request has waited for its body since then.
+    /// The request has waited for its body since this time.
     Body(Instant),
-    /// Its request has waited in a queue of the service since then.
+    /// The request has waited in a queue of the service since this time.
     Queued(Instant),
-    /// Its request is handled, or the answer is sent.
+    /// The request is being handled, or the response is being sent.
     Working,
-    /// It is being closed.
+    /// The connection is being closed.
     Cut,
 }
 
-/// A bounded number of seats, one for each connection.
+/// The seats of the service. Each connection takes one, so their number limits the connections.
 pub(super) struct Seats {
     most: usize,
-    /// The most connections whose request has begun. The other connections can always be closed for
-    /// new ones.
+    /// The maximum number of connections with a request in progress. The other connections can
+    /// always be closed for new connections.
     most_begun: usize,
     at_least: Duration,
     taken: Mutex<Taken>,
-    /// Notified when a seat is freed or begins to wait.
+    /// Notified when a seat is freed, or when its connection begins to wait.
     changed: Notify,
 }
 
@@ -46,22 +46,22 @@ struct Holder {
     cut: Arc<Notify>,
 }
 
-/// When to look again for a free seat.
+/// The time to look again for a free seat.
 enum Room {
-    /// At this time a connection has waited long enough to be closed.
+    /// At this time, a connection will have waited long enough to be closed.
     At(Instant),
-    /// When a seat has changed: a connection is being closed, or all of them are working.
+    /// After the next change of a seat: a connection is being closed, or all are working.
     Later,
 }
 
 impl Taken {
-    /// Counts the connections whose request has begun and not ended.
+    /// Returns the number of connections with a request in progress.
     fn begun(&self) -> usize {
         let has_begun = |phase| matches!(phase, Phase::Body(_) | Phase::Queued(_) | Phase::Working);
         self.by_number.values().filter(|holder| has_begun(holder.phase)).count()
     }
 
-    /// Cuts the connection that has waited longest, unless another is already being closed.
+    /// Closes the connection that has waited longest. At most one connection is closed at a time.
     fn make_room(&mut self, now: Instant, at_least: Duration) -> Room {
         let holders = || self.by_number.values().map(|holder| holder.phase);
         if holders().any(|phase| phase == Phase::Cut) {
@@ -96,8 +96,8 @@ impl Seats {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a seat. If all are taken, it closes a connection and waits for its seat. Only one task
-    /// may call this at a time.
+    /// Takes a seat. If all seats are taken, closes a connection and waits for its seat. Only one
+    /// task may call this function at a time.
     pub(super) async fn take(self: &Arc<Self>) -> Seat {
         loop {
             let room = {
@@ -124,12 +124,12 @@ impl Seats {
         Seat { seats: Arc::clone(self), number, cut, has_begun: AtomicBool::new(false) }
     }
 
-    /// Cuts the connection that has waited longest.
+    /// Closes the connection that has waited longest, if it has waited long enough.
     pub(super) fn make_room(&self, now: Instant) {
         self.taken().make_room(now, self.at_least);
     }
 
-    /// Moves a seat to another phase if its current one satisfies `before`. Returns whether it did.
+    /// Sets the phase of a seat if `before` accepts the current phase. Returns whether it was set.
     fn go_on(&self, number: u64, before: fn(Phase) -> bool, phase: Phase) -> bool {
         let mut taken = self.taken();
         let is_full = taken.by_number.len() >= self.most;
@@ -169,8 +169,8 @@ impl Seat {
     /// Marks that the headers of a request are complete.
     ///
     /// # Errors
-    /// Returns [`NoTurn::Cut`] if the connection is being closed, and [`NoTurn::Busy`] if too many
-    /// requests have begun, unless this one is for the health of the process.
+    /// Returns [`NoTurn::Cut`] if the connection is being closed. Returns [`NoTurn::Busy`] if too
+    /// many requests are in progress and `is_for_health` is `false`.
     pub(super) fn begin(self: &Arc<Self>, is_for_health: bool) -> Result<Turn, NoTurn> {
         self.has_begun.store(true, Ordering::Relaxed);
         let is_free = |phase| matches!(phase, Phase::Headers(_));
@@ -181,12 +181,12 @@ impl Seat {
         begins.then(|| Turn(Arc::clone(self))).ok_or(NoTurn::Cut)
     }
 
-    /// Marks that the request waits for its body since then.
+    /// Marks that the request has waited for its body since this time.
     pub(super) fn wait_for_body(&self, since: Instant) {
         self.seats.go_on(self.number, |phase| phase == Phase::Working, Phase::Body(since));
     }
 
-    /// Marks that the request waits in a queue of the service since then.
+    /// Marks that the request has waited in a queue of the service since this time.
     pub(super) fn wait_in_queue(&self, since: Instant) {
         self.seats.go_on(self.number, |phase| phase == Phase::Working, Phase::Queued(since));
     }
@@ -205,14 +205,14 @@ impl Drop for Seat {
     }
 }
 
-/// Why a request does not begin.
+/// The reason why a request may not begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum NoTurn {
     Cut,
     Busy,
 }
 
-/// A request in progress. Dropping it marks that the connection waits for the next one.
+/// A request in progress. Dropping it marks that the connection waits for the next request.
 pub(super) struct Turn(Arc<Seat>);
 
 impl Drop for Turn {
@@ -245,7 +245,7 @@ mod tests {
         let second = seats.take().await;
         tokio::time::sleep(MS).await;
         let third = Arc::new(seats.take().await);
-        // The first is working, so the second has waited longest.
+        // The first connection is working, so the second one has waited longest.
         let turn = first.begin(false).expect("it is not cut");
         let taking = tokio::spawn({
             let seats = Arc::clone(&seats);
@@ -258,7 +258,7 @@ mod tests {
         assert!(!is_cut(&third).await);
         drop(second);
         let fourth = taking.await.expect("it does not panic");
-        // The first has only now begun to wait for its next request.
+        // The first connection has only now begun to wait for its next request.
         drop(turn);
         assert_eq!(seats.taken().by_number.len(), 3);
         seats.make_room(Instant::now() + AT_LEAST);

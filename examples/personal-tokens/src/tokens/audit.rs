@@ -1,9 +1,9 @@
 //! The audit trail: what happened to each token, stored in the host's database.
 //!
-//! keyfob emits its events during requests, so they go through bounded queues to one writer. If a
-//! queue is full, events are dropped, counted and logged, because a request never waits for its own
-//! trail. Operations of people have a queue of their own, because the holders of tokens can cause
-//! any number of the other events: refusals, and tokens that a token issues.
+//! keyfob emits events during requests, so the events go through bounded queues to one writer. If a
+//! queue is full, the event is dropped, counted and logged, so that a request never waits for the
+//! audit trail. Operations of people have a separate queue, because the holder of a token can cause
+//! any number of other events: refused requests, and tokens that the token issues.
 
 use keyfob::{
     Actor, Clock, TokenKey, TokenView,
@@ -19,32 +19,35 @@ use tokio::sync::{mpsc, oneshot};
 use crate::tokens::groups::{self, Group};
 use crate::tokens::refusals::{self, Refusal};
 
-/// The most events that wait to be written in each queue.
+/// The maximum number of events that wait to be written in each queue.
 const QUEUE: usize = 1024;
-/// The most other events that are written at a time, while the next operation of a person waits.
+/// The maximum number of events that the writer takes from each other queue at a time. A new
+/// operation of a person waits until these events are written.
 const OTHERS: usize = 256;
-/// The most tokens that a token issued by itself in its trail. The latest are kept.
+/// The maximum number of entries in the trail of a token about tokens that this token, and not a
+/// person, issued. The latest entries are kept.
 const MOST_ISSUED: i64 = 100;
 
-/// The event of a token that issued another one. The detail of the entry is the id of the new
-/// token.
+/// The name of the event in the trail of a token that issued another token. The detail of the entry
+/// is the id of the new token.
 pub const ISSUED_TOKEN: &str = "issued_token";
-/// The event of a token whose bound tokens were revoked after it had ended.
+/// The name of the event in the trail of an ended token whose bound tokens were then revoked.
 const ISSUED_REVOKED: &str = "revoked_what_it_issued";
 
-/// Writes the condition of the entries of tokens that a token issued by itself.
+/// Expands to the SQL condition that selects entries about tokens which a token, and not a person,
+/// issued.
 macro_rules! issued_by_itself {
     () => {
         "event = 'issued_token' AND actor GLOB 'token *'"
     };
 }
 
-/// One event of one token, as the token's page shows it.
+/// An event of one token, as the page of the token shows it.
 #[derive(Debug)]
 pub struct Entry {
     pub at: i64,
     pub event: String,
-    /// The actor. Empty for events that requests with the token caused.
+    /// The actor. Empty for events that were caused by requests with the token.
     pub actor: String,
     pub detail: String,
 }
@@ -56,12 +59,12 @@ enum Message {
     Written(oneshot::Sender<()>),
 }
 
-/// The sink that receives keyfob's events, and the source of the trails on the pages.
+/// The sink that receives keyfob's events, and the source of the audit trails on the pages.
 #[derive(Clone)]
 pub struct Audit {
     pool: SqlitePool,
     acts: mpsc::Sender<Message>,
-    /// What tokens issue by themselves.
+    /// The queue of events about tokens that a token, and not a person, issued.
     issues: mpsc::Sender<Message>,
     refusals: mpsc::Sender<Message>,
     clock: Arc<dyn Clock>,
@@ -69,7 +72,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Starts the writer.
+    /// Starts the task that writes the events, and returns the sink that sends events to this task.
     pub fn start(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
         let (acts, mut acts_waiting) = mpsc::channel(QUEUE);
         let (issues, mut issues_waiting) = mpsc::channel(QUEUE);
@@ -78,7 +81,7 @@ impl Audit {
         tokio::spawn(async move {
             let (mut acts, mut issues, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
             loop {
-                // Operations of people have priority. All queues end at the same time.
+                // Operations of people have priority. All queues are closed at the same time.
                 let received = tokio::select! {
                     biased;
                     received = acts_waiting.recv_many(&mut acts, QUEUE) => received,
@@ -92,7 +95,7 @@ impl Audit {
                 write_all(&writer, &messages).await;
                 for message in messages {
                     match message {
-                        // The caller may no longer wait.
+                        // The send fails if the caller no longer waits.
                         Message::Written(done) => drop(done.send(())),
                         Message::Write { .. } | Message::Refused { .. } | Message::Group(_) => {}
                     }
@@ -102,7 +105,7 @@ impl Audit {
         Self { pool, acts, issues, refusals, clock, dropped: Arc::default() }
     }
 
-    /// Waits until all events that were received before are written.
+    /// Waits until all events that were received before this call are written.
     pub async fn written(&self) {
         for queue in [&self.acts, &self.issues, &self.refusals] {
             let (done, written) = oneshot::channel();
@@ -118,16 +121,17 @@ impl Audit {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns what happened to a token, the latest first: at most 100 operations, at most 100
-    /// tokens that it issued by itself, and at most 100 lines of refusals. They are read
-    /// separately, so that the holder of the token cannot hide an operation.
+    /// Returns the entries about a token, the latest first: at most 100 operations, at most 100
+    /// tokens that the token issued by itself, and at most 100 rows of refusals. Each of these
+    /// kinds has its own limit, so that the holder of the token cannot hide an operation.
     ///
-    /// Revoking a group writes one row, however many tokens it has. The entry of each token comes
-    /// from the token itself, whose record holds when, by whom and why it was revoked.
+    /// Revoking a group writes one row for the whole group. The entry about the revocation of one
+    /// of its tokens is made from the record of this token, which holds the time, the actor and the
+    /// reason.
     pub async fn of(&self, view: &TokenView) -> sqlx::Result<Vec<Entry>> {
         let (project, id) = (view.project.as_str(), view.id.as_str());
         // A process of an earlier version may still write refusals into this table. The next start
-        // folds them.
+        // moves them to the table of refusals.
         let acts = concat!(
             "SELECT at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? \
              AND event NOT IN ('failed', 'reused', 'policy_blocked') AND NOT (",
@@ -152,7 +156,7 @@ impl Audit {
             if !has_own {
                 let with_issuer = self.ended_with_issuer(view, revoked).await?;
                 let with_group = groups::of(&self.pool, view, revoked).await?;
-                // What is written first after the token's own revocation is what ended it.
+                // The first row after the token's revocation describes what ended the token.
                 let with = match (with_issuer, with_group) {
                     (Some(at), group) if group.is_none_or(|(of_group, _)| at < of_group) => {
                         Some("with the token that issued it")
@@ -173,8 +177,10 @@ impl Audit {
 }
 
 impl Audit {
-    /// Returns when, from a token's revocation on, the tokens that are bound to its issuer were
-    /// revoked because the issuer had ended.
+    /// Returns the time at which all tokens that are bound to this token's issuer were revoked
+    /// because the issuer had ended. This is the first such time at or after the revocation of this
+    /// token, by the same actor. Returns `None` if there is no such time, or if the token is not
+    /// bound.
     async fn ended_with_issuer(&self, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
         let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(None) };
         let sql = "SELECT min(at) FROM token_events WHERE project = ? AND token_id = ? AND event = ? AND at >= ? \
@@ -192,7 +198,8 @@ impl EventSink for Audit {
             return self.send(&self.refusals, Message::Refused { at, refusal });
         }
         let (key, actor, detail) = match event {
-            // Each verification of a busy token would hide what people did. The last use is enough.
+            // An entry for each verification of a busy token would hide the operations of people.
+            // The time of the last use is enough.
             Event::Verified { .. } => return,
             Event::Issued { key, issuer: Some(issuer), actor } => {
                 let by = TokenKey { project: key.project, id: issuer.id };
@@ -223,12 +230,13 @@ impl EventSink for Audit {
                     format!("{count} token{plural}, {}", words(*reason)),
                 );
             }
-            // These events belong to no token, or to one that may not exist. They are in the log.
+            // These events belong to no token, or to a token that may not exist. They are only in
+            // the log.
             _ => return,
         };
         let Some(key) = key else { return };
         if let Event::Rotated { successor, .. } = event {
-            // The trail of the new token begins here.
+            // The audit trail of the new token begins here.
             let new = TokenKey { project: key.project, id: *successor };
             self.push(new, "issued", actor, format!("replaces {}", key.id));
         }
@@ -259,12 +267,13 @@ fn is_of_token(actor: &str) -> bool {
     actor.starts_with("token ")
 }
 
-/// Returns a reason in words.
+/// Returns the reason of a revocation in words.
 fn words(reason: RevocationReason) -> String {
     reason.as_str().replace('_', " ")
 }
 
-/// Writes messages in one transaction, so that the disk is synchronized once.
+/// Writes messages in one transaction, so that the disk is synchronized once. If the transaction
+/// fails, writes the messages one by one.
 async fn write_all(pool: &SqlitePool, messages: &[Message]) {
     let together = async {
         let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;

@@ -1,4 +1,5 @@
-//! Reads how clients name lifetimes and grace periods: `null`, or a measure and a value.
+//! Parses lifetimes and grace periods in requests. Each is `null`, or an object with a `measure`
+//! (the unit) and a `value` (the number of units).
 
 use std::fmt;
 use std::time::Duration;
@@ -42,8 +43,8 @@ impl Measure {
         }
     }
 
-    /// Returns the lifetime of this many units. A lifetime that overflows is saturated, and the
-    /// policy then refuses it as too long.
+    /// Returns a lifetime of `value` units. A lifetime that overflows becomes the maximum duration,
+    /// which the policy then refuses as too long.
     ///
     /// # Errors
     /// Returns [`ExpiryError::Value`] if the value is less than 1.
@@ -59,11 +60,12 @@ impl Measure {
     }
 }
 
-/// Returns the lifetime that `expires` requests: the policy's default if it is absent, and no
-/// expiry if it is `null`.
+/// Returns the lifetime that the field `expires` requests. If the field is absent, this is the
+/// default of the policy. If the field is `null`, the token never expires.
 ///
 /// # Errors
-/// Returns [`ExpiryError`] if it is neither `null` nor an object of measure and value.
+/// Returns [`ExpiryError`] if the field is neither `null` nor an object with a valid measure and
+/// value.
 pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
     match expires {
         None => Ok(Lifetime::Default),
@@ -72,12 +74,13 @@ pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
     }
 }
 
-/// Returns the grace period that `grace` requests: a day if it is absent, or the policy's maximum
-/// if that is shorter, and none if it is `null`. A grace period longer than `max` is not an error
-/// here: the rotation refuses it.
+/// Returns the grace period that the field `grace` requests. If the field is absent, this is a day,
+/// or `max` if that is shorter. If the field is `null`, there is no grace period. A grace period
+/// longer than `max` is not an error here, because the rotation refuses it.
 ///
 /// # Errors
-/// Returns [`ExpiryError`] if it is neither `null` nor an object of measure and value.
+/// Returns [`ExpiryError`] if the field is neither `null` nor an object with a valid measure and
+/// value.
 pub fn grace(grace: Option<&Value>, max: Duration) -> Result<Duration, ExpiryError> {
     match grace {
         None => Ok(DEFAULT_GRACE.min(max)),
@@ -86,8 +89,8 @@ pub fn grace(grace: Option<&Value>, max: Duration) -> Result<Duration, ExpiryErr
     }
 }
 
-/// Returns the grace periods in hours that the form of a rotation offers, the shortest first: some
-/// usual ones, and the longest that the policy allows, up to 30 days.
+/// Returns the grace periods that the rotation form offers, in hours, the shortest first. These are
+/// some usual periods below `max`, and the shorter one of `max` and 30 days.
 pub fn offered_graces(max: Duration) -> Vec<u64> {
     const USUAL: [u64; 5] = [0, 1, 24, 7 * 24, 30 * 24];
     let max = max.as_secs() / HOUR;
@@ -99,8 +102,9 @@ pub fn offered_graces(max: Duration) -> Vec<u64> {
 
 /// Returns the grace period that a form names in hours.
 ///
-/// # Errors Returns [`ExpiryError::Value`] if the text is not a whole number, and
-/// [`Long`](ExpiryError::Long) if it is more than `max`, even if the number overflows.
+/// # Errors
+/// Returns [`ExpiryError::Value`] if the text is not a whole number. Returns [`ExpiryError::Long`]
+/// if the grace period is longer than `max`, even if the number overflows.
 pub fn grace_in_hours(hours: &str, max: Duration) -> Result<Duration, ExpiryError> {
     let digits = hours.trim();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -111,7 +115,7 @@ pub fn grace_in_hours(hours: &str, max: Duration) -> Result<Duration, ExpiryErro
     seconds.map(Duration::from_secs).filter(|grace| *grace <= max).ok_or(ExpiryError::Long { max })
 }
 
-/// Returns a bound such as "30 days", in the largest unit that expresses it exactly.
+/// Returns a duration as text, such as "30 days", in the largest unit that expresses it exactly.
 pub fn in_units(bound: Duration) -> String {
     let seconds = bound.as_secs();
     let units = [(DAY.as_secs(), "day"), (HOUR, "hour"), (60, "minute"), (1, "second")];
@@ -129,7 +133,7 @@ fn span(value: &Value) -> Result<Duration, ExpiryError> {
     let measure = measure.as_str().and_then(Measure::parse).ok_or(ExpiryError::Measure)?;
     match value.as_i64() {
         Some(value) => measure.span(value),
-        // A whole number beyond `i64` is too long as well.
+        // A whole number that does not fit into `i64` is too long as well.
         None if value.is_u64() => measure.span(i64::MAX),
         None => Err(ExpiryError::Value),
     }
@@ -198,7 +202,7 @@ mod tests {
         assert_eq!(grace(Some(&Value::Null), max), Ok(Duration::ZERO));
         assert_eq!(of("seconds", 1), Ok(Duration::from_secs(1)));
         assert_eq!(of("days", 30), Ok(max));
-        // The rotation refuses these. A test of the API shows it.
+        // These are longer than `max`. The rotation refuses them, as a test of the API shows.
         assert_eq!(of("seconds", 30 * 86_400 + 1), Ok(max + Duration::from_secs(1)));
         assert_eq!(of("weeks", i64::MAX), Ok(Duration::from_secs(u64::MAX)));
         assert_eq!(of("days", 0), Err(ExpiryError::Value));

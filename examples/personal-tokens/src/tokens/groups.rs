@@ -1,4 +1,5 @@
-//! Stores revoked groups of tokens for the audit trail, one row for each group.
+//! The groups of tokens that were revoked, stored for the audit trail. There is one row for each
+//! group.
 
 use keyfob::{
     Actor, ProjectId, TokenView,
@@ -44,9 +45,9 @@ impl Group {
     }
 }
 
-/// Returns the group that a token was revoked with, in words, and the time of its row. The row is
-/// written after the whole group has been revoked, so it is the first matching row after the
-/// token's own revocation.
+/// Returns the time and a description of the group with which a token was revoked, or `None` if the
+/// token was revoked alone. The row of a group is written after the whole group has been revoked.
+/// So the right row is the first matching row after the token's own revocation.
 pub async fn of(
     pool: &SqlitePool,
     view: &TokenView,

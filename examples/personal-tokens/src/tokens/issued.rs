@@ -12,18 +12,20 @@ use crate::app::App;
 use crate::people::accounts::User;
 use crate::tokens::own::{OwnToken, Refused, write_uses};
 
-/// The most tokens that a tree shows, and the most of one issuer. The newest are shown.
+/// The maximum number of tokens that a tree shows. The newest tokens are shown.
 const MOST: usize = 200;
+/// The maximum number of tokens of one issuer that a tree shows.
 const MOST_OF_ONE: usize = 50;
 
-/// A token that another one issued, and the tokens that it has issued, the newest first.
+/// A token that another token issued, with the tokens that this token has issued itself, the newest
+/// first.
 #[derive(Debug)]
 pub struct Branch {
     pub view: TokenView,
     pub below: Vec<Branch>,
 }
 
-/// The tokens that a token has issued, directly and through others.
+/// The tokens that a token has issued, directly and through other tokens.
 #[derive(Debug)]
 pub struct Tree {
     pub branches: Vec<Branch>,
@@ -42,8 +44,8 @@ pub async fn direct(app: &App, user: &User, issuer: &TokenView) -> Result<Vec<Ow
     Ok(tokens)
 }
 
-/// Returns the tokens that a token has issued, directly and through others. Revoked tokens are
-/// included until they are purged.
+/// Returns the tokens that a token has issued, directly and through other tokens. Revoked tokens
+/// are included until they are purged.
 pub async fn tree(app: &App, issuer: &TokenKey) -> Result<Tree, Refused> {
     write_uses(app).await;
     let mut tree = Tree { branches: Vec::new(), more: false };
@@ -74,16 +76,17 @@ fn grow<'f>(app: &'f App, issuer: TokenKey, left: &'f mut usize, more: &'f mut b
     })
 }
 
-/// Counts the tokens that end with this one: live tokens that are bound to it, directly or through
-/// others. Bound tokens of a disabled token count, because they work again when it is enabled.
+/// Returns the number of tokens that end when this token ends: the live tokens that are bound to
+/// it, directly or through other tokens. The tokens that are bound to a disabled token count too,
+/// because they work again when the disabled token is enabled.
 pub async fn bound(app: &App, issuer: &TokenView) -> Result<u64, Refused> {
     if !issuer.status.is_live() && issuer.status != Status::IssuerEnded {
         return Ok(0);
     }
-    // Each token counts once: in forged rows, a token may be its own issuer.
+    // Count each token once: in forged rows, a token may be its own issuer.
     let (mut seen, mut issuers) = (HashSet::from([issuer.key()]), vec![issuer.key()]);
     while let Some(issuer) = issuers.pop() {
-        // The filter looks only at each row, not at its issuers.
+        // The filter of live tokens looks only at each row, and not at the issuers of the token.
         for view in live(app, issuer).await?.into_iter().filter(is_bound) {
             if seen.insert(view.key()) {
                 issuers.push(view.key());
@@ -93,7 +96,7 @@ pub async fn bound(app: &App, issuer: &TokenView) -> Result<u64, Refused> {
     Ok(seen.len() as u64 - 1)
 }
 
-/// Counts the live tokens that a token has issued and that do not end with it.
+/// Returns the number of live tokens that a token has issued directly and that do not end with it.
 pub async fn independent(app: &App, issuer: TokenKey) -> Result<usize, Refused> {
     Ok(live(app, issuer).await?.iter().filter(|view| !is_bound(view)).count())
 }
@@ -110,17 +113,18 @@ pub async fn issuer_of(app: &App, view: &TokenView) -> Result<Option<TokenView>,
     app.tokens.get(&key).await.map_err(Refused::failed)
 }
 
-/// Returns whether a token may issue tokens, as far as its own record shows.
+/// Returns whether a token may issue tokens. Only the record of the token and the policy are
+/// checked, and not the issuers of the token.
 pub fn may_issue(app: &App, view: &TokenView) -> bool {
     view.status == Status::Active && app.tokens.policy().max_depth() > usize::from(is_bound(view))
 }
 
-/// Returns whether a token ends with its issuer.
+/// Returns whether a token is bound to its issuer. A bound token ends when its issuer ends.
 pub fn is_bound(view: &TokenView) -> bool {
     view.issuer.is_some_and(|issuer| issuer.bound)
 }
 
-/// Records that a token is bound to another, if it is. The page then names it last.
+/// Stores that a token is bound to another token, if it is. The page names bound tokens last.
 pub async fn note_bound(app: &App, view: &TokenView) -> sqlx::Result<()> {
     if is_bound(view) {
         sqlx::query("INSERT INTO bound_tokens (project, token_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
@@ -132,7 +136,7 @@ pub async fn note_bound(app: &App, view: &TokenView) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Returns the query of the tokens that a token has issued directly.
+/// Returns the query for the tokens that a token has issued directly.
 fn of(issuer: TokenKey) -> ListQuery {
     ListQuery { issuer: Some(issuer.id), most: PageSize::MAX, ..ListQuery::new(issuer.project) }
 }

@@ -1,4 +1,4 @@
-//! Lists a person's tokens in a project, page by page or all of them, without revoked ones.
+//! Lists a person's tokens in a project, page by page or as a whole. Revoked tokens are left out.
 
 use keyfob::{
     Status, TokenView,
@@ -10,9 +10,9 @@ use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::tokens::own::{OwnToken, Refused, write_uses};
 
-/// The request for one page.
+/// The parameters of one page of the list.
 pub struct Listing {
-    /// A part of the name. `None` matches all names.
+    /// A text that the name of a token must contain. `None` matches all names.
     pub name_contains: Option<FoldedName>,
     pub order: ListOrder,
     pub descending: bool,
@@ -20,7 +20,7 @@ pub struct Listing {
     pub place: Place,
 }
 
-/// The place of a page in the list.
+/// The position of a page in the list.
 pub enum Place {
     Start,
     After(Cursor),
@@ -29,8 +29,9 @@ pub enum Place {
 
 pub struct Page {
     pub tokens: Vec<OwnToken>,
-    /// Whether there are rows before and after the page.
+    /// Whether there are tokens before the page.
     pub earlier: bool,
+    /// Whether there are tokens after the page.
     pub later: bool,
 }
 
@@ -48,7 +49,7 @@ pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -
         Place::Start => None,
         Place::After(cursor) => Some(cursor),
         Place::Before(cursor) => {
-            // The page before a row is the page after it in the opposite order.
+            // The page before a row is the page after the row in the opposite order.
             query.descending = !query.descending;
             Some(cursor)
         }
@@ -79,7 +80,7 @@ pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnTok
     }
 }
 
-/// Returns the query of a person's tokens in a project, without revoked ones.
+/// Returns the query for a person's tokens in a project, without revoked tokens.
 fn query(app: &App, user: &User, project: &Project) -> ListQuery {
     let mut query = ListQuery::new(project.project_id());
     query.owner = Some(user.owner_id());
@@ -90,7 +91,7 @@ fn query(app: &App, user: &User, project: &Project) -> ListQuery {
 async fn named(app: &App, user: &User, project: &Project, views: Vec<TokenView>) -> Result<Vec<OwnToken>, Refused> {
     let ids: Vec<_> = views.iter().map(|view| view.id).collect();
     let names = app.names.of_all(&project.project_id(), &ids, user.id).await.map_err(Refused::failed)?;
-    // The lines above named every id.
+    // `names` has every id, because `of_all` creates missing names.
     let named = |view: TokenView| names.get(&view.id).map(|name| OwnToken { name: *name, view });
     Ok(views.into_iter().filter_map(named).collect())
 }

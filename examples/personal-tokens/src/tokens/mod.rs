@@ -1,4 +1,4 @@
-//! The operations on tokens, for both the pages and the JSON API.
+//! The operations on tokens that the pages and the JSON API share.
 
 pub mod audit;
 pub mod expiry;

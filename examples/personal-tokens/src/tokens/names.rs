@@ -1,9 +1,9 @@
-//! The names of tokens in the JSON API: a UUID and a number, instead of keyfob's project and token
-//! id.
+//! The names of tokens in the JSON API. A name consists of a UUID and a number, and replaces
+//! keyfob's project id and token id.
 //!
-//! A name is created when a token is first seen. If the process crashes between storing a token and
-//! naming it, the token's secret was never shown, and the owner's next list shows the token with a
-//! name.
+//! A name is created when the service first returns the token. If the process crashes after it
+//! stores a token and before it names the token, nobody has seen the secret. The token then gets
+//! its name when the owner next lists their tokens.
 
 use std::collections::HashMap;
 
@@ -29,13 +29,13 @@ impl TokenNames {
         Self { pool }
     }
 
-    /// Returns the name of a token. Creates it if there is none.
+    /// Returns the name of a token. Creates the name if the token has none.
     pub async fn of(&self, key: &TokenKey, user: i64) -> Result<TokenName, SetupError> {
         let mut names = self.of_all(&key.project, &[key.id], user).await?;
         names.remove(&key.id).ok_or_else(|| "a token was not named".into())
     }
 
-    /// Returns the names of a user's tokens of one project. Creates the missing ones.
+    /// Returns the names of a user's tokens in one project. Creates the missing names.
     pub async fn of_all(
         &self,
         project: &ProjectId,
@@ -49,7 +49,7 @@ impl TokenNames {
         let mut transaction = self.pool.begin().await?;
         for token in tokens.iter().filter(|token| !names.contains_key(*token)) {
             let uuid = Builder::from_random_bytes(random::bytes()?).into_uuid();
-            // Another request may name the token at the same time: the first name stays.
+            // Another request may name the token at the same time. The first name stays.
             sqlx::query(
                 "INSERT INTO token_names (uuid, user_id, project, token_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )
@@ -79,8 +79,8 @@ impl TokenNames {
             .collect()
     }
 
-    /// Finds the user's token of this name. The query is the same whether the token belongs to
-    /// another user or does not exist, so its time does not reveal which.
+    /// Returns the user's token with this UUID. The same query runs whether the token belongs to
+    /// another user or does not exist, so the response time does not reveal which.
     pub async fn find(&self, uuid: Uuid, user: i64) -> Result<Option<(TokenName, TokenKey)>, SetupError> {
         let row: Option<(i64, String, String)> =
             sqlx::query_as("SELECT id, project, token_id FROM token_names WHERE uuid = ? AND user_id = ?")

@@ -1,5 +1,5 @@
-//! Stores which tokens end within a day. keyfob emits each notice once, and the page shows it to
-//! the owner until the token is rotated or has ended.
+//! Notices of expiry. keyfob emits each notice once. The service stores the notices of tokens that
+//! end within a day, and the page shows them to the owner until the token is rotated or has ended.
 
 use std::time::Duration;
 
@@ -11,13 +11,14 @@ use crate::setup::SetupError;
 use crate::tokens::issued;
 use crate::tokens::own::Refused;
 
-/// The most tokens that the page names.
+/// The maximum number of ending tokens that the page names.
 const MOST: usize = 5;
-/// How many of them are looked at to count them. The rest counts without a look.
+/// The number of notices whose tokens are always read. If the page already names [`MOST`] tokens,
+/// later notices are counted without reading their tokens.
 const MOST_READ: usize = 100;
 
-/// Claims, stores and acknowledges the notices that are due. If the process stops in between, the
-/// notices are claimed again.
+/// Claims, stores and acknowledges the notices that are due. If the process stops before it
+/// acknowledges a notice, a later call claims the notice again.
 pub async fn gather(app: &App) -> Result<(), SetupError> {
     const LEASE: Duration = Duration::from_secs(60);
     loop {
@@ -26,7 +27,8 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
             return Ok(());
         }
         for notice in due {
-            // Weeks before the end, the color of the row is enough.
+            // Only the notice one day before the end is stored. For earlier notices, the color of
+            // the row on the page is enough.
             if notice.id.lead == NoticeLead::DAY {
                 issued::note_bound(app, &notice.view).await?;
                 sqlx::query(
@@ -43,11 +45,11 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
     }
 }
 
-/// A token that ends within a day: its project's name, the token, and its end.
+/// A token that ends within a day: the name of its project, the token, and the time of its end.
 pub type Ending = (String, TokenView, Timestamp);
 
-/// Returns the person's tokens that end within a day, and how many more there are. Tokens that are
-/// bound to another come last.
+/// Returns at most `MOST` of the person's tokens that end within a day, and the number of the
+/// remaining ones. Tokens that are bound to another token come last.
 pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Ending>, usize), Refused> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         "SELECT project, token_id FROM token_notices LEFT JOIN bound_tokens AS bound USING (project, token_id) \

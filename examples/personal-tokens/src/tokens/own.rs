@@ -1,5 +1,5 @@
 //! The operations of a signed-in person on their own tokens. The pages and the JSON API both use
-//! them.
+//! these operations.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub struct OwnToken {
     pub view: TokenView,
 }
 
-/// The reason why an operation was refused, in words for the person.
+/// The reason why an operation was refused. [`Display`](fmt::Display) writes a text for the person.
 #[derive(Debug)]
 pub enum Refused {
     Name(Invalid),
@@ -42,27 +42,27 @@ pub enum Refused {
     Scopes(Invalid),
     /// The token's state does not allow the operation.
     State(String),
-    /// The predecessor of the token still works until this time.
+    /// The token cannot be rotated yet, because its predecessor works until this time.
     PredecessorInGrace(Timestamp),
-    /// The token was changed concurrently on every try.
+    /// Other requests changed the token concurrently on every try.
     Conflict,
     InvalidProject,
     ForbiddenProject,
-    /// The token does not exist or belongs to another person. The answer does not reveal which.
+    /// The token does not exist or belongs to another person. The response does not reveal which.
     Unknown,
     Failed,
 }
 
 impl Refused {
-    /// Logs a failure. The person learns only that it failed.
+    /// Logs the error and returns [`Refused::Failed`], which does not tell the person the cause.
     pub fn failed(error: impl Into<SetupError>) -> Self {
         let error = error.into();
         tracing::error!(error = &*error as &dyn std::error::Error, "request failed");
         Self::Failed
     }
 
-    /// Converts an error into a refusal for the person. Faults of the store and of the random
-    /// generator are only logged.
+    /// Converts an error into a refusal for the person. An error of the store or of the random
+    /// generator is logged, and the person does not learn the cause.
     pub fn by(error: Error) -> Self {
         match error.kind() {
             ErrorKind::Policy(PolicyBreach::GraceTooLong) => match error.bound() {
@@ -105,20 +105,22 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Returns the person's project of this number, or their personal project without a number.
+/// Returns the person's project with this number. Returns their personal project if `project` is
+/// `None`.
 ///
 /// # Errors
 /// Returns [`Refused::ForbiddenProject`] if the project does not exist or the person is not in it.
 pub async fn project_of(app: &App, user: &User, project: Option<i64>) -> Result<Project, Refused> {
     let found = match project {
-        // A project that does not exist and one without access give the same answer.
+        // The result is the same for a project that does not exist and for a project that the
+        // person cannot access.
         Some(project) => app.projects.find_of_user(user.id, project).await,
         None => app.projects.personal(user.id).await,
     };
     found.map_err(Refused::failed)?.ok_or(Refused::ForbiddenProject)
 }
 
-/// Issues a token of the person for a project that they are in.
+/// Issues a token that belongs to the person, for one of their projects.
 pub async fn issue(
     app: &App,
     user: &User,
@@ -146,19 +148,19 @@ pub async fn named(
     Ok((OwnToken { name, view: record.view(app.tokens.now()) }, token))
 }
 
-/// Prepares a token for an agent, to be issued within a delegation.
+/// Returns the request for a new agent token within the limits of a delegation.
 pub fn agent(delegation: &Delegation, name: &str, lifetime: Lifetime, scopes: &str) -> Result<NewToken, Refused> {
     let name = Name::new(name).map_err(Refused::Name)?;
     let scopes = ScopeSet::new(scopes).map_err(Refused::Scopes)?;
-    // An agent gets the scope for issuing tokens only if the caller names it. The policy bounds the
-    // length of chains.
+    // An agent gets the scope `tokens:manage` only if the caller names it. The policy limits how
+    // many tokens may be bound to each other in a chain.
     let delegation = delegation.clone().allow_manage();
     let new = NewToken::new(*delegation.project(), delegation.owner().clone(), name);
     Ok(new.with_lifetime(lifetime).with_scopes(scopes).within(&delegation))
 }
 
-/// Issues a token for an agent under one of the person's tokens. It is bound to that token and has
-/// at most its rights.
+/// Issues a token for an agent under one of the person's tokens. The new token is bound to the
+/// issuer and has at most the issuer's rights.
 pub async fn issue_agent(
     app: &App,
     user: &User,
@@ -180,7 +182,7 @@ pub async fn issue_agent(
     named(app, user, issued?).await
 }
 
-/// Rotates a token. The old token works for the grace period. Returns the new one.
+/// Rotates a token, and returns the new token. The old token works until the grace period ends.
 pub async fn rotate(
     app: &App,
     user: &User,
@@ -194,14 +196,15 @@ pub async fn rotate(
     Ok((OwnToken { name, view: issued.record.view(app.tokens.now()) }, issued.token))
 }
 
-/// Returns the name of the token's predecessor, for the form that ends its grace period.
+/// Returns the name of the token's predecessor, or `None` if the token has no predecessor. The form
+/// that ends the predecessor's grace period needs this name.
 pub async fn predecessor(app: &App, user: &User, token: &OwnToken) -> Result<Option<TokenName>, Refused> {
     let Some(id) = token.view.rotated_from else { return Ok(None) };
     let key = TokenKey { project: token.view.project, id };
     app.names.of(&key, user.id).await.map(Some).map_err(Refused::failed)
 }
 
-/// Ends the grace period of a rotated token. Its later uses are refused as revoked.
+/// Ends the grace period of a rotated token by revoking the token.
 ///
 /// # Errors
 /// Returns [`Refused::State`] if the token was not rotated.
@@ -214,7 +217,7 @@ pub async fn end_grace(app: &App, user: &User, token: &OwnToken) -> Result<(), R
     revoked.map(drop).map_err(Refused::failed)
 }
 
-/// Disables or enables a token. Returns its new state.
+/// Disables or enables a token. Returns the token in its new state.
 pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -> Result<OwnToken, Refused> {
     let (actor, key) = (Actor::from(&user.owner_id()), token.view.key());
     let changed = match disabled {
@@ -224,7 +227,7 @@ pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -
     Ok(OwnToken { name: token.name, view: changed.map_err(Refused::by)? })
 }
 
-/// Writes the last uses, so that "last used" is current when a person looks. If that fails, the
+/// Writes the last uses to the store, so that the page shows current times. If the store fails, the
 /// shown times may be a few seconds old.
 pub async fn write_uses(app: &App) {
     if let Err(error) = app.tokens.flush_usage().await {
@@ -235,25 +238,26 @@ pub async fn write_uses(app: &App) {
     }
 }
 
-/// Finds one of the person's tokens that is not revoked.
+/// Returns the person's token with this UUID, unless the token is revoked.
 ///
 /// # Errors
-/// Returns [`Refused::Unknown`] if there is no such token.
+/// Returns [`Refused::Unknown`] if `uuid` is not a UUID, if the person has no such token, or if the
+/// token is revoked.
 pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refused> {
     let uuid: Uuid = uuid.parse().map_err(|_| Refused::Unknown)?;
     let found = app.names.find(uuid, user.id).await.map_err(Refused::failed)?;
     let (name, key) = found.ok_or(Refused::Unknown)?;
     write_uses(app).await;
     let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(Refused::Unknown)?;
-    // The record names the owner of the token. The row of its name does not decide.
+    // The record of the token decides who its owner is, and not the row with its name.
     if view.owner != user.owner_id() || view.status == Status::Revoked {
         return Err(Refused::Unknown);
     }
     Ok(OwnToken { name, view })
 }
 
-/// Revokes one of the person's tokens. The record stays, so that a later use is refused with the
-/// reason.
+/// Revokes one of the person's tokens. The record stays, so that later requests with the token are
+/// refused with the reason.
 pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
     let actor = Actor::from(&user.owner_id());
     app.tokens
@@ -263,8 +267,8 @@ pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refu
     Ok(())
 }
 
-/// Revokes all of the person's tokens in a project, or in all projects. Returns how many were not
-/// revoked before.
+/// Revokes all of the person's tokens in a project, or in all projects if `project` is `None`.
+/// Returns the number of tokens that this call revoked.
 pub async fn revoke_all(app: &App, user: &User, project: Option<&Project>) -> Result<u64, Refused> {
     let owner = user.owner_id();
     let (actor, group) = (Actor::from(&owner), RevokeGroup::Owner(owner));

@@ -1,4 +1,4 @@
-//! Deletes tokens that ended long ago, with what the host keeps of them.
+//! Deletes tokens that ended long ago, and the rows that the host stores about these tokens.
 
 use std::time::Duration;
 
@@ -7,18 +7,20 @@ use keyfob::{ProjectId, TokenId, TokenKey};
 use crate::app::App;
 use crate::setup::SetupError;
 
-/// How many tokens are looked at with one query.
+/// The maximum number of tokens that one query returns.
 const BATCH: i64 = 500;
 
-/// Deletes the tokens that ended longer ago than the configuration says, with their names and audit
-/// trails. Returns how many tokens that were. An alarm stays until its owner has seen it.
+/// Deletes the tokens that ended more than `purge_after_days` ago, with their names and audit
+/// trails. Returns the number of deleted tokens. The alarm of a leaked token stays until the owner
+/// has dismissed it, unless the token is bound to another token.
 pub async fn purge(app: &App) -> Result<u64, SetupError> {
     let kept = Duration::from_secs(u64::from(app.config.purge_after_days) * 24 * 60 * 60);
     let purged = app.tokens.purge(kept).await?;
     let before = app.tokens.now().saturating_sub(kept).as_unix_millis();
     let mut last = (String::new(), String::new());
     loop {
-        // A token that has ended so long ago has no later entries.
+        // A deleted token has no entries after `before`, so only tokens without later entries are
+        // looked up.
         let sql = "SELECT project, token_id FROM token_events WHERE (project, token_id) > (?, ?) \
                    GROUP BY project, token_id HAVING max(at) <= ? ORDER BY project, token_id LIMIT ?";
         let query = sqlx::query_as(sql).bind(&last.0).bind(&last.1).bind(before).bind(BATCH);
@@ -36,7 +38,7 @@ pub async fn purge(app: &App) -> Result<u64, SetupError> {
     }
 }
 
-/// Deletes what the host keeps of a token that is gone.
+/// Deletes the rows that the host stores about a token which keyfob has deleted.
 async fn forget(app: &App, key: &TokenKey) -> sqlx::Result<()> {
     const DELETIONS: [&str; 7] = [
         "DELETE FROM token_leaks WHERE project = ?1 AND token_id = ?2 AND (seen = 1 OR EXISTS (SELECT 1 FROM bound_tokens \

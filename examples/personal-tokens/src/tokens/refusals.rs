@@ -1,36 +1,39 @@
-//! Stores refused requests with a token: one row for each kind and UTC day, with a count.
+//! Counts the refused requests that present a token, and the repeated reports that a token was
+//! leaked. There is one row for each token, kind of event and UTC day.
 //!
-//! The holder of a token causes its refusals, so they must neither hide what people did to the
-//! token nor fill the database.
+//! The holder of a token can cause any number of refusals. So the refusals must not hide the
+//! operations of people on the token, and must not fill the database.
 
 use keyfob::{Rejection, TokenKey, TokenView, events::Event};
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::tokens::audit::Entry;
 
-/// The most rows of one token. The latest are kept.
+/// The maximum number of rows of one token. The latest rows are kept.
 const MOST: i64 = 100;
 /// The length of a day in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// An event that the holder of a token causes, and the number of events that it represents.
+/// A refused request with a token, or a repeated report that the token was leaked. It can represent
+/// several events.
 pub struct Refusal {
     key: TokenKey,
     event: &'static str,
-    /// The word of the [`Rejection`]. Empty for other events.
+    /// The name of the [`Rejection`]. Empty for events other than a failed verification.
     reason: &'static str,
-    /// The reporter of a leak. Empty for requests with the token.
+    /// The reporter of a leak. Empty for refused requests.
     actor: String,
     times: i64,
 }
 
 impl Refusal {
-    /// Reads a refusal from an event. Returns `None` if the event is not a refusal, or if its token
-    /// may not exist, because anybody can invent any number of such tokens.
+    /// Creates a refusal from an event. Returns `None` if the event is not a refusal. Also returns
+    /// `None` if the token may not exist, because anybody can invent any number of tokens.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let (key, reason, actor, left_out) = match event {
             Event::Failed { key, rejection, left_out } => {
-                // Before the proof of the secret, the count includes refusals of other tokens.
+                // If the request did not prove the secret, `left_out` also counts refusals of other
+                // tokens.
                 let left_out = if rejection.is_after_proof() { *left_out } else { 0 };
                 (key.filter(|_| is_of_a_token(*rejection))?, rejection.as_str(), None, left_out)
             }
@@ -43,7 +46,7 @@ impl Refusal {
         Some(Self { key, event: event.name(), reason, actor, times })
     }
 
-    /// Adds the refusal to the row of its kind and day.
+    /// Adds the refusal to the row of its token, kind and day.
     pub async fn write(&self, database: &mut SqliteConnection, at: i64) -> sqlx::Result<()> {
         let (project, id) = (self.key.project.as_str(), self.key.id.as_str());
         let times: i64 = sqlx::query_scalar(
@@ -77,12 +80,12 @@ impl Refusal {
     }
 }
 
-/// Returns whether a token that is refused for this reason is in the store.
+/// Returns whether this reason implies that the refused token is in the store.
 fn is_of_a_token(rejection: Rejection) -> bool {
     !rejection.is_before_store() && rejection != Rejection::Unknown
 }
 
-/// Returns the refusals of a token, the latest first.
+/// Returns the refusals of a token as entries of its audit trail, the latest first.
 pub async fn of(pool: &SqlitePool, view: &TokenView) -> sqlx::Result<Vec<Entry>> {
     let sql = "SELECT at, event, reason, actor, times FROM token_refusals WHERE project = ? AND token_id = ? \
                ORDER BY at DESC, event, reason LIMIT ?";
@@ -107,8 +110,9 @@ fn words(event: &str, reason: &str, times: i64) -> String {
     [what, &often].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// Writes the condition of rows that versions before this table wrote into the table of events, one
-/// for each refusal. A repeated report of a leak is a report that is not the first of its token.
+/// Expands to the SQL condition that selects refusals in the table of events. Earlier versions
+/// wrote one row there for each refusal. A report of a leak is selected if an earlier row reports
+/// the same token.
 macro_rules! one_by_one {
     () => {
         "(event IN ('failed', 'reused', 'policy_blocked') OR event = 'leaked' AND EXISTS (SELECT 1 FROM token_events AS \
@@ -117,8 +121,8 @@ macro_rules! one_by_one {
     };
 }
 
-/// Folds the refusals that an earlier version stored one by one. Refusals of tokens that may not
-/// exist are deleted.
+/// Moves the refusals that an earlier version stored one by one into the table of refusals, which
+/// counts them. Refusals of tokens that may not exist are deleted.
 pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
     let is_needed = concat!("SELECT EXISTS (SELECT 1 FROM token_events WHERE ", one_by_one!(), ")");
     if !sqlx::query_scalar(is_needed).fetch_one(pool).await? {
@@ -128,7 +132,7 @@ pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
         let words: Vec<&str> = Rejection::ALL.iter().filter(|one| of(**one)).map(Rejection::as_str).collect();
         serde_json::Value::from(words).to_string()
     };
-    // With the write lock, so that no other process folds the same rows.
+    // Take the write lock, so that no other process moves the same rows.
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::query(concat!(
         "INSERT INTO token_refusals (project, token_id, event, reason, actor, day, at, times) \

@@ -1,21 +1,21 @@
-//! The scopes of this service, and what they allow.
+//! The scopes of this service, and what each one allows.
 
 use std::sync::LazyLock;
 
 use keyfob::Scope;
 
-/// A scope with a sentence about what it allows.
+/// A scope of this service, with a text that says what it allows.
 pub struct Known {
     pub scope: &'static str,
     pub words: &'static str,
 }
 
-/// The scope to list and to use the project's models.
+/// The scope that allows a token to list and use the models of its project.
 pub const MODELS_USE: &str = "models:use";
-/// The scope to read the project's notes.
+/// The scope that allows a token to read the notes of its project.
 pub const NOTES_READ: &str = "notes:read";
 
-/// The scope to issue tokens for agents. They are bound to the token that issues them.
+/// The scope that allows a token to issue tokens for agents, which are bound to the issuing token.
 pub const TOKENS_MANAGE: &str = "tokens:manage";
 
 /// [`TOKENS_MANAGE`] as a [`Scope`].
@@ -27,6 +27,6 @@ pub const ALL: [Known; 3] = [
     Known { scope: TOKENS_MANAGE, words: "Create agent tokens, which end with this one" },
 ];
 
-/// The scopes of a token if the request names none: clients of the JSON API know no scopes, and
-/// editors need this one.
+/// The scope of a new token if the request names no scopes. Clients of the JSON API need not know
+/// about scopes, and editors need this scope.
 pub const DEFAULT: &str = MODELS_USE;

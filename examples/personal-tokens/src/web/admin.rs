@@ -1,5 +1,5 @@
-//! The administrator's page: all people and projects with their live tokens. An administrator
-//! revokes all tokens of a person or a project, and suspends people.
+//! The administrator's page: all people and projects with the numbers of their live tokens. Here an
+//! administrator can revoke all tokens of a person or a project, and can suspend people.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,8 @@ struct AdminPage<'a> {
 
 struct Person {
     user: User,
-    /// The number of live tokens by project.
+    /// The names of the projects in which the person has live tokens, each with the number of these
+    /// tokens.
     projects: Vec<(String, u64)>,
     live: u64,
 }
@@ -48,7 +49,8 @@ pub struct Asked {
 #[serde(deny_unknown_fields)]
 pub struct PersonForm {
     csrf: String,
-    /// The person's or project's name, typed to confirm an operation that cannot be undone.
+    /// The name of the person or the project. The administrator types it to confirm an operation
+    /// that cannot be undone.
     #[serde(default)]
     typed: String,
 }
@@ -140,7 +142,7 @@ pub async fn reinstate(
     Ok(Redirect::to("/admin"))
 }
 
-/// Counts the live tokens of a project, or of one owner in it.
+/// Returns the number of live tokens of a project, or only of one owner in the project.
 async fn live(app: &App, project: ProjectId, owner: Option<OwnerId>) -> Result<u64, Refused> {
     let mut count = CountQuery::new(project);
     count.owner = owner;
@@ -171,19 +173,21 @@ pub async fn revoke_project(
     Ok(Redirect::to(&format!("/admin?revoked={count}")))
 }
 
-/// Returns the person that an administrator's form names.
+/// Returns the person with this id, for a form of an administrator.
 ///
-/// # Errors Returns [`PageError`] if the caller is not an administrator, if the form is forged, or
-/// if there is no such person.
+/// # Errors
+/// Returns [`PageError`] if the caller is not an administrator, if the form is forged, or if there
+/// is no such person.
 async fn person(app: &App, signed_in: &SignedIn, id: i64, form: &PersonForm) -> Result<User, PageError> {
     allow(signed_in)?;
     signed_in.check_form(&form.csrf)?;
     app.accounts.find(id).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)
 }
 
-/// Lets only administrators pass. For other people the page does not exist.
+/// Checks that the person is an administrator. For other people, the page does not exist.
 ///
-/// # Errors Returns [`PageError::NotFound`] if the person is not an administrator.
+/// # Errors
+/// Returns [`PageError::NotFound`] if the person is not an administrator.
 pub fn allow(signed_in: &SignedIn) -> Result<(), PageError> {
     if signed_in.user.admin { Ok(()) } else { Err(PageError::NotFound) }
 }

@@ -1,4 +1,5 @@
-//! The administrator's view of the tokens of one project or one person, revoked ones included.
+//! The administrator's pages with the tokens of one project or one person, including revoked
+//! tokens.
 
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ struct Row {
     status: String,
     is_live: bool,
     is_revoked: bool,
-    /// When, by whom and why the token was revoked.
+    /// The time, the actor and the reason of the revocation, in words.
     revoked: Option<String>,
 }
 
@@ -79,7 +80,7 @@ pub async fn of_project(
     let project = projects.into_iter().find(|project| project.id == id).ok_or(PageError::NotFound)?;
     let people = app.accounts.all().await.map_err(Refused::failed)?;
     let mut query = ListQuery::new(project.project_id());
-    // An invalid position is the start of the list.
+    // An invalid position counts as the start of the list.
     query.after = asked.after.parse().ok().filter(|cursor: &Cursor| cursor.key.order() == query.order);
     let table = table(&app, &people, &query, project.name.clone(), id).await?;
     render(&TokensPage { signed_in, title: format!("Tokens of {}", project.name), tables: vec![table] })
@@ -146,7 +147,7 @@ async fn table(app: &App, people: &[User], query: &ListQuery, caption: String, p
     Ok(Table { caption, rows: page.items.into_iter().map(row).collect(), more })
 }
 
-/// Shows the page of any token.
+/// Returns the page of any token, for an administrator.
 pub async fn history(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -163,7 +164,7 @@ fn key(project: &str, id: &str) -> Result<TokenKey, PageError> {
     Ok(TokenKey { project, id: TokenId::new(id).map_err(|_| PageError::NotFound)? })
 }
 
-/// Revokes any token.
+/// Answers the form with which an administrator revokes any token.
 pub async fn revoke(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,

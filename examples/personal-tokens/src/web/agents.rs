@@ -19,7 +19,7 @@ use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
 use crate::web::spent;
 
-/// The form of a token for an agent.
+/// The form that issues a token for an agent, as the browser sends it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentForm {
@@ -30,12 +30,13 @@ pub struct AgentForm {
     name: String,
     amount: String,
     unit: String,
-    /// Without a scope, nothing is granted.
+    /// The scopes that the person chose. If there are none, the token grants nothing.
     #[serde(default)]
     scope: Vec<String>,
 }
 
-/// The form of a token for an agent, with the values that the person has entered so far.
+/// The form that issues a token for an agent, as the page shows it, with the values that the person
+/// has entered so far.
 pub struct AgentDraft<'a> {
     pub form: String,
     /// The UUID of the issuer.
@@ -44,7 +45,7 @@ pub struct AgentDraft<'a> {
     pub name: &'a str,
     pub amount: String,
     pub unit: &'a str,
-    /// The longest lifetime of an agent's token, in words.
+    /// The maximum lifetime of a token for an agent, in words.
     pub most: String,
     pub scopes: Vec<Choice>,
     pub error: Option<String>,
@@ -53,14 +54,14 @@ pub struct AgentDraft<'a> {
 /// A scope that the person can choose.
 pub struct Choice {
     pub scope: String,
-    /// What the scope allows. Empty if the service does not know it.
+    /// A text that says what the scope allows. Empty if the service does not know the scope.
     pub words: &'static str,
     pub is_chosen: bool,
 }
 
 impl<'a> AgentDraft<'a> {
     /// Returns the form in its initial state. The lifetime is the default for agents, or the rest
-    /// of the issuer's lifetime if that is shorter.
+    /// of the issuer's lifetime if the rest is shorter.
     pub fn new(app: &App, issuer: &'a OwnToken, form: String) -> Self {
         let lifetimes = app.tokens.policy().lifetimes(TokenKind::Agent);
         let left = issuer.view.expires_at.map(|end| end.saturating_since(app.tokens.now()));
@@ -79,14 +80,15 @@ impl<'a> AgentDraft<'a> {
         }
     }
 
-    /// Returns the scopes that the issuer can grant, with these chosen.
+    /// Returns the scopes that the issuer can grant, and marks the scopes in `chosen` as selected.
     pub fn choices(issuer: &OwnToken, chosen: &[String]) -> Vec<Choice> {
         let granted = &issuer.view.scopes;
         let known =
             scopes::ALL.iter().filter(|known| Scope::new(known.scope).is_ok_and(|scope| granted.allows(&scope)));
         let others = granted.iter().filter(|scope| scopes::ALL.iter().all(|known| known.scope != *scope));
         let pairs = known.map(|known| (known.scope, known.words)).chain(others.map(|scope| (scope, "")));
-        // The form does not offer the scope for issuing tokens. The JSON API grants it.
+        // The form does not offer the scope for issuing tokens. An agent can get this scope only
+        // through the JSON API.
         let offered = pairs.filter(|(scope, _)| *scope != scopes::TOKENS_MANAGE);
         let choice = |(scope, words): (&str, &'static str)| {
             let is_chosen = chosen.iter().any(|one| one == scope);

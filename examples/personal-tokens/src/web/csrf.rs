@@ -3,14 +3,14 @@
 //! Three defences protect the pages, and each is enough for the browsers that support it:
 //! 1. The session cookie is `SameSite=Strict`: browsers do not send it with another site's request.
 //! 2. This module: a request that changes something must prove that it comes from these pages.
-//!    Browsers do so with `Sec-Fetch-Site` (all since 2023) or with `Origin` (since 2020). A
-//!    request with neither is refused, so a script with a session cookie has to send `Origin`
-//!    itself. This protects the JSON API and the sign-in form, also between ports of one host,
-//!    which a cookie does not distinguish.
+//!    Browsers prove this with `Sec-Fetch-Site` (all since 2023) or with `Origin` (since 2020). A
+//!    request with neither header is refused, so a script that uses a session cookie has to send
+//!    `Origin` itself. This check also protects the JSON API and the sign-in form, and it
+//!    distinguishes the ports of one host, which cookies do not.
 //! 3. Each form of a session carries a value that only the pages of this session contain
 //!    ([`crate::web::sessions::SignedIn`]).
 //!
-//! This module does not protect the routes that tokens open, because a browser never adds a token
+//! This module does not protect the routes that tokens open, because a browser never sends a token
 //! by itself.
 
 use axum::extract::Request;

@@ -1,4 +1,4 @@
-//! The pages of errors, and refusals in the words of the pages.
+//! The error pages, and the texts with which the pages show refusals.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ pub fn render(page: &impl Template) -> Result<Html<String>, PageError> {
 pub enum PageError {
     ForgedForm,
     NotFound,
-    /// Too many requests wait already.
+    /// Too many requests already wait for their password to be checked.
     Busy,
     Refused(Refused),
 }
 
 impl PageError {
     pub fn failed(error: SetupError) -> Self {
-        // Not logged, because a flood of requests would fill the log.
+        // This error is not logged, because a flood of requests would fill the log.
         if error.is::<Busy>() {
             return Self::Busy;
         }
@@ -83,7 +83,7 @@ impl IntoResponse for PageError {
     }
 }
 
-/// Returns a refusal in the words of the form.
+/// Returns the text with which the pages show a refusal.
 pub fn in_words(refused: &Refused) -> String {
     match refused {
         Refused::Name(invalid) => match invalid.kind() {
@@ -98,7 +98,7 @@ pub fn in_words(refused: &Refused) -> String {
         Refused::Expiry(ExpiryError::Value) => "The expiration must be a whole number of at least 1.".into(),
         Refused::Grace(ExpiryError::Long { max: Duration::ZERO }) => "The policy allows no grace period.".into(),
         Refused::Grace(ExpiryError::Long { max }) => {
-            // "30 more days"
+            // The result is, for example, "30 more days".
             format!("The old token may work for at most {}.", expiry::in_units(*max).replacen(' ', " more ", 1))
         }
         Refused::Grace(_) => "Choose a whole number of hours.".into(),

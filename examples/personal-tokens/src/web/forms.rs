@@ -1,4 +1,5 @@
-//! The forms of the page: issue, rotate, disable, enable and revoke a token.
+//! The forms of the page with the list of tokens: issue, rotate, disable, enable and revoke a
+//! token.
 
 use std::sync::Arc;
 
@@ -26,16 +27,17 @@ use crate::web::view::View;
 pub struct NewForm {
     csrf: String,
     form: String,
-    /// The list that is shown with the dialog.
+    /// The query of the list that the page shows together with the dialog.
     #[serde(default)]
     view: String,
     project: i64,
     name: String,
-    /// Text, so that the form can show a wrong value with an error. Absent if the unit is "never".
+    /// The number of units of the lifetime. It is a text, so that the form can show a wrong value
+    /// with an error. Absent if the unit is "never".
     #[serde(default)]
     amount: String,
     unit: String,
-    /// Without a scope, nothing is granted.
+    /// The scopes that the person chose. If there are none, the token grants nothing.
     #[serde(default)]
     scope: Vec<String>,
 }
@@ -47,11 +49,12 @@ pub struct RotateForm {
     form: String,
     #[serde(default)]
     view: String,
-    /// In hours. Text, so that the form can show a wrong value with an error.
+    /// The grace period in hours. It is a text, so that the form can show a wrong value with an
+    /// error.
     grace: String,
 }
 
-/// A button that changes a token.
+/// The form of a button that changes a token.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActForm {
@@ -114,8 +117,9 @@ pub async fn create(
 
 /// Returns the lifetime that a form asks for.
 ///
-/// # Errors Returns [`ExpiryError::Measure`] if the unit is unknown, and [`ExpiryError::Value`] if
-/// the amount is not a whole number of at least 1.
+/// # Errors
+/// Returns [`ExpiryError::Measure`] if the unit is unknown, and [`ExpiryError::Value`] if the
+/// amount is not a whole number of at least 1.
 pub fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
     if unit == "never" {
         return Ok(Lifetime::Never);
@@ -124,8 +128,8 @@ pub fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
     let amount = amount.trim();
     match amount.parse() {
         Ok(value) => measure.times(value),
-        // The number overflows. The policy's error for a lifetime that is too long explains this
-        // better.
+        // The number overflows. A huge lifetime leads to the error of the policy, which explains
+        // the problem better.
         Err(_) if amount.len() > 18 && amount.bytes().all(|byte| byte.is_ascii_digit()) => measure.times(i64::MAX),
         Err(_) => Err(ExpiryError::Value),
     }
@@ -171,7 +175,7 @@ pub async fn rotate(
     Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
 }
 
-/// The operation of a button of a row.
+/// An operation that a button in a row of the list starts.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
@@ -197,7 +201,7 @@ pub async fn act(
     Ok(Redirect::to(&scene.link_after(said?)).into_response())
 }
 
-/// Dismisses the alarm of a leaked token.
+/// Answers the form that dismisses the alarm of a leaked token.
 pub async fn leak_seen(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,

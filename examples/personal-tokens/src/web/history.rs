@@ -25,17 +25,19 @@ struct HistoryPage {
     view: TokenView,
     last_used: Option<Time>,
     used_from: Option<String>,
-    /// The issuer: its name, and the address of its page if the person may see it.
+    /// The name of the issuer, and the address of the page of the issuer if the person may see that
+    /// page.
     issuer: Option<(String, Option<String>)>,
-    /// The operations that the owner can start here. `None` for an administrator.
+    /// The addresses of the dialogs that the owner can open from here. `None` for an administrator.
     links: Option<Links>,
     issued: Issued,
     entries: Vec<Line>,
 }
 
-/// Addresses of dialogs of the list.
+/// The addresses of dialogs on the page with the list of tokens.
 struct Links {
-    /// `None` if the token may not issue tokens.
+    /// The address of the dialog that issues a token for an agent. `None` if the token may not
+    /// issue tokens.
     agent: Option<String>,
     revoke: String,
 }
@@ -62,7 +64,7 @@ struct Branch {
     below: Issued,
 }
 
-/// Which pages the links lead to.
+/// The kind of person that looks at the page. It decides which pages the links lead to.
 #[derive(Clone, Copy, PartialEq)]
 enum Looks {
     /// The owner looks at a token of their own.
@@ -92,7 +94,7 @@ pub async fn show(
     draw(&app, signed_in, token.view, list.link(), Some(links)).await
 }
 
-/// Shows the page of any token to an administrator.
+/// Returns the page of any token, for an administrator.
 pub async fn show_any(
     app: &App,
     signed_in: SignedIn,
@@ -134,7 +136,7 @@ async fn draw(
     }
     let page = |of: &TokenView| match looks {
         Looks::Administrator => Some(format!("/admin/tokens/{}/{}", of.project, of.id)),
-        // A token that its owner has revoked has no page for the owner.
+        // A revoked token has no page for its owner.
         Looks::Owner => pages.get(&of.id).filter(|_| of.status != Status::Revoked).cloned(),
     };
     let issuer = match view.issuer {
@@ -184,10 +186,10 @@ fn branches(
     branches.into_iter().map(branch).collect()
 }
 
-/// Looks up the names of the people and tokens in a trail, each once.
+/// The names of the people and tokens in an audit trail. The name of each actor is looked up once.
 struct Names<'a> {
     app: &'a App,
-    /// The token of the page.
+    /// The token whose page is shown.
     view: &'a TokenView,
     /// The person who looks at the page.
     me: Actor,
@@ -213,8 +215,8 @@ impl Names<'_> {
         Ok(name)
     }
 
-    /// Returns the name and the id of a token of the same project and owner. For another owner's
-    /// token, and for one that no longer exists, it returns only the id.
+    /// Returns the name and the id of a token if it has the same project and owner as the token of
+    /// the page. For another token, and for a token that no longer exists, returns only the id.
     async fn of_token(&self, id: &str) -> Result<String, Refused> {
         let Ok(token) = TokenId::new(id) else { return Ok(id.into()) };
         let key = TokenKey { project: self.view.project, id: token };

@@ -1,4 +1,4 @@
-//! The pages, for a session in a browser.
+//! The pages of the service, for people with a session in a browser.
 
 pub mod admin;
 pub mod admin_tokens;

@@ -1,5 +1,6 @@
-//! The administrator's page of models: the models that settings files can name, each with its
-//! project. A question to a model uses the credential of that project.
+//! The page on which an administrator adds and removes models. Settings files can name these
+//! models. Each model belongs to a project, and a question to the model uses the credential of this
+//! project.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ impl ModelsPage<'_> {
     }
 }
 
-/// The form of a new model.
+/// The form that adds a model.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
@@ -45,7 +46,7 @@ pub struct Draft {
     upstream: String,
     #[serde(default)]
     upstream_model: String,
-    /// A check box: present if it is checked.
+    /// The check box that makes the model the default. The field is present if the box is checked.
     #[serde(default)]
     default: Option<String>,
 }

@@ -1,7 +1,8 @@
 //! The page *Settings → Personal tokens*.
 //!
-//! It works without its script: dialogs are links to the page with the dialog open. The script
-//! makes them modal, searches as a person types, copies texts, and removes the token from the page.
+//! The page works without JavaScript: a link that opens a dialog leads to the page with this dialog
+//! open. The script makes dialogs modal, updates the list as a person types a search, copies texts,
+//! and removes a new token from the page when its dialog closes.
 
 use std::sync::Arc;
 
@@ -29,7 +30,8 @@ use crate::web::sessions::SignedIn;
 use crate::web::time_words;
 use crate::web::view::{Column, SIZES, View};
 
-/// The part of the query that opens a dialog or shows a message. The rest is the [`View`].
+/// The parameters in the address of the page that open a dialog or show a message. The other
+/// parameters are the [`View`].
 #[derive(Deserialize)]
 pub struct Asked {
     new: Option<String>,
@@ -59,10 +61,10 @@ struct TokensPage<'a> {
     dialog: Dialog<'a>,
     said: Option<&'static str>,
     leaked: Vec<Found>,
-    /// How many more were found than are named.
+    /// The number of leaked tokens that the page does not name.
     more_leaked: usize,
     ending: Vec<Ending>,
-    /// How many more end than are named.
+    /// The number of tokens that end within a day and that the page does not name.
     more_ending: usize,
 }
 
@@ -72,20 +74,21 @@ struct Columns {
     expires: Column,
 }
 
-/// A leaked token.
+/// A leaked token, as the page shows it.
 struct Found {
     name: String,
     at: Time,
     reporter: String,
     url: String,
-    /// How many tokens that it issued ended with it, and how many still work.
+    /// The number of tokens that ended with the leaked token because they were bound to it.
     bound_ended: i64,
+    /// The number of tokens that the leaked token issued and that still work.
     independent: usize,
     /// The address of the form that dismisses the alarm.
     form: String,
 }
 
-/// A token that ends within a day.
+/// A token that ends within a day, as the page shows it.
 struct Ending {
     name: String,
     project: String,
@@ -108,22 +111,24 @@ pub enum Dialog<'a> {
         form: String,
         uuid: String,
         name: &'a str,
-        /// The grace periods that the form offers, in hours and in words, and the chosen one.
+        /// The grace periods that the form offers, in hours and in words.
         graces: Vec<(u64, String)>,
+        /// The grace period that the form selects, in hours.
         grace: u64,
-        /// How many tokens end with the old one.
+        /// The number of tokens that end when the old token ends.
         issued: u64,
         error: Option<RotateFault>,
     },
-    /// A token that was just issued or rotated. This is the only time that it is known.
+    /// The dialog that shows a token which was just issued or rotated. The service knows the text
+    /// of the token only at this moment.
     Issued {
         name: &'a str,
         token: &'a PlaintextToken,
-        /// Whether it ends with its issuer.
+        /// Whether the token ends with its issuer.
         is_bound: bool,
         pane: Pane,
     },
-    /// The form of a token for an agent, under one of the person's tokens.
+    /// The dialog that issues a token for an agent, under one of the person's tokens.
     Agent(AgentDraft<'a>),
     Settings {
         name: &'a str,
@@ -132,17 +137,17 @@ pub enum Dialog<'a> {
     Delete {
         uuid: String,
         name: &'a str,
-        /// How many tokens end with it.
+        /// The number of tokens that end when this token is revoked.
         issued: u64,
         error: Option<&'static str>,
     },
 }
 
-/// The reason why a token was not rotated, by the place where the dialog shows it.
+/// The reason why a token was not rotated. The dialog shows each variant at another place.
 pub enum RotateFault {
     Grace(String),
-    /// The predecessor of the token still works. A button ends the grace period of the token with
-    /// this UUID.
+    /// The predecessor of the token still works. `uuid` is the UUID of the predecessor, whose grace
+    /// period a button can end.
     Predecessor {
         words: String,
         uuid: Option<String>,
@@ -156,8 +161,8 @@ impl<'a> Dialog<'a> {
         Self::Issued { name: own.view.name.as_str(), token, is_bound: issued::is_bound(&own.view), pane }
     }
 
-    /// Returns the dialog that rotates a token. `grace` is the chosen grace period in hours.
-    /// Without one, a day is chosen.
+    /// Returns the dialog that rotates a token. `grace` is the grace period in hours that the
+    /// dialog selects. If it is `None`, the dialog selects a day.
     pub async fn rotate(
         app: &App,
         token: &'a OwnToken,
@@ -175,7 +180,7 @@ impl<'a> Dialog<'a> {
     }
 }
 
-/// The form of a new token, with the values that the person has entered so far.
+/// The form that issues a token, with the values that the person has entered so far.
 pub struct Draft<'a> {
     pub form: String,
     pub name: &'a str,
@@ -185,7 +190,8 @@ pub struct Draft<'a> {
     pub error: Option<String>,
 }
 
-/// The list that is shown: its project, its view, and the models that can be chosen.
+/// The list of tokens that a page shows: the project, the view of the list, and the models that the
+/// person can choose.
 pub struct Scene {
     pub project: Project,
     pub view: View,
@@ -193,7 +199,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Creates the scene of a view. `project` takes precedence over the view's project.
+    /// Creates the scene for a view. If `project` is given, it replaces the project of the view.
     pub async fn new(app: &App, signed_in: &SignedIn, mut view: View, project: Option<i64>) -> Result<Self, Refused> {
         let project = own::project_of(app, &signed_in.user, project.or(view.project)).await?;
         view.project = Some(project.id);
@@ -201,20 +207,21 @@ impl Scene {
         Ok(Self { project, view, models })
     }
 
-    /// Creates the scene of a token's project.
+    /// Creates the scene for the project of a token.
     pub async fn of_token(app: &App, signed_in: &SignedIn, view: &str, token: &OwnToken) -> Result<Self, Refused> {
         let project = token.view.project.as_str().parse().map_err(|error| Refused::failed(Box::new(error)))?;
         Self::new(app, signed_in, View::parse(view), Some(project)).await
     }
 
-    /// Returns the model that settings files name: the chosen one, otherwise the one that the
-    /// project suggests.
+    /// Returns the model that settings files name: the model that the view chooses, otherwise the
+    /// model that the project suggests.
     pub fn chosen(&self) -> Option<&Model> {
         let named = self.models.iter().find(|model| model.integration_uid() == self.view.integration);
         named.or_else(|| choose(&self.models, &self.project))
     }
 
-    /// Returns the address of the list with the message that something was done.
+    /// Returns the address of the list with a message about a finished operation. `done` is the
+    /// word of the message.
     pub fn link_after(&self, done: &str) -> String {
         self.view.link_with("said", done)
     }

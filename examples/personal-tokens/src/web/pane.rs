@@ -1,9 +1,9 @@
-//! The pane that sets up a tool: the choice of a tool and a model, the text of its settings, and
+//! The pane that sets up a tool: the choice of a tool and a model, the text of the settings, and
 //! the download.
 //!
-//! The token is known only when it is issued or rotated. At that moment the dialog holds it, and
-//! its form sends it back for the file. At all other times a placeholder takes its place. The
-//! preview and the download are the same text.
+//! The service knows the text of a token only when it issues or rotates the token. The dialog then
+//! contains the token, and its form sends the token back for the settings file. At all other times,
+//! the settings contain a placeholder. The preview and the download are the same text.
 
 use std::sync::Arc;
 
@@ -27,14 +27,15 @@ use crate::web::sessions::SignedIn;
 pub struct Pane {
     pub uuid: String,
     pub tool: Tool,
-    /// The text of the settings. `None` if there is no model for them.
+    /// The text of the settings. `None` if there is no model that the settings can name.
     pub text: Option<String>,
-    /// The token that the form sends back.
+    /// The token, which the form sends back. `None` if the service does not know it.
     pub token: Option<PlaintextToken>,
 }
 
 impl Pane {
-    /// Creates the pane. `tool` is a word of [`Tool`], and an unknown word means the first tool.
+    /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. An unknown word means the first
+    /// tool.
     pub fn new(
         app: &App,
         headers: &HeaderMap,
@@ -78,7 +79,8 @@ pub struct DownloadAsked {
     integration: String,
 }
 
-/// Downloads settings with the placeholder, for a token that was issued before.
+/// Returns the settings file of a token that was issued earlier. The file contains the placeholder
+/// instead of the token.
 pub async fn download(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -102,7 +104,7 @@ pub struct PaneForm {
     #[serde(default)]
     integration: String,
     tool: String,
-    /// The token in clear text, if the dialog that shows it sent the form.
+    /// The token in clear text, if the form was in the dialog that shows the token.
     #[serde(default)]
     token: String,
     #[serde(rename = "do")]
@@ -116,7 +118,7 @@ enum Wanted {
     Download,
 }
 
-/// Answers the form of the pane: shows another tool or model, or downloads the settings.
+/// Answers the form of the pane: returns the page with another tool or model, or the settings file.
 pub async fn submit(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -145,10 +147,12 @@ pub async fn submit(
     Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
 }
 
-/// Parses a text and checks that it is this token, so that a file never contains another token.
+/// Parses a text and checks that it is this token, so that a settings file never contains another
+/// token.
 ///
 /// # Errors
-/// Returns [`Refused::State`] if the text is another token or the token is revoked.
+/// Returns [`Refused::State`] if the text is not a token, if it is another token, or if the token
+/// is revoked.
 async fn proven(app: &App, own: &OwnToken, text: &str) -> Result<PlaintextToken, Refused> {
     let another = || Refused::State("the form holds another token".into());
     let token: PlaintextToken = text.parse().map_err(|_| another())?;
@@ -167,7 +171,7 @@ fn file(
     token: Option<&PlaintextToken>,
 ) -> Result<Response, PageError> {
     let model = scene.chosen().ok_or_else(|| Refused::State("choose an integration first".into()))?;
-    // A file never names another model than the requested one.
+    // Never write a file that names another model than the requested one.
     let asked = &scene.view.integration;
     if !asked.is_empty() && *asked != model.integration_uid() {
         return Err(Refused::State("the project does not have this integration".into()).into());

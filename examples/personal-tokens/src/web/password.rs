@@ -13,10 +13,11 @@ use crate::app::App;
 use crate::web::error::{PageError, render};
 use crate::web::sessions::SignedIn;
 
-/// The least characters of a password: NIST SP 800-63B-4 (section 3.1.1.2) for a password that is
-/// the only factor.
+/// The minimum number of characters in a new password. NIST SP 800-63B-4 (section 3.1.1.2) requires
+/// 15 if the password is the only factor.
 const SHORTEST: usize = 15;
-/// The most characters of a password. The sign-in accepts no more either.
+/// The maximum number of characters in a password. The field of the sign-in form has the same
+/// limit.
 const LONGEST: usize = 1024;
 
 #[derive(Template)]
@@ -27,7 +28,7 @@ struct PasswordPage<'a> {
     errors: Errors,
 }
 
-/// The errors of the fields.
+/// The errors of the fields of the form, in words.
 #[derive(Default)]
 struct Errors {
     present: Option<String>,

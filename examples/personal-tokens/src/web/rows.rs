@@ -16,29 +16,30 @@ pub struct Row {
     pub created: Time,
     pub last_used: Option<Time>,
     pub expires: Option<Time>,
-    /// The class of the expiry in the style sheet.
+    /// The CSS class of the expiry.
     pub expiry_class: &'static str,
     pub status: String,
     pub status_class: &'static str,
     pub scopes: String,
-    /// The name of its issuer, if it has one.
+    /// The name of the token that issued this token, if there is one.
     pub agent_of: Option<String>,
-    /// Where it was last used from, in words.
+    /// The origin of the last use of the token, in words.
     pub used_from: Option<String>,
-    /// Whether its owner may issue a token for an agent under it.
+    /// Whether the owner may issue a token for an agent under this token.
     pub can_issue: bool,
-    /// Whether it was rotated and still works.
+    /// Whether the token was rotated and still works.
     pub in_grace: bool,
-    /// Whether it was used since it was rotated.
+    /// Whether the token was used after it was rotated.
     pub still_used: bool,
-    /// Whether the row offers settings of tools.
+    /// Whether the token is live, so that the row offers settings of tools.
     pub is_live: bool,
     pub can_rotate: bool,
-    /// Whether it is disabled, if the row offers to switch that.
+    /// Whether the token is disabled. `None` if the row does not offer to enable or disable the
+    /// token.
     pub can_switch: Option<bool>,
 }
 
-/// A time in three forms: relative to now, as RFC 3339, and in full.
+/// A time in three forms: in words relative to the current time, in RFC 3339 form, and in full.
 pub struct Time {
     pub words: String,
     pub exact: String,
@@ -61,11 +62,12 @@ impl Time {
 
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Returns the rows of a page.
+/// Returns the rows for the tokens of one page.
 pub async fn of(app: &App, tokens: &[OwnToken], now: Timestamp) -> Result<Vec<Row>, Refused> {
     let mut rows = Vec::with_capacity(tokens.len());
     for token in tokens {
-        // The time of the rotation, for tokens within their grace period: a few rows at most.
+        // Read the time of the rotation for each token within its grace period. A page has few such
+        // tokens.
         let replaced = match token.view.rotated_to {
             Some(id) if token.view.status.is_live() => {
                 let key = TokenKey { project: token.view.project, id };
@@ -86,7 +88,7 @@ fn is_in_grace(view: &TokenView) -> bool {
 }
 
 /// Returns the status of a token and its class in the style sheet. `issuer` is the token that
-/// issued it, if it still exists.
+/// issued this token, if the issuer still exists.
 pub fn status(view: &TokenView, issuer: Option<&TokenView>) -> (String, &'static str) {
     let (status, class) = match view.status {
         Status::Active if is_in_grace(view) => {
@@ -98,7 +100,7 @@ pub fn status(view: &TokenView, issuer: Option<&TokenView>) -> (String, &'static
         Status::NotYetValid => ("Not yet valid", "warn"),
         Status::Pending => ("Pending", "warn"),
         Status::Disabled => ("Disabled", "warn"),
-        // The token works again when its issuer does.
+        // The token works again if its issuer works again.
         Status::IssuerEnded if issuer.is_some_and(|issuer| may_work_again(issuer.status)) => {
             ("Blocked by its issuer", "warn")
         }
@@ -123,17 +125,17 @@ pub fn used_from(view: &TokenView) -> Option<String> {
     Some(format!("from {}", address.into_iter().chain(client).collect::<Vec<_>>().join(", ")))
 }
 
-/// Returns the name of an issuer, or its id if it no longer exists.
+/// Returns the name of an issuer, or `id` if the issuer no longer exists.
 pub fn issuer_name(id: &str, issuer: Option<&TokenView>) -> String {
     issuer.map_or(id, |issuer| issuer.name.as_str()).into()
 }
 
 impl Row {
-    /// Creates a row. `replaced` is the time of the rotation, if the token is within its grace
-    /// period.
+    /// Creates the row of a token. `replaced` is the time of the rotation, if the token is within
+    /// its grace period.
     fn new(token: &OwnToken, issuer_view: Option<&TokenView>, replaced: Option<Timestamp>, now: Timestamp) -> Self {
         let view: &TokenView = &token.view;
-        // During the grace period, its end counts.
+        // During the grace period, the row shows when the grace period ends.
         let in_grace = is_in_grace(view);
         let end = if in_grace { view.grace_until.or(view.expires_at) } else { view.expires_at };
         let (status, status_class) = status(view, issuer_view);

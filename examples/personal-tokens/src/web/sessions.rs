@@ -1,4 +1,5 @@
-//! Sign-in sessions, stored in the host's own database, and the person of a request.
+//! The sessions of signed-in people, stored in the host's own database, and the extractor that
+//! returns the signed-in person of a request.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,7 +24,7 @@ use crate::random;
 use crate::setup::SetupError;
 use crate::web::error::PageError;
 
-/// The content of a session.
+/// The data that a session stores.
 #[derive(Serialize, Deserialize)]
 struct Visit {
     user: i64,
@@ -35,8 +36,8 @@ struct Visit {
 
 const VISIT: &str = "visit";
 
-/// Begins a session for the user under a new id, so that an id that an attacker planted before the
-/// sign-in is worthless.
+/// Begins a session for the user under a new session id. So an attacker gains nothing from a
+/// session id that the attacker planted in the browser before the sign-in.
 pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
     session.clear().await;
     session.cycle_id().await?;
@@ -45,8 +46,8 @@ pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// The person of a session, who is not suspended. As an extractor it guards every route of
-/// sessions.
+/// The signed-in person of a request, who is not suspended. Every handler that requires a session
+/// has this extractor as an argument.
 pub struct SignedIn {
     pub user: User,
     visit: Visit,
@@ -59,10 +60,10 @@ impl SignedIn {
         &self.visit.csrf
     }
 
-    /// Checks the value that a form carries.
+    /// Checks that a form carries the value of this session.
     ///
     /// # Errors
-    /// Returns [`PageError::ForgedForm`] if it is not the session's value.
+    /// Returns [`PageError::ForgedForm`] if `csrf` is not the value of this session.
     pub fn check_form(&self, csrf: &str) -> Result<(), PageError> {
         match bool::from(self.visit.csrf.as_bytes().ct_eq(csrf.as_bytes())) {
             true => Ok(()),
@@ -70,7 +71,7 @@ impl SignedIn {
         }
     }
 
-    /// Renews the session under another id and with the person's current password mark.
+    /// Moves the session to a new session id and stores the person's current password mark in it.
     pub async fn renew(&self, user: &User) -> Result<(), SetupError> {
         begin(&self.session, user).await
     }
@@ -106,7 +107,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
     }
 }
 
-/// The sessions in the host's own database.
+/// The store of the sessions, in the host's own database.
 #[derive(Clone, Debug)]
 pub struct SqliteSessions {
     pool: SqlitePool,
@@ -118,8 +119,8 @@ impl SqliteSessions {
     }
 }
 
-/// Returns the key of a row: a hash of the id, so that a copy of the database opens no session. The
-/// 128 random bits of an id need no salt.
+/// Returns the key of the row of a session: a hash of the session id. So nobody can use a session
+/// with only a copy of the database. The hash needs no salt, because the id has 128 random bits.
 fn row_key(id: &Id) -> Vec<u8> {
     Sha256::digest(id.0.to_le_bytes()).to_vec()
 }
@@ -134,8 +135,8 @@ fn backend(error: sqlx::Error) -> Error {
 
 #[async_trait]
 impl SessionStore for SqliteSessions {
-    /// Inserts a session and never updates one. If the id already exists, the insert fails: among
-    /// 128 random bits, that is a fault and not a coincidence.
+    /// Inserts a new session. If the id already exists, the insert fails: two equal ids of 128
+    /// random bits are a fault and not a coincidence.
     async fn create(&self, record: &mut Record) -> StoreResult<()> {
         sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(unix_now())
@@ -152,8 +153,8 @@ impl SessionStore for SqliteSessions {
         Ok(())
     }
 
-    /// Updates a session and never inserts one, so that a request in progress does not bring back a
-    /// session that has ended.
+    /// Updates an existing session. A session that does not exist is not inserted, so that a
+    /// request in progress does not bring back a session that has ended.
     async fn save(&self, record: &Record) -> StoreResult<()> {
         sqlx::query("UPDATE sessions SET data = ?, expires_at = ? WHERE id_hash = ?")
             .bind(serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?)
@@ -206,7 +207,8 @@ mod tests {
         let expiry_date = OffsetDateTime::now_utc() + time::Duration::hours(8);
         let mut record = Record { id: Id::default(), data: [("a".into(), 1.into())].into(), expiry_date };
         sessions.create(&mut record).await.expect("it is stored");
-        // The request has loaded it. Another one ends it, as a sign-out does.
+        // One request has loaded the session. Then another request ends the session, as a sign-out
+        // does.
         let mut under_way = sessions.load(&record.id).await.expect("it is read").expect("it is there");
         under_way.data.insert("a".into(), 2.into());
         sessions.save(&under_way).await.expect("it is stored");

@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! The page on which people sign in, and the forms that sign them in and out.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub async fn sign_in(
             sessions::begin(&session, &user).await.map_err(PageError::failed)?;
             return Ok(Redirect::to("/settings/tokens").into_response());
         }
-        // Shown only to a person who knows the password.
+        // This text is shown only to a person who knows the password.
         Some(_) => "This account is suspended.",
         None => "The name or the password is wrong.",
     };

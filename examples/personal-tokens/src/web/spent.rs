@@ -1,15 +1,16 @@
-//! Stores which forms have issued or rotated a token, so that a repeated form does nothing.
+//! The ids of the forms that have issued or rotated a token. They are stored, so that a form that
+//! is sent again does nothing.
 
 use sqlx::SqlitePool;
 
 use crate::people::accounts::User;
 
-/// The most forms of one person that are stored. The latest are kept.
+/// The maximum number of form ids that are stored for one person. The latest ids are kept.
 const MOST: i64 = 128;
 
-/// Spends a form before its operation. Returns whether the operation may run: if a form is sent
-/// several times concurrently, only one request gets `true`. A form without an id of the page gets
-/// `false`, because it would only fill the table.
+/// Marks a form as used. Returns whether the operation of the form may run: if a form is sent
+/// several times, even concurrently, only one request gets `true`. A form whose id is not 32
+/// hexadecimal digits gets `false`, because it does not come from the page.
 pub async fn spend(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<bool> {
     if form.len() != 32 || !form.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(false);
@@ -33,8 +34,8 @@ pub async fn spend(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<b
     Ok(true)
 }
 
-/// Makes a form usable again after its operation was refused, so that the person can correct it and
-/// send it again.
+/// Makes a form usable again after its operation was refused, so that the person can correct the
+/// form and send it again.
 pub async fn give_back(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM spent_forms WHERE user_id = ? AND form = ?")
         .bind(user.id)

@@ -1,4 +1,4 @@
-//! Times in words.
+//! Formats times and time spans for the pages.
 
 use keyfob::Timestamp;
 
@@ -6,7 +6,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Returns a past time as "5 minutes ago".
+/// Returns a past time in words, such as "5 minutes ago".
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     match now.saturating_since(then).as_secs() {
         0..MINUTE => "just now".into(),
@@ -14,15 +14,15 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Returns a future time as "in 30 days". It rounds up to a second, so that a token issued a moment
-/// ago for 30 days says so.
+/// Returns a future time in words, such as "in 30 days". The span is rounded up to a whole second,
+/// so that a token that was just issued for 30 days shows exactly this text.
 pub fn ahead(then: Timestamp, now: Timestamp) -> String {
     let seconds = then.saturating_since(now).as_millis().div_ceil(1000);
     format!("in {}", span(u64::try_from(seconds).unwrap_or(u64::MAX)))
 }
 
-/// Returns a time span in words. Each unit is used up to twice the next unit, so that rounding
-/// changes the span by at most a quarter.
+/// Returns a time span in words. A span below two hours is in minutes, and a span below two days is
+/// in hours. So rounding to whole hours or days changes a span by at most a quarter.
 fn span(seconds: u64) -> String {
     let (unit, name) = match seconds {
         0..MINUTE => (1, "second"),
@@ -35,7 +35,7 @@ fn span(seconds: u64) -> String {
     format!("{count} {name}{plural}")
 }
 
-/// Returns a time as "2026-11-23 12:00 UTC".
+/// Returns a time in full, such as "2026-11-23 12:00 UTC".
 pub fn full(time: Timestamp) -> String {
     let text = time.to_string();
     match (text.get(..10), text.get(11..16)) {
@@ -44,7 +44,7 @@ pub fn full(time: Timestamp) -> String {
     }
 }
 
-/// Returns a grace period in hours as "7 more days".
+/// Returns a grace period of this many hours in words, such as "7 more days".
 pub fn grace(hours: u64) -> String {
     let (count, unit) = if hours > 0 && hours.is_multiple_of(24) { (hours / 24, "day") } else { (hours, "hour") };
     match count {
@@ -54,16 +54,16 @@ pub fn grace(hours: u64) -> String {
     }
 }
 
-/// Returns the day of a time in UTC as "29 Nov".
+/// Returns the day of a time in UTC, such as "29 Nov".
 pub fn day(time: Timestamp) -> String {
     on_page(time).split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns a time as "29 Nov 2026, 14:05 UTC", for sentences of the page.
+/// Returns a time in the form that sentences on the page use, such as "29 Nov 2026, 14:05 UTC".
 pub fn on_page(time: Timestamp) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let text = time.to_string();
-    // RFC 3339 with four digits of the year.
+    // The text is in RFC 3339 form, and the year has four digits.
     let number = |at| text.get(at..at + 2).and_then(|digits| digits.parse::<usize>().ok());
     match (text.get(..4), number(5), number(8), text.get(11..16)) {
         (Some(year), Some(month @ 1..=12), Some(day), Some(clock)) => {

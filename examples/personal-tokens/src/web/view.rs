@@ -1,5 +1,5 @@
-//! The part of the list that a person sees, as the query of the page's address: project, search,
-//! order, page and integration.
+//! The part of the token list that a page shows: project, search, order, page and integration. The
+//! query of the address of the page holds these values.
 
 use keyfob::{
     Invalid, ProjectId, TokenView,
@@ -14,27 +14,30 @@ pub const PATH: &str = "/settings/tokens";
 pub const SIZES: [usize; 4] = [5, 10, 50, 100];
 const SIZE: usize = 10;
 
-/// The query of the list. Default values are left out of it, and invalid values count as the
-/// default.
+/// The query of the address of the list. Default values are left out of the query, and invalid
+/// values count as the default.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<i64>,
-    /// A part of a name.
+    /// The text that the names of the tokens must contain. Empty if there is no search.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub q: String,
-    /// `name`, `created` or `expires`. A leading minus sorts in descending order.
+    /// The order of the list: `name`, `created` or `expires`. A leading minus sorts in descending
+    /// order.
     #[serde(skip_serializing_if = "String::is_empty")]
     sort: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     size: String,
-    /// The row that the page starts after.
+    /// The row after which the page starts.
     #[serde(skip_serializing_if = "String::is_empty")]
     after: String,
+    /// The row before which the page ends.
     #[serde(skip_serializing_if = "String::is_empty")]
     before: String,
-    /// The model that settings files name: `OWNERPROJECT_MODEL`.
+    /// The model that settings files name, in the form `PROJECT_MODEL`. `PROJECT` is the project of
+    /// the model.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub integration: String,
 }
@@ -84,11 +87,12 @@ impl View {
         format!("{}{order}", if descending { "-" } else { "" })
     }
 
-    /// Returns the request for the page.
+    /// Returns the parameters of the page for [`listing::page`](crate::tokens::listing::page). An
+    /// invalid position counts as the start, so that an outdated link still leads to the list.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the search is too long or contains a character that no name contains.
-    /// An invalid position is the start, so that an outdated link still leads to the list.
+    /// Returns [`Invalid`] if the search text is too long or contains a character that names cannot
+    /// contain.
     pub fn listing(&self) -> Result<Listing, Invalid> {
         let (order, descending) = self.order();
         let place = |text: &str| text.parse::<Cursor>().ok().filter(|cursor| cursor.key.order() == order);
@@ -102,8 +106,8 @@ impl View {
         Ok(Listing { name_contains, order, descending, size: self.size(), place })
     }
 
-    /// Returns the head of a column: the address that sorts by it, and its present order as a word
-    /// of `aria-sort`.
+    /// Returns the head of a column: the address that sorts the list by this column, and the
+    /// current order as a value of `aria-sort`.
     pub fn column(&self, by: ListOrder) -> Column {
         let (order, descending) = self.order();
         let turned = order == by && !descending;
@@ -124,17 +128,17 @@ impl View {
         self.after.is_empty() && self.before.is_empty()
     }
 
-    /// Returns the first page.
+    /// Returns the view of the first page.
     pub fn start(&self) -> Self {
         Self { after: String::new(), before: String::new(), ..self.clone() }
     }
 
-    /// Returns the page that starts after this row.
+    /// Returns the view of the page that starts after this row.
     pub fn behind(&self, row: &TokenView) -> Self {
         Self { after: self.place_of(row).to_string(), ..self.start() }
     }
 
-    /// Returns the page that ends before this row.
+    /// Returns the view of the page that ends before this row.
     pub fn ahead_of(&self, row: &TokenView) -> Self {
         Self { before: self.place_of(row).to_string(), ..self.start() }
     }
