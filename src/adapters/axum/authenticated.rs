@@ -77,8 +77,8 @@ pub struct Authenticated<P = InProject> {
     outer: Option<Passed>,
 }
 
-/// The caller that the innermost guard so far has verified. It contains the caller that the next
-/// outer guard has verified, if there is such a guard.
+/// The verified caller of the last guard that the request has passed. It contains the verified
+/// caller of the guard before, if there is one.
 #[derive(Clone)]
 struct Passed(Arc<dyn Recheck>);
 
@@ -98,7 +98,7 @@ impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
 
 impl<P: ProjectRequirement + 'static> Authenticated<P> {
     /// Puts a verified caller into the extensions of its request. The caller also keeps the
-    /// requirements of the outer guards, so that `recheck` includes them.
+    /// requirements of the outer guards, so that `recheck` checks these requirements, too.
     pub(super) fn admit(
         verified: Verified<P>,
         tokens: Arc<dyn Check<P>>,

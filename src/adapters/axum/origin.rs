@@ -19,7 +19,8 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Adds the address and the `User-Agent` of the client to the access that the request needs.
+    /// Adds the address and the `User-Agent` of the client to `access`, which describes the
+    /// requirements of the request.
     pub(super) fn locate<'a, P: ProjectRequirement>(&'a self, access: Access<'a, P>) -> Access<'a, P> {
         let access = match self.address {
             Some(address) => access.from_address(address),

@@ -19,13 +19,13 @@ pub(super) struct Rule {
     pub(super) scopes: Box<[Scope]>,
 }
 
-/// The source of the project id that the guard requires a token to be valid for.
+/// The source from which a guard takes the project id for a request.
 #[derive(Debug)]
 pub(super) enum Project {
     Path(Box<str>),
     Header(HeaderName),
     Fixed(ProjectId),
-    /// The request names no project. The project of the token is used.
+    /// The request names no project. The guard uses the project of the token.
     Own,
 }
 

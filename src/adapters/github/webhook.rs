@@ -162,8 +162,8 @@ impl GitHubWebhook {
     }
 
     /// Revokes each token of your service that the delivery reports, with
-    /// [`report_leak`](Tokens::report_leak). Returns an outcome for each token that it found in the
-    /// reported texts.
+    /// [`report_leak`](Tokens::report_leak). Returns an outcome for each token in the reported
+    /// texts.
     ///
     /// If the store fails for a token, this does not affect the other tokens. The failed
     /// revocations are repeated after pauses of 0.1, 0.4 and 1.6 seconds. The calls to the store

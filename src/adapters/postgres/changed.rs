@@ -1,4 +1,5 @@
-//! The changes that a commit makes, for the notifications of caches and for reads from standbys.
+//! The changes that a commit makes. Caches receive them as notifications, and reads from standbys
+//! must include them.
 
 use core::fmt;
 

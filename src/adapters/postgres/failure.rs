@@ -20,7 +20,8 @@ pub(super) fn failed(error: Error) -> StoreError {
     StoreError::with_source(kind, error)
 }
 
-/// Returns whether the connection was lost. The server may have closed it while it was idle.
+/// Returns whether the error means that the connection was lost. The server may have closed the
+/// connection while it was idle.
 pub(super) fn is_lost(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::Protocol(_) => true,
@@ -48,7 +49,8 @@ fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     }
     let code = error.code().unwrap_or_default();
     match code.get(..2) {
-        // Connection; serialization and deadlock; resources; operator intervention; system error.
+        // These classes are connection errors, serialization failures and deadlocks, lack of
+        // resources, operator intervention, and system errors.
         Some("08" | "40" | "53" | "57" | "58") => StoreErrorKind::Unavailable,
         _ if code == HELD || code == "25006" => StoreErrorKind::Unavailable,
         _ if code == "XX001" || code == "XX002" => StoreErrorKind::Corrupt,

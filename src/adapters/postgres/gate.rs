@@ -27,15 +27,16 @@ const IN_LINE: usize = 1_000;
 const COUNTING: usize = 1;
 
 pub(super) struct Gate {
-    /// The lines of the calls that need a project's turn.
+    /// The lines (queues) of the calls that need a project's turn.
     turns: Lines,
-    /// The lines of the inserts with a limit, which count tokens before they take the turn.
+    /// The lines (queues) of the inserts with a limit, which count tokens before they take the
+    /// turn.
     counts: Lines,
-    /// The lines of the revocations of tokens and groups. Revocations have separate lines, so that
-    /// a flood of renames or rotations cannot keep a caller from revoking a token.
+    /// The lines (queues) of the revocations of tokens and groups. Revocations have separate lines,
+    /// so that a flood of renames or rotations cannot keep a caller from revoking a token.
     revocations: Lines,
-    /// The lines of the other calls that write. Such a call may have to wait for a row that another
-    /// call has locked.
+    /// The lines (queues) of the other calls that write. Such a call may have to wait for a row
+    /// that another call has locked.
     writes: Lines,
     /// The permits for connections of the pool: `of_turns` for calls that take a turn, `of_counts`
     /// for calls that count, and `of_writers` for both of these and for all other calls that write.
@@ -72,8 +73,8 @@ impl Gate {
         self.pass(&self.writes, None, project).await
     }
 
-    /// Waits until no other call of this process takes the project's turn, and a connection for a
-    /// turn is free.
+    /// Waits until no other call of this process takes the project's turn (its lock in the
+    /// database), and a connection for a turn is free.
     pub(super) async fn turn(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.turns, Some(&self.of_turns), project).await
     }
@@ -85,8 +86,8 @@ impl Gate {
     }
 
     /// Waits until no other call of this process revokes tokens of the project, and a connection
-    /// for a turn is free. The caller then takes the project's turn, because it revokes a group of
-    /// tokens.
+    /// for a turn is free. The caller then takes the project's turn (its lock in the database),
+    /// because it revokes a group of tokens.
     pub(super) async fn group_revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, Some(&self.of_turns), project).await
     }
@@ -97,8 +98,8 @@ impl Gate {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
-    /// Waits until a connection for a turn is free. The caller has given its connection back
-    /// before, but has kept its place in line.
+    /// Waits until a connection is free for a call that takes a turn (the lock of a project). The
+    /// caller has given its connection back before, but has kept its place in line.
     pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
         self.with_connection(place, Some(&self.of_turns)).await
     }
@@ -130,15 +131,15 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Gives up the place in line, so that the next call proceeds. The caller has ended its turn in
-    /// the database, or has finished its count.
+    /// Gives up the place in line, so that the next call proceeds. The caller has released the lock
+    /// of the project in the database, or has finished its count.
     pub(super) fn leave_line(&mut self) {
         self.place = None;
     }
 
-    /// Moves the place in line out of the pass, so that it outlives the pass. If another process
-    /// has the turn, the caller gives its connection back with the pass, but keeps its place in
-    /// line.
+    /// Moves the place in line out of the pass, so that the place outlives the pass. If another
+    /// process has the project's turn (its lock), the caller gives its connection back with the
+    /// pass, but keeps its place in line.
     pub(super) fn keep_place(&mut self) -> Option<Place> {
         self.place.take()
     }
@@ -265,7 +266,7 @@ mod tests {
         first.leave_line();
         assert!(turn(&gate, "145").is_some(), "its turn is over, though its connection is not back yet");
         drop(first);
-        assert!(gate.turns.lock().is_empty(), "no line is kept for nobody");
+        assert!(gate.turns.lock().is_empty(), "an empty line is removed");
     }
 
     #[test]

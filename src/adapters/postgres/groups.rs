@@ -28,8 +28,8 @@ use crate::words::store_error::StoreError;
 const STAY: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
-    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until none is
-    /// left that can still work.
+    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until no token
+    /// is left that can still work.
     ///
     /// Each step takes the project's turn (its lock in `keyfob_turns`) again. Between two steps,
     /// one waiting call of each process can take the turn. Other revocations of this process in the
@@ -74,7 +74,8 @@ impl PostgresStore {
         }
     }
 
-    /// Takes the project's turn, and revokes up to `most` of the rows that meet the conditions.
+    /// Takes the project's turn (its lock), and revokes up to `most` of the rows that meet the
+    /// conditions.
     pub(super) async fn revoke_some(
         &self,
         project: &ProjectId,
@@ -93,7 +94,7 @@ impl PostgresStore {
 }
 
 /// Revokes up to `most` of the rows that meet the conditions. The connection must be in a
-/// transaction that has the project's turn.
+/// transaction that has the project's turn (its lock).
 async fn revoke_rows(
     project: &ProjectId,
     revocation: &Revocation,

@@ -68,8 +68,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// for at most 5 seconds.
 ///
 /// If a process freezes or loses its connection during a call, the server releases the locks of the
-/// call after at most 10 seconds. Until then, calls that need a turn of this process fail with
-/// `Unavailable`, and calls in other projects continue. A call that needs a token which this
+/// call after at most 10 seconds. Until then, calls that need a turn that this process has fail
+/// with `Unavailable`. Calls in other projects continue. A call that needs a token which this
 /// process has locked waits with its connection for up to 5 seconds. If the locked tokens belong to
 /// several projects, the waiting calls may occupy all connections for writes. Verification
 /// continues.
@@ -122,8 +122,8 @@ impl PostgresStore {
     pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
 
     /// Returns the SQL script that creates the schema with this many partitions of the token table,
-    /// by the hash of the project. The store uses the same queries. A query that names its project
-    /// reads only one partition. Run the script only in a database that has no table
+    /// by the hash of the project. The queries of the store do not change. A query that names its
+    /// project reads only one partition. Run the script only in a database that has no table
     /// `keyfob_tokens` yet.
     pub fn partitioned_migration(partitions: NonZeroU16) -> String {
         let mut parts = String::from("PARTITION BY HASH (project);\n");
@@ -192,8 +192,8 @@ impl PostgresStore {
     }
 
     /// Returns the store with notifications: it sends each change on the channel `keyfob` with
-    /// `NOTIFY`, in the transaction of the change, so that caches of other processes can follow.
-    /// This costs one more round trip for each changed token or project.
+    /// `NOTIFY`, in the transaction of the change, so that caches of other processes can follow the
+    /// changes. This costs one more round trip for each changed token or project.
     #[must_use]
     pub fn telling_changes(self) -> Self {
         Self { tells: true, ..self }
@@ -215,7 +215,7 @@ impl PostgresStore {
     /// standby does not have it.
     ///
     /// Under a cache, the age of a standby's records counts towards the staleness bound of the
-    /// cache. Make that bound several times as long as `most_lag`. Call this method before
+    /// cache. Make this bound several times as long as `most_lag`. Call this method before
     /// [`feed`](Self::feed), because a feed belongs to the store that it was created from.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
@@ -282,7 +282,8 @@ impl PostgresStore {
         self.faults.count()
     }
 
-    /// Begins a transaction that writes in the project and does not take the project's turn.
+    /// Begins a transaction that writes in the project and does not take the project's turn (its
+    /// lock).
     pub(super) async fn begin(&self, project: &ProjectId) -> Result<Lease, StoreError> {
         self.begin_with(self.gate.write(project.as_str()).await?, BEGIN).await
     }
@@ -304,14 +305,14 @@ impl PostgresStore {
     }
 
     /// Commits the transaction, and lets the next call in the project's line proceed. If
-    /// notifications are enabled, sends them for the changes.
+    /// notifications are enabled, sends one for each change.
     pub(super) async fn commit(&self, mut transaction: Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         self.commit_step(&mut transaction, changed).await?;
         transaction.leave_line();
         Ok(())
     }
 
-    /// Commits as [`commit`](Self::commit) does, but keeps the place in line for another
+    /// Commits in the same way as [`commit`](Self::commit), but keeps the place in line for another
     /// transaction.
     pub(super) async fn commit_step(&self, transaction: &mut Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         if self.tells {

@@ -29,8 +29,9 @@ macro_rules! by_primary_key {
 pub(super) use by_primary_key;
 
 /// A query for the row of a token and the rows of its chain: the tokens that the token is bound to,
-/// directly or through another token. A literal adds a column to the query. PostgreSQL finds each
-/// row through the primary key, as with [`by_primary_key`].
+/// directly or through another token. If the macro gets a literal, the query also selects the
+/// column in the literal. PostgreSQL finds each row through the primary key, as with
+/// [`by_primary_key`].
 macro_rules! chain {
     ($($beside:literal)?) => {
         concat!(

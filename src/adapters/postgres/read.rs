@@ -24,7 +24,7 @@ use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl PostgresStore {
-    /// Runs a query and returns its rows. It calls `query` for each attempt, because an attempt
+    /// Runs a query and returns its rows. Calls `query` once for each attempt, because an attempt
     /// consumes the query.
     pub(super) async fn rows<'q>(
         &self,
@@ -61,8 +61,9 @@ impl PostgresStore {
         Ok(rows.first().map(row::record).transpose()?.map(Arc::new))
     }
 
-    /// Returns an error if the insert of this record would exceed the limit, or if its key exists.
-    /// It does not take the project's turn, so a flood of such inserts does not occupy the turn.
+    /// Returns an error if the insert of this record would exceed the limit, or if a row with its
+    /// key exists. This check does not take the project's turn (its lock), so a flood of such
+    /// inserts does not block other operations that need the turn.
     pub(super) async fn refuse_by_count(&self, record: &TokenRecord, limit: LiveLimit) -> Result<(), StoreError> {
         let mut sql = Statement::new("SELECT ");
         key_exists(&mut sql, &record.key());

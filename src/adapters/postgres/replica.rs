@@ -32,23 +32,24 @@ use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The maximum pause between two beats. After a change in a project, the store reads this project
-/// from the primary until the next beat.
+/// The maximum pause between two beats, which are numbers that the store writes to the primary.
+/// After a change in a project, the store reads this project from the primary until the next beat.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The maximum time for which a read waits for a standby. It is short enough to leave time for a
 /// read from the primary.
 const REACH: Duration = Duration::from_secs(1);
-/// The number of beats that the store writes in a time of `most_lag`, which is the maximum age of a
-/// standby's data.
+/// The number of beats that the store writes to the primary in a time of `most_lag`, which is the
+/// maximum age of a standby's data.
 const BEATS: u32 = 4;
-/// The maximum number of its own beats that a store remembers. The store does not use a standby's
-/// result with an older beat.
+/// The maximum number of beats that a store remembers after it has written them to the primary. The
+/// store does not use a standby's result with an older beat.
 const REMEMBERED: usize = 1024;
 /// The number of marks. A mark is the time of the last change in the projects that share the mark.
 /// So after a change in one project, the store also reads about a thousandth of the other projects
 /// from the primary until the next beat.
 const MARKS: usize = 1024;
-/// The age at which the last beat of a store is deleted, because this store no longer writes beats.
+/// The age at which a row in the table `keyfob_beats` is deleted, because its store no longer
+/// writes beats.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Replica {

@@ -247,8 +247,8 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
-/// Rotates a token. The connection must be in a transaction that has the project's turn. Returns
-/// the new record of the rotated token, and the keys of all tokens that changed.
+/// Rotates a token. The connection must be in a transaction that has the project's turn (its lock).
+/// Returns the new record of the rotated token, and the keys of all tokens that changed.
 async fn rotate(
     key: &TokenKey,
     expected_version: u64,

@@ -23,13 +23,13 @@ use crate::words::store_error::StoreError;
 const PAUSE: (u64, u64) = (50, 100);
 
 impl PostgresStore {
-    /// Begins a transaction that has the project's turn until the transaction ends.
+    /// Begins a transaction that has the project's turn (its lock) until the transaction ends.
     pub(super) async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
         self.take_turn(self.gate.turn(project).await?, project).await
     }
 
-    /// Begins a transaction for the revocation of a group of tokens. It has the project's turn
-    /// until it ends.
+    /// Begins a transaction for the revocation of a group of tokens. The transaction has the
+    /// project's turn (its lock) until it ends.
     pub(super) async fn begin_group(&self, project: &str) -> Result<Lease, StoreError> {
         self.take_turn(self.gate.group_revocation(project).await?, project).await
     }
@@ -47,9 +47,9 @@ impl PostgresStore {
     }
 }
 
-/// Takes the project's turn until the end of the transaction. The transaction must have begun with
-/// [`BEGIN_FOR_TURN`]. Returns false if another process has the turn. In this case, the caller can
-/// only roll the transaction back.
+/// Takes the project's turn (its lock) until the end of the transaction. The transaction must have
+/// begun with [`BEGIN_FOR_TURN`]. Returns false if another process has the turn. In this case, the
+/// caller can only roll the transaction back.
 pub(super) async fn lock_turn(project: &str, connection: &mut PgConnection) -> Result<bool, StoreError> {
     // `set_config` runs once for each row of the CTE `turn`. So it sets the time limit for other
     // locks after the CTE has locked the row.

@@ -21,7 +21,7 @@ pub(super) const REACH: Duration = Duration::from_secs(1);
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// The time without a reply after which a connection to a cluster is replaced. It is shorter than
-/// the limit of the whole exchange.
+/// [`PATIENCE`], the time limit of a whole exchange.
 const SILENCE: Duration = Duration::from_secs(4);
 
 /// The cluster or the single server that the addresses from the host belong to.

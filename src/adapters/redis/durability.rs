@@ -2,8 +2,8 @@
 
 /// The number of a master's replicas that must have an operation before it is acknowledged.
 ///
-/// In both modes, last uses and leases of notices wait for no replica. A fail-over may set them
-/// back.
+/// In both modes, last uses and leases of notices do not wait for replicas. A fail-over may undo
+/// them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[non_exhaustive]
 pub enum Durability {
@@ -12,11 +12,11 @@ pub enum Durability {
     /// that is connected to the server.
     ///
     /// If a listed replica is not connected, or does not acknowledge the operation within 0.8
-    /// seconds, the master has applied the operation, but the call fails with
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable): "applied on the master, may be
-    /// lost in a fail-over; repeat". A repeat of the operation is acknowledged after the replica
-    /// has caught up, or after an operator has removed the replica from the cluster (`CLUSTER
-    /// FORGET` on every node).
+    /// seconds, the call fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable):
+    /// "applied on the master, may be lost in a fail-over; repeat". The master has applied the
+    /// operation in this case. A repeat of the operation is acknowledged after the replica has
+    /// caught up, or after an operator has removed the replica from the cluster (`CLUSTER FORGET`
+    /// on every node).
     #[default]
     EveryReplica,
     /// At least one replica of the master, if it has any.

@@ -95,9 +95,9 @@ impl RedisStore {
     }
 
     /// Runs an operation that fences may block. A fence is the revocation of a group that is not
-    /// yet written into all rows of the group. If fences block the operation, which is rare, it
-    /// first writes them into their rows. If the time limit ends this work, a repeat of the
-    /// operation continues it.
+    /// yet written into all rows of the group. If fences block the operation, which is rare, this
+    /// function first writes their revocations into the rows. If the time limit ends this work, a
+    /// repeat of the operation continues it.
     pub(super) async fn write_behind_fences(&self, project: &ProjectId, act: &Act) -> Result<Answer, StoreError> {
         in_time(async {
             loop {

@@ -30,7 +30,8 @@ impl RedisStore {
         if let Some(after) = after {
             walk.behind(&place(after));
         }
-        // One row more than the page holds. The additional row shows whether another page follows.
+        // This is one row more than the page holds. The additional row shows whether another page
+        // follows.
         let most = query.most.get() + 1;
         let mut items = self.matching(walk, most, |record| query.matches(record)).await?;
         let more = items.len() == most;

@@ -198,7 +198,8 @@ struct Node<'l> {
 }
 
 impl<'l> Node<'l> {
-    /// Parses a line: id, address, flags, master, two times, epoch, state of the link, and slots.
+    /// Parses a line. Its fields are the id, the address, the flags, the master, the time of the
+    /// last ping, the time of the last pong, the epoch, the state of the link, and the slots.
     fn of(line: &'l str) -> RedisResult<Self> {
         let parts: Vec<&str> = line.split(' ').collect();
         let [id, address, flags, master, _, _, epoch, _, slots @ ..] = &parts[..] else {
@@ -232,7 +233,8 @@ mod tests {
         slave2:ip=10.0.0.6,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
         master_failover_state:no-failover\r\nmaster_replid:aaaa\r\nmaster_replid2:0000\r\nmaster_repl_offset:100\r\n";
 
-    /// The first node is the master of the third and the fourth.
+    /// A reply to `CLUSTER NODES`, in which the first node is the master of the third and the
+    /// fourth.
     const NODES: &str = "aa 10.0.0.1:6379@16379 myself,master - 0 0 3 connected 0-8191\n\
         bb 10.0.0.2:6379@16379,host.b master - 0 0 2 connected 8192-16383\n\
         cc 10.0.0.4:6379@16379,host.c slave aa 0 0 3 connected\n\

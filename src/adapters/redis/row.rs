@@ -64,8 +64,8 @@ pub(super) fn fields(record: &TokenRecord) -> Result<Vec<Field>, StoreError> {
 }
 
 /// Converts a row into a record. The scripts return a row as the values of `FIELDS` in rows.lua, in
-/// this order. If the row's group was revoked but the row is not written yet, the revocation
-/// follows as a last value (a fence).
+/// this order. If the group of the row was revoked, but the revocation is not written into the row
+/// yet, the revocation follows as the last value. It is called a fence.
 ///
 /// # Errors
 /// Returns [`Corrupt`](StoreErrorKind::Corrupt) if a value does not fit its type.

@@ -145,7 +145,8 @@ pub(super) enum Word {
     Issuer,
     /// The revocations of the named groups must be written into all of their rows first.
     Fenced,
-    /// The group is revoked by one entry (a fence), which is not written into its rows yet.
+    /// One entry, called a fence, revokes the group. The revocation is not written into the rows
+    /// yet.
     Laid,
     /// The script must run again, because it has not written all rows yet.
     More,

@@ -94,7 +94,8 @@ impl Servers {
                 if by_hash && is_unknown_script(&error) {
                     by_hash = false;
                 } else if is_misrouted(&error) || (error.is_io_error() && !lost) {
-                    // The connection may have been lost long ago. The next attempt opens a new one.
+                    // The connection may have been lost long ago. The next attempt opens a new
+                    // connection.
                     lost |= error.is_io_error();
                     tokio::time::sleep(PAUSE).await;
                 } else {
@@ -163,7 +164,7 @@ impl Servers {
         Ok(applied.answer)
     }
 
-    /// Sends a command that changes something, and returns after it is durable.
+    /// Sends a command that changes something, and returns after the change is durable.
     pub(super) async fn change(&self, act: &Act, durability: Durability) -> Result<Value, StoreError> {
         in_time(async { self.confirm(act, self.apply(act).await?, durability).await }).await
     }

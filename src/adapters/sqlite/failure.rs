@@ -40,9 +40,9 @@ fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
         return StoreErrorKind::Unavailable;
     }
     match primary_code(error) {
-        // BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
+        // These codes are BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN and PROTOCOL.
         Some(5 | 6 | 7 | 9 | 10 | 13 | 14 | 15) => StoreErrorKind::Unavailable,
-        // CORRUPT, NOTADB.
+        // These codes are CORRUPT and NOTADB.
         Some(11 | 26) => StoreErrorKind::Corrupt,
         _ => StoreErrorKind::Other,
     }

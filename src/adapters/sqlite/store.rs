@@ -218,8 +218,8 @@ impl TokenStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until none is
-    /// left that can still work. Each step is a transaction of its own. Other calls can write
+    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until no token
+    /// is left that can still work. Each step is a transaction of its own. Other calls can write
     /// between two steps.
     async fn revoke_in_steps(
         &self,
