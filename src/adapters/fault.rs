@@ -1,4 +1,4 @@
-//! Failures of background work, which has no caller to return an error to.
+//! The count of failures in background work, which has no caller to return an error to.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,8 +10,8 @@ use crate::words::store_error::StoreError;
 pub(super) struct Faults(AtomicU64);
 
 impl Faults {
-    /// Counts one failure. `what` is a phrase that names the failed operation, such as "cannot
-    /// write a beat".
+    /// Counts one failure, and logs it if the feature `tracing` is on. `what` says what failed,
+    /// such as "cannot listen for changes".
     #[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "only the log names them"))]
     pub(super) fn note(&self, what: &'static str, error: &StoreError) {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -30,8 +30,8 @@ mod causes {
     use core::error::Error;
     use core::fmt;
 
-    /// An error whose text includes all its causes. The text of a `StoreError` alone names only its
-    /// kind.
+    /// An error that is displayed with all of its causes. The text of a `StoreError` itself names
+    /// only the kind of the error.
     pub(super) struct Causes<'e>(pub(super) &'e dyn Error);
 
     impl fmt::Display for Causes<'_> {

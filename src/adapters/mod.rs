@@ -1,4 +1,5 @@
-//! Adapters to engines and frameworks. Each adapter has a feature of its own.
+//! Adapters that connect keyfob to databases, axum, GitHub and `tracing`. Each adapter has a Cargo
+//! feature of its own.
 
 #[cfg(feature = "axum")]
 pub(crate) mod axum;

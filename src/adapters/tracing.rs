@@ -1,16 +1,16 @@
-//! An event sink that writes `tracing` events.
+//! An event sink that logs events with `tracing`.
 
 use tracing::{info, warn};
 
 use crate::tokens::events::{Event, EventSink};
 use crate::words::ids::{TokenId, TokenKey};
 
-/// An event sink that writes each event with `tracing`, under the target `keyfob`.
+/// An event sink that logs each event with `tracing`. The target of the log entries is `keyfob`.
 ///
-/// It writes a warning for each event that needs attention: a rejected, reused, policy-blocked or
-/// leaked token, an unavailable store, and a change or revocation that failed. It writes all other
-/// events at the level `INFO`. The fields are ids, actors, reasons, numbers and times, and never a
-/// part of a secret.
+/// It logs a warning for each event that needs attention: a rejected, reused, policy-blocked or
+/// leaked token, an unavailable store, and a change or revocation that failed. It logs all other
+/// events at the level `INFO`. The fields contain ids, actors, reasons, numbers and times. They
+/// never contain a part of a secret.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingSink;
 
@@ -82,7 +82,7 @@ impl EventSink for TracingSink {
     }
 }
 
-/// Returns the project and the id of a key, if there is a key.
+/// Returns the project and the id of a key. Both are `None` if there is no key.
 fn parts(key: Option<&TokenKey>) -> (Option<&str>, Option<&str>) {
     (key.map(|key| key.project.as_str()), key.map(|key| key.id.as_str()))
 }

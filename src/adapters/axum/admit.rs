@@ -1,4 +1,4 @@
-//! The check of a request against the rule of its route.
+//! The check of a request against the requirements of its route.
 
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,8 +21,10 @@ use crate::words::ids::ProjectId;
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 impl Rule {
-    /// Checks a request and puts the verified caller into its extensions. The cheapest check comes
-    /// first: the text of the project id, then the credential, then the token.
+    /// Checks a request, and puts the verified caller into the extensions of the request.
+    ///
+    /// The checks run in the order of their cost: first the text of the project id, then the
+    /// credential, then the token.
     pub(super) async fn admit(self: Arc<Self>, parts: &mut Parts) -> Result<(), Refusal> {
         hide(&mut parts.headers);
         let project = match &self.project {
@@ -77,8 +79,8 @@ impl Rule {
     }
 }
 
-/// Marks the headers that may hold a credential as sensitive, so that Debug output does not show
-/// them.
+/// Marks the headers that may contain a credential as sensitive, so that Debug output does not show
+/// their values.
 fn hide(headers: &mut HeaderMap) {
     for name in [AUTHORIZATION, API_KEY] {
         if let Entry::Occupied(mut values) = headers.entry(name) {
@@ -99,7 +101,7 @@ async fn in_path(parameter: &str, parts: &mut Parts) -> Result<ProjectId, Refusa
         _ => NO_PARAMETER,
     })?;
     let mut values = parameters.iter().filter(|(name, _)| *name == parameter);
-    // If the path had two such parameters, the handler might read the other one.
+    // If two parameters had this name, the handler might read the one that the guard did not check.
     match (values.next(), values.next()) {
         (Some((_, value)), None) => ProjectId::new(value).map_err(|_| NO_PROJECT),
         _ => Err(NO_PARAMETER),

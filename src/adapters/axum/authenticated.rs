@@ -19,8 +19,10 @@ use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
 use crate::words::rejection::Rejection;
 
-/// The verified caller of a guarded route. It is an extractor for the handlers and the middleware
-/// of routes that a [`Guard`](crate::axum::Guard) protects, with any state, and dereferences to
+/// The verified caller of a guarded route.
+///
+/// This type is an extractor. Handlers and middleware of a route that a
+/// [`Guard`](crate::axum::Guard) protects can take it, with any router state. It dereferences to
 /// [`Verified`].
 ///
 /// ```
@@ -42,11 +44,14 @@ use crate::words::rejection::Rejection;
 /// }
 /// ```
 ///
-/// If no guard protects the route, every request gets a response of status 500 and the handler
-/// never runs. The same happens if the handler takes `Authenticated` but the guard is
-/// [`Guard::own_project`](crate::axum::Guard::own_project). That guard compares no project, so its
-/// handlers take `Authenticated<OwnProject>`. Code that guards a project does not accept it as a
-/// proof:
+/// If no guard protects the route, every request gets a response of status 500, and the handler
+/// never runs.
+///
+/// The guard [`Guard::own_project`](crate::axum::Guard::own_project) compares no project, so its
+/// handlers must take `Authenticated<OwnProject>`. If such a handler takes `Authenticated`, every
+/// request also gets a response of status 500. A function that takes `&Verified` requires a
+/// compared project, so it does not accept an `Authenticated<OwnProject>`. This code does not
+/// compile:
 /// ```compile_fail,E0308
 /// use keyfob::{Verified, access::OwnProject, axum::Authenticated};
 ///
@@ -57,7 +62,8 @@ use crate::words::rejection::Rejection;
 /// }
 /// ```
 ///
-/// `Option<Authenticated>` is not an extractor. A handler of a public route takes no caller:
+/// `Option<Authenticated>` is not an extractor, so a handler of a public route cannot take a
+/// caller. This code does not compile:
 /// ```compile_fail,E0277
 /// async fn anybody(caller: Option<keyfob::axum::Authenticated>) {}
 ///
@@ -71,11 +77,13 @@ pub struct Authenticated<P = InProject> {
     outer: Option<Passed>,
 }
 
-/// The checks that the request has passed so far, from the innermost guard outwards.
+/// The verified caller of the last guard that the request has passed. It contains the verified
+/// caller of the guard before, if there is one.
 #[derive(Clone)]
 struct Passed(Arc<dyn Recheck>);
 
-/// A caller that can be checked again, with either kind of project requirement.
+/// A verified caller that can be checked again. The trait hides the type of the project
+/// requirement.
 trait Recheck: Send + Sync {
     fn again(&self) -> Rechecked<'_>;
 }
@@ -89,8 +97,8 @@ impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
 }
 
 impl<P: ProjectRequirement + 'static> Authenticated<P> {
-    /// Puts a caller into the extensions of its request. The caller keeps the requirements of the
-    /// outer guards, so that `recheck` checks those too.
+    /// Puts a verified caller into the extensions of its request. The caller also keeps the
+    /// requirements of the outer guards, so that `recheck` checks these requirements, too.
     pub(super) fn admit(
         verified: Verified<P>,
         tokens: Arc<dyn Check<P>>,
@@ -106,22 +114,24 @@ impl<P: ProjectRequirement + 'static> Authenticated<P> {
 }
 
 impl<P: ProjectRequirement> Authenticated<P> {
-    /// Returns the proof of the check.
+    /// Returns the result of the verification. It proves that the guard has verified the token.
     pub fn verified(&self) -> &Verified<P> {
         &self.verified
     }
 
-    /// Checks the caller again with [`Tokens::recheck`](crate::Tokens::recheck): for the project
-    /// and scopes of the route, and from the address of the original request.
+    /// Checks the token of the caller again with [`Tokens::recheck`](crate::Tokens::recheck). The
+    /// check uses the project and the scopes of the route, and the client address of the original
+    /// request.
     ///
-    /// Use it for work that outlives its request, such as a WebSocket, a stream of events or a long
-    /// download. A caller is `'static` and holds no secret, so a handler may keep it as long as the
-    /// connection. If several guards protect the route, all of them are checked again. Each makes
-    /// one call to the store.
+    /// Use this method for work that continues long after the request began, such as a WebSocket, a
+    /// stream of events or a long download. A caller is `'static` and holds no secret, so a handler
+    /// may keep it while the connection is open. If several guards protect the route, the
+    /// requirements of all guards are checked again, with one call to the store for each guard.
     ///
     /// # Errors
-    /// Returns the [`Refusal`] that a new request would get. If the store fails, its status is 503,
-    /// and your service decides whether to close the connection or to try again.
+    /// Returns the [`Refusal`] that a new request with the same token would get. If the store
+    /// fails, the status of the refusal is 503. In this case, your service decides whether to close
+    /// the connection or to try again.
     ///
     /// ```
     /// use std::{future::Future, pin::pin, time::Duration};
@@ -152,7 +162,8 @@ impl<P: ProjectRequirement> Authenticated<P> {
         Ok(Self { verified, outer, ..self.clone() })
     }
 
-    /// Returns a refusal in the realm of the guard, for a check that the handler makes itself.
+    /// Returns a refusal for a check that the handler makes itself. The challenge in the refusal
+    /// names the realm of the guard.
     ///
     /// ```
     /// use keyfob::{Rejection, Scope, axum::{Authenticated, Refusal}};
@@ -172,9 +183,9 @@ impl<P: ProjectRequirement> Authenticated<P> {
         self.rule.challenge_for(scopes, challenge, &self.origin)
     }
 
-    /// Returns the refusal of a request that needs further scopes in addition to those of the
-    /// guard. Its status is 403. The challenge names all of the scopes, so that the client can
-    /// obtain a token that has them.
+    /// Returns the refusal for a request that needs `scopes` in addition to the scopes of the
+    /// guard. The status of the refusal is 403. The challenge names all of these scopes, so that
+    /// the client can obtain a token that has them.
     pub fn refuse_without(&self, scopes: &[Scope]) -> Refusal {
         let scopes: Vec<Scope> = self.rule.scopes.iter().chain(scopes).cloned().collect();
         self.rule.challenge_for(&scopes, Rejection::Scope, &self.origin)

@@ -1,4 +1,5 @@
-//! Verification with the type of the store erased.
+//! The verification of tokens through a trait object, so that guards do not depend on the type of
+//! the store.
 
 use core::pin::Pin;
 
@@ -10,16 +11,17 @@ use crate::store::contract::TokenStore;
 use crate::tokens::service::Tokens;
 use crate::tokens::verify_error::VerifyError;
 
-/// A service that checks both kinds of project requirement, with the type of its store erased.
+/// A token service that verifies tokens for both kinds of project requirement. As a trait object,
+/// it hides the type of its store.
 pub(super) trait Checks: Check<InProject> + Check<OwnProject> {}
 
 impl<T: Check<InProject> + Check<OwnProject>> Checks for T {}
 
-/// A service that checks tokens with the project requirement `P`.
+/// A token service that verifies tokens for the project requirement `P`.
 pub(super) trait Check<P>: Send + Sync {
     fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
 
-    /// Checks a verified token again, for the project requirement that it was verified for.
+    /// Checks a verified token again, for the same project requirement as before.
     fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P>;
 }
 
@@ -35,7 +37,8 @@ impl<S: TokenStore, P: Demand> Check<P> for Tokens<S> {
     }
 }
 
-/// A project requirement that can be checked again from the result of the first check.
+/// A project requirement that can be rebuilt from the result of a verification, so that the token
+/// can be checked again.
 trait Demand: ProjectRequirement + 'static {
     fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self>;
 }

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::checks::Checks;
 
-/// The settings of a [`Guard`](crate::axum::Guard). Each of its layers has a copy.
+/// The settings of a [`Guard`](crate::axum::Guard). Each layer of the guard has a copy.
 #[derive(Clone)]
 pub(super) struct GuardConfig {
     pub(super) tokens: Arc<dyn Checks>,
@@ -18,11 +18,11 @@ pub(super) struct GuardConfig {
     pub(super) resource_metadata: Option<Arc<ResourceMetadata>>,
 }
 
-/// A function of the host that returns the address of a request's client.
+/// A function of the host that returns the client address of a request.
 pub(super) type ClientAddress = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
-/// A function of the host that returns the URL of the metadata of the resource that a request is
-/// for.
+/// A function of the host that returns the URL of the protected resource's metadata (RFC 9728) for
+/// a request.
 pub(super) type ResourceMetadata = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
 impl fmt::Debug for GuardConfig {

@@ -1,4 +1,4 @@
-//! The guard of a service's routes, and its settings.
+//! The guard that protects the routes of a service, and the methods that configure it.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -41,24 +41,25 @@ use crate::words::invalid::Invalid;
 /// }
 /// ```
 ///
-/// Each layer verifies every request with [`Tokens::verify`], of any method. This includes
-/// `OPTIONS`, so put a layer that answers CORS preflight requests outside the guard. A handler
-/// takes the verified caller with the extractor [`Authenticated`](crate::axum::Authenticated). A
-/// request that is not verified gets a [`Refusal`](crate::axum::Refusal) as its response. On a
-/// whole `Router`, use `route_layer`: with `layer`, the guard would also check requests to paths
-/// that do not exist.
+/// Each layer verifies the token of every request with [`Tokens::verify`], for all HTTP methods.
+/// This includes `OPTIONS`, so put a layer that responds to CORS preflight requests outside the
+/// guard. A handler takes the verified caller with the extractor
+/// [`Authenticated`](crate::axum::Authenticated). If the verification fails, the response is a
+/// [`Refusal`](crate::axum::Refusal). On a whole `Router`, use `route_layer`: with `layer`, the
+/// guard would also check requests to paths that do not exist.
 ///
 /// The token is read from the headers as [`Credential`](crate::Credential) describes. The guard
 /// first marks the values of `Authorization` and `X-API-Key` as sensitive, so that inner layers and
-/// handlers do not print them with Debug. A layer outside the guard sees them unmarked.
+/// handlers do not print them with Debug. A layer outside the guard receives these values unmarked.
 #[derive(Clone)]
 pub struct Guard {
     config: GuardConfig,
 }
 
 impl Guard {
-    /// Creates a guard for these tokens. Pass an `Arc` of them if your service also uses them
-    /// elsewhere. The realm of the guard is the prefix of the tokens, such as `acme_pat`.
+    /// Creates a guard that verifies tokens with this [`Tokens`]. Pass an `Arc` if your service
+    /// also uses the `Tokens` elsewhere. The realm of the guard is the prefix of the tokens, such
+    /// as `acme_pat`, unless you set another one.
     pub fn new<S>(tokens: impl Into<Arc<Tokens<S>>>) -> Self
     where
         S: TokenStore + 'static,
@@ -68,29 +69,31 @@ impl Guard {
         Self { config: GuardConfig { tokens, realm, api_key: false, address: None, resource_metadata: None } }
     }
 
-    /// Sets the realm in `WWW-Authenticate` (RFC 9110 section 11.5). Only its printable ASCII
-    /// characters are used.
+    /// Sets the realm that refusals name in the header `WWW-Authenticate` (RFC 9110 section 11.5).
+    /// Characters of the realm that are not printable ASCII are left out.
     #[must_use]
     pub fn with_realm(self, realm: &str) -> Self {
         Self { config: GuardConfig { realm: realm.into(), ..self.config } }
     }
 
-    /// Returns the guard with `X-API-Key` as a second header for tokens. A request may have only
-    /// one of the two headers, and only once.
+    /// Returns the guard with `X-API-Key` as a second header that may contain the token, besides
+    /// `Authorization`. A request may have only one of the two headers, and may have this header
+    /// only once.
     #[must_use]
     pub fn with_api_key_header(self) -> Self {
         Self { config: GuardConfig { api_key: true, ..self.config } }
     }
 
-    /// Sets the function that returns the client address of a request. A token that is restricted
-    /// to addresses is checked against it.
+    /// Sets the function that returns the client address of a request. If a token may be used only
+    /// from certain addresses, the guard checks that this address is one of them.
     ///
     /// Without this setting, the address is the peer address of the connection, if axum knows it
-    /// (see `Router::into_make_service_with_connect_info::<SocketAddr>`). Behind a proxy, this is
-    /// the address of the proxy. In that case, read the header that your proxy sets, and only if
-    /// the proxy overwrites it. The guard itself reads no header for the address, not even
-    /// `X-Forwarded-For`, because any client can send it. If a request has no address, a token that
-    /// is restricted to addresses is rejected.
+    /// (see `Router::into_make_service_with_connect_info::<SocketAddr>`). Behind a proxy, the peer
+    /// address is the address of the proxy. In this case, pass a function that reads the header
+    /// that your proxy sets, but only if the proxy overwrites this header. The guard itself reads
+    /// no header for the address, not even `X-Forwarded-For`, because any client can send such a
+    /// header. If the address of a request is unknown, a token that is restricted to certain
+    /// addresses is rejected.
     ///
     /// If [`Usage::with_origins`](crate::tokens::Usage::with_origins) is set, the address and the
     /// `User-Agent` header are recorded with the last use.
@@ -122,7 +125,8 @@ impl Guard {
     /// }
     /// ```
     ///
-    /// The function is called for each request, whether it passes or not.
+    /// The guard calls the function before each verification, so it also calls the function for
+    /// requests that pass.
     #[must_use]
     pub fn with_resource_metadata(self, address: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         Self { config: GuardConfig { resource_metadata: Some(Arc::new(address)), ..self.config } }
@@ -132,9 +136,10 @@ impl Guard {
     /// `guard.project_in_path("project", "repo:read")` on `/projects/{project}/repo`. A nested
     /// router also has the parameters of its outer path.
     ///
-    /// If the parameter is not a valid [`ProjectId`], the response is 404, before a token is read.
-    /// If the route has no such parameter, has it twice, or is a plain tower service, no project
-    /// can be compared and every request gets a 500.
+    /// If the parameter is not a valid [`ProjectId`], the request gets a response of status 404,
+    /// and its token is not read. If the route has no such parameter, has it twice, or is a plain
+    /// tower service, every request gets a response of status 500, because the guard cannot compare
+    /// a project.
     ///
     /// The scopes are separated by white space. An empty text requires no scope.
     ///
@@ -145,7 +150,8 @@ impl Guard {
     }
 
     /// Returns a layer for routes whose requests name the project in a header. If the header is
-    /// missing, repeated or not a valid [`ProjectId`], the response is 400, before a token is read.
+    /// missing, repeated or not a valid [`ProjectId`], the request gets a response of status 400,
+    /// and its token is not read.
     ///
     /// # Errors
     /// Returns [`Invalid`] if a scope is not valid.

@@ -11,9 +11,10 @@ use tower_service::Service;
 
 use super::rule::Rule;
 
-/// A layer that passes on only requests with a valid token for its project and scopes. A
-/// [`Guard`](crate::axum::Guard) creates it. Use it with axum's `MethodRouter::layer` and
-/// `Router::route_layer`, or with any tower service of `http::Request`s.
+/// A layer that forwards a request only if the request has a token that is valid for the required
+/// project and scopes. A [`Guard`](crate::axum::Guard) creates the layer. Use it with axum's
+/// `MethodRouter::layer` and `Router::route_layer`, or with any tower service that takes
+/// `http::Request`s.
 ///
 /// The inner service is called only for verified requests.
 #[derive(Clone, Debug)]
@@ -33,8 +34,8 @@ impl<S> Layer<S> for GuardLayer {
     }
 }
 
-/// A service that a [`GuardLayer`] protects. It returns the responses of the inner service or a
-/// [`Refusal`](crate::axum::Refusal), as axum responses.
+/// A service that a [`GuardLayer`] protects. It returns the response of the inner service, or a
+/// [`Refusal`](crate::axum::Refusal), as an axum response.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,

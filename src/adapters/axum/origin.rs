@@ -1,4 +1,4 @@
-//! The facts about a request that a guard uses, apart from its token.
+//! The properties of a request that a guard uses, except the token.
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use axum::http::HeaderValue;
 
 use crate::rules::access::{Access, ProjectRequirement};
 
-/// The origin of a request and the metadata of its resource. Cloning copies no text.
+/// The client of a request, and the URL of the metadata of the requested resource. Cloning this
+/// value copies no text.
 #[derive(Clone)]
 pub(super) struct Origin {
     pub(super) address: Option<IpAddr>,
@@ -18,7 +19,8 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Adds the address and the client to the access that the request needs.
+    /// Adds the address and the `User-Agent` of the client to `access`, which describes the
+    /// requirements of the request.
     pub(super) fn locate<'a, P: ProjectRequirement>(&'a self, access: Access<'a, P>) -> Access<'a, P> {
         let access = match self.address {
             Some(address) => access.from_address(address),

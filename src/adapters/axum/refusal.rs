@@ -30,11 +30,12 @@ use crate::tokens::verify_error::VerifyError;
 /// | `not_found` | 404 | the project in the path is not a valid project id |
 /// | `invalid_project` | 400 | the header that names the project is missing, repeated or not a valid project id |
 /// | `misplaced_guard` | 500 | the guard reads the project from the path, but the path does not have exactly one such parameter |
-/// | `unguarded` | 500 | the handler takes an [`Authenticated`](crate::axum::Authenticated), but no guard of that kind protects the route |
+/// | `unguarded` | 500 | the handler takes an [`Authenticated`](crate::axum::Authenticated), but no guard that provides this type protects the route |
 ///
-/// Your service can send its own refusals in the same shape with [`Refusal::new`]. The response
-/// holds the refusal in its extensions. A layer outside the guard can read the cause from there and
-/// log it, such as the error of a failed store:
+/// Your service can create its own refusals in the same format with [`Refusal::new`].
+///
+/// The extensions of the response contain the refusal. So a layer outside the guard can log the
+/// cause of the refusal, such as the error of a failed store:
 /// ```
 /// use axum::{extract::Request, middleware::Next, response::Response};
 /// use keyfob::axum::Refusal;
@@ -58,8 +59,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Creates a refusal of your service with a stable reason and a sentence. A 401 needs a
-    /// challenge: use [`challenge`](Self::challenge) for it.
+    /// Creates a refusal of your service. `reason` is a stable word for programs, and `detail` is a
+    /// sentence for people. For the status 401, use [`challenge`](Self::challenge) instead, because
+    /// a response of this status must contain a challenge.
     pub fn new(status: StatusCode, reason: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { detail: detail.into(), ..Self::fixed(status, reason, "") }
     }
@@ -68,9 +70,9 @@ impl Refusal {
         Self { status, reason, detail: Cow::Borrowed(detail), www_authenticate: None, cause: None }
     }
 
-    /// Creates the refusal for a rejected credential, in this realm. It takes a [`Challenge`] or an
-    /// error that converts into one, such as a [`HeaderError`](crate::error::HeaderError) or a
-    /// [`Rejection`](crate::Rejection).
+    /// Creates the refusal for a missing or rejected credential. Its challenge names this realm.
+    /// Pass a [`Challenge`], or an error that converts into a challenge, such as a
+    /// [`HeaderError`](crate::error::HeaderError) or a [`Rejection`](crate::Rejection).
     pub fn challenge(challenge: impl Into<Challenge>, realm: &str) -> Self {
         Self::of_challenge(challenge.into(), realm, &[], None)
     }
@@ -80,8 +82,8 @@ impl Refusal {
         Self { cause: Some(Arc::new(error)), ..self }
     }
 
-    /// Creates a refusal with a challenge that names the needed scopes and the URL of the resource
-    /// metadata.
+    /// Creates a refusal with a challenge that names the realm, the required scopes and the URL of
+    /// the resource metadata.
     pub(super) fn of_challenge(
         challenge: Challenge,
         realm: &str,
@@ -115,14 +117,14 @@ impl Refusal {
         &self.detail
     }
 
-    /// Returns the error of the verification, for logs. It says more than the response does.
-    /// Returns `None` if no token was verified.
+    /// Returns the error of the failed verification, for logs. The error says more than the
+    /// response. Returns `None` if the refusal does not come from a verification.
     pub fn cause(&self) -> Option<&VerifyError> {
         self.cause.as_deref()
     }
 
-    // With "about:blank", the title is the phrase of the status (RFC 9457 section 4.2.1). The
-    // reason is more precise.
+    // With the type "about:blank", the title must be the phrase of the status (RFC 9457 section
+    // 4.2.1). The member `reason` is more precise.
     fn body(&self) -> String {
         let title = self.status.canonical_reason().map_or("null".into(), json_text);
         let (status, detail, reason) = (self.status.as_u16(), json_text(&self.detail), json_text(self.reason));

@@ -12,9 +12,9 @@ use crate::words::invalid::Invalid;
 use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
 
-/// Lets a handler use `?` on the operations of the service if it returns a `Result` with the error
-/// `Refusal`. The detail is the text of the error, which never contains a token, an input value or
-/// a message of the engine.
+/// Converts the error of an operation into a refusal. So a handler that returns `Result<_,
+/// Refusal>` can use `?` on the operations of the service. The detail of the refusal never contains
+/// a token, an input value or a message of the engine.
 ///
 /// | [`ErrorKind`] | status | reason |
 /// |---|---|---|
@@ -59,8 +59,7 @@ impl From<Error> for Refusal {
 }
 
 impl From<StoreError> for Refusal {
-    /// Converts the store error into an [`Error`], as the operations of the service do, and returns
-    /// its refusal.
+    /// Converts the store error into an [`Error`], and that error into a refusal.
     fn from(error: StoreError) -> Self {
         Error::from(error).into()
     }
@@ -74,22 +73,23 @@ impl From<Invalid> for Refusal {
 }
 
 impl From<Rejection> for Refusal {
-    /// Returns the [`Challenge`] of the rejection, in a realm with an empty name.
+    /// Returns a refusal with the [`Challenge`] of the rejection. The realm in the challenge is
+    /// empty.
     fn from(rejection: Rejection) -> Self {
         Self::challenge(Challenge::from(rejection), "")
     }
 }
 
 impl From<HeaderError> for Refusal {
-    /// Returns the [`Challenge`] of the error, in a realm with an empty name.
+    /// Returns a refusal with the [`Challenge`] of the error. The realm in the challenge is empty.
     fn from(error: HeaderError) -> Self {
         Self::challenge(Challenge::from(error), "")
     }
 }
 
 impl From<VerifyError> for Refusal {
-    /// Returns the [`Challenge`] of the error, in a realm with an empty name, and with the error as
-    /// its [cause](Self::cause).
+    /// Returns a refusal with the [`Challenge`] of the error. The realm in the challenge is empty.
+    /// The [cause](Self::cause) of the refusal is the error.
     fn from(error: VerifyError) -> Self {
         Self::challenge(error.challenge(), "").caused_by(error)
     }

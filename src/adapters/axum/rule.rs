@@ -19,29 +19,30 @@ pub(super) struct Rule {
     pub(super) scopes: Box<[Scope]>,
 }
 
-/// The place where a request names its project.
+/// The source from which a guard takes the project id for a request.
 #[derive(Debug)]
 pub(super) enum Project {
     Path(Box<str>),
     Header(HeaderName),
     Fixed(ProjectId),
-    /// The request names no project. The project of the token is used.
+    /// The request names no project. The guard uses the project of the token.
     Own,
 }
 
 impl Rule {
-    /// Returns the refusal for a failed verification.
+    /// Returns the refusal for a failed verification, with the error as its cause.
     pub(super) fn refusal(&self, error: VerifyError, origin: &Origin) -> Refusal {
         let refusal = self.challenge(error.challenge(), origin);
         refusal.caused_by(error)
     }
 
-    /// Returns the refusal with this challenge, for the scopes of the route.
+    /// Returns a refusal with this challenge. The refusal names the scopes of the route.
     pub(super) fn challenge(&self, challenge: impl Into<Challenge>, origin: &Origin) -> Refusal {
         self.challenge_for(&self.scopes, challenge, origin)
     }
 
-    /// Returns the refusal with this challenge, for the given scopes instead of those of the route.
+    /// Returns a refusal with this challenge. The refusal names the given scopes instead of the
+    /// scopes of the route.
     pub(super) fn challenge_for(&self, scopes: &[Scope], challenge: impl Into<Challenge>, origin: &Origin) -> Refusal {
         Refusal::of_challenge(challenge.into(), &self.guard.realm, scopes, origin.resource_metadata.as_deref())
     }

@@ -1,6 +1,7 @@
-//! Deliveries of GitHub's secret scanning: checking their signature, reading them, and replying.
+//! The handling of deliveries from GitHub's secret scanning: the check of the signature, the
+//! reading of the reports, and the response.
 //!
-//! The protocol is GitHub's "Secret scanning partner program".
+//! GitHub describes the protocol in its "Secret scanning partner program".
 
 pub(crate) mod public_keys;
 pub(crate) mod refusal;

@@ -13,11 +13,11 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 /// The public keys with which GitHub's secret scanning signs its deliveries, as GitHub publishes
 /// them at [`ADDRESS`](Self::ADDRESS).
 ///
-/// Fetch them when your service starts, then once a day, and when a delivery names an unknown key
-/// or one that is not in use ([`DeliveryRefusal::UnknownKey`], [`DeliveryRefusal::OldKey`]). A key
-/// that GitHub has withdrawn is accepted until the keys are fetched again. Any client can name an
-/// unknown key, and GitHub allows 60 of these requests an hour, so fetch at most once in a few
-/// minutes.
+/// Fetch the keys when your service starts, then once a day, and when a delivery names a key that
+/// is unknown or not in use ([`DeliveryRefusal::UnknownKey`], [`DeliveryRefusal::OldKey`]). A key
+/// that GitHub has withdrawn is accepted until you fetch the keys again. Any client can name an
+/// unknown key, and GitHub allows only 60 requests for the keys an hour. So fetch the keys at most
+/// once in a few minutes.
 #[derive(Clone, Debug, Default)]
 pub struct GitHubKeys {
     keys: Vec<Key>,
@@ -50,8 +50,8 @@ impl GitHubKeys {
     /// The URL at which GitHub publishes the keys.
     pub const ADDRESS: &str = "https://api.github.com/meta/public_keys/secret_scanning";
 
-    /// Reads the keys from the response body of [`ADDRESS`](Self::ADDRESS). Ignores keys that are
-    /// not on the curve P-256.
+    /// Parses the keys from the body of GitHub's response to a request for
+    /// [`ADDRESS`](Self::ADDRESS). Ignores keys that are not on the curve P-256.
     ///
     /// # Errors
     /// Returns [`Invalid`] if the body is not a list of keys in GitHub's format, or if it has no
@@ -65,13 +65,13 @@ impl GitHubKeys {
         if keys.is_empty() { Err(not_keys()) } else { Ok(Self { keys }) }
     }
 
-    /// Returns the ids of the keys that GitHub currently signs with. Deliveries signed with any
-    /// other key are refused, so their digests need not be stored.
+    /// Returns the ids of the keys with which GitHub currently signs. A delivery that is signed
+    /// with another key is refused, so you need not store the digest of such a delivery.
     pub fn current_ids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().filter(|key| key.is_current).map(|key| key.id.as_str())
     }
 
-    /// Checks that the current key with this id has signed the body.
+    /// Checks that the key with this id is in use and has signed the body.
     pub(super) fn check(&self, key_id: &str, signature: &str, body: &[u8]) -> Result<(), DeliveryRefusal> {
         let key = self.keys.iter().find(|key| key.id == key_id).ok_or(DeliveryRefusal::UnknownKey)?;
         if !key.is_current {

@@ -1,16 +1,16 @@
-//! The reasons for which a delivery of GitHub is refused.
+//! The reasons to refuse a delivery from GitHub's secret scanning.
 
 use core::fmt;
 
 use crate::words::invalid::{Invalid, InvalidKind};
 
-/// The reason why a delivery is refused. It has an HTTP [status](Self::status), and a text that
-/// repeats no part of the delivery.
+/// The reason to refuse a delivery from GitHub's secret scanning. It has an HTTP
+/// [status](Self::status), and a text that repeats no part of the delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum DeliveryRefusal {
-    /// The body is not a valid report: see
-    /// [`LeakReport::read_all`](crate::leak::LeakReport::read_all).
+    /// The body is not a valid report, as
+    /// [`LeakReport::read_all`](crate::leak::LeakReport::read_all) defines it.
     Invalid(Invalid),
     /// The delivery names a key that GitHub does not publish.
     UnknownKey,
@@ -18,12 +18,12 @@ pub enum DeliveryRefusal {
     OldKey,
     /// The signature does not match the body.
     Signature,
-    /// A delivery with the same body was answered before.
+    /// A delivery with the same body has already been answered.
     Replayed,
 }
 
 impl DeliveryRefusal {
-    /// Returns whether the decision could be different with newer keys of GitHub.
+    /// Returns whether the delivery could be accepted with newer keys of GitHub.
     pub(super) fn is_about_keys(self) -> bool {
         matches!(self, Self::UnknownKey | Self::OldKey)
     }

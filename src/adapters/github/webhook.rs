@@ -64,11 +64,11 @@ pub struct GitHubWebhook {
     answered: Mutex<Answered>,
 }
 
-/// The pauses before the repeats if the store fails.
+/// The pauses before the three repeats of the revocations for which the store failed.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
-/// The deliveries that were answered last, by the digests of their bodies. Signatures would not
-/// identify them, because one body has several valid signatures.
+/// The digests of the bodies of the latest answered deliveries. A signature would not identify a
+/// delivery, because one body has several valid signatures.
 #[derive(Debug, Default)]
 struct Answered {
     known: HashSet<[u8; 32]>,
@@ -87,9 +87,10 @@ pub struct GitHubDelivery<'d> {
 }
 
 impl GitHubDelivery<'_> {
-    /// Returns the SHA-256 of the body. It identifies a delivery, because one body has several
-    /// valid signatures. Store it when you answer the delivery, and pass it to
-    /// [`GitHubWebhook::remember`] in other processes and after a restart.
+    /// Returns the SHA-256 digest of the body. The digest identifies the delivery. The signature
+    /// does not, because one body has several valid signatures. Store the digest when you answer
+    /// the delivery, and pass it to [`GitHubWebhook::remember`] in other processes and after a
+    /// restart.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.body).into()
     }
@@ -102,21 +103,22 @@ impl fmt::Debug for GitHubDelivery<'_> {
     }
 }
 
-/// A report that was handled: every reported token is revoked, except those for which the store
-/// failed.
+/// The result of handling a delivery. Each reported token of your service is revoked, unless the
+/// store failed for this token.
 #[derive(Debug)]
 #[must_use = "GitHub waits for what `GitHubWebhook::answer` says"]
 #[non_exhaustive]
 pub struct ProcessedReport {
-    /// Each token that was found in a reported text, with the outcome of its revocation.
+    /// Each token that was found in a reported text, with the outcome of revoking it.
     pub leaks: Vec<(LeakReport, Result<LeakOutcome, Error>)>,
     digest: [u8; 32],
 }
 
 impl GitHubWebhook {
-    /// The maximum number of answered deliveries that are remembered, so that a replay is refused.
-    /// Without a call of [`remember`](Self::remember), another process, or this one after a
-    /// restart, handles a repeat of a delivery again. That changes nothing.
+    /// The maximum number of answered deliveries that the endpoint remembers, so that it refuses a
+    /// replay. Another process does not know these deliveries, and neither does this process after
+    /// a restart, unless you call [`remember`](Self::remember). Without this call, they handle a
+    /// replay again, which has no further effect on the tokens.
     pub const REMEMBERED: usize = 10_000;
 
     /// Creates an endpoint for deliveries that are signed with these keys.
@@ -124,21 +126,21 @@ impl GitHubWebhook {
         Self { keys: RwLock::new(keys), answered: Mutex::default() }
     }
 
-    /// Replaces the keys.
+    /// Replaces the keys with which the endpoint checks signatures.
     pub fn set_keys(&self, keys: GitHubKeys) {
         // No code panics while it holds this lock to write.
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    /// Records that this delivery was answered by another process, or by this one before a restart.
-    /// From then on it is refused as a replay. `digest` is the delivery's
-    /// [`digest`](GitHubDelivery::digest).
+    /// Records that another process, or this process before a restart, has answered a delivery.
+    /// From then on, the endpoint refuses this delivery as a replay. `digest` is the
+    /// [`digest`](GitHubDelivery::digest) of the delivery.
     pub fn remember(&self, digest: [u8; 32]) {
         self.answered().add(digest);
     }
 
-    /// Returns the reported texts of a delivery and its digest, if GitHub has signed it and it was
-    /// not answered before.
+    /// Checks that GitHub has signed a delivery and that the delivery has not been answered before.
+    /// Returns the reports in the delivery, and its digest.
     fn open(
         &self,
         delivery: &GitHubDelivery<'_>,
@@ -159,22 +161,24 @@ impl GitHubWebhook {
         Ok((LeakReport::read_all(body, &finder)?, digest))
     }
 
-    /// Revokes each of your tokens in the texts that GitHub reports, as
-    /// [`report_leak`](Tokens::report_leak) does, and returns an outcome for each token.
+    /// Revokes each token of your service that the delivery reports, with
+    /// [`report_leak`](Tokens::report_leak). Returns an outcome for each token in the reported
+    /// texts.
     ///
-    /// If the store fails for a token, the other tokens are still handled. The failed ones are
-    /// repeated after pauses of 0.1, 0.4 and 1.6 seconds. The store calls take additional time.
+    /// If the store fails for a token, this does not affect the other tokens. The failed
+    /// revocations are repeated after pauses of 0.1, 0.4 and 1.6 seconds. The calls to the store
+    /// take additional time.
     ///
-    /// `newer_keys` is called at most once, if the delivery names a key that is unknown or not in
-    /// use. It returns the keys that GitHub publishes now. If they cannot be fetched, it returns
-    /// `None`, and the delivery is refused. Any client can name a key, so limit how often and for
-    /// how long `newer_keys` calls GitHub, which allows 60 of these requests an hour. To stop
-    /// accepting a key soon after GitHub withdraws it, also [set](Self::set_keys) the keys once a
-    /// day.
+    /// `newer_keys` is called at most once, and only if the delivery names a key that is unknown or
+    /// not in use. It must return the keys that GitHub publishes now, or `None` if it cannot fetch
+    /// them. After `None`, the delivery is refused. Any client can name an unknown key, so limit
+    /// how often and for how long `newer_keys` calls GitHub. GitHub allows 60 of these requests an
+    /// hour. To stop accepting a key soon after GitHub withdraws it, also [set](Self::set_keys) the
+    /// keys once a day.
     ///
     /// # Errors
     /// Returns a [`DeliveryRefusal`] if the delivery is not signed by a current key of GitHub, is
-    /// not a valid report, or was answered before. No token was revoked.
+    /// not a valid report, or has already been answered. In these cases, no token is revoked.
     pub async fn handle<S, F>(
         &self,
         tokens: &Tokens<S>,
@@ -213,20 +217,22 @@ impl GitHubWebhook {
         Ok(ProcessedReport { leaks, digest })
     }
 
-    /// Returns the body of the response. Send it with status 200 and the type `application/json`.
-    /// For each reported text it says whether it was a true positive, which means that your service
-    /// issued at least one of the tokens in the text. It names a text by its SHA-256 in hexadecimal
-    /// digits, as GitHub's program allows.
+    /// Returns the body of the response. Send it with status 200 and the content type
+    /// `application/json`.
     ///
-    /// From this call on, the same delivery is refused as a replay. So call it after you have
-    /// finished all of your work on the leaks, in the task that sends the response. If the task
-    /// continued after its connection was closed, GitHub's repeat would be refused although GitHub
-    /// has received no response.
+    /// For each reported text, the body says whether the text is a true positive: whether your
+    /// service issued at least one of the tokens in it. The body names each text by the SHA-256
+    /// digest of the text in hexadecimal digits, as GitHub's program allows.
+    ///
+    /// From this call on, the endpoint refuses the same delivery as a replay. So make this call
+    /// after all of your other work on the leaks, and in the task that sends the response. A task
+    /// that continues after the connection is closed must not make this call. Otherwise GitHub's
+    /// repeat of the delivery would be refused, although GitHub has received no response.
     ///
     /// # Errors
-    /// Returns the error of one of the tokens if the store failed for any of them. Respond with 503
-    /// then. If GitHub sends the delivery again, it is handled like a new one, but GitHub does not
-    /// promise to repeat it.
+    /// Returns the error for one of the tokens if the store failed for any token. In this case,
+    /// respond with status 503. If GitHub sends the delivery again, it is handled like a new
+    /// delivery, but GitHub does not promise to send it again.
     pub fn answer<'h>(&self, handled: &'h ProcessedReport) -> Result<String, &'h Error> {
         let feedback = feedback(&handled.leaks)?;
         self.answered().add(handled.digest);

@@ -1,14 +1,16 @@
-//! The changes of a commit, as caches and standbys receive them.
+//! The changes that a commit makes. Caches receive them as notifications, and reads from standbys
+//! must include them.
 
 use core::fmt;
 
 use crate::words::ids::{ProjectId, TokenKey};
 
-/// The channel on which changes are sent with `NOTIFY`.
+/// The channel on which the store sends changes with `NOTIFY`.
 pub(super) const CHANNEL: &str = "keyfob";
 
-/// A token or a project that a commit has changed. Caches of other processes, and standbys, must no
-/// longer serve its older state. Its text is the payload of the notification.
+/// A token or a project that a commit has changed. After the commit, caches of other processes must
+/// no longer serve the older state, and this store must not read it from a standby. The `Display`
+/// text is the payload of the notification.
 pub(super) enum Changed<'c> {
     Token(&'c TokenKey),
     Project(&'c ProjectId),

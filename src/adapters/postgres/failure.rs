@@ -5,7 +5,8 @@ use sqlx::error::DatabaseError;
 
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// Returns a store error with the kind that the error means, and with the error as its source.
+/// Converts an error of sqlx into a store error. The error of sqlx determines the kind of the store
+/// error, and becomes its source.
 pub(super) fn failed(error: Error) -> StoreError {
     let kind = match &error {
         Error::Database(error) => of_database(&**error),
@@ -19,12 +20,13 @@ pub(super) fn failed(error: Error) -> StoreError {
     StoreError::with_source(kind, error)
 }
 
-/// Returns whether the connection was lost. The server may have closed it while it was idle.
+/// Returns whether the error means that the connection was lost. The server may have closed the
+/// connection while it was idle.
 pub(super) fn is_lost(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::Protocol(_) => true,
-        // The SQLSTATEs of an administrator's command, the crash of another process, and a start or
-        // shutdown of the server.
+        // The SQLSTATEs for an administrator's command, for the crash of another server process,
+        // and for a start or shutdown of the server.
         Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03")),
         _ => false,
     }
@@ -35,19 +37,20 @@ pub(super) fn is_held(error: &Error) -> bool {
     matches!(error, Error::Database(error) if error.code().as_deref() == Some(HELD))
 }
 
-/// The SQLSTATE `lock_not_available`.
+/// The SQLSTATE of `lock_not_available`, the error with which `lock_timeout` ends a statement.
 const HELD: &str = "55P03";
 
 /// Returns the kind for a SQLSTATE
-/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). Mostly it depends only on
-/// the class, which is the first two characters.
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). In most cases, the kind
+/// depends only on the class of the SQLSTATE, which is its first two characters.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;
     }
     let code = error.code().unwrap_or_default();
     match code.get(..2) {
-        // Connection; serialization and deadlock; resources; operator intervention; system error.
+        // These classes are connection errors, serialization failures and deadlocks, lack of
+        // resources, operator intervention, and system errors.
         Some("08" | "40" | "53" | "57" | "58") => StoreErrorKind::Unavailable,
         _ if code == HELD || code == "25006" => StoreErrorKind::Unavailable,
         _ if code == "XX001" || code == "XX002" => StoreErrorKind::Corrupt,

@@ -1,4 +1,4 @@
-//! The changes that other processes make, received with `LISTEN`.
+//! A feed of the changes that other processes make, which it receives with `LISTEN`.
 
 use core::fmt;
 use core::time::Duration;
@@ -14,23 +14,24 @@ use crate::adapters::fault::Faults;
 use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::ids::TokenKey;
 
-/// The time without a notification after which the feed checks its connection, and the pause before
-/// it connects again after a failure.
+/// The time without a notification after which the feed checks its connection. It is also the pause
+/// before the feed connects again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The changes that stores [with notifications](PostgresStore::telling_changes) make, for
-/// [`Cached::follow`](crate::store::cache::Cached::follow).
+/// A feed of the changes that stores [with notifications](PostgresStore::telling_changes) make.
+/// Pass it to [`Cached::follow`](crate::store::cache::Cached::follow).
 ///
-/// The feed has a connection of its own outside the pool. After a second without a notification, it
-/// sends one to itself. If that one does not arrive, the feed reports that it is lost, wherever the
-/// connection is broken.
+/// The feed has a connection of its own outside the pool. After a second without a notification,
+/// the feed sends a notification to itself. If this notification does not arrive, the feed reports
+/// that changes may have been missed. So it detects a break at any point of the connection.
 ///
 /// PostgreSQL does not deliver notifications on a standby, or through a pooler that assigns
-/// connections per transaction. There the feed stays lost, and the cache relies on its staleness
-/// bound.
+/// connections per transaction. In both cases, the feed receives no changes, and the cache relies
+/// on its staleness bound.
 pub struct PostgresFeed {
     options: PgConnectOptions,
-    /// The standbys of the store. They may not have a change yet when the feed reports it.
+    /// The standbys of the store. A standby may not have a change yet when the feed reports the
+    /// change.
     replica: Option<Arc<Replica>>,
     faults: Arc<Faults>,
     listener: Option<PgListener>,
@@ -102,9 +103,9 @@ impl PostgresFeed {
     }
 }
 
-/// Connects a listener through a pool of its own. When a listener is dropped, sqlx first says
-/// goodbye to the server. If the server is silent, this takes long, and in a shared pool the
-/// connection would keep its place for that time.
+/// Connects a listener through a pool that only this listener uses. When a listener is dropped,
+/// sqlx sends a last message to the server, which takes long if the server does not reply. In a
+/// shared pool, the connection would keep its place during this time.
 async fn listen(options: &PgConnectOptions) -> sqlx::Result<PgListener> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;

@@ -1,11 +1,13 @@
 //! The gate that decides which calls of this process may hold a connection, and which wait without
 //! one.
 //!
-//! A call that waits for a project's turn waits for other calls, perhaps of other processes. If
-//! each waiting call held a connection, one busy project would take them all, and no project could
-//! verify tokens. So the calls wait here, in a line for each project, and all lines together have a
-//! share of the pool. The database orders the calls of different processes. This gate orders the
-//! calls of one process.
+//! A project's turn is a lock in the database, which one operation at a time holds (see turn.rs). A
+//! call may have to wait for the turn until other calls, perhaps of other processes, have ended. If
+//! each waiting call held a connection, one busy project would take all connections, and no project
+//! could verify tokens. So the calls of this process wait here without a connection. Each project
+//! has a line, which is a queue of calls. All lines together use only a share of the pool.
+//!
+//! The database orders the calls of different processes. This gate orders the calls of one process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,37 +16,42 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The maximum number of calls in one line, including the call at its head. At 2 ms for each call,
-/// the last one waits 2 s, which is within the time limit of a call (5 s).
+/// The maximum number of calls in one line, including the call at its head. If each call takes 2
+/// ms, the last call waits for 2 s. This is less than the time limit of a call, which is 5 s.
 const IN_LINE: usize = 1_000;
 
-/// The number of calls of a project that may count at the same time. Each of them keeps one core of
-/// the server busy while refused inserts keep coming in. On a machine with 2 cores, a verification
-/// took 1.6 times as long beside 2 counting calls, and 1.3 times as long beside one.
+/// The maximum number of calls of one project that count tokens at the same time. During a flood of
+/// inserts over their limit, each of these calls keeps one core of the database server busy. On a
+/// machine with 2 cores, a verification took 1.6 times as long while 2 calls counted, and 1.3 times
+/// as long while one call counted.
 const COUNTING: usize = 1;
 
 pub(super) struct Gate {
-    /// The lines of the calls that need a project's turn.
+    /// The lines (queues) of the calls that need a project's turn.
     turns: Lines,
-    /// The lines of the limited inserts that count before they take the turn.
+    /// The lines (queues) of the inserts with a limit, which count tokens before they take the
+    /// turn.
     counts: Lines,
-    /// The lines of the revocations of tokens and groups. They are apart from the other lines, so
-    /// that a flood of renames or rotations cannot keep a caller from revoking a token.
+    /// The lines (queues) of the revocations of tokens and groups. Revocations have separate lines,
+    /// so that a flood of renames or rotations cannot keep a caller from revoking a token.
     revocations: Lines,
-    /// The lines of the other calls that write. These may also have to wait, for a row that another
-    /// call has locked.
+    /// The lines (queues) of the other calls that write. Such a call may have to wait for a row
+    /// that another call has locked.
     writes: Lines,
-    /// The shares of the pool's connections: for turns, for counts, and for all calls that write.
-    /// The last one also bounds the other two.
+    /// The permits for connections of the pool: `of_turns` for calls that take a turn, `of_counts`
+    /// for calls that count, and `of_writers` for both of these and for all other calls that write.
     of_turns: Arc<Semaphore>,
     of_counts: Arc<Semaphore>,
     of_writers: Arc<Semaphore>,
 }
 
 impl Gate {
-    /// Creates a gate for a pool of this many connections. It keeps a fifth of them for reads. The
-    /// plain writes of one project hold less than half of the others, and turns hold at most half
-    /// of all. From 6 connections on, one project cannot take all connections for writes.
+    /// Creates a gate for a pool of this many connections.
+    ///
+    /// The gate keeps a fifth of the connections for reads, and leaves the rest for writes. Writes
+    /// of one project that need no turn hold less than half of the connections for writes. The
+    /// turns of all projects hold at most half of the pool. In a pool of at least 6 connections,
+    /// one project cannot take all connections for writes.
     pub(super) fn new(connections: u32) -> Self {
         let connections = connections as usize;
         let fifth = (connections / 5).max(1);
@@ -61,35 +68,38 @@ impl Gate {
         }
     }
 
-    /// Waits until this call may write without a turn.
+    /// Waits until this call may have a connection for a write that needs no turn.
     pub(super) async fn write(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.writes, None, project).await
     }
 
-    /// Waits until this call is the only one of this process that takes the project's turn.
+    /// Waits until no other call of this process takes the project's turn (its lock in the
+    /// database), and a connection for a turn is free.
     pub(super) async fn turn(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.turns, Some(&self.of_turns), project).await
     }
 
-    /// Waits until this call is the only one of this process that revokes a token of the project.
+    /// Waits until no other call of this process revokes a token of the project, and a connection
+    /// for a write is free.
     pub(super) async fn revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, None, project).await
     }
 
-    /// Waits until this call is the only one of this process that revokes a group of the project,
-    /// for which it takes the project's turn.
+    /// Waits until no other call of this process revokes tokens of the project, and a connection
+    /// for a turn is free. The caller then takes the project's turn (its lock in the database),
+    /// because it revokes a group of tokens.
     pub(super) async fn group_revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, Some(&self.of_turns), project).await
     }
 
-    /// Waits until this call is one of the [`COUNTING`] calls of this process that count in the
-    /// project before an insert.
+    /// Waits until this call may count the tokens of the project before an insert. At most
+    /// [`COUNTING`] calls of this process count in one project at the same time.
     pub(super) async fn count(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
-    /// Waits until this call may have a connection again to take a turn. The call has kept its
-    /// place in line.
+    /// Waits until a connection is free for a call that takes a turn (the lock of a project). The
+    /// caller has given its connection back before, but has kept its place in line.
     pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
         self.with_connection(place, Some(&self.of_turns)).await
     }
@@ -112,7 +122,8 @@ async fn permit(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     Arc::clone(of).acquire_owned().await.expect("no semaphore of a gate is ever closed")
 }
 
-/// The right of a call to a connection. The call holds it until the connection is back in its pool.
+/// The right of a call to a connection. The call holds the pass until its connection is back in the
+/// pool.
 #[derive(Default)]
 pub(super) struct Pass {
     place: Option<Place>,
@@ -120,24 +131,26 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Lets the next call in line proceed, because the turn is over in the database or the count is
-    /// known.
+    /// Gives up the place in line, so that the next call proceeds. The caller has released the lock
+    /// of the project in the database, or has finished its count.
     pub(super) fn leave_line(&mut self) {
         self.place = None;
     }
 
-    /// Takes the place in line out of the pass. A call does this if another process has the turn:
-    /// it returns its connection, but stays in line.
+    /// Moves the place in line out of the pass, so that the place outlives the pass. If another
+    /// process has the project's turn (its lock), the caller gives its connection back with the
+    /// pass, but keeps its place in line.
     pub(super) fn keep_place(&mut self) -> Option<Place> {
         self.place.take()
     }
 }
 
-/// The lines of one kind of call. There is one line for each project that has a call of this kind.
+/// The lines (queues) of one kind of call. There is one line for each project that has calls of
+/// this kind.
 #[derive(Clone)]
 struct Lines {
     lines: Arc<Mutex<HashMap<Box<str>, Line>>>,
-    /// The number of calls in a line that may proceed at the same time.
+    /// The maximum number of calls at the head of a line that proceed at the same time.
     proceed: usize,
 }
 
@@ -146,14 +159,15 @@ struct Line {
     calls: usize,
 }
 
-/// A place at the head of a line. The fields are dropped in this order, so a line is removed only
-/// after its last call has left it.
+/// The place of a call at the head of a line. The first field lets the next call proceed when it is
+/// dropped. The second field is dropped afterwards, and removes the line if no call is left in it.
 pub(super) struct Place {
     _first: OwnedSemaphorePermit,
     _counted: Counted,
 }
 
-/// A call that is counted in its line, whether it waits or proceeds.
+/// The entry of one call in the count of its line, which includes waiting and proceeding calls.
+/// Dropping the entry removes the call from the count.
 struct Counted {
     lines: Lines,
     project: Box<str>,
@@ -252,7 +266,7 @@ mod tests {
         first.leave_line();
         assert!(turn(&gate, "145").is_some(), "its turn is over, though its connection is not back yet");
         drop(first);
-        assert!(gate.turns.lock().is_empty(), "no line is kept for nobody");
+        assert!(gate.turns.lock().is_empty(), "an empty line is removed");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The revocation of groups.
+//! The revocation of groups of tokens.
 
 use core::time::Duration;
 
@@ -22,16 +22,18 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// The time that a revocation stays at the head of its project's line of revocations. After that,
-/// the next call in line proceeds. The time limit of the waiting calls is longer.
+/// The maximum time for which a group revocation stays at the head of its project's line (queue) of
+/// revocations. After this time, the next revocation in line proceeds. The time is shorter than the
+/// time limit of the waiting calls.
 const STAY: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
-    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until none is
-    /// left that can still work.
+    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until no token
+    /// is left that can still work.
     ///
-    /// Each step takes the project's turn anew, so other calls can proceed between two steps, at
-    /// most one of each process. Other revocations of this process wait meanwhile.
+    /// Each step takes the project's turn (its lock in `keyfob_turns`) again. Between two steps,
+    /// one waiting call of each process can take the turn. Other revocations of this process in the
+    /// project wait in line, until this revocation has ended or [`STAY`] has passed.
     pub(super) async fn revoke_in_steps(
         &self,
         project: &ProjectId,
@@ -39,7 +41,8 @@ impl PostgresStore {
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
         let left = |sql: &mut Statement| group.and_left(&POSTGRES, sql, project, revocation.at);
-        // Tokens bound to an ended issuer are refused already, so no cache needs a notification.
+        // Verification already rejects tokens that are bound to an ended issuer, so no cache needs
+        // a notification.
         let told = [Changed::Project(project)];
         let told = if matches!(group, InSteps::BoundTo(_)) { &[][..] } else { &told };
         let mut count = 0;
@@ -71,7 +74,8 @@ impl PostgresStore {
         }
     }
 
-    /// Revokes up to `most` of the rows that meet the conditions, with the project's turn.
+    /// Takes the project's turn (its lock), and revokes up to `most` of the rows that meet the
+    /// conditions.
     pub(super) async fn revoke_some(
         &self,
         project: &ProjectId,
@@ -89,8 +93,8 @@ impl PostgresStore {
     }
 }
 
-/// Revokes up to `most` of the rows that meet the conditions. The transaction must have the
-/// project's turn.
+/// Revokes up to `most` of the rows that meet the conditions. The connection must be in a
+/// transaction that has the project's turn (its lock).
 async fn revoke_rows(
     project: &ProjectId,
     revocation: &Revocation,
@@ -98,11 +102,11 @@ async fn revoke_rows(
     left: impl Fn(&mut Statement),
     connection: &mut PgConnection,
 ) -> Result<BatchResult, StoreError> {
-    // The rows are chosen through any index and then locked in ascending order of id. Each row is
-    // locked through the primary key and written by its `ctid`. Without statistics on a project,
-    // PostgreSQL may assume that it has one row, and that all indices which begin with the project
-    // are equally good. Joins by project and id of 1,000 of 200,000 rows then took 8 s to lock and
-    // 10 to 17 s to write.
+    // PostgreSQL chooses the rows through any index. Then it locks them in ascending order of id,
+    // each row through the primary key, and writes each row by its `ctid`. Without statistics on a
+    // project, PostgreSQL may assume that the project has one row, and that all indices which begin
+    // with the project are equally good. With joins by project and id, it then took 8 s to lock
+    // 1,000 of 200,000 rows, and 10 to 17 s to write them.
     let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
     left(&mut sql);
     sql.push(" LIMIT ").bind(most.get() as i64);
@@ -121,8 +125,8 @@ async fn revoke_rows(
     loop {
         let count = execute(sql.clone(), &mut *connection).await?;
         let done = none_left(&left, &mut *connection).await?;
-        // A row that another call changed while this one waited for its lock has a new `ctid`. The
-        // next statement writes it.
+        // If another call changes a row while this statement waits for the row's lock, the row gets
+        // a new `ctid`, and this statement does not write it. The next statement does.
         if count > 0 || done {
             return Ok(BatchResult { count, done });
         }

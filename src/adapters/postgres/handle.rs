@@ -1,4 +1,4 @@
-//! The public type of the PostgreSQL store, and the begin and end of its transactions.
+//! The public type of the PostgreSQL store, and the methods that begin and commit transactions.
 
 use core::fmt;
 use core::num::NonZeroU16;
@@ -18,11 +18,12 @@ use crate::adapters::fault::Faults;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The longest time that an idle connection is used again without a check.
+/// The idle time after which a connection is checked before it is used again.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A store in a PostgreSQL database, for any number of processes. It implements
-/// [`TokenStore`](crate::TokenStore), [`StoreMaintenance`](crate::store::StoreMaintenance) and
+/// A token store in a PostgreSQL database. Any number of processes may use the same database. It
+/// implements [`TokenStore`](crate::TokenStore),
+/// [`StoreMaintenance`](crate::store::StoreMaintenance) and
 /// [`ImportStore`](crate::import::ImportStore).
 ///
 /// ```no_run
@@ -37,15 +38,15 @@ const IDLE: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 ///
-/// Finding a token is one prepared look-up in the primary key (project, id). An operation on
-/// several tokens of a project, or one that counts them first, takes the project's turn: it locks
-/// the project's row in `keyfob_turns`. Every call names its project, except imports and the list
-/// of projects.
+/// The store finds a token with one prepared look-up in the primary key (project, id). An operation
+/// that changes several tokens of a project, or counts them first, takes the project's turn: it
+/// locks the project's row in `keyfob_turns`. Every call names its project, except imports and the
+/// list of projects.
 ///
 /// The SQL is plain and needs only the isolation level `READ COMMITTED`. The store is tested on
 /// PostgreSQL 15, plain and [partitioned](Self::partitioned_migration). It is **not tested** on
-/// other databases that speak PostgreSQL's protocol. Revoking groups finds rows by `ctid`, which
-/// some of them lack.
+/// other databases that speak PostgreSQL's protocol. The revocation of groups finds rows by `ctid`,
+/// which some of these databases lack.
 ///
 /// A clone shares the pool. The store needs a Tokio runtime with its time driver enabled. The
 /// runtime must keep running between calls: if a call is dropped half-way, a background task
@@ -54,8 +55,8 @@ const IDLE: Duration = Duration::from_secs(1);
 /// # Time limits
 ///
 /// A call that takes longer than 5 seconds fails with [`Unavailable`](StoreErrorKind::Unavailable).
-/// It is then unknown whether the operation took effect. Some calls have 5 seconds for each of
-/// their parts instead:
+/// Its operation may have taken effect nevertheless. For some calls, the limit of 5 seconds applies
+/// to each part of the call instead:
 ///
 /// - revoking an owner, a family or the tokens bound to an issuer: for each step of up to 1,000
 ///   tokens;
@@ -63,31 +64,34 @@ const IDLE: Duration = Duration::from_secs(1);
 /// - an import: for each row.
 ///
 /// On a machine with 2 cores, one call that revoked 200,000 live tokens took 24 to 30 seconds, so
-/// do not put a shorter limit of your own on these calls. While an import runs, other imports wait
-/// for it for at most 5 seconds.
+/// do not set a shorter limit of your own for these calls. While an import runs, other imports wait
+/// for at most 5 seconds.
 ///
-/// If a process freezes or loses its connection in the middle of a call, its locks end after at
-/// most 10 seconds. Until then, calls that need a turn which it holds fail with `Unavailable`, and
-/// calls in other projects continue. A call that waits for a token which it has locked keeps its
-/// connection for up to 5 seconds. If the locked tokens are of several projects, such calls may
-/// occupy all connections for writes. Verification continues.
+/// If a process freezes or loses its connection during a call, the server releases the locks of the
+/// call after at most 10 seconds. Until then, calls that need a turn that this process has fail
+/// with `Unavailable`. Calls in other projects continue. A call that needs a token which this
+/// process has locked waits with its connection for up to 5 seconds. If the locked tokens belong to
+/// several projects, the waiting calls may occupy all connections for writes. Verification
+/// continues.
 ///
 /// # Busy projects
 ///
-/// A project with a flood of calls, or whose turn is held, does not stop other projects:
+/// A project does not stop other projects, even if it has a flood of calls, or if a process holds
+/// its turn for long:
 ///
 /// - One call of this process at a time takes a project's turn. The other calls wait in line
 ///   without a connection. A line holds at most 1,000 calls of a project, and further calls fail
 ///   with `Unavailable`.
 /// - If another process holds the turn, the first call in line waits with a connection for 200 ms
-///   at a time, and returns the connection to the pool between two attempts. With 25 turns held, a
-///   call in another project took 0.8 s.
-/// - Revocations wait in a line of their own, which a flood of other calls cannot fill. A flood of
-///   revocations can, so limit how many calls one client of your service may have open.
+///   at a time, and returns the connection to the pool between two attempts. While the turns of 25
+///   projects were held, a call in another project took 0.8 s.
+/// - Revocations wait in a separate line, which a flood of other calls cannot fill. A flood of
+///   revocations can fill it, so limit the number of concurrent calls of each client of your
+///   service.
 /// - All turns together hold at most half of the pool's connections. The other writes of one
 ///   project hold less than half of the connections for writes. All writes together leave a fifth
 ///   of the pool to reads. This needs a pool of at least 6 connections.
-/// - A limited insert that has no room is refused by a count and takes no turn.
+/// - An insert that would exceed its limit is refused after a count, and does not take the turn.
 ///
 /// Two stores on one pool do not share these limits, so clone one store instead.
 ///
@@ -112,14 +116,15 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// The schema: four tables and their indices, with a comment on each column.
-    /// [`migrate`](Self::migrate) runs it, or your own migration tool does. It may run more than
-    /// once, and it neither begins nor commits a transaction.
+    /// The SQL script that creates the schema: four tables and their indices, with a comment on
+    /// each column. Run the script with [`migrate`](Self::migrate) or with your own migration tool.
+    /// It may run more than once, and it neither begins nor commits a transaction.
     pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
 
-    /// Returns the schema with the tokens in this many partitions by project. The queries are the
-    /// same: each names its project, so it reads one partition. Use it only for a database that has
-    /// no table `keyfob_tokens` yet.
+    /// Returns the SQL script that creates the schema with this many partitions of the token table,
+    /// by the hash of the project. The queries of the store do not change. A query that names its
+    /// project reads only one partition. Run the script only in a database that has no table
+    /// `keyfob_tokens` yet.
     pub fn partitioned_migration(partitions: NonZeroU16) -> String {
         let mut parts = String::from("PARTITION BY HASH (project);\n");
         for part in 0..partitions.get() {
@@ -132,7 +137,7 @@ impl PostgresStore {
     }
 
     /// Connects a pool of at most 10 connections to `postgres://user:password@host:port/database`.
-    /// It does not run the migration.
+    /// This function does not run the migration.
     ///
     /// # Errors
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached
@@ -159,21 +164,20 @@ impl PostgresStore {
         Self::from_pool(within(pool.connect_with(options)).await?).await
     }
 
-    /// Creates a store on a pool of your service. It does not run the migration.
+    /// Creates a store that uses a pool of your service. This function does not run the migration.
     ///
-    /// By default, sqlx checks each connection before its use. Build the pool with
-    /// `test_before_acquire(false)` to save that round trip: a look-up then takes one instead of
-    /// two.
+    /// By default, sqlx checks each connection before its use. If you build the pool with
+    /// `test_before_acquire(false)`, a look-up takes one round trip instead of two.
     ///
     /// The settings of the pool's connections may differ or change. Each transaction that writes
     /// sets `synchronous_commit` to `on` for itself if it is off on its connection.
     ///
     /// # Errors
     /// - Returns [`Other`](StoreErrorKind::Other) if `synchronous_commit` or `fsync` is off on the
-    ///   connection that is checked now, so that it would acknowledge writes that are not on disk.
-    ///   The source of the error names both settings.
-    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if no connection can be had, or the
-    ///   server does not reply, within 5 seconds.
+    ///   connection that this function checks. Such a connection would acknowledge writes that are
+    ///   not on disk. The source of the error names both settings.
+    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the pool has no free connection,
+    ///   or if the server does not reply, within 5 seconds.
     pub async fn from_pool(pool: PgPool) -> Result<Self, StoreError> {
         let setting = async |name: &str| {
             let value = sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(&pool);
@@ -188,8 +192,8 @@ impl PostgresStore {
     }
 
     /// Returns the store with notifications: it sends each change on the channel `keyfob` with
-    /// `NOTIFY`, in the transaction of the change, so that caches of other processes can follow.
-    /// This costs one more round trip for each changed token or project.
+    /// `NOTIFY`, in the transaction of the change, so that caches of other processes can follow the
+    /// changes. This costs one more round trip for each changed token or project.
     #[must_use]
     pub fn telling_changes(self) -> Self {
         Self { tells: true, ..self }
@@ -200,17 +204,18 @@ impl PostgresStore {
     /// standby is used.
     ///
     /// Only [`find_recent`](crate::TokenStore::find_recent) and
-    /// [`find_recent_chain`](crate::TokenStore::find_recent_chain) read from standbys. They accept
-    /// a standby's records only if these are proven to be at most `most_lag` old, and read from the
-    /// primary otherwise. The proof comes from [`beat`](Self::beat). Unless `beat` runs, no standby
+    /// [`find_recent_chain`](crate::TokenStore::find_recent_chain) read from standbys. They use a
+    /// standby's records only if these are proven to be at most `most_lag` old. Otherwise, they
+    /// read from the primary. The proof needs [`beat`](Self::beat). Unless `beat` runs, no standby
     /// is used.
     ///
-    /// Reads see this store's own writes: after it has acknowledged a change, or its feed has
-    /// reported one, it never serves older data. Until a standby has the change, the primary serves
-    /// the project. The primary also serves a token that a standby does not have.
+    /// Reads see this store's own writes: after the store has acknowledged a change, or its feed
+    /// has reported a change, it never returns older data. Until a standby has the change, the
+    /// store reads the project from the primary. It also reads a token from the primary if a
+    /// standby does not have it.
     ///
     /// Under a cache, the age of a standby's records counts towards the staleness bound of the
-    /// cache. Make that bound several times as long as `most_lag`. Call this method before
+    /// cache. Make this bound several times as long as `most_lag`. Call this method before
     /// [`feed`](Self::feed), because a feed belongs to the store that it was created from.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
@@ -219,11 +224,11 @@ impl PostgresStore {
         Self { replica, ..self }
     }
 
-    /// Writes a row in the table `keyfob_beats` of the primary four times in each `most_lag`, and
-    /// at least once a second. It never returns, so run it in a task of its own and end the task
-    /// when your service stops. Without a [replica](Self::with_replica) it does nothing. It counts
-    /// a beat that fails in [`background_faults`](Self::background_faults) and goes on with the
-    /// next one.
+    /// Writes a beat, which is a row in the table `keyfob_beats`, to the primary four times in each
+    /// `most_lag`, and at least once a second. This method never returns, so run it in a separate
+    /// task, and end the task when your service stops. Without a [replica](Self::with_replica), it
+    /// writes nothing. If a beat fails, the method counts the failure in
+    /// [`background_faults`](Self::background_faults) and goes on with the next beat.
     pub async fn beat(&self) {
         match &self.replica {
             Some(replica) => replica.beat(&self.pool).await,
@@ -262,7 +267,8 @@ impl PostgresStore {
         &self.pool
     }
 
-    /// Returns the number of failures outside any call of this store and its clones:
+    /// Returns the number of failures of this store and its clones that no call returned as an
+    /// error:
     ///
     /// - a beat could not be written;
     /// - a standby could not be read, so the primary was read instead;
@@ -276,7 +282,8 @@ impl PostgresStore {
         self.faults.count()
     }
 
-    /// Begins a transaction in the project without its turn.
+    /// Begins a transaction that writes in the project and does not take the project's turn (its
+    /// lock).
     pub(super) async fn begin(&self, project: &ProjectId) -> Result<Lease, StoreError> {
         self.begin_with(self.gate.write(project.as_str()).await?, BEGIN).await
     }
@@ -297,15 +304,15 @@ impl PostgresStore {
         unreachable!("the last try returns")
     }
 
-    /// Commits, sends notifications of the changes if they are enabled, and lets the project's next
-    /// call proceed.
+    /// Commits the transaction, and lets the next call in the project's line proceed. If
+    /// notifications are enabled, sends one for each change.
     pub(super) async fn commit(&self, mut transaction: Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         self.commit_step(&mut transaction, changed).await?;
         transaction.leave_line();
         Ok(())
     }
 
-    /// Commits as [`commit`](Self::commit) does, but keeps the place in line for another
+    /// Commits in the same way as [`commit`](Self::commit), but keeps the place in line for another
     /// transaction.
     pub(super) async fn commit_step(&self, transaction: &mut Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         if self.tells {
@@ -322,7 +329,7 @@ impl PostgresStore {
     }
 }
 
-/// The settings of a database that may lose a write that it has acknowledged.
+/// The settings of a database that may lose acknowledged writes.
 #[derive(Debug)]
 struct WeakSettings {
     synchronous_commit: String,

@@ -1,4 +1,4 @@
-//! The import of foreign tokens.
+//! The import of tokens from another system into the PostgreSQL store.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::rules::record::TokenRecord;
 use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::words::store_error::StoreError;
 
-/// The name of the turn of imports. No project has this name.
+/// The name of the row in `keyfob_turns` that imports lock: the turn of imports. No project has
+/// this name.
 const IMPORTS: &str = "";
 
 impl ImportStore for PostgresStore {
@@ -45,7 +46,7 @@ impl ImportStore for PostgresStore {
     }
 }
 
-/// Imports one row. The transaction must have the turn of imports.
+/// Imports one row. The connection must be in a transaction that has the turn of imports.
 async fn import(row: &ImportRow, connection: &mut PgConnection) -> Result<ImportRowOutcome, StoreError> {
     const FIND: &str = "SELECT project, id FROM keyfob_imports WHERE import_key = $1";
     for key in row.keys() {

@@ -1,9 +1,9 @@
-//! A connection of the pool for one call, which is returned or closed within 2 seconds after the
-//! call.
+//! A lease of a connection from the pool, for one call. Within 2 seconds after the call, the
+//! connection is returned to the pool or closed.
 //!
-//! When a connection is returned, sqlx checks it without a time limit. If the server is silent, or
-//! still waits for a lock on behalf of a dropped call, the connection would keep its place in the
-//! pool until TCP gives up.
+//! When a connection is returned to the pool, sqlx checks it without a time limit. Without the
+//! lease, a connection would keep its place in the pool until TCP gives up, if the server does not
+//! reply or still waits for a lock on behalf of a dropped call.
 
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -19,8 +19,8 @@ use super::gate::{Pass, Place};
 use crate::adapters::fault::Faults;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The time limit for the rollback of an abandoned transaction, and then again for sqlx's check of
-/// the connection.
+/// The time limit for the rollback of an abandoned transaction. The check that sqlx makes of the
+/// connection afterwards has the same time limit.
 const RELEASE: Duration = Duration::from_secs(1);
 
 macro_rules! begin {
@@ -33,20 +33,21 @@ macro_rules! begin {
     };
 }
 
-/// Begins a transaction in which each statement sees everything that was committed before the
-/// statement. The same round trip makes these settings for the transaction:
+/// The SQL that begins a transaction. Each statement of the transaction sees everything that was
+/// committed before this statement. In the same round trip, the SQL makes these settings for the
+/// transaction, except where the host has set another limit:
 ///
-/// - A commit waits for the disk. A pool of the host may have connections that do not wait, and
-///   `from_pool` checks only one of them.
-/// - The server waits for a lock for 5 seconds, which is the time limit of a call.
+/// - A commit waits for the disk. A pool of the host may have connections whose commits do not
+///   wait, and `from_pool` checks only one connection.
+/// - The server waits for a lock for at most 5 seconds, which is the time limit of a call.
 ///   `statement_timeout` is not suitable, because it also ends a statement that waits for no lock.
-/// - If the process freezes or loses its connection in the middle, its locks end after 10 seconds,
-///   which is the time limit of two calls.
+/// - If the process freezes or loses its connection during the transaction, the server releases the
+///   locks of the transaction after 10 seconds, which is the time limit of two calls.
 pub(super) const BEGIN: &str = begin!();
 
-/// Begins a transaction that first takes a turn. The server waits only 200 ms for the turn, and
-/// afterwards as long for other locks as in any other transaction. A turn in ordinary use takes
-/// milliseconds.
+/// The SQL that begins a transaction whose first lock is a turn (see turn.rs). The server waits for
+/// the turn for at most 200 ms. For later locks, it waits as long as in any other transaction. In
+/// ordinary use, an operation has a turn for some milliseconds.
 pub(super) const BEGIN_FOR_TURN: &str = concat!(
     begin!(),
     "; SELECT set_config('keyfob.lock_timeout', current_setting('lock_timeout'), true); \
@@ -62,12 +63,14 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Creates a lease. Its end returns the connection to the pool and gives up the pass.
+    /// Creates a lease. When the lease is dropped, the connection goes back to the pool, and then
+    /// the pass is dropped.
     pub(super) fn new(connection: PoolConnection<Postgres>, pass: Pass, faults: &Arc<Faults>) -> Self {
         Self { connection: Some(connection), is_open: false, pass, faults: Arc::clone(faults) }
     }
 
-    /// Begins a transaction with [`BEGIN`] or [`BEGIN_FOR_TURN`]. Dropping the lease rolls it back.
+    /// Begins a transaction with [`BEGIN`] or [`BEGIN_FOR_TURN`]. Dropping the lease rolls the
+    /// transaction back unless it has ended.
     pub(super) async fn begin(&mut self, begin: &'static str) -> sqlx::Result<()> {
         self.is_open = true;
         self.execute(begin).await?;
@@ -79,14 +82,15 @@ impl Lease {
         self.end("COMMIT").await
     }
 
-    /// Rolls the transaction back and lets the project's next call proceed.
+    /// Rolls the transaction back, and lets the next call in the project's line proceed.
     pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
         self.end("ROLLBACK").await?;
         self.leave_line();
         Ok(())
     }
 
-    /// Rolls the transaction back and returns the connection, but keeps the place in line.
+    /// Rolls the transaction back, and gives the connection back to the pool. Returns the place in
+    /// line, if the pass has one, so that the caller keeps it.
     pub(super) async fn give_up(mut self) -> sqlx::Result<Option<Place>> {
         self.end("ROLLBACK").await?;
         Ok(self.pass.keep_place())
@@ -98,12 +102,13 @@ impl Lease {
         Ok(())
     }
 
-    /// Lets the project's next call proceed before the connection is returned.
+    /// Gives up the place in line, so that the next call in the project's line can proceed before
+    /// the connection is back in the pool.
     pub(super) fn leave_line(&mut self) {
         self.pass.leave_line();
     }
 
-    /// Closes the connection and returns the pass for another connection.
+    /// Closes the connection, and returns the pass, which the caller uses for another connection.
     pub(super) fn into_pass(mut self) -> Pass {
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());
@@ -153,9 +158,9 @@ async fn give_back(mut connection: PoolConnection<Postgres>, is_open: bool) -> R
             return Err(error);
         }
     }
-    // `return_to_pool` is hidden in sqlx's documentation, but sqlx's own tests call it. It does
-    // what a drop does, but as a future that the time-out can drop, which closes the connection and
-    // frees its place.
+    // `return_to_pool` is hidden in sqlx's documentation, but sqlx's own tests call it. It does the
+    // same as a drop of the connection, but as a future. If the time-out drops this future, the
+    // connection is closed and its place in the pool becomes free.
     timeout(RELEASE, connection.return_to_pool()).await.map_err(silent)
 }
 

@@ -1,4 +1,5 @@
-//! Maintenance of the PostgreSQL store: projects, purge, ended issuers and notices.
+//! The maintenance operations of the PostgreSQL store: listing projects, purging tokens, finding
+//! ended issuers and claiming notices.
 
 use std::sync::Arc;
 
@@ -76,8 +77,8 @@ impl StoreMaintenance for PostgresStore {
             and_due(&POSTGRES, sql, leads, now);
         };
         in_time(async {
-            // The rows that expire first are chosen, and then locked in ascending order of id if
-            // they are still due.
+            // The statement chooses the rows that expire first. Then it locks these rows in
+            // ascending order of id, if their notices are still due.
             let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
             due(&mut sql);
             sql.push(" ORDER BY coalesce(expires_at, 253402300800000), id LIMIT ").bind(most.get() as i64);

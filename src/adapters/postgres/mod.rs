@@ -1,4 +1,4 @@
-//! A store in a PostgreSQL database.
+//! The token store in a PostgreSQL database.
 
 mod changed;
 mod failure;

@@ -1,4 +1,4 @@
-//! The time limit of calls.
+//! The time limit for calls of the PostgreSQL store.
 
 use core::future::Future;
 use core::time::Duration;
@@ -10,8 +10,8 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 /// connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs a query and fails if it takes longer than [`PATIENCE`], so that a silent server does not
-/// block a caller.
+/// Runs a query, and fails if it takes longer than [`PATIENCE`], so that a server that does not
+/// reply cannot block the caller.
 pub(super) async fn within<T>(act: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     in_time(async { act.await.map_err(failed) }).await
 }

@@ -1,4 +1,5 @@
-//! The choice of query plans: a plan that PostgreSQL keeps, or a new one for the given values.
+//! The choice between two kinds of query plans: a plan that PostgreSQL keeps for later calls, and a
+//! new plan for the values of one call.
 
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
@@ -8,16 +9,18 @@ use crate::adapters::sql::row::columns;
 use crate::adapters::sql::statement::Statement;
 use crate::words::ids::TokenKey;
 
-/// Returns a query that PostgreSQL plans anew each time, for its values and the current statistics
-/// of the table. A kept plan may be from a time when the table was empty and all indices seemed
-/// equally good, until PostgreSQL updates its statistics.
+/// Converts a statement into a query that PostgreSQL plans anew for each call, with the values of
+/// the call and the current statistics of the table. PostgreSQL may have made a kept plan when the
+/// table was empty and all indices seemed equally good. It would use this plan until it updates its
+/// statistics.
 pub(super) fn planned(sql: Statement) -> Query<'static, Postgres, PgArguments> {
     sql.query::<Postgres>().persistent(false)
 }
 
-/// Selects the row of a key, for a statement whose plan PostgreSQL keeps. The `ORDER BY id` is free
-/// in the primary key, but needs a sort in every other index that begins with the project. So
-/// PostgreSQL chooses the primary key, even if the table was empty when it made the plan.
+/// The end of a `SELECT` that finds the row of a key, for a statement whose plan PostgreSQL keeps.
+/// With the primary key, the `ORDER BY id` needs no sort. With every other index that begins with
+/// the project, it needs a sort. So PostgreSQL chooses the primary key, even if it made the plan
+/// when the table was empty.
 macro_rules! by_primary_key {
     () => {
         " FROM keyfob_tokens WHERE project = $1 AND id BETWEEN $2 AND $2 ORDER BY id LIMIT 1"
@@ -25,8 +28,10 @@ macro_rules! by_primary_key {
 }
 pub(super) use by_primary_key;
 
-/// Selects a row and the rows of the tokens that it is bound to, with an additional column if one
-/// is given. Each row is found through the primary key, as in [`by_primary_key`].
+/// A query for the row of a token and the rows of its chain: the tokens that the token is bound to,
+/// directly or through another token. If the macro gets a literal, the query also selects the
+/// column in the literal. PostgreSQL finds each row through the primary key, as with
+/// [`by_primary_key`].
 macro_rules! chain {
     ($($beside:literal)?) => {
         concat!(
@@ -39,13 +44,13 @@ macro_rules! chain {
 }
 pub(super) use chain;
 
-/// Returns the query for a row and the rows of the tokens that it is bound to.
+/// Returns the query for the row of a token and the rows of the tokens that this token is bound to.
 pub(super) fn find_chain(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
     sqlx::query(chain!()).bind(key.project.as_str()).bind(key.id.as_str())
 }
 
-/// Returns the query for a row. Every verification runs it, so its text is constant and PostgreSQL
-/// prepares it once for each connection.
+/// Returns the query for the row of a token. Every verification runs this query. Its text is
+/// constant, so that PostgreSQL prepares it only once for each connection.
 pub(super) fn find(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
     const FIND: &str = concat!("SELECT ", columns!(), by_primary_key!());
     sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str())

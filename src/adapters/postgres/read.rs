@@ -1,5 +1,5 @@
-//! Reads from the primary. If the server has closed a connection, the read is repeated on another
-//! one.
+//! The reads from the primary. If the server has closed a connection, the store repeats the read on
+//! another connection.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl PostgresStore {
-    /// Returns the rows of a query. `query` is called again for each attempt.
+    /// Runs a query and returns its rows. Calls `query` once for each attempt, because an attempt
+    /// consumes the query.
     pub(super) async fn rows<'q>(
         &self,
         query: impl Fn() -> Query<'q, Postgres, PgArguments>,
@@ -60,7 +61,9 @@ impl PostgresStore {
         Ok(rows.first().map(row::record).transpose()?.map(Arc::new))
     }
 
-    /// Refuses a limited insert that has no room, without taking the project's turn.
+    /// Returns an error if the insert of this record would exceed the limit, or if a row with its
+    /// key exists. This check does not take the project's turn (its lock), so a flood of such
+    /// inserts does not block other operations that need the turn.
     pub(super) async fn refuse_by_count(&self, record: &TokenRecord, limit: LiveLimit) -> Result<(), StoreError> {
         let mut sql = Statement::new("SELECT ");
         key_exists(&mut sql, &record.key());
@@ -77,7 +80,7 @@ impl PostgresStore {
     }
 }
 
-/// Returns whether the key has a row, within a transaction.
+/// Returns whether a row with this key exists. The query runs in the transaction of the connection.
 pub(super) async fn is_there(key: &TokenKey, connection: &mut PgConnection) -> Result<bool, StoreError> {
     find(key).fetch_optional(connection).await.map(|row| row.is_some()).map_err(failed)
 }

@@ -1,9 +1,10 @@
-//! Reads from a standby whose data is proven to be recent enough.
+//! The reads from a standby whose data is proven to be recent enough.
 //!
-//! The proof uses neither the clock of a server nor a position in its log. The store writes
-//! numbered beats on the primary. Each result of a standby includes the last beat that the standby
-//! has, from the same snapshot. So the result includes everything that was committed before this
-//! beat began, whichever standby returned it and however that server became a standby.
+//! The proof uses neither the clock of a server nor a position in its log. At regular intervals,
+//! the store writes a new number, called a beat, to the primary. Each result of a standby includes
+//! the last beat that the standby has, from the same snapshot. So the result includes everything
+//! that was committed before the store began to write this beat. This holds for every standby, and
+//! does not depend on how the server became a standby.
 
 use core::hash::BuildHasher;
 use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -31,40 +32,46 @@ use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The longest pause between two beats. After a change, this store reads from the primary until the
-/// next beat.
+/// The maximum pause between two beats, which are numbers that the store writes to the primary.
+/// After a change in a project, the store reads this project from the primary until the next beat.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest time that a read waits for a standby. It leaves time to read from the primary.
+/// The maximum time for which a read waits for a standby. It is short enough to leave time for a
+/// read from the primary.
 const REACH: Duration = Duration::from_secs(1);
-/// The number of beats in each `most_lag`.
+/// The number of beats that the store writes to the primary in a time of `most_lag`, which is the
+/// maximum age of a standby's data.
 const BEATS: u32 = 4;
-/// The number of its own beats that a store remembers. A result with an older beat is not used.
+/// The maximum number of beats that a store remembers after it has written them to the primary. The
+/// store does not use a standby's result with an older beat.
 const REMEMBERED: usize = 1024;
-/// The number of marks that all projects share. After a change in one project, about a thousandth
-/// of the other projects also reads from the primary until the next beat.
+/// The number of marks. A mark is the time of the last change in the projects that share the mark.
+/// So after a change in one project, the store also reads about a thousandth of the other projects
+/// from the primary until the next beat.
 const MARKS: usize = 1024;
-/// The time after which the beats of a store that has ended are deleted.
+/// The age at which a row in the table `keyfob_beats` is deleted, because its store no longer
+/// writes beats.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Replica {
     pool: PgPool,
     most_lag: Duration,
-    /// The id of this store's row of beats.
+    /// The random id of this store, which is the key of its row in `keyfob_beats`.
     store: i64,
-    /// The origin of all times in this struct.
+    /// The time at which this value was created. All other times in this struct are relative to it.
     began: Instant,
     /// The number of the next beat. No number is used twice.
     next: AtomicI64,
-    /// The number of each beat, and the time at which the store began to write it.
+    /// The latest beats, the oldest first: the number of each beat, and the time at which the store
+    /// began to write it.
     beats: Mutex<VecDeque<(i64, Duration)>>,
-    /// The time at which the last beat that a standby showed began, in nanoseconds after `began`.
-    /// Zero if the standby did not reply.
+    /// The time at which the store began to write the last beat that it has read from a standby, in
+    /// nanoseconds after `began`. Zero if the standby did not reply.
     shown: AtomicU64,
-    /// The times of the last changes, in nanoseconds after `began`, each for the projects that
-    /// share it. A result on these projects must not be older.
+    /// The times of the last changes, in nanoseconds after `began`. Several projects share each
+    /// element. A standby's result for one of these projects must not be older than the element.
     marks: Box<[AtomicU64]>,
-    /// The time of the last loss of the feed, after which changes in any project may be unknown. No
-    /// result may be older.
+    /// The time of the last loss of the feed, in nanoseconds after `began`. The feed may have
+    /// missed earlier changes in any project, so no standby's result may be older than this time.
     mark_of_all: AtomicU64,
     hasher: RandomState,
     faults: Arc<Faults>,
@@ -97,27 +104,29 @@ impl Replica {
         &self.marks[self.hasher.hash_one(project) as usize % MARKS]
     }
 
-    /// Requires later results for this project to include all of its changes up to now.
+    /// Ensures that later results of standbys for this project include all changes up to now.
     pub(super) fn mark(&self, project: &ProjectId) {
         self.mark_of(project).fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Requires later results for every project to include all changes up to now.
+    /// Ensures that later results of standbys for every project include all changes up to now.
     #[cfg(feature = "cache")]
     pub(super) fn mark_all(&self) {
         self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Returns the earliest time that a result for this project may be from.
+    /// Returns the earliest time at which a standby's result for this project may have been
+    /// current. The store does not use an older result.
     fn asked_for(&self, project: &ProjectId) -> Duration {
         let marks = [self.mark_of(project), &self.mark_of_all].map(|mark| mark.load(Ordering::SeqCst));
         let marked = Duration::from_nanos(marks[0].max(marks[1]));
         marked.max(self.now().saturating_sub(self.most_lag))
     }
 
-    /// Returns a standby's record, if it is known to be recent enough.
+    /// Returns a standby's record of a token and its maximum age. Returns `None` if the standby has
+    /// no such record, does not reply, or is not proven to be recent enough.
     pub(super) async fn find(&self, key: &TokenKey) -> Option<ReadResult> {
-        /// Selects the row, and the beat in the same snapshot.
+        /// A query for the row, and for the beat in the same snapshot.
         const FIND: &str = concat!(
             "SELECT ",
             columns!(),
@@ -128,8 +137,9 @@ impl Replica {
         Some(ReadResult { record: Some(records.swap_remove(0)), age })
     }
 
-    /// Returns a standby's records of a token and of all tokens that it is bound to. Returns `None`
-    /// if one of them is absent, because the primary may have it.
+    /// Returns a standby's records of a token and of all tokens that this token is bound to.
+    /// Returns `None` if the records are not proven to be recent enough, or if one of them is
+    /// absent, because the primary may have it.
     pub(super) async fn find_chain(&self, key: &TokenKey) -> Option<ChainResult> {
         const CHAIN: &str = chain!(", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat");
         let (records, age) = self.recent(key, CHAIN).await?;
@@ -138,8 +148,9 @@ impl Replica {
         is_whole.then_some(ChainResult { chain, age })
     }
 
-    /// Returns a standby's rows for a key, at least one, and their age. They are read in the same
-    /// snapshot as the beat.
+    /// Returns a standby's records for a key and their maximum age, if the records are recent
+    /// enough. There is at least one record. The query must read the beat in the same snapshot as
+    /// the rows.
     async fn recent(&self, key: &TokenKey, sql: &'static str) -> Option<(Vec<Arc<TokenRecord>>, Duration)> {
         let (asked_for, shown) = (self.asked_for(&key.project), self.shown.load(Ordering::SeqCst));
         if shown == 0 || shown < nanos(asked_for) {
@@ -162,7 +173,8 @@ impl Replica {
         Some((self.noted(records(rows.iter()))?, age))
     }
 
-    /// Queries a standby. Counts a failure or a missing reply, because the primary is read instead.
+    /// Runs a query on a standby. If the query fails or takes too long, counts the failure and
+    /// returns `None`. The caller then reads from the primary.
     async fn ask(&self, query: Query<'_, Postgres, PgArguments>) -> Option<Vec<PgRow>> {
         let answer = tokio::time::timeout(self.most_lag.min(REACH), async {
             let mut standby = Lease::new(self.pool.acquire().await?, Pass::default(), &self.faults);
@@ -187,18 +199,19 @@ impl Replica {
         self.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the time at which the store began to write a beat.
+    /// Returns the time at which the store began to write a beat, or `None` if the store does not
+    /// remember this beat.
     fn begun(&self, beat: Option<i64>) -> Option<Duration> {
         self.beats().iter().rev().find(|(number, _)| Some(*number) == beat).map(|(_, begun)| *begun)
     }
 
-    /// Writes beats on the primary indefinitely, and reads which of them a standby has.
+    /// Writes beats to the primary at regular intervals, and after each beat reads the last beat
+    /// that a standby has. It never returns.
     pub(super) async fn beat(&self, primary: &PgPool) {
         let pause = (self.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
         loop {
             let begun = self.now();
-            // While the primary or the standby does not reply, the standby is not used and the
-            // primary is read.
+            // While the primary or the standby does not reply, the store does not use the standby.
             if let Err(error) = self.write_beat(begun, primary).await {
                 self.faults.note("cannot write a beat", &error);
             }
@@ -220,8 +233,8 @@ impl Replica {
                 clear.execute(&mut *primary).await.map_err(failed)?;
             }
             {
-                // The beat is remembered before it is written, because a standby may show it even
-                // if the primary's reply is lost.
+                // The store remembers the beat before it writes the beat, because a standby may
+                // show the beat even if the primary's reply is lost.
                 let mut beats = self.beats();
                 beats.push_back((number, begun));
                 let old = beats.len().saturating_sub(REMEMBERED);
@@ -233,7 +246,7 @@ impl Replica {
         .await
     }
 
-    /// Reads which beat a standby has.
+    /// Reads the last beat that a standby has, and records its time in `shown`.
     async fn see_beat(&self) {
         const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
         let seen = self.ask(sqlx::query(SEE).bind(self.store)).await.unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The token store on PostgreSQL.
 //!
-//! Two rules order the operations on one project and prevent deadlocks. An operation that changes
-//! the rows of a group, or that relies on no row being added, takes the project's turn. An
-//! operation that locks several rows locks them in ascending order of id.
+//! Two rules order the operations on one project and prevent deadlocks. An operation takes the
+//! project's turn (see turn.rs) if it changes the rows of a group, or if no row may be added
+//! meanwhile. An operation that locks several rows locks them in ascending order of id.
 
 use std::sync::Arc;
 
@@ -51,8 +51,8 @@ impl TokenStore for PostgresStore {
                     self.begin_turn(record.project.as_str()).await?
                 }
             };
-            // The issuer's row stays locked from here to the commit, so no revocation of the issuer
-            // is acknowledged in between.
+            // The issuer's row stays locked from here to the commit. So no revocation of the issuer
+            // is acknowledged before the commit.
             let holds = match issuer {
                 Some(condition) => holds(&record.project, condition, &mut transaction).await?,
                 None => true,
@@ -195,8 +195,8 @@ impl TokenStore for PostgresStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         in_time(async {
-            // With the turn, no group is revoked between reading the old token and inserting the
-            // new one.
+            // With the turn, no other call revokes a group between the read of the old token and
+            // the insert of the new one.
             let mut transaction = self.begin_turn(key.project.as_str()).await?;
             match rotate(key, expected_version, &successor, grace_until, issuer, &mut transaction).await {
                 Ok(Some((record, changed))) => {
@@ -238,8 +238,8 @@ impl TokenStore for PostgresStore {
     }
 }
 
-/// The start of a statement that locks rows in ascending order of id before it writes them. The
-/// caller appends the conditions.
+/// The beginning of a statement that chooses rows and then writes them. The caller appends the
+/// conditions, and locks the rows in ascending order of id.
 pub(super) const CHOOSE: &str = "WITH chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens WHERE ";
 
 pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
@@ -247,8 +247,8 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
-/// Rotates within a transaction that has the project's turn. Returns the old token and the keys of
-/// all tokens that changed.
+/// Rotates a token. The connection must be in a transaction that has the project's turn (its lock).
+/// Returns the new record of the rotated token, and the keys of all tokens that changed.
 async fn rotate(
     key: &TokenKey,
     expected_version: u64,
@@ -272,8 +272,8 @@ async fn rotate(
         execute(sql, connection).await?;
         keys.push(earlier.key());
     }
-    // The insert comes before the check of the issuer, because an existing key is a conflict in any
-    // case.
+    // The insert comes before the check of the issuer, because an existing key is a conflict even
+    // if the issuer has changed.
     execute(row::insert(successor, None)?, connection).await?;
     if !judged {
         return Err(StoreErrorKind::IssuerChanged.into());
@@ -282,8 +282,8 @@ async fn rotate(
     Ok(record.map(|record| (record, keys)))
 }
 
-/// Rolls back before it returns the outcome, so that no locks remain. A dropped transaction would
-/// keep its locks until the runtime rolls it back in the background.
+/// Rolls the transaction back, and then returns the outcome, so that no locks remain. A dropped
+/// transaction would keep its locks until a background task rolls it back.
 async fn refused<T>(transaction: Lease, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
     transaction.rollback().await.map_err(failed)?;
     outcome
@@ -302,7 +302,8 @@ async fn holds(
     Ok(condition.holds(row.as_ref().map(row::record).transpose()?.as_ref()))
 }
 
-/// Returns a token, its predecessor, its successor and the issuer, and locks their rows.
+/// Returns the records of a token, its predecessor, its successor and the issuer, if they exist,
+/// and locks their rows.
 async fn chain(
     key: &TokenKey,
     issuer: Option<IssuerCondition>,
@@ -326,7 +327,8 @@ pub(super) async fn execute(sql: Statement, connection: &mut PgConnection) -> Re
     planned(sql).execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
 }
 
-/// Runs an `UPDATE … RETURNING` of at most one row and returns the new record.
+/// Runs an `UPDATE … RETURNING` of at most one row. Returns the new record, or `None` if no row was
+/// updated.
 pub(super) async fn changed(
     sql: Statement,
     connection: &mut PgConnection,
@@ -335,7 +337,7 @@ pub(super) async fn changed(
     Ok(records(rows.iter())?.pop())
 }
 
-/// Returns whether no row is left that meets the conditions.
+/// Returns whether no row meets the conditions.
 pub(super) async fn none_left(
     conditions: impl FnOnce(&mut Statement),
     connection: &mut PgConnection,

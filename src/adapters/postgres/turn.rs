@@ -1,10 +1,10 @@
-//! A project's turn: the lock on its row in `keyfob_turns`.
+//! The turn of a project: the lock on the project's row in the table `keyfob_turns`.
 //!
-//! Another process may freeze while it holds a turn. If a call waited for that turn with its
-//! connection, it would take the connection and its share of the pool from calls in other projects.
-//! A few such turns would stop all projects. So a call waits in the database only for a short time,
-//! in which any turn in ordinary use ends. Then it returns the connection to the pool and tries
-//! again after a pause. Meanwhile it keeps its place at the head of its line.
+//! Another process may freeze while it has a turn. If a call waited for this turn with a
+//! connection, calls in other projects could not use the connection. A few such calls would stop
+//! all projects. So a call waits in the database only for a short time, in which any turn in
+//! ordinary use ends. After this time, the call returns its connection to the pool, and tries again
+//! after a pause. During the pause, the call keeps its place at the head of its line (see gate.rs).
 
 use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,18 +17,19 @@ use super::handle::PostgresStore;
 use super::lease::{BEGIN_FOR_TURN, Lease};
 use crate::words::store_error::StoreError;
 
-/// The shortest pause between two attempts, and the most that is added to it at random, in
-/// milliseconds. On average, a call that waits for a turn has a connection for two thirds of the
-/// time. Calls of other projects use it in the remaining time.
+/// The pause between two attempts to take a turn, in milliseconds: the minimum, and the maximum
+/// that is added at random. A call that waits for a turn has a connection for two thirds of the
+/// time on average. Calls of other projects can use the connection in the remaining time.
 const PAUSE: (u64, u64) = (50, 100);
 
 impl PostgresStore {
-    /// Begins a transaction that has the project's turn until its end.
+    /// Begins a transaction that has the project's turn (its lock) until the transaction ends.
     pub(super) async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
         self.take_turn(self.gate.turn(project).await?, project).await
     }
 
-    /// Begins a transaction that revokes a group of the project, with the project's turn.
+    /// Begins a transaction for the revocation of a group of tokens. The transaction has the
+    /// project's turn (its lock) until it ends.
     pub(super) async fn begin_group(&self, project: &str) -> Result<Lease, StoreError> {
         self.take_turn(self.gate.group_revocation(project).await?, project).await
     }
@@ -46,12 +47,12 @@ impl PostgresStore {
     }
 }
 
-/// Takes the project's turn until the end of the transaction, which must have begun with
-/// [`BEGIN_FOR_TURN`]. Returns false if another process has the turn. The transaction can then only
-/// be rolled back.
+/// Takes the project's turn (its lock) until the end of the transaction. The transaction must have
+/// begun with [`BEGIN_FOR_TURN`]. Returns false if another process has the turn. In this case, the
+/// caller can only roll the transaction back.
 pub(super) async fn lock_turn(project: &str, connection: &mut PgConnection) -> Result<bool, StoreError> {
-    // The CTE locks the row before `set_config` sets the time limit for other locks, because
-    // `set_config` runs once for each row of `turn`.
+    // `set_config` runs once for each row of the CTE `turn`. So it sets the time limit for other
+    // locks after the CTE has locked the row.
     const LOCK: &str = "WITH turn AS MATERIALIZED (SELECT 1 FROM keyfob_turns WHERE project = $1 FOR UPDATE) \
          SELECT set_config('lock_timeout', current_setting('keyfob.lock_timeout'), true) FROM turn";
     const MAKE: &str = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
@@ -69,6 +70,6 @@ pub(super) async fn lock_turn(project: &str, connection: &mut PgConnection) -> R
 /// Returns a pause of random length, so that the attempts of several processes do not coincide.
 fn pause() -> Duration {
     let (least, more) = PAUSE;
-    // Each `RandomState` has keys of its own.
+    // Each `RandomState` has random keys of its own.
     Duration::from_millis(least + RandomState::new().build_hasher().finish() % (more + 1))
 }

@@ -1,5 +1,5 @@
--- Upgrades a table that a version before 0.1.0 created, once. PostgresStore::migrate runs it if the
--- table has the column notice_stage.
+-- Upgrades a table that a version before 0.1.0 created. PostgresStore::migrate runs this script if
+-- the table still has the column notice_stage, which the script removes.
 
 ALTER TABLE keyfob_tokens
     ADD COLUMN issuer TEXT COLLATE "C",

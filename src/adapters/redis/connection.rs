@@ -21,18 +21,18 @@ pub(super) const REACH: Duration = Duration::from_secs(1);
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// The time without a reply after which a connection to a cluster is replaced. It is shorter than
-/// the limit of the whole exchange.
+/// [`PATIENCE`], the time limit of a whole exchange.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// The server or the cluster that the given addresses belong to.
+/// The cluster or the single server that the addresses from the host belong to.
 pub(super) enum Address {
-    /// A cluster, of which the addresses name any nodes.
+    /// A cluster. The addresses name some of its nodes.
     Cluster(Box<ClusterClient>),
     /// A single server.
     Single(Client),
 }
 
-/// Creates a client for one of the given addresses.
+/// Creates a client for one of the addresses that the host gave.
 pub(super) fn client(url: &str) -> RedisResult<Client> {
     // Nagle's algorithm is off, because commands are small and each waits for its reply.
     let tcp = TcpSettings::default().set_nodelay(true);
@@ -40,7 +40,8 @@ pub(super) fn client(url: &str) -> RedisResult<Client> {
 }
 
 impl Address {
-    /// Asks the first server that replies whether it is part of a cluster.
+    /// Returns the cluster or the single server at these addresses. It asks the first server that
+    /// replies whether the server is part of a cluster.
     pub(super) async fn of(urls: &[String]) -> RedisResult<Self> {
         let mut refusal = RedisError::from((ErrorKind::InvalidClientConfig, "no address was given"));
         for url in urls {
@@ -57,8 +58,8 @@ impl Address {
     fn of_told(info: &Value, urls: &[String], client: Client) -> RedisResult<Self> {
         let info: String = redis::from_redis_value_ref(info)?;
         if info.contains("cluster_enabled:1") {
-            // With `retries(0)`, the client repeats nothing on its own: it cannot know whether a
-            // command took effect whose reply was lost.
+            // With `retries(0)`, the client does not repeat commands. If the reply to a command is
+            // lost, the client cannot know whether the command took effect.
             let builder = ClusterClientBuilder::new(urls.iter().map(String::as_str)).retries(0);
             let builder = builder.connection_timeout(REACH).response_timeout(PATIENCE);
             let builder = builder.tcp_settings(TcpSettings::default().set_nodelay(true));
@@ -157,9 +158,9 @@ impl Connection {
     }
 }
 
-/// Sends a command over the shared connection to the cluster, which normally reconnects on its own.
-/// If there is no reply within [`SILENCE`], the connection is replaced, because it may hang
-/// indefinitely after all nodes were unreachable.
+/// Sends a command to the cluster over the shared connection, which normally reconnects on its own.
+/// If there is no reply within [`SILENCE`], the connection is replaced. It may hang indefinitely if
+/// all nodes were unreachable for some time.
 async fn send_to_cluster<T>(
     client: &ClusterClient,
     shared: &Shared<ClusterConnection>,
@@ -175,8 +176,8 @@ async fn send_to_cluster<T>(
     }
 }
 
-/// Sends commands over the shared connection to the single server. A lost connection is replaced by
-/// the next call.
+/// Sends commands to the single server over the shared connection. If the connection is lost, the
+/// next call opens a new connection.
 async fn send_to_one(
     client: &Client,
     shared: &Shared<MultiplexedConnection>,
@@ -191,8 +192,9 @@ async fn send_to_one(
     answers
 }
 
-/// A connection that many calls share. After one of them has given it up, the next call opens a new
-/// one. Each connection has a number, so that a call gives up only the connection that it used.
+/// A connection that many calls share. After a call has given the connection up, the next call
+/// opens a new connection. Each connection has a number, so that a call gives up only the
+/// connection that it used.
 pub(super) struct Shared<C>(Mutex<(u64, Option<C>)>);
 
 impl<C: Clone> Shared<C> {
@@ -200,8 +202,8 @@ impl<C: Clone> Shared<C> {
         Self(Mutex::new((0, connection)))
     }
 
-    /// Returns the connection and its number. If there is no connection, the one that `opening`
-    /// returns is stored and used.
+    /// Returns the number of the connection, and the connection. If there is no connection, opens
+    /// one with `opening` and stores it.
     async fn get_or_open(&self, opening: impl Future<Output = RedisResult<C>>) -> RedisResult<(u64, C)> {
         let (number, held) = &mut *self.0.lock().await;
         if let Some(connection) = held {
@@ -213,8 +215,8 @@ impl<C: Clone> Shared<C> {
         Ok((*number, opened))
     }
 
-    /// Gives up the connection of this number, so that the next call opens a new one. Does nothing
-    /// if a newer connection is open.
+    /// Gives up the connection with this number, so that the next call opens a new connection. Does
+    /// nothing if a newer connection is open.
     async fn give_up(&self, number: u64) {
         let (current, held) = &mut *self.0.lock().await;
         if *current == number {

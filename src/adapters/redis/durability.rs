@@ -2,28 +2,29 @@
 
 /// The number of a master's replicas that must have an operation before it is acknowledged.
 ///
-/// In both modes, last uses and leases of notices wait for no replica. A fail-over may set them
-/// back.
+/// In both modes, last uses and leases of notices do not wait for replicas. A fail-over may undo
+/// them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Every replica that the master lists in `CLUSTER NODES`. This includes failed ones, because a
-    /// replica that comes back may win an election. On a single server: every replica that is
-    /// connected to it.
+    /// Every replica that the master lists in `CLUSTER NODES`. This includes failed replicas,
+    /// because a replica that comes back may win an election. On a single server, every replica
+    /// that is connected to the server.
     ///
     /// If a listed replica is not connected, or does not acknowledge the operation within 0.8
-    /// seconds, the operation is applied and fails with
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable): "applied on the master, may be
-    /// lost in a fail-over; repeat". A repeat is acknowledged after the replica has caught up, or
-    /// after an operator has removed it from the cluster (`CLUSTER FORGET` on every node).
+    /// seconds, the call fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable):
+    /// "applied on the master, may be lost in a fail-over; repeat". The master has applied the
+    /// operation in this case. A repeat of the operation is acknowledged after the replica has
+    /// caught up, or after an operator has removed the replica from the cluster (`CLUSTER FORGET`
+    /// on every node).
     #[default]
     EveryReplica,
-    /// One of these replicas, if there are any.
+    /// At least one replica of the master, if it has any.
     ///
     /// This mode keeps acknowledging operations while some replicas are unreachable. It is not safe
-    /// in a network partition: **a fail-over may undo an acknowledged revocation**. A master that
-    /// is cut off together with one replica acknowledges operations with that replica, while the
-    /// other side elects another replica. Choose this mode only if you prefer a lost revocation to
-    /// a refused one.
+    /// in a network partition: **a fail-over may undo an acknowledged revocation**. If a master is
+    /// cut off from the cluster together with one replica, it still acknowledges operations, while
+    /// the other side of the partition elects another replica. Choose this mode only if you prefer
+    /// a lost revocation to a refused one.
     OneReplica,
 }

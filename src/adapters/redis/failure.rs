@@ -8,10 +8,11 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use super::replicas::Master;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The error that a script raises if a row is corrupt.
+/// The text of the error that a script raises if a row is corrupt.
 const CORRUPT_ROW: &str = "keyfob: corrupt row";
 
-/// Returns a store error with the kind that the error means, and with the error as its source.
+/// Converts an error of the crate `redis` into a store error. The error of `redis` determines the
+/// kind of the store error, and becomes its source.
 pub(super) fn failed(error: RedisError) -> StoreError {
     let kind = match error.kind() {
         ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => StoreErrorKind::Unavailable,
@@ -33,7 +34,7 @@ pub(super) fn failed(error: RedisError) -> StoreError {
             // Out of memory; a disk that cannot be written; too few replicas; a script that runs
             // for too long; a blocked client whose server has become a replica.
             Some("OOM" | "MISCONF" | "NOREPLICAS" | "BUSY" | "UNBLOCKED") => StoreErrorKind::Unavailable,
-            // The key has another type than the store gives it.
+            // The value of the key has another type than the store writes.
             Some("WRONGTYPE") => StoreErrorKind::Corrupt,
             _ => StoreErrorKind::Other,
         },
@@ -57,28 +58,30 @@ pub(super) fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-/// Returns the error for a value that does not fit its type. The error must not contain the value.
+/// Returns the store error for a stored value that does not fit its type. `error` must not contain
+/// the value.
 pub(super) fn corrupt(error: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
     StoreError::with_source(StoreErrorKind::Corrupt, error)
 }
 
-/// The reason why an operation that is applied on its master may be undone by a fail-over.
+/// The reason why a fail-over may undo an operation that the master has applied.
 #[derive(Clone, Debug)]
 pub(super) enum NotReplicated {
     /// The replica at this address is not connected to its master.
     Disconnected(String),
     /// The replica at this address is connected, but has not acknowledged the operation. It may
-    /// still be taking its first copy.
+    /// still be copying the data of its master.
     Silent(String),
-    /// The server that ran the operation is no longer the master, or no longer has the history with
-    /// the operation.
+    /// The server that ran the operation is no longer the master, or it has begun another stream of
+    /// writes, which may lack the operation.
     Succeeded,
-    /// The master did not report which replicas it has, or how far they have come.
+    /// The master did not report which replicas it has, or which writes they have.
     Unasked(RedisError),
 }
 
 impl NotReplicated {
-    /// Returns the reason for a replica of a master that lacks the operation.
+    /// Returns the reason for a replica that lacks the operation, according to the report of its
+    /// master.
     pub(super) fn of(replica: &str, master: &Master) -> Self {
         if master.is_connected(replica) {
             Self::Silent(replica.to_owned())

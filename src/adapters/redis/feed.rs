@@ -1,4 +1,4 @@
-//! The changes that other processes make, received with pub/sub.
+//! A feed of the changes that other processes make, which it receives with pub/sub.
 
 use core::fmt;
 use core::time::Duration;
@@ -17,18 +17,19 @@ use super::servers::Servers;
 use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::store_error::StoreError;
 
-/// The channel on which changes are published. change.lua repeats the name.
+/// The channel on which the scripts publish changes. change.lua repeats this name.
 const CHANNEL: &str = "keyfob";
 
-/// The time without a message after which the feed checks its connection, and the pause before it
-/// connects again after a failure.
+/// The time without a message after which the feed checks its connection. It is also the pause
+/// before the feed connects again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The changes that stores [with a feed](RedisStore::with_feed) make, for
+/// A feed of the changes that stores [with a feed](RedisStore::with_feed) make. Pass it to
 /// [`Cached::follow`](crate::store::cache::Cached::follow).
 ///
-/// The feed listens to one of the nodes that the store was given. After a second without a message,
-/// it publishes one itself. If that one does not arrive, the feed reports that it is lost.
+/// The feed listens at one of the addresses that were given to the store. After a second without a
+/// message, the feed publishes a message itself. If this message does not arrive, the feed reports
+/// that changes may have been missed.
 pub struct RedisFeed {
     servers: Arc<Servers>,
     listening: Option<Listening>,
@@ -40,7 +41,7 @@ pub struct RedisFeed {
 
 struct Listening {
     pushed: UnboundedReceiver<PushInfo>,
-    /// The connection of the subscription, which ends when this is dropped.
+    /// The connection of the subscription. Dropping it ends the subscription.
     _connection: MultiplexedConnection,
 }
 
@@ -97,7 +98,7 @@ impl Feed for RedisFeed {
 }
 
 impl RedisFeed {
-    /// Listens to the next of the given addresses.
+    /// Connects to the next of the addresses that the host gave, and listens for changes there.
     async fn listen(&mut self) -> Result<Listening, StoreError> {
         let clients = self.servers.clients();
         let client = &clients[self.begun % clients.len()];

@@ -1,4 +1,4 @@
-//! The revocation of groups, including work that earlier calls have left unfinished.
+//! The revocation of groups of tokens. It includes work that earlier calls have left unfinished.
 
 use core::time::Duration;
 
@@ -16,12 +16,14 @@ use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreError;
 
-/// The longest time that a revocation writes its fence into rows.
+/// The maximum time for which the call that revokes a large group writes the revocation into the
+/// rows of the group.
 const FINISHING: Duration = Duration::from_secs(2);
 
 impl RedisStore {
-    /// Revokes the tokens of an owner or a family. A large group is revoked immediately by a fence
-    /// over its rows, which is then written into the rows.
+    /// Revokes the tokens of an owner or a family. For a large group, it first writes one entry,
+    /// called a fence, which makes every token of the group count as revoked. Then it writes the
+    /// revocation into each row.
     pub(super) async fn revoke_group(
         &self,
         project: &ProjectId,
@@ -40,9 +42,9 @@ impl RedisStore {
         Ok(count)
     }
 
-    /// Writes a fence into the rows under it for up to [`FINISHING`]. The fence itself is
-    /// acknowledged, and every call respects it. The next call that the fence blocks, such as a
-    /// purge of the project, writes the rest.
+    /// Writes the revocation of a group into its rows, for up to [`FINISHING`]. The group already
+    /// has a fence: an acknowledged entry that makes every call treat its rows as revoked. If rows
+    /// are left, the next call that the fence blocks, such as a purge of the project, writes them.
     async fn finish_for_a_while(&self, project: &ProjectId, group: &str, end: Instant) {
         let end = end.min(Instant::now() + FINISHING);
         if let Ok(Err(error)) = timeout_at(end, self.finish(project, group)).await {
@@ -92,9 +94,10 @@ impl RedisStore {
         }
     }
 
-    /// Runs an operation that fences may block. If there are such fences, which is rare, it
-    /// finishes them first. If the time limit ends that work, a repeat of the operation continues
-    /// it.
+    /// Runs an operation that fences may block. A fence is the revocation of a group that is not
+    /// yet written into all rows of the group. If fences block the operation, which is rare, this
+    /// function first writes their revocations into the rows. If the time limit ends this work, a
+    /// repeat of the operation continues it.
     pub(super) async fn write_behind_fences(&self, project: &ProjectId, act: &Act) -> Result<Answer, StoreError> {
         in_time(async {
             loop {
@@ -111,9 +114,11 @@ impl RedisStore {
         .await
     }
 
-    /// Writes a fence into all rows under it and removes it.
+    /// Writes the revocation of a group that has a fence into all rows of the group, and removes
+    /// the fence.
     ///
-    /// It waits for no replica. A replica that lacks the last of these writes still has the fence.
+    /// It does not wait for replicas. A replica that lacks the last of these writes still has the
+    /// fence, so the rows count as revoked there, too.
     async fn finish(&self, project: &ProjectId, group: &str) -> Result<(), StoreError> {
         let act = self.act(&FINISH, project).arg(group).number(ROWS);
         while self.servers.write_to_master(&act).await?.answer.word == Word::More {}
@@ -121,7 +126,7 @@ impl RedisStore {
     }
 }
 
-/// Returns how many rows were changed, and whether none is left.
+/// Returns the number of rows that a script has changed, and whether no row is left to change.
 pub(super) fn counted(mut answer: Answer) -> Result<BatchResult, StoreError> {
     match answer.word {
         Word::Done => Ok(BatchResult { count: answer.number()?, done: answer.number()? == 0 }),

@@ -9,7 +9,7 @@ use super::servers::{Servers, Settings};
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// A store on Redis Cluster or on a single Redis server. It implements
+/// A token store on Redis Cluster or on a single Redis server. It implements
 /// [`TokenStore`](crate::TokenStore) and [`StoreMaintenance`](crate::store::StoreMaintenance).
 ///
 /// ```no_run
@@ -26,8 +26,8 @@ use crate::words::store_error::StoreError;
 ///
 /// **Each operation is one script on the server, in the slot of its project.** All keys of a
 /// project begin with `keyfob:{project}:`. The sets of projects that
-/// [`projects`](crate::store::StoreMaintenance::projects) reads are in other slots; they are
-/// written before the token. The store does not implement
+/// [`projects`](crate::store::StoreMaintenance::projects) reads are in other slots. The store
+/// writes these sets before it writes a token. The store does not implement
 /// [`ImportStore`](crate::import::ImportStore), because a look-up by an old hash names no project
 /// and therefore no slot.
 ///
@@ -38,11 +38,11 @@ use crate::words::store_error::StoreError;
 ///
 /// **An acknowledged operation survives a crash and a fail-over.** [`connect`](Self::connect)
 /// refuses servers that do not sync each operation (`appendonly yes`, `appendfsync always`) or that
-/// may evict tokens. If a master has replicas, an operation is acknowledged after all of them have
-/// it (see [`Durability`]). While one of them is unreachable, verification continues. Changes of
-/// tokens are applied, but fail within 2 seconds with
+/// may evict tokens. If a master has replicas, an operation is acknowledged after all of the
+/// replicas have it (see [`Durability`]). While one replica is unreachable, verification continues.
+/// The master still applies changes of tokens, but the calls fail within 2 seconds with
 /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable): "applied on the master, may be lost
-/// in a fail-over; repeat". A repeat is acknowledged after the replica is back.
+/// in a fail-over; repeat". A repeat of the operation is acknowledged after the replica is back.
 ///
 /// These cases are not covered:
 /// - Redis Sentinel. It elects a master that this store does not know.
@@ -55,16 +55,17 @@ use crate::words::store_error::StoreError;
 /// as not connected. Set `replica-announce-ip` and `replica-announce-port` to the same values as
 /// `cluster-announce-ip` and `cluster-announce-port`.
 ///
-/// Reads go to masters only. A master that is cut off from the others does not know that another
-/// one has replaced it. It may serve outdated reads for up to `cluster-node-timeout`, so keep that
-/// time short.
+/// Reads go to masters only. A master that is cut off from the other masters does not know that
+/// another server has replaced it. It may return outdated data for up to `cluster-node-timeout`, so
+/// keep this time short.
 ///
 /// # Revoking groups
 ///
 /// Revoking an owner or a family takes effect in a single operation, however many tokens there are.
-/// It puts a fence over the tokens: from then on, every call treats them as revoked. The same call
-/// then writes the revocation into the tokens for up to 2 seconds. If tokens are left, the next
-/// call that the fence blocks writes them. A purge of the project is always such a call.
+/// For a large group, the operation writes one entry, called a fence. From then on, every call
+/// treats the tokens of the group as revoked. The same call then writes the revocation into the
+/// tokens, for up to 2 seconds. If tokens are left, the next call that the fence blocks writes
+/// them. A fence always blocks a purge of the project.
 ///
 /// # Time limits
 ///
@@ -87,15 +88,16 @@ impl RedisStore {
     /// # Errors
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
     /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given or one is
-    ///   malformed, or if several addresses are given for a single server. Also returns it if the
-    ///   settings of a node are too weak to keep what it acknowledges, or if a node refuses `CONFIG
-    ///   GET`. The source of the error says which.
+    ///   malformed, or if several addresses are given for a single server. Also returns this error
+    ///   if the settings of a node are too weak to keep acknowledged writes, or if a node refuses
+    ///   `CONFIG GET`. The source of the error names the cause.
     pub async fn connect<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
         Self::connect_with(urls, Settings::Checked).await
     }
 
-    /// Connects as [`connect`](Self::connect) does, but does not check the settings. Use it for
-    /// servers that refuse `CONFIG GET`, as some hosted ones do.
+    /// Connects in the same way as [`connect`](Self::connect), but does not check the settings of
+    /// the servers. Use this function for servers that refuse `CONFIG GET`, as some hosted servers
+    /// do.
     ///
     /// You are responsible for the settings of every node, including replicas: `appendonly yes`,
     /// `appendfsync always`, no `maxmemory-policy` that begins with `allkeys`, and in a cluster no
@@ -124,8 +126,8 @@ impl RedisStore {
         Self { durability, ..self }
     }
 
-    /// Returns the number of failures in the background work of this store and its clones, which
-    /// has no caller to return an error to:
+    /// Returns the number of failures of this store and its clones that no call returned as an
+    /// error:
     ///
     /// - the revocation of a group, which is already in force, could not be written into its
     ///   tokens;
@@ -137,13 +139,14 @@ impl RedisStore {
     }
 
     /// Returns the store with notifications: it publishes each change on the channel `keyfob` when
-    /// it is made. The message is `PROJECT ID` for one token, and `PROJECT` for a group or a purge.
-    /// Last uses are not published.
+    /// it makes the change. The message is `PROJECT ID` for a change of one token, and `PROJECT`
+    /// for a revocation of a group or a purge. Last uses are not published.
     pub fn with_feed(self) -> Self {
         Self { feed: true, ..self }
     }
 
-    /// Returns a call of a script that changes something in a project.
+    /// Returns a call of a script that changes something in a project. The first argument of the
+    /// call says whether the script publishes the change.
     pub(super) fn act(&self, script: &'static Script, project: &ProjectId) -> Act {
         script.on(project).arg(if self.feed { "1" } else { "" })
     }

@@ -1,4 +1,4 @@
-//! Lists and counts: the rows along an index, filtered in this process.
+//! Lists and counts. A script reads the rows along an index, and this process filters them.
 
 use std::sync::Arc;
 
@@ -30,7 +30,8 @@ impl RedisStore {
         if let Some(after) = after {
             walk.behind(&place(after));
         }
-        // One more than the page has, which shows whether another page follows.
+        // This is one row more than the page holds. The additional row shows whether another page
+        // follows.
         let most = query.most.get() + 1;
         let mut items = self.matching(walk, most, |record| query.matches(record)).await?;
         let more = items.len() == most;
@@ -54,7 +55,7 @@ impl RedisStore {
         }
     }
 
-    /// Returns the first `most` rows along the walk that match.
+    /// Returns the first `most` records along the walk for which `matches` returns true.
     pub(super) async fn matching(
         &self,
         mut walk: Walk,
@@ -75,7 +76,7 @@ impl RedisStore {
         }
     }
 
-    /// Returns the next rows along the walk, and moves the walk past them.
+    /// Returns the records of the next rows along the walk, and moves the walk past these rows.
     async fn rows(&self, walk: &mut Walk, most: usize) -> Result<Vec<TokenRecord>, StoreError> {
         let act = PAGE.on(&walk.project).arg(&walk.index).arg(&walk.from).arg(&walk.to);
         let act = act.arg(if walk.descending { "1" } else { "" }).number(most);
@@ -90,8 +91,8 @@ impl RedisStore {
     }
 }
 
-/// Returns the position and the record of a row that a script returned with its position. The
-/// position ends with the id.
+/// Returns the position of a row and its record. `row` is a script's pair of the position and the
+/// row. The position ends with the id of the token.
 pub(super) fn placed(project: ProjectId, row: Value) -> Result<(Vec<u8>, TokenRecord), StoreError> {
     let parts = match row {
         Value::Array(parts) => <[Value; 2]>::try_from(parts).ok(),

@@ -1,4 +1,5 @@
-//! Maintenance of the Redis store: projects, purge, ended issuers and notices.
+//! The maintenance operations of the Redis store: listing projects, purging tokens, finding ended
+//! issuers and claiming notices.
 
 use std::sync::Arc;
 
@@ -85,8 +86,8 @@ impl StoreMaintenance for RedisStore {
             if due.is_empty() {
                 return Ok(claimed);
             }
-            // The rows were judged here. The script claims only those that have not been changed or
-            // claimed since then.
+            // This process has decided which notices are due. The script claims a notice only if
+            // its row has not been changed or claimed since the row was read.
             let act = self.act(&CLAIM, project).number(lease_until.as_unix_millis());
             let act =
                 due.iter().fold(act, |act, due| act.arg(due.id.as_str()).number(due.version).number(due.notice_leases));
@@ -113,8 +114,8 @@ impl StoreMaintenance for RedisStore {
     }
 }
 
-/// Returns the walk along the tokens that expire soon enough for a notice, the earliest expiry
-/// first.
+/// Returns the walk along the tokens that expire soon enough for a notice, in the order of their
+/// expiry.
 fn expiring(project: ProjectId, leads: &[NoticeLead], now: Timestamp) -> Walk {
     let until = leads.iter().map(|lead| lead.horizon(now)).max().unwrap_or(now).as_unix_millis();
     let mut walk = Walk::along(project, None, ListOrder::Expires);

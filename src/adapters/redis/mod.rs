@@ -1,4 +1,4 @@
-//! A store on Redis, in a cluster or on a single server.
+//! The token store on Redis, in a cluster or on a single server.
 
 mod connection;
 pub(crate) mod durability;

@@ -1,4 +1,4 @@
-//! The time limit of an exchange with the servers.
+//! The time limit for exchanges with the Redis servers.
 
 use core::time::Duration;
 

@@ -1,25 +1,28 @@
-//! A master's report on its replicas: which ones there are, and how far each has come.
+//! The report of a master on its replicas: the addresses of the replicas, and the writes that each
+//! replica has.
 //!
-//! In a cluster, a master lists in `CLUSTER NODES` the replicas that may be elected in its place,
-//! including unreachable ones. `INFO replication` says how far each connected replica has come. The
-//! two name a replica by the same address, unless only one of `cluster-announce-ip` and
-//! `replica-announce-ip` is set. Such a replica counts as not connected.
+//! In a cluster, the reply of a master to `CLUSTER NODES` lists the replicas that may be elected in
+//! its place, including unreachable replicas. Its reply to `INFO replication` says which writes
+//! each connected replica has acknowledged. Both replies name a replica by the same address, unless
+//! only one of `cluster-announce-ip` and `replica-announce-ip` is set. A replica with two different
+//! addresses counts as not connected.
 //!
-//! A history is the stream of writes that a master sends to its replicas. `master_replid` names it.
-//! A server that is demoted or promoted continues with another history and never returns to an
-//! earlier one. So if a server names the same history before and after an operation, it did not
-//! lose the operation in between.
+//! A history is the stream of writes that a master sends to its replicas. The field `master_replid`
+//! contains its name. A server that is demoted or promoted continues with another history, and
+//! never returns to an earlier history. So if a server names the same history before and after an
+//! operation, it has not lost the operation.
 
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, Value, cmd};
 
 use super::durability::Durability;
 
-/// A master's report on itself at one time.
+/// The report of a master on itself and its replicas.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Master {
     /// The name of the history that the master writes.
     pub(super) history: String,
-    /// The length of that history in bytes.
+    /// The length of the history in bytes. The offset of a write is the length of the history after
+    /// the write.
     pub(super) offset: u64,
     /// The addresses of the replicas that count for durability.
     pub(super) replicas: Vec<String>,
@@ -30,7 +33,8 @@ pub(super) struct Master {
 #[derive(PartialEq, Eq, Debug)]
 struct Connected {
     address: String,
-    /// The offset that the replica has acknowledged. `None` while it takes its first copy.
+    /// The offset up to which the replica has acknowledged writes. `None` while the replica still
+    /// copies the data of its master.
     offset: Option<u64>,
 }
 
@@ -47,9 +51,9 @@ pub(super) fn history(info: Value) -> RedisResult<Option<String>> {
 }
 
 impl Master {
-    /// Returns the commands whose replies [`of`](Self::of) reads. `CLUSTER NODES` comes last. A
-    /// replica that joins only after it takes its first copy from a master that already has the
-    /// operation.
+    /// Returns the commands that ask a server for its report. The function [`of`](Self::of) reads
+    /// the replies. `CLUSTER NODES` comes last, so its reply can miss only a replica that joins
+    /// later. Such a replica copies its data from a master that already has the operation.
     pub(super) fn questions(is_clustered: bool) -> Vec<Cmd> {
         let mut nodes = cmd("CLUSTER");
         nodes.arg("NODES");
@@ -58,7 +62,8 @@ impl Master {
         questions
     }
 
-    /// Reads the replies of a server. Returns `None` if the server is not a master.
+    /// Reads the replies of a server to [`questions`](Self::questions). Returns `None` if the
+    /// server is not a master.
     pub(super) fn of(answers: Vec<Value>) -> RedisResult<Option<Self>> {
         let mut answers = answers.into_iter().map(redis::from_redis_value::<String>);
         let info = answers.next().ok_or_else(|| unexpected("the server did not reply to INFO"))??;
@@ -81,12 +86,12 @@ impl Master {
         Ok(Some(Self { history, offset, replicas, connected }))
     }
 
-    /// Returns whether a replica is connected, even if it is still taking its first copy.
+    /// Returns whether a replica is connected, even if it still copies the data of its master.
     pub(super) fn is_connected(&self, replica: &str) -> bool {
         self.connected.iter().any(|connected| connected.address == replica)
     }
 
-    /// Returns whether a replica has everything up to an offset.
+    /// Returns whether a replica has acknowledged all writes up to an offset.
     pub(super) fn has(&self, replica: &str, offset: u64) -> bool {
         let is_it = |connected: &&Connected| connected.address == replica;
         self.connected.iter().find(is_it).and_then(|connected| connected.offset).is_some_and(|has| has >= offset)
@@ -162,10 +167,10 @@ impl Connected {
 /// list, including failed ones (<https://redis.io/commands/cluster-nodes>). Returns `None` if that
 /// server is not a master.
 ///
-/// After a fail-over, the other replicas of the failed master follow the new one as soon as they
-/// learn of it. Until then they are listed under the failed master, which has no slots any more.
-/// The list does not say which server took over those slots. So a promoted master counts the
-/// replicas of every failed master that it may have replaced.
+/// After a fail-over, the other replicas of the failed master follow the new master as soon as they
+/// learn of it. Until then, the list shows them as replicas of the failed master, which has no
+/// slots any more. The list does not say which server took over those slots. So a promoted master
+/// counts the replicas of every failed master that it may have replaced.
 fn listed(nodes: &str, promoted: bool) -> RedisResult<Option<Vec<String>>> {
     let nodes = nodes.lines().map(Node::of).collect::<RedisResult<Vec<_>>>()?;
     let is_asked = |node: &&Node<'_>| node.has_flag("myself") && node.has_flag("master");
@@ -181,7 +186,7 @@ fn listed(nodes: &str, promoted: bool) -> RedisResult<Option<Vec<String>>> {
     Ok(Some(replicas.map(|node| node.address.to_owned()).collect()))
 }
 
-/// A line of `CLUSTER NODES`.
+/// A node of the cluster, as one line of the reply to `CLUSTER NODES` describes it.
 struct Node<'l> {
     id: &'l str,
     address: &'l str,
@@ -193,7 +198,8 @@ struct Node<'l> {
 }
 
 impl<'l> Node<'l> {
-    /// Parses a line: id, address, flags, master, two times, epoch, state of the link, and slots.
+    /// Parses a line. Its fields are the id, the address, the flags, the master, the time of the
+    /// last ping, the time of the last pong, the epoch, the state of the link, and the slots.
     fn of(line: &'l str) -> RedisResult<Self> {
         let parts: Vec<&str> = line.split(' ').collect();
         let [id, address, flags, master, _, _, epoch, _, slots @ ..] = &parts[..] else {
@@ -227,7 +233,8 @@ mod tests {
         slave2:ip=10.0.0.6,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
         master_failover_state:no-failover\r\nmaster_replid:aaaa\r\nmaster_replid2:0000\r\nmaster_repl_offset:100\r\n";
 
-    /// The first node is the master of the third and the fourth.
+    /// A reply to `CLUSTER NODES`, in which the first node is the master of the third and the
+    /// fourth.
     const NODES: &str = "aa 10.0.0.1:6379@16379 myself,master - 0 0 3 connected 0-8191\n\
         bb 10.0.0.2:6379@16379,host.b master - 0 0 2 connected 8192-16383\n\
         cc 10.0.0.4:6379@16379,host.c slave aa 0 0 3 connected\n\

@@ -1,8 +1,8 @@
-//! The wait until replicas have an operation.
+//! The wait until the replicas of a master have an operation.
 //!
-//! It uses connections of its own, because `WAIT` blocks all later commands of its connection.
-//! Operations that one master has replied to in the meantime wait together, and one round of
-//! commands serves all of them.
+//! The wait uses connections of its own, because `WAIT` blocks all later commands of its
+//! connection. It works in rounds. One round of commands to a master serves all operations that
+//! this master has applied before the round begins.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -17,20 +17,21 @@ use super::durability::Durability;
 use super::failure::{NotReplicated, is_misrouted};
 use super::replicas::Master;
 
-/// The time that one round waits for replicas. An operation that arrives during a round also waits
-/// for the next one.
+/// The maximum time for which one round waits for replicas. An operation that arrives during a
+/// round waits until the next round has ended.
 const WAIT: Duration = Duration::from_millis(800);
 
-/// The number of masters that are remembered. A forgotten master only costs an additional round.
+/// The maximum number of masters whose rounds are remembered. If a master is forgotten, this costs
+/// only an additional round.
 const MASTERS: usize = 1_000;
 
-/// The rounds of all masters.
+/// The rounds of commands in which operations wait for the replicas of all masters.
 pub(super) struct Rounds {
     connection: Connection,
     turns: Mutex<HashMap<(String, Durability), Arc<Turn>>>,
 }
 
-/// The rounds of one master, one after the other.
+/// The rounds of one master, which run one after the other.
 #[derive(Default)]
 struct Turn {
     /// The number of operations that have asked for a round.
@@ -40,12 +41,14 @@ struct Turn {
 
 #[derive(Default)]
 struct State {
-    /// The number of operations that had asked when the last round began.
+    /// The number of operations that had asked for a round when the last round began.
     covered: u64,
-    /// The failure of the last round. `None` if every replica that counts has all earlier writes.
+    /// The failure of the last round. `None` if the required replicas have all writes from before
+    /// the round.
     failure: Option<NotReplicated>,
-    /// The connected replicas that did not acknowledge an offset in time. No round waits for such a
-    /// replica before it has that offset.
+    /// The addresses of connected replicas that did not acknowledge a write in time, each with the
+    /// offset of this write. No round waits for a replica in this map until the replica has
+    /// acknowledged its offset.
     missed: HashMap<String, u64>,
 }
 
@@ -54,11 +57,11 @@ impl Rounds {
         Self { connection, turns: Mutex::default() }
     }
 
-    /// Waits until the replicas have everything that a master has replied to in this history.
-    /// `near` is a key in the slot.
+    /// Waits until the replicas have all operations to which the master of a slot has replied in
+    /// this history. A history is a master's stream of writes. `near` is a key in the slot.
     ///
     /// # Errors
-    /// Returns [`NotReplicated`] if a fail-over may undo the operation.
+    /// Returns [`NotReplicated`] if a fail-over may undo one of these operations.
     pub(super) async fn wait(
         &self,
         slot: Slot,
@@ -146,7 +149,8 @@ impl Rounds {
         }
     }
 
-    /// Sends commands to the master of a slot, followed by the commands about its replicas.
+    /// Sends commands to the master of a slot, followed by the commands about its replicas. Returns
+    /// the master's report.
     async fn look(&self, slot: Slot, mut commands: Vec<Cmd>) -> RedisResult<Option<Master>> {
         let first = commands.len();
         commands.extend(Master::questions(self.connection.is_clustered()));
@@ -156,7 +160,8 @@ impl Rounds {
     }
 }
 
-/// Returns the master if it is still a master and has lost no write since the operation.
+/// Returns the report of a server if the server is still a master and still writes this history, so
+/// that it has lost none of the writes.
 fn in_history(master: Option<Master>, history: &str) -> Result<Master, NotReplicated> {
     master.filter(|master| master.history == history).ok_or(NotReplicated::Succeeded)
 }

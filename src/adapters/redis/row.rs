@@ -1,4 +1,4 @@
-//! The conversion of a record into the fields of a hash and back.
+//! The conversion of a token record into the fields of a Redis hash, and back.
 
 use redis::Value;
 
@@ -11,7 +11,8 @@ use crate::words::text::{Actor, Name, StoredText as _};
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::{ClientText, UsedFrom};
 
-/// The name and the value of a field. An empty value means that the field is absent.
+/// The name and the value of a field of a Redis hash. An empty value means that the field is
+/// absent.
 pub(super) type Field = (&'static str, Vec<u8>);
 
 pub(super) fn text(name: &'static str, value: &str) -> Field {
@@ -22,21 +23,21 @@ pub(super) fn time(name: &'static str, value: Option<Timestamp>) -> Field {
     (name, value.map(|time| time.as_unix_millis().to_string()).unwrap_or_default().into())
 }
 
-/// Returns the fields of a name: the name itself, and its folded form for search and order. The
-/// crate folds it, because engines fold case differently.
+/// Returns the fields for the name of a token: the name itself, and its folded form for search and
+/// order. The crate computes the folded form, because engines fold case differently.
 pub(super) fn name(name: &Name) -> [Field; 2] {
     [text("na", name.as_str()), ("nf", name.folded().into())]
 }
 
-/// Returns the fields of a use's origin: the address and the client.
+/// Returns the fields for the origin of a last use: the address and the client.
 pub(super) fn used_from(from: Option<&UsedFrom>) -> [Field; 2] {
     let address = from.and_then(|from| from.address).map(|address| address.to_string());
     let client = from.and_then(|from| from.client.as_ref()).map_or("", ClientText::as_str);
     [text("ua", address.as_deref().unwrap_or_default()), text("uc", client)]
 }
 
-/// The fields of the [`COLUMNS`], in their order, as in rows.lua. The key holds the project and the
-/// id.
+/// The names of the fields for [`COLUMNS`], in the order of the columns. rows.lua repeats them. The
+/// hash has no fields for the project and the id, because its key contains them.
 const FIELDS: [&str; TokenRecord::COLUMNS] = [
     "px", PROJECT, ID, "dg", "na", "ow", "ki", "sc", "me", "ad", "ca", "cb", "is", "bo", "co", "nb", "ex", "lu", "ua",
     "uc", "da", "db", "ra", "rb", "rr", "fa", "rf", "rt", "gr", "rq", "no", "nl", "nc", "ia", "ip", "im", "ve",
@@ -62,8 +63,9 @@ pub(super) fn fields(record: &TokenRecord) -> Result<Vec<Field>, StoreError> {
     Ok(fields)
 }
 
-/// Returns the record of a row as the scripts return it: the values of `FIELDS` in rows.lua, in
-/// that order, followed by a fence if one covers the row.
+/// Converts a row into a record. The scripts return a row as the values of `FIELDS` in rows.lua, in
+/// this order. If the group of the row was revoked, but the revocation is not written into the row
+/// yet, the revocation follows as the last value. It is called a fence.
 ///
 /// # Errors
 /// Returns [`Corrupt`](StoreErrorKind::Corrupt) if a value does not fit its type.
@@ -78,7 +80,7 @@ pub(super) fn record(key: &TokenKey, row: Value) -> Result<TokenRecord, StoreErr
     row.under_its_fence(record)
 }
 
-/// The values of a row, in order.
+/// The values of a row that a script has returned, in the order of the fields.
 struct Values(std::vec::IntoIter<Value>);
 
 impl Values {
@@ -104,8 +106,9 @@ impl Values {
         })
     }
 
-    /// Returns the record as revoked if a fence covers it that is not written into the row yet. A
-    /// fence has the form `time reason actor`.
+    /// Reads the fence after the other values of a row, if there is a fence, and returns the record
+    /// as revoked by it. A fence is the revocation of a group that is not yet written into the row.
+    /// It has the form `time reason actor`.
     fn under_its_fence(mut self, mut record: TokenRecord) -> Result<TokenRecord, StoreError> {
         let Some(fence) = self.next()? else { return Ok(record) };
         let fence = str::from_utf8(&fence).map_err(corrupt)?;

@@ -15,7 +15,7 @@ use crate::words::store_error::StoreError;
 /// that does not reply for too long as failed.
 pub(super) const ROWS: usize = 250;
 
-/// A script as one text: the parts that it shares with other scripts, followed by its own part.
+/// A Lua script as one text: the parts that it shares with other scripts, followed by its own part.
 #[derive(Debug)]
 pub(super) struct Script {
     text: &'static str,
@@ -53,7 +53,7 @@ impl Script {
     /// Returns a call of this script on one project.
     pub(super) fn on(&'static self, project: &ProjectId) -> Act {
         let prefix = format!("keyfob:{{{project}}}:");
-        // Two keys. The first one never exists: see rows.lua.
+        // The script has two keys. The first key never exists: see rows.lua.
         let keys = vec![b"2".to_vec(), prefix.clone().into_bytes(), format!("{prefix}fences").into_bytes()];
         Act { slot: Slot::for_key(&prefix), script: Some(self), args: keys }
     }
@@ -90,7 +90,8 @@ impl Act {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// Returns a key in the same slot that serves no other purpose.
+    /// Returns a key that is in the slot of this command and holds no data. The wait for replicas
+    /// writes to this key.
     pub(super) fn near(&self) -> String {
         // `args[1]` is the first key: it follows the number of keys of a script, or the name of a
         // plain command.
@@ -98,15 +99,16 @@ impl Act {
         // A plain key may have a hash tag of its own, or no hash tag that can be reused.
         let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
         let tag = tag.filter(|tag| !tag.is_empty()).unwrap_or(&key);
-        // No other key begins with `keyfob:waited:`, so nothing is overwritten for any name of an
-        // owner.
+        // No other key begins with `keyfob:waited:`, so a write to this key overwrites no data, for
+        // any name of an owner.
         let near = core::iter::once(format!("keyfob:waited:{{{tag}}}"));
         let mut any = near.chain((0_u64..).map(|number| format!("keyfob:waited:{number}")));
         any.find(|near| Slot::for_key(near) == self.slot).expect("numbers reach every slot")
     }
 
-    /// Returns the command to send. If the server does not know the script by its hash, the caller
-    /// sends its text instead.
+    /// Returns the command to send. It names a script by its hash if `by_hash` is true, and
+    /// contains the text of the script otherwise. The caller sends the text if the server does not
+    /// know the hash.
     pub(super) fn command(&self, by_hash: bool) -> Cmd {
         let mut command = Cmd::new();
         match self.script {
@@ -139,13 +141,14 @@ pub(super) enum Word {
     Conflict,
     /// The owner or the issuer has too many live tokens.
     Limit,
-    /// The issuing token is not as the caller expected.
+    /// The issuer of the token is not as the caller expected.
     Issuer,
-    /// The fences of the named groups must be finished first.
+    /// The revocations of the named groups must be written into all of their rows first.
     Fenced,
-    /// A fence was put over the group.
+    /// One entry, called a fence, revokes the group. The revocation is not written into the rows
+    /// yet.
     Laid,
-    /// There is more to do.
+    /// The script must run again, because it has not written all rows yet.
     More,
 }
 
@@ -153,8 +156,8 @@ impl Answer {
     /// Parses the reply of a script.
     ///
     /// # Errors
-    /// Returns [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if the value is not a reply of
-    /// the store's scripts.
+    /// Returns [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if the value does not have the
+    /// form of a script's reply.
     pub(super) fn of(value: Value) -> Result<Self, StoreError> {
         let Value::Array(values) = value else { return Err(corrupt("a script did not return a list")) };
         let mut rest = values.into_iter();
@@ -175,7 +178,7 @@ impl Answer {
         Ok(Self { word, rest })
     }
 
-    /// Returns the next value, which must be a number.
+    /// Returns the next value of the reply, which must be a number.
     pub(super) fn number(&mut self) -> Result<u64, StoreError> {
         match self.rest.next() {
             Some(Value::Int(number)) => number.try_into().map_err(corrupt),
@@ -183,7 +186,7 @@ impl Answer {
         }
     }
 
-    /// Returns the next value, of any type.
+    /// Returns the next value of the reply, of any type.
     ///
     /// # Errors
     /// Returns [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if the script returned no further
@@ -192,7 +195,7 @@ impl Answer {
         self.rest.next().ok_or_else(|| corrupt("a script returned too few values"))
     }
 
-    /// Returns all remaining values.
+    /// Returns all remaining values of the reply.
     pub(super) fn values(self) -> impl Iterator<Item = Value> {
         self.rest
     }
@@ -220,7 +223,7 @@ mod tests {
         }
     }
 
-    /// The key is written, so it must not be the key of another owner's projects.
+    /// The store writes to the key, so it must not be the key of another owner's set of projects.
     #[test]
     fn a_key_near_an_operation_is_no_other_owners() {
         for owner in ["ada", "{x}ada", "{x}", "}{"] {

@@ -1,5 +1,5 @@
-//! The exchanges that send reads and writes, and repeat them until there is a reply or the time
-//! limit is over.
+//! The exchanges with the Redis servers. An exchange sends a read or a write, and repeats it within
+//! the time limit if a server has refused it for a temporary reason.
 
 use redis::{ErrorKind, RedisError, Value};
 
@@ -14,31 +14,33 @@ use crate::adapters::redis::replicas;
 use crate::adapters::redis::settings;
 use crate::words::store_error::StoreError;
 
-/// The servers, with three connections. Reads wait neither for writes nor for replicas, and writes
-/// do not wait for the replicas of other writes.
+/// The Redis servers, with separate connections for reads, for writes and for the wait for
+/// replicas. So reads wait neither for writes nor for replicas, and writes do not wait for the
+/// replicas of other writes.
 pub(super) struct Servers {
     reading: Connection,
     writing: Connection,
     rounds: Rounds,
     pub(super) faults: Faults,
-    /// The clients for the given addresses.
+    /// The clients for the addresses that the host gave, one client for each address.
     #[cfg(feature = "cache")]
     clients: Vec<redis::Client>,
 }
 
-/// Whether the settings of the servers are checked.
+/// Whether the store checks that the settings of the servers are safe.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settings {
     Checked,
-    /// The settings are not checked. The caller is responsible for them.
+    /// The store does not check the settings. The caller is responsible for them.
     Unchecked,
 }
 
-/// The reply to an operation that its master has applied. Its replicas may not have the operation
-/// yet.
+/// The reply to an operation that the master has applied. The replicas of the master may not have
+/// the operation yet.
 pub(super) struct Applied<T> {
     pub(super) answer: T,
-    /// The name of the history that contains the operation.
+    /// The name of the history (the master's stream of writes) that contains the operation, or the
+    /// reason why the name is unknown.
     history: Result<String, NotReplicated>,
 }
 
@@ -73,7 +75,7 @@ impl Servers {
         .await
     }
 
-    /// Returns the clients for the given addresses.
+    /// Returns the clients for the addresses that the host gave, one client for each address.
     #[cfg(feature = "cache")]
     pub(super) fn clients(&self) -> &[redis::Client] {
         &self.clients
@@ -92,7 +94,8 @@ impl Servers {
                 if by_hash && is_unknown_script(&error) {
                     by_hash = false;
                 } else if is_misrouted(&error) || (error.is_io_error() && !lost) {
-                    // The connection may have been lost long ago. The next attempt opens a new one.
+                    // The connection may have been lost long ago. The next attempt opens a new
+                    // connection.
                     lost |= error.is_io_error();
                     tokio::time::sleep(PAUSE).await;
                 } else {
@@ -104,8 +107,8 @@ impl Servers {
     }
 
     /// Sends a command that changes something, and returns after the master has run it. The command
-    /// is repeated only if a server refused it without running it. If its reply was lost, it may
-    /// have been run.
+    /// is repeated only if a server refused it without running it. If the reply is lost, the call
+    /// fails, although the master may have run the command.
     async fn apply(&self, act: &Act) -> Result<Applied<Value>, StoreError> {
         in_time(async {
             let mut by_hash = true;
@@ -126,9 +129,9 @@ impl Servers {
         .await
     }
 
-    /// Makes one attempt to send a command. It asks for the history before the command: if the
-    /// server names the same history later, it was a master all the time and still has the
-    /// operation.
+    /// Makes one attempt to send a command. Before the command, it asks the server for the name of
+    /// its history (its stream of writes). If the server names the same history later, it was a
+    /// master all the time and still has the operation.
     async fn attempt(&self, act: &Act, by_hash: bool) -> Result<Applied<Value>, RedisError> {
         let commands = [replicas::history_question(), act.command(by_hash)];
         let answers = self.writing.send(act.slot, &commands).await?;
@@ -144,7 +147,8 @@ impl Servers {
         Ok(Applied { answer, history })
     }
 
-    /// Returns after the replicas have an operation.
+    /// Waits until the replicas have an operation that the master has applied. Returns the reply to
+    /// the operation.
     ///
     /// # Errors
     /// Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if a fail-over may undo
@@ -160,7 +164,7 @@ impl Servers {
         Ok(applied.answer)
     }
 
-    /// Sends a command that changes something, and returns after it is durable.
+    /// Sends a command that changes something, and returns after the change is durable.
     pub(super) async fn change(&self, act: &Act, durability: Durability) -> Result<Value, StoreError> {
         in_time(async { self.confirm(act, self.apply(act).await?, durability).await }).await
     }

@@ -1,4 +1,4 @@
-//! The check of the servers' settings that durability depends on.
+//! The check of the server settings on which durability depends.
 
 use core::error::Error;
 use core::fmt;
@@ -9,11 +9,11 @@ use super::connection::Connection;
 use super::failure::failed;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The name of a setting, the required value as a text for people, and a function that checks a
-/// value.
+/// A required setting: its name, its required value as a text for people, and a function that
+/// checks a value.
 type Demand = (&'static str, &'static str, fn(&str) -> bool);
 
-/// The settings that each node must have.
+/// The settings that each server must have.
 const DEMANDS: [Demand; 3] = [
     ("appendonly", "yes", |value| value == "yes"),
     ("appendfsync", "always", |value| value == "always"),
@@ -21,17 +21,17 @@ const DEMANDS: [Demand; 3] = [
     ("maxmemory-policy", "noeviction", |value| !value.starts_with("allkeys")),
 ];
 
-/// The settings that each node of a cluster must have in addition.
+/// The additional settings that each node of a cluster must have.
 const DEMANDS_OF_A_CLUSTER: [Demand; 1] = [
-    // With 0, a replica may be elected that has no copy, or only an old one.
+    // With 0, the cluster may elect a replica that has no copy of the data, or only an old copy.
     ("cluster-replica-validity-factor", "a positive number", |value| value != "0"),
 ];
 
 /// Checks the settings of every node, because a replica may become the master.
 ///
 /// # Errors
-/// Returns [`Other`](StoreErrorKind::Other) if a node may lose what it has acknowledged, or if it
-/// refuses `CONFIG GET`.
+/// Returns [`Other`](StoreErrorKind::Other) if a node has settings with which it may lose
+/// acknowledged writes, or if it refuses `CONFIG GET`.
 pub(super) async fn check(connection: &Connection) -> Result<(), StoreError> {
     let of_a_cluster = DEMANDS_OF_A_CLUSTER.into_iter().filter(|_| connection.is_clustered());
     for (setting, wanted, will_do) in DEMANDS.into_iter().chain(of_a_cluster) {
@@ -54,7 +54,7 @@ pub(super) async fn check(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A setting with which a server may lose what it has acknowledged.
+/// A setting with which a server may lose acknowledged writes.
 #[derive(Debug)]
 struct WeakSettings {
     node: String,

@@ -21,7 +21,7 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// The number of last uses that one script writes.
+/// The maximum number of last uses that one call of a script writes.
 const TOUCHES: usize = 500;
 
 impl TokenStore for RedisStore {
@@ -149,7 +149,8 @@ impl TokenStore for RedisStore {
         let act = self.act(&ROTATE, &key.project).arg(key.id.as_str()).number(expected_version);
         let act = act.number(grace_until.as_unix_millis()).arg(successor.id.as_str());
         let act = with_fields(with_issuer(act, issuer), row::fields(&successor)?);
-        // The successor may have another owner than the token that it replaces.
+        // The successor may have another owner than the token that it replaces, so the project may
+        // be new for this owner.
         let rotate = async {
             self.name_project(&successor).await?;
             self.servers.write(&act, self.durability).await
@@ -175,9 +176,9 @@ impl TokenStore for RedisStore {
 }
 
 impl RedisStore {
-    /// Records that the owner has tokens in the project, before the token is inserted. If the
-    /// insert then fails, the list names a project without tokens, which the contract of `projects`
-    /// allows.
+    /// Adds the project to the set of all projects and to the set of the owner's projects. The
+    /// caller does this before it inserts the token. If the insert then fails, the sets name a
+    /// project without tokens, which the contract of `projects` allows.
     async fn name_project(&self, record: &TokenRecord) -> Result<(), StoreError> {
         for key in [projects_key(None), projects_key(Some(record.owner.as_str()))] {
             let act = Act::plain("ZADD", &key).arg("0").arg(record.project.as_str());
@@ -187,7 +188,8 @@ impl RedisStore {
     }
 }
 
-/// Returns the key of the set of all projects, or of the projects of an owner.
+/// Returns the key of the set of all projects or, if an owner is given, of the set of the owner's
+/// projects.
 pub(super) fn projects_key(owner: Option<&str>) -> String {
     match owner {
         Some(owner) => format!("keyfob:projects:{owner}"),
@@ -227,7 +229,7 @@ pub(super) fn with_revocation(act: Act, revocation: &Revocation) -> Act {
     act.number(at.as_unix_millis()).arg(reason.as_str()).arg(by.as_str())
 }
 
-/// Returns the record of a reply, if the reply has one.
+/// Returns the record in the reply of a script, or `None` if the script has found no row.
 pub(super) fn record_if_any(key: &TokenKey, mut answer: Answer) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     match answer.word {
         Word::Done => Ok(Some(Arc::new(row::record(key, answer.value()?)?))),
@@ -236,7 +238,7 @@ pub(super) fn record_if_any(key: &TokenKey, mut answer: Answer) -> Result<Option
     }
 }
 
-/// Returns the error for a script that refused the operation.
+/// Returns the error for the word with which a script refused an operation.
 pub(super) fn refused(word: Word) -> StoreError {
     match word {
         Word::Conflict => StoreErrorKind::Conflict.into(),

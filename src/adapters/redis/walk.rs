@@ -1,4 +1,5 @@
-//! The walk along an index, in which each row has a position.
+//! A walk along an index: the range and the direction in which a list reads rows. Each row has a
+//! position in the index.
 
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::order::ListOrder;
@@ -6,7 +7,8 @@ use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// The expiry as a sort key of a token that never expires: one millisecond after the latest time.
+/// The sort key for the expiry of a token that never expires, in milliseconds since 1970: one
+/// millisecond after the latest possible time.
 const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
 
 /// A range of an index with a direction. The bounds have the format of `ZRANGEBYLEX`.
@@ -19,8 +21,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Creates a walk along the whole index of this order: of a project, or of an owner in the
-    /// project.
+    /// Creates a walk along the whole index of this order. The index has the tokens of the project,
+    /// or only the tokens of an owner in the project if an owner is given.
     pub(super) fn along(project: ProjectId, owner: Option<&OwnerId>, order: ListOrder) -> Self {
         let index = match owner {
             Some(owner) => format!("{order}:{owner}"),
@@ -29,13 +31,13 @@ impl Walk {
         Self { project, index, from: b"-".to_vec(), to: b"+".to_vec(), descending: false }
     }
 
-    /// Moves the walk past this position.
+    /// Moves the beginning of the walk to just after this position.
     pub(super) fn behind(&mut self, place: &[u8]) {
         *(if self.descending { &mut self.to } else { &mut self.from }) = [b"(", place].concat();
     }
 }
 
-/// Returns a row's position in the index of an order. change.lua computes the same.
+/// Returns the position of a row in the index of an order. change.lua computes the same position.
 pub(super) fn place(cursor: &Cursor) -> Vec<u8> {
     let key = match &cursor.key {
         SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => sortable(time.as_unix_millis()),
@@ -45,7 +47,8 @@ pub(super) fn place(cursor: &Cursor) -> Vec<u8> {
     [key.as_bytes(), cursor.id.as_str().as_bytes()].concat()
 }
 
-/// Returns a time as text that sorts as times do: milliseconds since year 1, 15 digits.
+/// Returns a time as text of 15 digits: the milliseconds since the year 1. Such texts sort in the
+/// order of their times.
 pub(super) fn sortable(millis: i64) -> String {
     format!("{:015}", millis - Timestamp::MIN.as_unix_millis())
 }

@@ -1,20 +1,22 @@
-//! The parts that the SQL engines share: the statements, and the mapping between records and rows.
+//! The parts that the stores on SQL databases share: the statements, and the mapping between
+//! records and rows.
 
 pub(super) mod query;
 pub(super) mod row;
 pub(super) mod statement;
 pub(super) mod write;
 
-/// The differences between the SQL engines.
+/// The SQL expressions that differ between SQLite and PostgreSQL.
 pub(super) struct Dialect {
-    /// The function that returns the position of one text in another, or 0 if it is absent.
+    /// The name of the SQL function that returns the position of one text in another text, or 0 if
+    /// the other text does not contain it.
     place_of: &'static str,
-    /// The expiry as a sort key, in which a token that never expires sorts last. The schema indexes
-    /// the same expression.
+    /// The SQL expression for the expiry as a sort key. A token that never expires sorts last. The
+    /// indices of the schema contain the same expression.
     expires_order: &'static str,
-    /// The time at which a row that is not revoked ends without any further change. A row that
-    /// never ends sorts last. It is the same expression, character by character, as in the schema's
-    /// indices.
+    /// The SQL expression for the time at which a row that is not revoked ends if nothing changes
+    /// the row. A row that never ends sorts last. The indices of the schema contain the same
+    /// expression, character by character.
     pub(super) ends: &'static str,
 }
 

@@ -1,6 +1,6 @@
-//! The SQL of lists, counts and groups. It implements [`ListQuery::matches`],
-//! [`CountQuery::matches`] and [`RevokeGroup::contains`], and the order of
-//! [`Cursor::compare`](crate::store::Cursor::compare).
+//! The SQL queries and conditions for lists, counts and groups of tokens. They select the same rows
+//! as [`ListQuery::matches`], [`CountQuery::matches`] and [`RevokeGroup::contains`]. Lists have the
+//! order of [`Cursor::compare`](crate::store::Cursor::compare).
 
 use core::time::Duration;
 
@@ -19,12 +19,12 @@ use crate::words::ids::{KeyNumber, ProjectId, TokenId};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// The value of `expires_order` of a token that never expires: one millisecond after the latest
-/// time.
+/// The value of `expires_order` for a token that never expires, in milliseconds since 1970: one
+/// millisecond after the latest possible time.
 pub(in crate::adapters) const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
 
-/// Returns the query for a page. It fetches one row more than the page has, which shows whether
-/// another page follows.
+/// Returns the query for one page of a list, which begins after the position of `after`. The query
+/// fetches one row more than the page holds. The additional row shows whether another page follows.
 pub(in crate::adapters) fn list(dialect: &Dialect, query: &ListQuery, after: Option<&Cursor>) -> Statement {
     let mut sql = Statement::new(concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE "));
     and_project(&mut sql, &query.project);
@@ -76,8 +76,10 @@ pub(in crate::adapters) fn count(query: &CountQuery) -> Statement {
     sql
 }
 
-/// Returns the query for the projects. It jumps from one project to the next in an index, because a
-/// `DISTINCT` would read every token. It starts at the empty text, because no project id is empty.
+/// Returns the query for the ids of the projects that have tokens.
+///
+/// The query jumps from one project to the next in an index, because a `DISTINCT` would read every
+/// token. The first page begins after the empty text, which sorts before every project id.
 pub(in crate::adapters) fn projects(query: &ProjectsQuery) -> Statement {
     let ProjectsQuery { owner, after, most } = query;
     let mut sql = Statement::new("WITH RECURSIVE next (project) AS (SELECT min(project) FROM keyfob_tokens WHERE ");
@@ -108,13 +110,13 @@ pub(in crate::adapters) fn and_group(sql: &mut Statement, group: &RevokeGroup) {
     }
 }
 
-/// Appends the condition that a row is bound to an issuer.
+/// Appends the condition that a row is bound to this issuer.
 pub(in crate::adapters) fn and_bound_to(sql: &mut Statement, issuer: &TokenId) {
     sql.push(" AND bound = 1 AND issuer = ").bind(issuer.as_str());
 }
 
-/// Returns the query for issuers that have ended, but to which rows are bound that can still work
-/// on their own ([`StoreMaintenance::ended_issuers`]).
+/// Returns the query for the ids of issuers that have ended but still have bound tokens to revoke,
+/// as [`StoreMaintenance::ended_issuers`] defines them.
 ///
 /// [`StoreMaintenance::ended_issuers`]: crate::store::StoreMaintenance::ended_issuers
 pub(in crate::adapters) fn ended_issuers(
@@ -128,8 +130,8 @@ pub(in crate::adapters) fn ended_issuers(
     sql.push(" AND bound = 1");
     and_ends_after(dialect, &mut sql, cut(now));
     // Each issuer is looked up once in the primary key. The inner ORDER BY and LIMIT enforce this
-    // in PostgreSQL, which might otherwise join all rows of a project with each other if it has no
-    // statistics on it.
+    // in PostgreSQL. Without them, PostgreSQL might join all rows of a project with each other if
+    // it has no statistics on the project.
     sql.push(
         ") AS bound_to WHERE NOT EXISTS (SELECT 1 FROM (SELECT * FROM keyfob_tokens \
          WHERE id BETWEEN bound_to.issuer AND bound_to.issuer AND ",
@@ -141,17 +143,18 @@ pub(in crate::adapters) fn ended_issuers(
     sql
 }
 
-/// Returns the time after which a row must end to count as one that [can still
+/// Returns the time to pass to [`and_ends_after`] for the rows that [can still
 /// work](TokenRecord::can_still_work) at `now`. A row that ended exactly
-/// [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN) ago still counts, hence the extra
-/// millisecond.
+/// [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN) before `now` is one of them, so the
+/// returned time is one millisecond earlier.
 pub(in crate::adapters) fn cut(now: Timestamp) -> Timestamp {
     now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1))
 }
 
-/// Appends the condition that a row is not revoked and ends after a time without any further
-/// change. For `now`, these are exactly the live rows ([`Status::is_live`]). An index on the ends
-/// finds them, so the cost does not depend on how many rows have ended.
+/// Appends the condition that a row is not revoked and, if nothing changes the row, ends after
+/// `time`. With the current time, the condition selects exactly the live rows
+/// ([`Status::is_live`]). An index on the ends of rows serves this condition, so the cost does not
+/// depend on how many rows have ended.
 pub(in crate::adapters) fn and_ends_after(dialect: &Dialect, sql: &mut Statement, time: Timestamp) {
     sql.push(" AND revoked_at IS NULL AND ").push(dialect.ends).push(" > ").bind(time.as_unix_millis());
 }
@@ -162,8 +165,9 @@ pub(in crate::adapters) fn and_owner(sql: &mut Statement, owner: Option<&OwnerId
     }
 }
 
-/// Appends the condition on the key number as a range of ids, which the primary key can serve: from
-/// the number's character up to the next character.
+/// Appends the condition on the key number. The key number is the first character of the id, so the
+/// condition is a range of ids, from this character up to the next one. The database can use the
+/// primary key for such a range.
 fn and_key_number(sql: &mut Statement, number: KeyNumber) {
     let first = number.as_char();
     let behind = number.char_behind();
@@ -176,11 +180,11 @@ pub(in crate::adapters) fn and_status(sql: &mut Statement, filter: Option<Status
     }
 }
 
-/// Appends the condition on the status. Its branches have the order of
-/// [`TokenRecord::status`](crate::TokenRecord::status).
+/// Appends the condition that the status of a row at the time `at` is wanted. The branches of the
+/// `CASE` have the order of [`TokenRecord::status`](crate::TokenRecord::status).
 fn and_status_in(sql: &mut Statement, at: Timestamp, wanted: impl Fn(Status) -> bool) {
-    // If possible, "not revoked" is a condition of its own: an index can decide it, whereas the
-    // CASE needs the row.
+    // If possible, "not revoked" is a separate condition, because an index can decide it, whereas
+    // the CASE needs the row.
     if !wanted(Status::Revoked) {
         sql.push(" AND revoked_at IS NULL");
         if Status::ALL.iter().all(|status| *status == Status::Revoked || wanted(*status)) {
@@ -197,9 +201,10 @@ fn and_status_in(sql: &mut Statement, at: Timestamp, wanted: impl Fn(Status) -> 
     sql.bind_all(words).push(")");
 }
 
-/// Appends the condition that one of these notices is due
-/// ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and that no lease is held. A
-/// notice is due if its lead time has begun and no notice with the same or a shorter lead was sent.
+/// Appends the condition that a notice with one of these leads is due
+/// ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and that no sender has a lease on
+/// a notice of the token. The lead of a notice is its time before the expiry. A notice is due if
+/// its lead has begun, and no notice with the same or a shorter lead was sent.
 pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, leads: &[NoticeLead], now: Timestamp) {
     and_status_in(sql, now, Status::is_live);
     sql.push(" AND confirm_by IS NULL AND rotated_to IS NULL AND expires_at IS NOT NULL AND (1 = 0");
@@ -209,13 +214,14 @@ pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, leads
         sql.push(" AND (notice_lead IS NULL OR notice_lead > ").bind(millis(*lead)).push(")");
     }
     sql.push(") AND (notice_lease_until IS NULL OR notice_lease_until <= ").bind(now.as_unix_millis());
-    // The same condition once more, as a range for the index: from now to the furthest horizon.
+    // This repeats the condition on the expiry as one range, from now to the furthest horizon, so
+    // that the database can use the index.
     let furthest = leads.iter().map(|lead| lead.horizon(now)).max().unwrap_or(now);
     sql.push(") AND ").push(dialect.expires_order).push(" > ").bind(now.as_unix_millis());
     sql.push(" AND ").push(dialect.expires_order).push(" <= ").bind(furthest.as_unix_millis());
 }
 
-/// Returns the lead in milliseconds, as the column stores it.
+/// Returns the lead of a notice in milliseconds, as the column `notice_lead` stores it.
 pub(in crate::adapters) fn millis(lead: NoticeLead) -> i64 {
     i64::try_from(lead.as_millis()).expect("a lead is at most 366 days")
 }

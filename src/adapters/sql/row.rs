@@ -1,4 +1,4 @@
-//! The conversion of a record into a row and back.
+//! The conversion of a token record into a row of the SQL table, and back.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::used_from::{ClientText, UsedFrom};
 
-/// The columns of a record, in the order of [`COLUMNS`].
+/// The names of the columns of a record, separated by commas, in the order of [`COLUMNS`].
 macro_rules! columns {
     () => {
         "prefix, project, id, digest, name, owner, kind, scopes, metadata, addresses, created_at, created_by, \
@@ -25,7 +25,8 @@ macro_rules! columns {
 }
 pub(in crate::adapters) use columns;
 
-/// Returns an `INSERT … SELECT` with every value bound. The caller may append a `WHERE`.
+/// Returns an `INSERT … SELECT` statement for a record, with every value bound. The caller may
+/// append a `WHERE`.
 pub(in crate::adapters) fn insert(
     record: &TokenRecord,
     import_key: Option<&ImportKey>,
@@ -41,7 +42,7 @@ pub(in crate::adapters) fn insert(
     Ok(query)
 }
 
-/// Returns a value to bind. A NULL keeps the type of its column.
+/// Converts the value of a column into a value to bind. A NULL keeps the type of its column.
 fn value_of(kind: ColumnKind, value: ColumnValue<'_>) -> Value {
     match value {
         ColumnValue::Text(text) => Value::Text(Some(text.into_owned())),
@@ -55,7 +56,7 @@ fn value_of(kind: ColumnKind, value: ColumnValue<'_>) -> Value {
     }
 }
 
-/// Returns the record of a row that was selected with [`columns!`].
+/// Converts a row into a record. The row must have been selected with [`columns!`].
 ///
 /// # Errors
 /// Returns [`Corrupt`](crate::store::StoreErrorKind::Corrupt) if a value does not fit its type.
@@ -86,7 +87,7 @@ where
     row.try_get(at).map_err(corrupt)
 }
 
-/// Returns the records of rows that were selected with [`columns!`].
+/// Converts rows into records. The rows must have been selected with [`columns!`].
 pub(in crate::adapters) fn records<'r, R: Row>(
     rows: impl IntoIterator<Item = &'r R>,
 ) -> Result<Vec<Arc<TokenRecord>>, StoreError>
@@ -99,13 +100,13 @@ where
     rows.into_iter().map(|row| record(row).map(Arc::new)).collect()
 }
 
-/// Returns the values of the two columns for the origin of a use: the address and the client.
+/// Returns the values of the columns `last_used_address` and `last_used_client`, in this order.
 pub(in crate::adapters) fn used_from(from: Option<&UsedFrom>) -> (Option<String>, Option<&str>) {
     let address = from.and_then(|from| from.address).map(|address| address.to_string());
     (address, from.and_then(|from| from.client.as_ref()).map(ClientText::as_str))
 }
 
-/// Returns the project of a row that has only this column.
+/// Returns the project id from a row whose only column is `project`.
 pub(in crate::adapters) fn project<'r, R: Row>(row: &'r R) -> Result<ProjectId, StoreError>
 where
     usize: ColumnIndex<R>,
@@ -114,7 +115,7 @@ where
     ProjectId::new(value(row, 0)?).map_err(corrupt)
 }
 
-/// Returns the id of a row that has only this column.
+/// Returns the token id from a row whose only column is a token id.
 pub(in crate::adapters) fn id<'r, R: Row>(row: &'r R) -> Result<TokenId, StoreError>
 where
     usize: ColumnIndex<R>,
@@ -123,7 +124,7 @@ where
     TokenId::new(value(row, 0)?).map_err(corrupt)
 }
 
-/// Returns the key of a row with the columns `project` and `id`.
+/// Returns the token key from a row whose columns are `project` and `id`.
 pub(in crate::adapters) fn key<'r, R: Row>(row: &'r R) -> Result<TokenKey, StoreError>
 where
     usize: ColumnIndex<R>,

@@ -1,9 +1,10 @@
-//! A builder for SQL statements: text with numbered placeholders, and their values.
+//! A builder for SQL statements. It holds a text with numbered placeholders, and a value for each
+//! placeholder.
 
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Database, Encode, Type};
 
-/// A value for a placeholder.
+/// A value for a placeholder of an SQL statement.
 #[derive(Clone, Debug)]
 pub(in crate::adapters) enum Value {
     Text(Option<String>),
@@ -53,8 +54,8 @@ impl From<Option<&[u8]>> for Value {
     }
 }
 
-/// A statement under construction. Its text consists of the crate's own literals only; each value
-/// from outside is bound to a placeholder.
+/// An SQL statement under construction. Its text consists only of literals of this crate. Each
+/// value from outside is bound to a placeholder.
 #[derive(Clone, Debug)]
 pub(in crate::adapters) struct Statement {
     text: String,
@@ -71,7 +72,7 @@ impl Statement {
         self
     }
 
-    /// Appends a placeholder for the value.
+    /// Appends a placeholder and binds this value to it.
     pub(in crate::adapters) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.values.push(value.into());
         self.text.push('$');
@@ -79,7 +80,7 @@ impl Statement {
         self
     }
 
-    /// Appends a placeholder for each value, separated by commas.
+    /// Appends placeholders, separated by commas, and binds one of these values to each.
     pub(in crate::adapters) fn bind_all<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
         for (place, value) in values.into_iter().enumerate() {
             self.push(if place == 0 { "" } else { ", " }).bind(value);
@@ -87,11 +88,11 @@ impl Statement {
         self
     }
 
-    /// Appends another statement. This statement must not have any values yet, because placeholders
-    /// are numbered from its start.
+    /// Appends the text and the values of another statement. `self` must not have any values yet,
+    /// because the placeholders of `other` are already numbered from 1.
     #[cfg(feature = "postgres")]
     pub(in crate::adapters) fn append(&mut self, other: Self) -> &mut Self {
-        debug_assert!(self.values.is_empty(), "places are numbered");
+        debug_assert!(self.values.is_empty(), "the placeholders of the other statement begin at 1");
         self.text.push_str(&other.text);
         self.values = other.values;
         self
@@ -112,7 +113,7 @@ impl Statement {
         })
     }
 
-    /// Puts a text in front of the statement, such as `EXPLAIN`.
+    /// Inserts a text, such as `EXPLAIN`, before the text of the statement.
     #[cfg(test)]
     pub(in crate::adapters) fn before(mut self, text: &str) -> Self {
         self.text.insert_str(0, text);

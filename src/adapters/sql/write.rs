@@ -1,4 +1,4 @@
-//! The SQL of the statements that write.
+//! The SQL statements that write rows, and their conditions.
 
 use super::Dialect;
 use super::query::{and_bound_to, and_ends_after, and_group, and_owner, and_project, cut, millis};
@@ -12,15 +12,18 @@ use crate::store::group::RevokeGroup;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
 
-/// Raises the version by one, up to [`TokenRecord::MAX_VERSION`](crate::TokenRecord::MAX_VERSION).
+/// The SQL assignment that raises the version of a row by one, up to
+/// [`TokenRecord::MAX_VERSION`](crate::TokenRecord::MAX_VERSION).
 macro_rules! raised_version {
     () => {
         "version = CASE WHEN version < 9223372036854775807 THEN version + 1 ELSE version END"
     };
 }
 
-/// Appends the condition that the limit has room for the record. If the key exists, the condition
-/// holds and the insert fails with a conflict, because a conflict takes precedence over the limit.
+/// Appends the condition that the limit has room for the record.
+///
+/// The condition also holds if a row with the key of the record exists. The insert then fails with
+/// a conflict, because a conflict takes precedence over the limit.
 pub(in crate::adapters) fn and_limit(dialect: &Dialect, sql: &mut Statement, record: &TokenRecord, limit: LiveLimit) {
     sql.push(" WHERE ");
     key_exists(sql, &record.key());
@@ -34,8 +37,9 @@ pub(in crate::adapters) fn key_exists(sql: &mut Statement, key: &TokenKey) {
     sql.push(")");
 }
 
-/// Appends the condition that there are fewer live tokens than the limit, among those that count
-/// with the record. It counts no further than the limit.
+/// Appends the condition that the number of live tokens is below the limit. For a bound record, the
+/// tokens that are bound to the same issuer count. For other records, the tokens of the same owner
+/// count, except bound tokens. The database stops counting at the limit.
 pub(in crate::adapters) fn place_is_left(
     dialect: &Dialect,
     sql: &mut Statement,
@@ -95,8 +99,9 @@ pub(in crate::adapters) fn update(key: &TokenKey, expected_version: u64, change:
     sql
 }
 
-/// Returns a statement that revokes a token, or changes nothing if the token is revoked already.
-/// Both cases need only one statement, because a CASE reads the row as it was before the update.
+/// Returns a statement that revokes a token, or changes nothing if the token is already revoked.
+/// One statement serves both cases, because its expressions read the values that the row had before
+/// the update.
 pub(in crate::adapters) fn revoke(key: &TokenKey, revocation: &Revocation) -> Statement {
     let mut sql = Statement::new("UPDATE keyfob_tokens SET revoked_at = coalesce(revoked_at, ");
     sql.bind(revocation.at.as_unix_millis());
@@ -109,15 +114,15 @@ pub(in crate::adapters) fn revoke(key: &TokenKey, revocation: &Revocation) -> St
     sql
 }
 
-/// Returns `UPDATE … SET … WHERE ` for a revocation. The caller appends conditions that select rows
-/// that are not revoked.
+/// Returns the beginning of a statement that revokes rows: `UPDATE … SET … WHERE `. The caller
+/// appends conditions that exclude rows that are already revoked.
 pub(in crate::adapters) fn set_revoked(revocation: &Revocation) -> Statement {
     let mut sql = Statement::new("UPDATE keyfob_tokens SET ");
     push_revoked(&mut sql, revocation).push(" WHERE ");
     sql
 }
 
-/// Appends the assignments to the columns of a revocation and to the version.
+/// Appends the assignments that set the columns of a revocation and raise the version.
 pub(in crate::adapters) fn push_revoked<'s>(sql: &'s mut Statement, revocation: &Revocation) -> &'s mut Statement {
     sql.push("revoked_at = ").bind(revocation.at.as_unix_millis());
     sql.push(", revoked_by = ").bind(revocation.by.as_str());
@@ -125,17 +130,17 @@ pub(in crate::adapters) fn push_revoked<'s>(sql: &'s mut Statement, revocation: 
     sql.push(concat!(", ", raised_version!()))
 }
 
-/// Appends the conditions for the rows of a group that are not revoked.
+/// Appends the conditions that a row belongs to a group and is not revoked.
 pub(in crate::adapters) fn and_left(sql: &mut Statement, project: &ProjectId, group: &RevokeGroup) {
     and_project(sql, project);
     and_group(sql, group);
     sql.push(" AND revoked_at IS NULL");
 }
 
-/// The rows that are revoked in steps. Only rows that [can still
-/// work](crate::TokenRecord::can_still_work) are revoked.
+/// A set of rows that a store revokes in several steps. The store revokes only rows that [can still
+/// work](crate::TokenRecord::can_still_work).
 pub(in crate::adapters) enum InSteps<'g> {
-    /// The rows of an owner or a family.
+    /// The rows of an owner or of a family.
     Group(RevokeGroup),
     /// The rows that are bound to an issuer.
     BoundTo(&'g TokenId),
@@ -158,7 +163,7 @@ impl InSteps<'_> {
     }
 }
 
-/// Returns a statement that links a token to its successor.
+/// Returns a statement that links a token to its successor and sets the end of its grace period.
 pub(in crate::adapters) fn rotate_to(key: &TokenKey, successor: &TokenId, grace_until: Timestamp) -> Statement {
     let mut sql = Statement::new("UPDATE keyfob_tokens SET rotated_to = ");
     sql.bind(successor.as_str()).push(", grace_until = ").bind(grace_until.as_unix_millis());
@@ -168,12 +173,12 @@ pub(in crate::adapters) fn rotate_to(key: &TokenKey, successor: &TokenId, grace_
     sql
 }
 
-/// Appends the conditions for the rows that ended before a time.
+/// Appends the conditions that a row belongs to a project and ended before a time.
 pub(in crate::adapters) fn and_ended(sql: &mut Statement, project: &ProjectId, before: Timestamp) {
     let time = before.as_unix_millis();
     and_project(sql, project);
-    // The earliest of the four times is before the given time exactly if one of them is. A
-    // comparison with NULL is never true.
+    // A row ends at the earliest of these four times. It ended before the given time if at least
+    // one of the four is before it. A comparison with NULL is never true.
     sql.push(" AND (revoked_at < ").bind(time).push(" OR grace_until < ").bind(time);
     sql.push(" OR confirm_by < ").bind(time).push(" OR expires_at < ").bind(time).push(")");
 }
@@ -187,7 +192,7 @@ pub(in crate::adapters) fn acknowledge_notice(key: &TokenKey, lead: NoticeLead) 
     sql
 }
 
-/// Appends the assignments that take a lease on a notice and count it.
+/// Appends the assignments that set the end of a lease on a notice and count the lease.
 pub(in crate::adapters) fn push_lease(sql: &mut Statement, lease_until: Timestamp) {
     sql.push("notice_lease_until = ").bind(lease_until.as_unix_millis());
     sql.push(
@@ -195,7 +200,7 @@ pub(in crate::adapters) fn push_lease(sql: &mut Statement, lease_until: Timestam
     );
 }
 
-/// Returns a query that reports whether no row is left that meets the conditions.
+/// Returns a query whose result is true if no row meets the conditions.
 pub(in crate::adapters) fn none_left(conditions: impl FnOnce(&mut Statement)) -> Statement {
     let mut sql = Statement::new("SELECT NOT EXISTS (SELECT 1 FROM keyfob_tokens WHERE ");
     conditions(&mut sql);

@@ -5,7 +5,8 @@ use sqlx::error::DatabaseError;
 
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// Returns a store error with the kind that the error means, and with the error as its source.
+/// Converts an error of sqlx into a store error. The error of sqlx determines the kind of the store
+/// error, and becomes its source.
 pub(super) fn failed(error: Error) -> StoreError {
     let kind = match &error {
         Error::Database(error) => of_database(&**error),
@@ -27,8 +28,8 @@ fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
     error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
-/// Returns the kind for a result code (<https://www.sqlite.org/rescode.html>). sqlx reports the
-/// extended code; its low byte is the primary code.
+/// Returns the kind for the result code of an error (<https://www.sqlite.org/rescode.html>). sqlx
+/// reports the extended code, whose low byte is the primary code.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;
@@ -39,9 +40,9 @@ fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
         return StoreErrorKind::Unavailable;
     }
     match primary_code(error) {
-        // BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
+        // These codes are BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN and PROTOCOL.
         Some(5 | 6 | 7 | 9 | 10 | 13 | 14 | 15) => StoreErrorKind::Unavailable,
-        // CORRUPT, NOTADB.
+        // These codes are CORRUPT and NOTADB.
         Some(11 | 26) => StoreErrorKind::Corrupt,
         _ => StoreErrorKind::Other,
     }

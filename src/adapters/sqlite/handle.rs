@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause between two attempts to open a file that other processes are opening.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A store in one SQLite file. It implements [`TokenStore`](crate::TokenStore),
+/// A token store in one SQLite file. It implements [`TokenStore`](crate::TokenStore),
 /// [`StoreMaintenance`](crate::store::StoreMaintenance) and
 /// [`ImportStore`](crate::import::ImportStore).
 ///
@@ -50,20 +50,21 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     pub(super) pool: SqlitePool,
-    /// The turn to write. SQLite allows one writer at a time. A writer that waits in SQLite sleeps
-    /// up to 100 ms before each attempt, and writers are not served in order. With 16 tasks that
-    /// insert, the slowest of 2,000 inserts took 432 ms in SQLite's queue and 15 ms in this one.
+    /// The lock that a call of this process holds while it writes. SQLite allows one writer at a
+    /// time. A writer that waits in SQLite sleeps up to 100 ms before each attempt, and SQLite does
+    /// not serve writers in order. With 16 tasks that insert, the slowest of 2,000 inserts took 432
+    /// ms if the tasks waited in SQLite, and 15 ms if they waited for this lock.
     writers: Arc<Mutex<()>>,
 }
 
 impl SqliteStore {
-    /// The schema: one table and its indices, with a comment on each column.
-    /// [`migrate`](Self::migrate) runs it, or your own migration tool does. It may run more than
-    /// once, and it neither begins nor commits a transaction.
+    /// The SQL script that creates the schema: one table and its indices, with a comment on each
+    /// column. Run the script with [`migrate`](Self::migrate) or with your own migration tool. It
+    /// may run more than once, and it neither begins nor commits a transaction.
     pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
 
-    /// Opens a database file and runs the migration. Creates the file if it does not exist; on
-    /// Unix, only its owner can read and write it.
+    /// Opens a database file and runs the migration. If the file does not exist, creates it. On
+    /// Unix, only the owner of the new file can read and write it.
     ///
     /// # Errors
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the file cannot be created or
@@ -89,13 +90,14 @@ impl SqliteStore {
     }
 
     /// Returns the settings that every connection of the store needs, for a service that builds the
-    /// pool: WAL mode, `synchronous=FULL`, a busy timeout of 5 seconds, and foreign keys. Opening a
-    /// connection fails if the file does not exist, unless the service sets `create_if_missing`.
+    /// pool itself: WAL mode, `synchronous=FULL`, a busy timeout of 5 seconds, and foreign keys.
+    /// Opening a connection fails if the file does not exist, unless the service sets
+    /// `create_if_missing`.
     pub fn connect_options(path: impl AsRef<Path>) -> SqliteConnectOptions {
         let path = path.as_ref();
         // The path is made absolute because the pool opens connections later, when the process may
-        // have another working directory. It also turns ":memory:" into a file name: an in-memory
-        // database would be a separate one for each connection.
+        // have another working directory. An absolute path also turns ":memory:" into a file name.
+        // With an in-memory database, each connection would have a database of its own.
         let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
         SqliteConnectOptions::new()
             .filename(path)
@@ -105,15 +107,16 @@ impl SqliteStore {
             .foreign_keys(true)
     }
 
-    /// Creates a store on a pool of your service. It does not run the migration.
+    /// Creates a store that uses a pool of your service. This function does not run the migration.
     ///
-    /// It checks the settings of one connection. Each later write checks its connection again, and
-    /// fails with the same error if the settings are too weak.
+    /// The function checks the settings of one connection of the pool. Each later write checks the
+    /// connection that it uses, and returns [`Other`](StoreErrorKind::Other) if the settings of
+    /// this connection are too weak.
     ///
     /// # Errors
     /// - Returns [`Other`](StoreErrorKind::Other) if the connection is not in WAL mode, or if its
-    ///   `synchronous` setting is below `FULL`, so that it could acknowledge a commit that is not
-    ///   on disk. The source of the error names both settings.
+    ///   `synchronous` setting is below `FULL`. Such a connection could acknowledge a commit that
+    ///   is not on disk. The source of the error names both settings.
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if no connection becomes free within
     ///   the time limit of the pool.
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, StoreError> {
@@ -126,7 +129,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the file cannot be written, or if
-    ///   another writer holds it for more than 5 seconds.
+    ///   another writer locks the file for more than 5 seconds.
     /// - Returns [`Other`](StoreErrorKind::Other) if the settings of the connection are too weak,
     ///   as in [`from_pool`](Self::from_pool), or if SQLite reports another failure.
     pub async fn migrate(&self) -> Result<(), StoreError> {
@@ -145,7 +148,8 @@ impl SqliteStore {
         &self.pool
     }
 
-    /// Waits for the turn to write and returns a connection for one statement.
+    /// Waits until no other call of this process writes. Returns a connection for one statement
+    /// that writes.
     pub(super) async fn writer(&self) -> Result<Writing<PoolConnection<Sqlite>>, StoreError> {
         let turn = self.turn().await?;
         let mut connection = self.pool.acquire().await.map_err(failed)?;
@@ -153,9 +157,9 @@ impl SqliteStore {
         Ok(Writing { within: connection, _turn: turn })
     }
 
-    /// Begins a transaction that holds the write lock from its start, because a transaction that
-    /// reads first and writes later can fail half-way (`SQLITE_BUSY_SNAPSHOT`). Dropping it rolls
-    /// it back.
+    /// Begins a transaction that holds the write lock of the file from its start. Without this
+    /// lock, a transaction that reads first and writes later could fail half-way
+    /// (`SQLITE_BUSY_SNAPSHOT`). Dropping the transaction rolls it back.
     pub(super) async fn begin(&self) -> Result<Writing<Transaction<'static, Sqlite>>, StoreError> {
         let turn = self.turn().await?;
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -169,8 +173,8 @@ impl SqliteStore {
     }
 }
 
-/// A connection or a transaction to write in, together with the turn to write. The turn is dropped
-/// last.
+/// A connection or a transaction that may write, together with the lock that keeps other calls of
+/// this process from writing. The lock is released last.
 pub(super) struct Writing<T> {
     pub(super) within: T,
     _turn: OwnedMutexGuard<()>,
@@ -182,8 +186,8 @@ impl Writing<Transaction<'static, Sqlite>> {
     }
 }
 
-/// Checks the settings of a connection before it writes, because the service may have changed them
-/// on a connection of its pool.
+/// Checks the settings of a connection before a write, because the service may have changed the
+/// settings of connections in its pool.
 async fn check_settings(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let journal_mode = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.map_err(failed)?;
     let synchronous = sqlx::query_scalar("PRAGMA synchronous").fetch_one(connection).await.map_err(failed)?;
@@ -194,9 +198,9 @@ async fn check_settings(connection: &mut SqliteConnection) -> Result<(), StoreEr
     Err(StoreError::with_source(StoreErrorKind::Other, settings))
 }
 
-/// Creates an empty file, which is a valid empty database, so that only its owner can read it from
-/// the start. SQLite gives the `-wal` and `-shm` files the same mode. An existing file keeps its
-/// mode.
+/// Creates an empty file, which is a valid empty database, if the file does not exist. On Unix,
+/// only the owner can read the file from the start. SQLite gives the `-wal` and `-shm` files the
+/// same mode. An existing file keeps its mode.
 fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -208,7 +212,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The settings of a connection that may lose a write that it has acknowledged.
+/// The settings of a connection that may lose acknowledged writes.
 #[derive(Debug)]
 struct WeakSettings {
     journal_mode: String,
@@ -216,8 +220,8 @@ struct WeakSettings {
 }
 
 impl WeakSettings {
-    /// The lowest value of `synchronous` that is safe. The values are 0 off, 1 normal, 2 full, 3
-    /// extra: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
+    /// The lowest value of `synchronous` that is safe. SQLite's values are 0 (off), 1 (normal), 2
+    /// (full) and 3 (extra): <https://www.sqlite.org/pragma.html#pragma_synchronous>.
     const FULL: i64 = 2;
 }
 

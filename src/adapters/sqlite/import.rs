@@ -1,4 +1,4 @@
-//! The import of foreign tokens.
+//! The import of tokens from another system into the SQLite store.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl ImportStore for SqliteStore {
     }
 }
 
-/// Imports one row, in a transaction that holds the write lock.
+/// Imports one row. The connection must be in a transaction that holds the write lock.
 async fn import(row: &ImportRow, connection: &mut SqliteConnection) -> Result<ImportRowOutcome, StoreError> {
     const FIND: &str = "SELECT project, id FROM keyfob_tokens WHERE import_key = $1";
     for key in row.keys() {

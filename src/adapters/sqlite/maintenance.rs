@@ -1,4 +1,5 @@
-//! Maintenance of the SQLite store: projects, purge, ended issuers and notices.
+//! The maintenance operations of the SQLite store: listing projects, purging tokens, finding ended
+//! issuers and claiming notices.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A store in an embedded SQLite database.
+//! The token store in a SQLite file.
 
 mod failure;
 pub(crate) mod handle;

@@ -44,8 +44,9 @@ async fn migrated() -> SqlitePool {
     database
 }
 
-/// Returns a cursor for each order, with the end of the name of the order's index and the columns
-/// that the plan compares.
+/// Returns a cursor for each sort key of a list. The second value of a tuple is the last word in
+/// the name of the index for this order. The third value is the columns that the query plan
+/// compares.
 fn places() -> [(Cursor, &'static str, &'static str); 4] {
     let id = TokenId::new("1abcdefghijklmno").unwrap();
     let time = Timestamp::UNIX_EPOCH;
@@ -107,7 +108,8 @@ async fn ended_issuers_are_found_along_the_index_of_bound_tokens() {
     assert!(!ended.contains("SCAN keyfob_tokens"), "{ended}");
 }
 
-/// Compares the SQL condition with `Status::is_live` for times just before, at and just after now.
+/// Compares the SQL condition with `Status::is_live`, for records whose times are just before, at
+/// and just after now.
 #[tokio::test]
 async fn what_ends_after_now_is_what_is_live_now() {
     let database = migrated().await;

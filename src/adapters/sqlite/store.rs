@@ -1,7 +1,9 @@
-//! The token store on SQLite. Each call is one statement, or one transaction if it needs several.
+//! The token store on SQLite. Each call runs one statement, or one transaction if the call needs
+//! several statements.
 //!
-//! Every statement that writes is read to its end, not only to its first row. SQLite commits when
-//! the statement ends, so a commit that fails there must be reported as an error.
+//! The code reads the result of every statement that writes to its last row, even if it needs only
+//! the first row. SQLite commits at the end of the statement. So if the commit fails, the code
+//! receives the error.
 
 use std::sync::{Arc, LazyLock};
 
@@ -46,7 +48,8 @@ impl TokenStore for SqliteStore {
                 _ => Ok(Arc::new(record)),
             };
         };
-        // This transaction is the only writer, so the issuer cannot be revoked before it ends.
+        // This transaction is the only writer, so no call can revoke the issuer before the
+        // transaction ends.
         let mut writing = self.begin().await?;
         let holds = holds(&record.project, condition, &mut writing.within).await?;
         if execute(sql, &mut writing.within).await? == 0 {
@@ -215,9 +218,9 @@ impl TokenStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until none is
-    /// left that can still work. Each step is a transaction of its own, and other writers can take
-    /// their turn between two steps.
+    /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until no token
+    /// is left that can still work. Each step is a transaction of its own. Other calls can write
+    /// between two steps.
     async fn revoke_in_steps(
         &self,
         project: &ProjectId,
@@ -256,7 +259,8 @@ impl SqliteStore {
     }
 }
 
-/// Returns whether the issuer condition holds. The transaction must hold the write lock.
+/// Returns whether the issuer condition holds. The connection must be in a transaction that holds
+/// the write lock.
 async fn holds(
     project: &ProjectId,
     condition: IssuerCondition,
@@ -266,8 +270,8 @@ async fn holds(
     Ok(condition.holds(issuer.as_ref()))
 }
 
-/// Finds a record by its key. Every verification runs this query, so its text is constant and
-/// SQLite prepares it once for each connection.
+/// Finds a record by its key. Every verification runs this query. Its text is constant, so that
+/// SQLite prepares the query only once for each connection.
 async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Option<TokenRecord>, StoreError> {
     const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
     let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str());
@@ -279,7 +283,8 @@ pub(super) async fn execute(sql: Statement, connection: &mut SqliteConnection) -
     sql.query::<Sqlite>().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
 }
 
-/// Runs an `UPDATE … RETURNING` of at most one row to its end, and returns the new record.
+/// Runs an `UPDATE … RETURNING` of at most one row to its end. Returns the new record, or `None` if
+/// no row was updated.
 pub(super) async fn changed(
     sql: Statement,
     connection: &mut SqliteConnection,
@@ -288,7 +293,7 @@ pub(super) async fn changed(
     Ok(records(rows.iter())?.pop())
 }
 
-/// Returns whether no row is left that meets the conditions.
+/// Returns whether no row meets the conditions.
 pub(super) async fn none_left(
     conditions: impl FnOnce(&mut Statement),
     connection: &mut SqliteConnection,

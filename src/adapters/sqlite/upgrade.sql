@@ -1,5 +1,5 @@
--- Upgrades a table that a version before 0.1.0 created, once. SqliteStore::migrate runs it if the
--- table has the column notice_stage.
+-- Upgrades a table that a version before 0.1.0 created. SqliteStore::migrate runs this script if
+-- the table still has the column notice_stage, which the script removes.
 
 ALTER TABLE keyfob_tokens ADD COLUMN issuer TEXT;
 ALTER TABLE keyfob_tokens ADD COLUMN bound INTEGER CHECK (bound IN (0, 1)) CHECK ((issuer IS NULL) = (bound IS NULL));

@@ -1,5 +1,6 @@
--- Marks a notice as sent. ARGV: feed, id, lead in milliseconds. The lead is stored only if it is
--- shorter than the stored one.
+-- Records that a notice was sent, and ends the lease on it. ARGV: feed (see change.lua), id, lead
+-- of the notice in milliseconds. The script stores the lead only if it is shorter than the stored
+-- lead.
 local id, lead = ARGV[2], ARGV[3]
 local row = load(id)
 if not row then

@@ -1,5 +1,6 @@
--- Revokes some of the rows along an index of rows that are not revoked. ARGV: feed, index, lower
--- bound, upper bound, time, reason, actor, the most rows.
+-- Revokes some of the rows along an index of rows that are not revoked. ARGV: feed (see
+-- change.lua), index, lower bound, upper bound, time, reason, actor, maximum number of rows.
+-- Returns the number of revoked rows, and 1 if rows are left or 0 if not.
 local index_key, from, to, at, reason, by, most = P .. ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local waits = fenced()
 if waits then

@@ -1,5 +1,5 @@
--- Returns a row and the rows of the tokens that it is bound to, each with its id. ARGV: id, the
--- most rows.
+-- Returns the row of a token and the rows of the tokens that this token is bound to, directly or
+-- through another token. Each row comes with its id. ARGV: id, maximum number of rows.
 local answer, id = { 'done' }, ARGV[1]
 for _ = 1, tonumber(ARGV[2]) do
   local row = reply(id)

@@ -1,13 +1,16 @@
--- Shared by all scripts that write: the change of a row and of its indices.
+-- The functions that all scripts that write share. They change a row and its entries in the
+-- indices.
 --
--- Redis does not undo the writes of a script that fails later. So each script reads all rows that
--- it will change before its first write, which finds every corrupt row in time.
+-- If a script fails, Redis does not undo the writes that the script made before. So each script
+-- reads all rows that it will change before its first write. In this way, it finds every corrupt
+-- row in time.
 
--- Whether each change is published.
+-- Whether the script publishes each change. In the scripts, this first argument is called "feed".
 local FEED = ARGV[1] == '1'
--- The highest version. It is a text because Lua's numbers are exact only up to 2^53.
+-- The highest version of a row. It is a text because numbers in Lua are exact only up to 2^53.
 local LAST_VERSION = '9223372036854775807'
--- The expiry as a sort key of a token that never expires: one millisecond after the latest time.
+-- The sort key for the expiry of a token that never expires, in milliseconds since 1970: one
+-- millisecond after the latest possible time.
 local NEVER = '253402300800000'
 
 local function corrupt()
@@ -24,7 +27,8 @@ local function read(id)
   for at = 1, #pairs_of, 2 do
     row[pairs_of[at]] = pairs_of[at + 1]
   end
-  -- Checks only the fields that the scripts rely on. The caller of the script checks the others.
+  -- Checks only the fields that the scripts rely on. The caller of the script checks the other
+  -- fields.
   if not (row.nf and row.ow and row.fa and row.ca and row.ve) or (row.bo and not row.is) or not string.match(row.ve, '^%d+$') then
     corrupt()
   end
@@ -36,12 +40,13 @@ local function read(id)
   return row
 end
 
--- Returns a time as text that sorts as times do: milliseconds since year 1, 15 digits.
+-- Returns a time as text of 15 digits: the milliseconds since the year 1. Such texts sort in the
+-- order of their times.
 local function sortable(millis)
   return string.format('%015.0f', millis + 62135596800000)
 end
 
--- Returns the earlier of two times as they are stored. Either may be nil.
+-- Returns the earlier of two stored times. If one time is nil, returns the other.
 local function earlier(a, b)
   if not a or (b and tonumber(b) < tonumber(a)) then
     return b
@@ -49,9 +54,9 @@ local function earlier(a, b)
   return a
 end
 
--- Returns all index entries of a row: a member and its score for each key. Lists are sorted by
--- member, and all their scores are zero. A row that is not revoked has further entries in the sets
--- by which groups are revoked.
+-- Returns all index entries of a row: for each key of an index, the member and its score. The
+-- indices for lists are sorted by member, and all of their scores are zero. A row that is not
+-- revoked also has entries in the sets that the revocations of groups read.
 local function places(id, row)
   local owner, at = row.ow, {}
   local created = sortable(row.ca) .. id
@@ -68,9 +73,10 @@ local function places(id, row)
     at[P .. 'standing:id'] = { id, '0' }
     at[P .. 'standing:created'] = { created, '0' }
     at[P .. 'standing:family:' .. row.fa] = { id, '0' }
-    -- The score is the time at which the token ends without any further change, so that live tokens
-    -- are counted without reading them. A bound token counts towards the limit of its issuer. In
-    -- its owner's set, its score is -inf, so that it does not count there.
+    -- The score is the time at which the token ends if nothing changes it, so that a script can
+    -- count live tokens without reading their rows. A bound token counts towards the limit of its
+    -- issuer. In the set of its owner, the score of a bound token is -inf, so that the token does
+    -- not count there.
     local bound = row.bo == '1'
     at[P .. 'standing:owner:' .. owner] = { id, bound and '-inf' or ends or '+inf' }
     if bound then
@@ -84,8 +90,8 @@ local function places(id, row)
   return at
 end
 
--- Updates the indices of a row that has changed. `before` is nil for a new row, and `now` is nil
--- for a deleted row.
+-- Updates the index entries of a row that has changed. `before` is nil for a new row, and `now` is
+-- nil for a deleted row.
 local function index(id, before, now)
   local old, new = before and places(id, before) or {}, now and places(id, now) or {}
   for key, place in pairs(old) do
@@ -100,13 +106,14 @@ local function index(id, before, now)
   end
 end
 
--- Sets fields, clears those with an empty value, and raises the version.
+-- Sets fields of a row, and raises the version of the row. Clears a field if the new value is
+-- empty.
 local function change(id, row, fields)
   local now = {}
   for field, value in pairs(row) do
     now[field] = value
   end
-  -- This is the first write, because it is the only one that fails if a stored value is corrupt.
+  -- This write comes first, because it is the only write that fails if a stored value is corrupt.
   if row.ve ~= LAST_VERSION then
     redis.call('HINCRBY', token(id), 've', 1)
   end
@@ -126,7 +133,8 @@ local function revoke(id, row, at, reason, by)
   change(id, row, { ra = at, rr = reason, rb = by })
 end
 
--- Reads a row that will be changed. If a fence covers it, the fence is written into the row first.
+-- Returns a row that the script will change. If a fence covers the row (see rows.lua), writes the
+-- revocation into the row first.
 local function load(id)
   local row = read(id)
   if not row or row.ra then
@@ -141,9 +149,9 @@ local function load(id)
   return read(id)
 end
 
--- Returns whether the issuing token is not as the caller judged it: missing, revoked or of another
--- version. An empty id means that there is no condition. A script runs alone, so the issuer cannot
--- be revoked before the script ends.
+-- Returns whether the issuer has changed since the caller read it: it is missing, revoked or of
+-- another version. An empty id means that the caller has no condition on an issuer. While a script
+-- runs, the server runs no other script, so the issuer cannot be revoked before the script ends.
 local function issuer_changed(id, version)
   if id == '' then
     return false
@@ -152,8 +160,8 @@ local function issuer_changed(id, version)
   return not row or row.ra or row.ve ~= version
 end
 
--- Sets fields that no rule reads, and clears those with an empty value. The version does not
--- change.
+-- Sets fields for last uses and notices, without a change of the version. Clears a field if the new
+-- value is empty.
 local function note(id, fields)
   for field, value in pairs(fields) do
     if value == '' then
@@ -164,7 +172,7 @@ local function note(id, fields)
   end
 end
 
--- Returns a row from alternating fields and values, as a caller passes them.
+-- Returns a row as a table, from the alternating fields and values that the caller passes.
 local function given(values, first)
   local row = {}
   for at = first, #values, 2 do
@@ -179,14 +187,15 @@ local function add(id, row)
   end
   index(id, nil, row)
   if row.bo == '1' then
-    -- The script ended.lua removes the issuer again when no token that is not revoked is bound to
-    -- it.
+    -- The script ended.lua removes the issuer from this set when all tokens that are bound to the
+    -- issuer are revoked or deleted.
     redis.call('ZADD', P .. 'issuers', '0', row.is)
   end
 end
 
--- Returns the reply that names the fences which block an operation on a whole project, so that the
--- caller finishes them first. Returns nil if there are none.
+-- Returns the reply for an operation on a whole project that fences block. The reply names their
+-- groups, so that the caller finishes these revocations first. Returns nil if the project has no
+-- fences.
 local function fenced()
   local groups = redis.call('HKEYS', P .. 'fences')
   if #groups == 0 then
@@ -195,7 +204,8 @@ local function fenced()
   return { 'fenced', unpack(groups) }
 end
 
--- Publishes the project, and also the token if the change concerns a single token.
+-- Publishes a change, if this is enabled. The message names the project, and also the token if `id`
+-- is given.
 local function tell(id)
   if FEED then
     local project = string.match(P, '{(.-)}')

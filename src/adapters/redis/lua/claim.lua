@@ -1,6 +1,7 @@
--- Leases notices to one sender. ARGV: feed, end of the lease, then for each notice: id, version,
--- number of leases. A row is skipped if its version or number of leases has changed: another sender
--- has claimed it, or it must be judged again.
+-- Leases notices to one sender. ARGV: feed (see change.lua), end of the lease, then for each
+-- notice: id, version and number of leases of the token. The script skips a token if its version or
+-- its number of leases has changed. In this case, another sender has claimed the notice, or the
+-- caller must decide again whether the notice is due.
 local claimed = {}
 for at = 3, #ARGV, 3 do
   local row = load(ARGV[at])

@@ -1,7 +1,7 @@
--- Returns some of the tokens that are no longer live, or do not exist, and to which tokens are
--- bound that can still work. ARGV: feed, lower bound of the ids, now, the earliest end of a token
--- that can still work, the number of ids to read. The reply begins with the last id that was read,
--- or an empty text if none was left, followed by the ids that were found.
+-- Returns the ids of some issuers that are not live or do not exist, but still have bound tokens to
+-- revoke. ARGV: feed (see change.lua), lower bound of the ids, now, the earliest end of a token
+-- that must still be revoked, the number of ids to read. The reply begins with the last id that the
+-- script has read, or with an empty text if no id was left. The found ids follow.
 local from, now, cut, most = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local function reached(time)
   return time and tonumber(time) <= now

@@ -1,6 +1,6 @@
--- Writes a fence into some of the rows under it. ARGV: feed, group, the most rows. After the last
--- row, it removes the fence. A group cannot get a second fence before that, so any caller may
--- finish a fence.
+-- Writes the revocation of a group that has a fence (see rows.lua) into some rows of the group.
+-- After the last row, removes the fence. ARGV: feed (see change.lua), group, maximum number of
+-- rows. A group cannot get a second fence while it has a fence, so any caller may finish a fence.
 local group, most = ARGV[2], tonumber(ARGV[3])
 local laid, set = redis.call('HGET', P .. 'fences', group), P .. 'fenced:' .. group
 if not laid then

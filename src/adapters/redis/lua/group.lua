@@ -1,15 +1,15 @@
--- Revokes an owner or a family in one operation. ARGV: feed, group, time, reason, actor, the most
--- rows to write immediately.
+-- Revokes the tokens of an owner or a family in one operation. ARGV: feed (see change.lua), group,
+-- time, reason, actor, maximum number of rows to write in this operation.
 --
--- A small group is written immediately. For a large one, the set of its rows is only renamed, which
--- takes constant time, and a fence is put over it. From then on each of its rows counts as revoked.
--- Later calls write them, some at a time.
+-- For a small group, the script writes all rows. For a large group, it only renames the set of the
+-- group's rows, which takes constant time, and adds a fence (see rows.lua). From then on, each row
+-- of the group counts as revoked. Later calls of finish.lua write the rows, some in each call.
 local group, at, reason, by, most = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local standing = P .. 'standing:' .. group
 local count = redis.call('ZCARD', standing)
 if count > most then
-  -- Fences over the same rows would need an order. So the fence of a family is the only fence, and
-  -- the fence of an owner may exist beside those of other owners.
+  -- Two fences that cover the same row would need an order. So there is no other fence while a
+  -- family has a fence. Several owners may have fences at the same time.
   local family = string.sub(group, 1, 7) == 'family:'
   for _, other in ipairs(redis.call('HKEYS', P .. 'fences')) do
     if family or other == group or string.sub(other, 1, 7) == 'family:' then
@@ -27,8 +27,8 @@ for _, id in ipairs(ids) do
 end
 local revoked = 0
 for id in pairs(rows) do
-  -- Reads the row again, with a fence written into it: some rows of a family may be in the set of
-  -- their owner's fence.
+  -- Reads the row again, and writes a fence into it if one covers it: the owner of some rows of a
+  -- family may have a fence.
   local row = load(id)
   if not row.ra then
     revoke(id, row, at, reason, by)

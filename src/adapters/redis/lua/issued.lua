@@ -1,6 +1,8 @@
--- Revokes some of the tokens that are bound to an issuer and can still work. It publishes nothing,
--- because their issuer has ended before. ARGV: feed, issuer's id, time, reason, actor, the earliest
--- end of a token that can still work, the most rows.
+-- Revokes some of the tokens that are bound to an issuer and must still be revoked. ARGV: feed (see
+-- change.lua), id of the issuer, time, reason, actor, the earliest end of a token that must still
+-- be revoked, maximum number of rows. The script publishes nothing, because the issuer has already
+-- ended, so its tokens are rejected anyway. Returns the number of revoked rows, and the number of
+-- rows that are left.
 local set, at, reason, by, cut, most = P .. 'standing:issuer:' .. ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local ids, rows = redis.call('ZRANGEBYSCORE', set, cut, '+inf', 'LIMIT', 0, most), {}
 for _, id in ipairs(ids) do
@@ -8,7 +10,7 @@ for _, id in ipairs(ids) do
 end
 local revoked = 0
 for id in pairs(rows) do
-  -- Reads the row again, with a fence written into it.
+  -- Reads the row again, and writes a fence into it if one covers it.
   local row = load(id)
   if not row.ra then
     revoke(id, row, at, reason, by)

@@ -1,5 +1,5 @@
--- Returns rows along an index, each with its position, which ends with the id. ARGV: index, lower
--- bound, upper bound, 1 for descending order, the most rows.
+-- Returns rows along an index, each with its position in the index. A position ends with the id of
+-- the token. ARGV: index, lower bound, upper bound, 1 for descending order, maximum number of rows.
 local index, from, to, backwards, most = P .. ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5]
 local places
 if backwards then
@@ -9,8 +9,8 @@ else
 end
 local answer = { 'done' }
 for _, place in ipairs(places) do
-  -- If the row does not exist, false is returned in its place, and the caller reports it as
-  -- corrupt.
+  -- If the row does not exist, the reply has false instead of the row, and the caller reports the
+  -- index as corrupt.
   table.insert(answer, { place, reply(string.sub(place, -16)) or false })
 end
 return answer

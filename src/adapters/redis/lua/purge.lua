@@ -1,4 +1,5 @@
--- Deletes rows that ended before a time. ARGV: feed, time, the most rows.
+-- Deletes some of the rows that ended before a time. ARGV: feed (see change.lua), time, maximum
+-- number of rows. Returns the number of deleted rows, and 1 if rows are left or 0 if not.
 local before, most = '(' .. ARGV[2], ARGV[3]
 local waits = fenced()
 if waits then

@@ -1,4 +1,5 @@
--- Revokes one row, unless it is revoked already. ARGV: feed, id, time, reason, actor.
+-- Revokes one row, unless it is already revoked. ARGV: feed (see change.lua), id, time, reason,
+-- actor. Returns the row.
 local id = ARGV[2]
 local row = load(id)
 if not row then

@@ -1,6 +1,6 @@
--- Rotates one row. ARGV: feed, id, expected version, end of the grace period, the successor's id,
--- the issuer's id and version or empty texts, then the successor's fields and values. It repeats
--- the rule of TokenRecord::may_rotate.
+-- Rotates one row. ARGV: feed (see change.lua), id, expected version, end of the grace period, id
+-- of the successor, id and version of the issuer or empty texts, then the fields and values of the
+-- successor. The script implements the same rule as TokenRecord::may_rotate.
 local id, version, grace, new_id, new = ARGV[2], ARGV[3], ARGV[4], ARGV[5], given(ARGV, 8)
 local row = load(id)
 if not row then
@@ -21,9 +21,9 @@ if row.rf then
 end
 local waits
 if row.rt then
-  -- Only a repeat of the same request may replace a successor. The successor must be unchanged, and
-  -- it must have ended at most 12 hours ago if it has ended. Nothing but its grace period may have
-  -- ended the token.
+  -- Only a repeat of the same request may replace a successor. The successor must be unchanged and
+  -- unconfirmed. If it has ended, its end must be at most 12 hours ago. The rotated token must not
+  -- be disabled, revoked or expired, but its grace period may have ended.
   waits = load(row.rt)
   if row.da or ended(row.ex) or not waits or not waits.co or waits.ra or not waits.rq or waits.rq ~= new.rq then
     return { 'conflict' }
@@ -39,8 +39,8 @@ if waits then
   revoke(row.rt, waits, new.ca, 'superseded', new.cb)
   tell(row.rt)
 end
--- Reads the row again, because the issuer may be one of these rows and have had a fence written
--- into it.
+-- Reads the row again, because `issuer_changed` may have written a fence into it if it is also the
+-- issuer.
 row = read(id)
 add(new_id, new)
 change(id, row, { rt = new_id, gr = grace })

@@ -1,20 +1,21 @@
--- Shared by all scripts: the keys of a row and how it is read.
+-- The functions that all scripts share. They build the keys of a row, and read rows.
 --
--- KEYS[1] is the prefix of the project's keys. No key has this name. While the project's slot moves
--- to another node, the server sees that the key is absent and refuses the script before its first
--- line. A script that ran with only some of the keys present would take the others for absent.
+-- KEYS[1] is the prefix of the project's keys. No key has exactly this name. While the project's
+-- slot moves to another node, the server finds that this key is absent, and refuses the script
+-- before it runs. If a script ran while only some of the project's keys were on the node, it would
+-- treat the other keys as absent.
 local P = KEYS[1]
 
--- The fields of a row's hash, in the order in which they are returned: the order of a record's
--- columns. An empty text is stored as an absent field.
+-- The fields of a row's hash, in the order in which replies contain them. This is the order of a
+-- record's columns. An empty text is stored as an absent field.
 local FIELDS = {
   'px', 'dg', 'na', 'ow', 'ki', 'sc', 'me', 'ad', 'ca', 'cb', 'is', 'bo', 'co', 'nb', 'ex', 'lu', 'ua', 'uc', 'da', 'db',
   'ra', 'rb', 'rr', 'fa', 'rf', 'rt', 'gr', 'rq', 'no', 'nl', 'nc', 'ia', 'ip', 'im', 've',
 }
 local OWNER, ISSUER, BOUND, REVOKED_AT, FAMILY, NOTICE, LEASES, VERSION = 4, 11, 12, 21, 24, 29, 31, 35
 
--- Returns the lead of a row's last notice in milliseconds. Rows of the first versions hold a word
--- instead, and have no count of leases.
+-- Returns the lead of a row's last notice in milliseconds. `lead` is nil in rows of the first
+-- versions, which store a word instead and have no number of leases.
 local WORDS = { month = '2592000000', week = '604800000', day = '86400000' }
 local function sent_lead(lead, word)
   return lead or WORDS[word]
@@ -24,9 +25,11 @@ local function token(id)
   return P .. 'token:' .. id
 end
 
--- A fence is the revocation of a group that is not yet written into all of its rows. The hash
--- `fences` holds it under the name of its group, and a set of its own holds the rows that it
--- covers. Returns the fence that covers this row and its group, or nil if there is none.
+-- Returns the fence that covers this row, and the fence's group. Returns nil if no fence covers it.
+--
+-- A fence is the revocation of a group that is not yet written into all rows of the group. The hash
+-- `fences` contains the revocation under the name of the group, and the set `fenced:GROUP` contains
+-- the ids of the rows that are left.
 local function fence(id, owner, family)
   if redis.call('EXISTS', P .. 'fences') == 0 then
     return nil
@@ -40,8 +43,8 @@ local function fence(id, owner, family)
   return nil
 end
 
--- Returns the row as replies contain it: its fields, followed by a fence if one covers the row.
--- Returns nil if the row does not exist.
+-- Returns a row as replies contain it: the values of its fields, followed by the fence if a fence
+-- covers the row. Returns nil if the row does not exist.
 local function reply(id)
   local row = redis.call('HMGET', token(id), unpack(FIELDS))
   if not row[VERSION] and redis.call('EXISTS', token(id)) == 0 then

@@ -1,4 +1,5 @@
--- Sets fields of one row. ARGV: feed, id, expected version, then fields and values.
+-- Sets fields of one row, if the row has the expected version. ARGV: feed (see change.lua), id,
+-- expected version, then the fields and values. Returns the row.
 local id, version = ARGV[2], ARGV[3]
 local row = load(id)
 if not row then
