@@ -35,7 +35,7 @@ impl<S: TokenStore> Tokens<S> {
     /// before the new record is stored, the store refuses the new record.
     ///
     /// If this call fails, the caller gets no token. After a failure of the store, the store may
-    /// still hold the record of a token that nobody has. To let such a record lapse by itself,
+    /// still hold the record of a token that no one has. To let such a record lapse by itself,
     /// issue the token as [pending](NewToken::with_confirm_within).
     ///
     /// # Errors

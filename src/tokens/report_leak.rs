@@ -48,7 +48,7 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// The reason of the revocation is [`KeyCompromise`](RevocationReason::KeyCompromise). Besides
     /// the event of the revocation, the call emits [`Event::Leaked`]. It checks the secret of the
-    /// token, so nobody can revoke a token by its id alone. It also revokes an expired token,
+    /// token, so no one can revoke a token by its id alone. It also revokes an expired token,
     /// because the owner should know of the leak.
     ///
     /// **What to do with the outcome.** Notify the owner of the token, and say where the token was
