@@ -65,7 +65,7 @@ pub enum Event<'a> {
         key: TokenKey,
         /// The tokens that this token is bound to, nearest first. The list is usually empty.
         issuers: &'a [TokenId],
-        /// The number of verifications, of any token, left out since the last event of this kind.
+        /// The number of verifications, of any token, that were left out since the last such event.
         left_out: u64,
     },
     /// A token was rejected. These events are sampled by token after the proof that the caller
@@ -86,21 +86,21 @@ pub enum Event<'a> {
         key: TokenKey,
         /// The successor of the token.
         successor: Option<TokenId>,
-        /// The number of such uses of this token that were left out since its last event.
+        /// The number of reuses of this token that were left out since its last event of this kind.
         left_out: u64,
     },
     /// A live token was rejected because it breaks the policy. These events are sampled by token.
     PolicyBlocked {
         /// The key of the token.
         key: TokenKey,
-        /// The number of such rejections of this token left out since its last event.
+        /// The number of policy rejections of this token that were left out since its last event.
         left_out: u64,
     },
     /// The store or the owners hook failed at a verification. These events are sampled by kind.
     Unavailable {
         /// The key of the token, if its text and tag are correct.
         key: Option<TokenKey>,
-        /// The number of such failures, for any token, left out since the last event of this kind.
+        /// The number of failures, for any token, that were left out since the last such event.
         left_out: u64,
     },
     /// A token was rotated.
@@ -140,7 +140,7 @@ pub enum Event<'a> {
         actor: &'a Actor,
         /// Whether this report revoked the token. If not, the token was revoked before.
         is_first: bool,
-        /// The number of repeated reports of this token left out since its last event.
+        /// The number of repeated reports of this token that were left out since its last event.
         left_out: u64,
     },
     /// All tokens of a group were revoked in one project.
