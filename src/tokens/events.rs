@@ -75,8 +75,7 @@ pub enum Event<'a> {
         key: Option<TokenKey>,
         /// The reason for which the token was rejected.
         rejection: Rejection,
-        /// The number of rejections for this reason that were left out since the last event. After
-        /// the proof, it counts rejections of this token. Before the proof, it counts all tokens.
+        /// The number of rejections for this reason that were left out since the last such event.
         left_out: u64,
     },
     /// A rotated token was presented after its grace period, so another party may hold the old
@@ -169,7 +168,8 @@ pub enum Event<'a> {
         /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// The store failed during a revocation. If the token was revoked, a repeat emits no event.
+    /// The store failed during a revocation. If the token was revoked anyway, a repeated call
+    /// emits no event.
     RevokeFailed {
         /// The key of the token.
         key: TokenKey,
@@ -178,7 +178,7 @@ pub enum Event<'a> {
         /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// The store failed during a change. If the change took effect, a repeat emits no event.
+    /// The store failed during a change. If the change took effect anyway, a repeat emits no event.
     ChangeFailed {
         /// The key of the token.
         key: TokenKey,

@@ -31,8 +31,8 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// If another token asks for the new token, pass the [`Delegation`] of the issuing token to
     /// [`NewToken::within`]. The service then reads the current records of the issuing token and of
-    /// its issuers, and checks again whether it may issue tokens. If the issuing token is revoked
-    /// before the new record is stored, the store refuses the new record.
+    /// its issuers, and checks again whether the issuing token may issue tokens. If the issuing
+    /// token is revoked before the new record is stored, the store refuses the new record.
     ///
     /// If this call fails, the caller gets no token. After a failure of the store, the store may
     /// still hold the record of a token that no one has. To let such a record lapse by itself,

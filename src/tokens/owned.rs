@@ -182,7 +182,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     ///
     /// # Errors
     /// Returns `NotFound` if the owner has no such token, [`ErrorKind::IssuerEnded`] if the token
-    /// does not work, [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or hook fails.
+    /// is rejected, [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or hook fails.
     pub async fn delegation(&self, id: &TokenId, manage: &Scope) -> Result<Delegation, Error> {
         let now = self.tokens.now();
         let chain = self.tokens.chain(&self.key(id)).await?;

@@ -13,10 +13,10 @@ use crate::words::used_from::UsedFrom;
 ///
 /// A flush writes the last uses of many tokens in one store call. The last use of one token is
 /// written at most once per [resolution](Self::with_resolution). So a stored last use can be older
-/// than the real one by the resolution plus the time between two flushes: the [`lag`](Self::lag). A
-/// process that crashes loses the uses of at most this time. The memory holds at most
-/// [`capacity`](Self::with_capacity) tokens. If more tokens are used, the uses of the other tokens
-/// are not recorded until a flush makes room.
+/// than the real last use. The maximum difference is the [`lag`](Self::lag): the resolution plus
+/// the time between two flushes. A process that crashes loses only the uses of this time. The last
+/// uses of at most [`capacity`](Self::with_capacity) tokens are kept. If more tokens are used, the
+/// uses of the other tokens are not recorded until a flush makes room.
 ///
 /// **The rule on disuse** ([`Policy::with_max_unused`](crate::Policy::with_max_unused)) depends on
 /// these last uses:
