@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
-/// How often a cache was hit, was missed and so on since it was created.
+/// The numbers of hits, misses and other events of a cache since it was created.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct CacheCounts {
@@ -20,7 +20,7 @@ pub struct CacheCounts {
     /// The number of look-ups that failed because the store did not return within the
     /// [patience](crate::store::cache::Cached::with_patience).
     pub given_up: u64,
-    /// How often the feed reported a loss. The start of a feed counts as one loss.
+    /// The number of losses that the feed reported. The start of a feed counts as one loss.
     pub feed_losses: u64,
     /// The number of records in the cache, including records that are too old to be returned.
     pub entries: u64,

@@ -171,7 +171,7 @@ impl World {
         Self { cached, record, revocation, revoked, feed: Some(feed) }
     }
 
-    /// Runs two tasks that look up the token repeatedly, while `act` runs. Panics if the cache
+    /// Runs two tasks that look up the token repeatedly, while `act` runs. Fails if the cache
     /// returns the token as live after `revoked` is set.
     pub(super) fn run(self, act: impl AsyncFnOnce(&mut Self)) {
         let ask = || {

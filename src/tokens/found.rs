@@ -20,7 +20,7 @@ use crate::words::timestamp::Timestamp;
 
 /// A presented token, with the records that the store has for it.
 pub(super) struct Found<'a> {
-    /// The parsed token, or `None` if it is an imported token.
+    /// The parsed text of the token, or `None` for an imported token.
     token: Option<PresentedToken<'a>>,
     /// The key that the text of a keyfob token names. For an imported token, the key of its record.
     pub(super) key: Option<TokenKey>,

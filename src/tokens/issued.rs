@@ -13,7 +13,7 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
-/// How many live tokens an ended token had issued.
+/// The numbers of live tokens that an ended token had issued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct IssuedTokens {
