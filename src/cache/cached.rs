@@ -9,25 +9,28 @@ use super::counts::{CacheCounts, Counters};
 use super::feed::{Feed, FeedEvent};
 use super::held::Held;
 
-/// A store with a cache in front of it. The cache keeps the results of
-/// [`find_recent`](crate::TokenStore::find_recent), the call of a verification, for a limited time.
+/// A store with a cache in front of it. A verification reads records with
+/// [`find_recent`](crate::TokenStore::find_recent), and the cache keeps the results of this method
+/// for a limited time, the bound.
 ///
-/// - **Staleness is bounded.** No result is older than the bound, and each states its age. A change
-///   by another process becomes visible here within the bound, and a change through this cache
-///   immediately. If a result from the store is older than the bound when it arrives, the call
-///   fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable).
-/// - **Calls are single-flight.** Concurrent calls for one token share one call of the store. No
-///   caller waits longer than the [patience](Self::with_patience).
-/// - **Secrets are still checked.** The cache keeps records, not tokens: each verification compares
-///   the digest.
+/// - **Staleness is bounded.** No result is older than the bound, and each includes its age. A
+///   change through this cache becomes visible here immediately. A change by another process
+///   becomes visible here within the bound. If a record from the store is older than the bound when
+///   it arrives, the call fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable).
+/// - **Calls are single-flight.** Concurrent calls for one record share one call of the store. The
+///   records of a bound token and its issuers may also be read again by one call, which is not
+///   shared. No caller waits for a call longer than the [patience](Self::with_patience).
+/// - **Secrets are checked each time.** The cache keeps records, not tokens. So each verification
+///   compares the digest of the presented token with the digest in the record.
 /// - **Changes go to the store.** All other methods call the store. After a change, the cache
-///   returns no record from before it. Only the revocations of
-///   [`revoke_issued_by`](crate::TokenStore::revoke_issued_by) may be missing, because verification
-///   rejects these tokens already. If such an issuer ended by time, and a clock is set back to
-///   before that end, a verification may accept the tokens below it until the bound.
+///   returns no record that is older than the change. There is one exception: the cache may return
+///   tokens without their revocation by [`revoke_issued_by`](crate::TokenStore::revoke_issued_by).
+///   Verification rejects these tokens anyway, because their issuer has ended. If the issuer has
+///   expired and the clock is then set back to before its expiry, a verification may accept these
+///   tokens until the bound has passed.
 ///
-/// Clones share one cache. A [feed](Self::follow) makes changes by other processes visible within
-/// moments. The bound holds without a feed too.
+/// Clones share one cache. With a [feed](Self::follow), changes by other processes usually become
+/// visible within milliseconds. The bound also holds without a feed.
 pub struct Cached<S> {
     pub(super) store: S,
     pub(super) cache: Arc<Held>,
@@ -47,69 +50,74 @@ impl<S> fmt::Debug for Cached<S> {
 }
 
 impl<S> Cached<S> {
-    /// The number of tokens that the cache keeps, unless [`with_entries`](Self::with_entries) sets
-    /// another: 100,000.
+    /// The default maximum number of records in the cache: 100,000. To set another number, use
+    /// [`with_entries`](Self::with_entries).
     pub const ENTRIES: usize = 100_000;
 
-    /// The time that a caller waits for the store, unless [`with_patience`](Self::with_patience)
-    /// sets another: 10 seconds. Each store of this crate returns or fails within 5 seconds. If a
-    /// standby lags behind, the primary is called next.
+    /// The default maximum time that a caller waits for the store: 10 seconds. To set another time,
+    /// use [`with_patience`](Self::with_patience).
+    ///
+    /// It is long enough for two calls of the store. Each call to a store of this crate returns or
+    /// fails within 5 seconds. If a standby returns a record that is too old, the cache calls the
+    /// store again, which then reads from the primary.
     pub const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// Creates a cache in front of a store. `max_staleness` is the bound: no result is older. With
-    /// zero, each call goes to the store.
+    /// Creates a cache in front of a store. `max_staleness` is the bound: the cache returns no
+    /// record that is older. If it is zero, every call reads the store.
     pub fn new(store: S, max_staleness: Duration) -> Self {
         Self { store, cache: Held::new(max_staleness, Self::ENTRIES), patience: Self::PATIENCE }
     }
 
-    /// Returns the store with an empty cache that keeps at most about this many tokens. A token
+    /// Returns the store with an empty cache that keeps at most about this many records. A record
     /// takes about one kilobyte.
     #[must_use]
     pub fn with_entries(self, entries: usize) -> Self {
         Self { cache: Held::new(self.cache.bound, entries), ..self }
     }
 
-    /// Sets the longest time that a caller of [`find_recent`](crate::TokenStore::find_recent) waits
+    /// Sets the maximum time that a caller of [`find_recent`](crate::TokenStore::find_recent) waits
     /// for the store.
     ///
-    /// After this time the call fails with
+    /// After this time the caller gets
     /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable). The cache gives up the call of
-    /// the store, and the next caller starts a new one. Several callers may share one call, so one
-    /// call that never returns must not block them all.
+    /// the store, and the next caller starts a new call. This limit is needed because several
+    /// callers may share one call of the store. If that call never returned, it would block all of
+    /// them.
     ///
-    /// The time is measured by tokio's timer, which the runtime must have enabled. Outside a tokio
-    /// runtime there is no limit, and a caller waits until the store returns.
+    /// The cache measures the time with tokio's timer, so the timer of the runtime must be enabled.
+    /// Outside a tokio runtime there is no limit: a caller waits until the store returns.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Returns the store behind the cache. A change made through it becomes visible in the cache
-    /// after the bound, or when a feed reports it.
+    /// Returns the store that the cache reads from. If you change a token directly through this
+    /// store, the cache may return the old record until the bound has passed or a feed reports the
+    /// change.
     pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// Returns the bound: the longest time for which a result may be outdated.
+    /// Returns the bound: the maximum age of a record that the cache returns.
     pub fn max_staleness(&self) -> Duration {
         self.cache.bound
     }
 
-    /// Returns the counts of what the cache did since it was created.
+    /// Returns the number of hits, misses and other events of the cache since it was created.
     pub fn counts(&self) -> CacheCounts {
         let told_at = *self.cache.told_at();
         let feed_age = told_at.map(|told_at| told_at.elapsed());
         CacheCounts { entries: self.cache.shards.len(), feed_age, ..self.cache.counters.read() }
     }
 
-    /// Returns how many calls of the store are in progress.
+    /// Returns how many shared calls of the store are in progress.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
         self.cache.shards.under_way()
     }
 
-    /// Follows a feed of changes and never returns. Run it in its own task, and abort the task when
-    /// the service stops.
+    /// Drops the records that a feed reports as changed. Run this method in a task of its own. It
+    /// never returns, so abort the task when the service stops.
     pub async fn follow(&self, mut feed: impl Feed) {
         loop {
             let told = feed.next().await;

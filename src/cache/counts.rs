@@ -1,33 +1,36 @@
-//! The counts of what a cache did.
+//! The counters of a cache: hits, misses and others.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
-/// The counts of what a cache did since it was created.
+/// The numbers of hits, misses and other events of a cache since it was created.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct CacheCounts {
-    /// Results from the cache.
+    /// The number of look-ups that found a fresh record in the cache.
     pub hits: u64,
-    /// Calls of the store, because a record was absent from the cache or too old.
+    /// The number of calls of the store that the cache made because a record was absent from the
+    /// cache or too old.
     pub misses: u64,
-    /// Calls that waited for a store call that another caller had started.
+    /// The number of look-ups that waited for a store call of another caller.
     pub joined: u64,
-    /// Results of the store that the cache did not keep, because of a change during the call.
+    /// The number of records that the store returned and the cache did not keep, because the record
+    /// may have changed during the store call.
     pub fills_lost: u64,
-    /// Calls that failed because the store did not return within the patience.
+    /// The number of look-ups that failed because the store did not return within the
+    /// [patience](crate::store::cache::Cached::with_patience).
     pub given_up: u64,
-    /// Losses of the feed. The start of a feed counts as one.
+    /// The number of losses that the feed reported. The start of a feed counts as one loss.
     pub feed_losses: u64,
-    /// The tokens in the cache, including those that are too old to be returned.
+    /// The number of records in the cache, including records that are too old to be returned.
     pub entries: u64,
-    /// The time since the last event of the feed. `None` without a feed, and while the feed is
-    /// lost.
+    /// The time since the last event of the feed. It is `None` if there is no feed, and while the
+    /// feed is lost.
     pub feed_age: Option<Duration>,
 }
 
-/// The counters of a cache. Each is atomic by itself, so a read of all may mix slightly different
-/// moments.
+/// The counters of a cache. Each counter is atomic by itself. So the values that one call of
+/// `read` returns may come from slightly different moments.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) hits: AtomicU64,
@@ -44,7 +47,7 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the current counts, without the entries and the age of the feed.
+    /// Returns the current counts. Leaves `entries` at 0 and `feed_age` at `None`.
     pub(super) fn read(&self) -> CacheCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         CacheCounts {

@@ -5,10 +5,11 @@ use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 
-/// Awaits `wait` for at most `patience`. Drops it and returns `None` if it takes longer.
+/// Awaits the future `wait` for at most `patience`. If the future takes longer, drops it and
+/// returns `None`.
 pub(super) async fn within<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
     let mut wait = pin!(wait);
-    // A future that is ready immediately, such as one of a store in memory, needs no timer.
+    // A future that is ready immediately needs no timer. The futures of an in-memory store are.
     let at_once = poll_fn(|context| {
         Poll::Ready(match wait.as_mut().poll(context) {
             Poll::Ready(answer) => Some(answer),
@@ -21,19 +22,18 @@ pub(super) async fn within<T>(patience: Duration, wait: impl Future<Output = T>)
     }
 }
 
-/// Awaits `wait` with the timer of tokio.
+/// Awaits the future `wait` for at most `patience`, measured by tokio's timer.
 #[cfg(not(test))]
 async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
-    // Outside a tokio runtime its timer would panic. On another runtime the patience is not
-    // measured.
+    // Outside a tokio runtime, tokio's timer would panic. So there the patience has no effect.
     if tokio::runtime::Handle::try_current().is_err() {
         return Some(wait.await);
     }
     tokio::time::timeout(patience, wait).await.ok()
 }
 
-/// Awaits `wait` with a timer that chance controls, for the tests of this crate: a patience of zero
-/// ends at a random poll, and any other patience never ends.
+/// Awaits the future `wait` with a random timer, for the tests of this crate. A patience of zero
+/// ends at a random poll. Any other patience never ends.
 #[cfg(test)]
 async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
     use shuttle::rand::Rng;

@@ -1,28 +1,30 @@
-//! The feed of changes by other processes, from the engine of a store.
+//! The feed through which the database of a store reports changes by other processes.
 
 use core::future::Future;
 
 use crate::words::ids::{ProjectId, TokenKey};
 
-/// An event of a feed.
+/// An event of a [`Feed`]: a change in the store, or a message about the feed itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum FeedEvent {
-    /// This token was changed or inserted.
+    /// The token with this key was changed or inserted.
     Token(TokenKey),
     /// Any token of this project may have been changed.
     Project(ProjectId),
-    /// The feed is connected, and nothing was changed.
+    /// The feed is connected, and there is no change to report.
     Nothing,
-    /// Changes may have been missed up to now. A feed sends this at its start, when it notices a
-    /// loss, and after it reconnects.
+    /// The feed may have missed changes until now. A feed sends this event at its start, when it
+    /// notices that its connection is lost, and after it reconnects.
     Lost,
 }
 
 impl FeedEvent {
-    /// Parses a message on an engine's channel: `PROJECT ID` is a token, `PROJECT` is a project,
-    /// and an empty message is nothing. Any other message may come from a later version and mean
-    /// any change, so it counts as a loss.
+    /// Parses a message from the notification channel of the database.
+    ///
+    /// `PROJECT ID` means [`Token`](Self::Token), `PROJECT` means [`Project`](Self::Project), and
+    /// an empty message means [`Nothing`](Self::Nothing). Any other message means
+    /// [`Lost`](Self::Lost), because a later version of keyfob may have sent it to report a change.
     #[cfg(any(feature = "postgres", feature = "redis"))]
     pub(crate) fn heard(word: &str) -> Self {
         if word.is_empty() {
@@ -39,9 +41,10 @@ impl FeedEvent {
     }
 }
 
-/// A feed of the changes that any process makes to a store. It only shortens the delay: without it,
-/// a change becomes visible within the bound of the cache.
+/// A feed of the changes that any process makes to a store. A cache that follows the feed returns
+/// changed records sooner. Without a feed, it returns them when its bound has passed.
 pub trait Feed: Send {
-    /// Returns the next event. Waits until there is one, and reconnects by itself after a loss.
+    /// Waits for the next event and returns it. If the connection is lost, the feed returns
+    /// [`FeedEvent::Lost`] and reconnects by itself.
     fn next(&mut self) -> impl Future<Output = FeedEvent> + Send;
 }

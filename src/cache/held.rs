@@ -14,9 +14,10 @@ pub(super) struct Held {
     pub(super) shards: Shards,
     pub(super) counters: Counters,
     pub(super) bound: Duration,
-    /// The start of this cache's clock.
+    /// The time at which the clock of this cache was started.
     began: Instant,
-    /// The time of the last event of the feed. `None` without a feed, and while the feed is lost.
+    /// The time of the last event of the feed. It is `None` if there is no feed, and while the feed
+    /// is lost.
     told_at: Mutex<Option<Instant>>,
 }
 
@@ -35,24 +36,25 @@ impl Held {
 
     /// Returns the current time on this cache's monotonic clock.
     pub(super) fn now(&self) -> Duration {
-        // The clock starts far from zero, because a standby may return records from before the
-        // cache was created, and their times must not be negative.
+        // A standby may return a record that is older than this cache. The clock starts far from
+        // zero, so that the time of such a record is not negative.
         const BEFORE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         BEFORE + self.began.elapsed()
     }
 
-    /// Returns the current age of a result.
+    /// Returns the current age of a record that the store was asked for at `since`.
     pub(super) fn age(&self, since: Since) -> Duration {
         self.now().saturating_sub(since.asked_at)
     }
 
-    // No code panics while it holds the lock.
+    // No code panics while it holds this lock, so a poisoned lock guards a valid value.
     /// Locks the time of the last event of the feed.
     pub(super) fn told_at(&self) -> MutexGuard<'_, Option<Instant>> {
         self.told_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the current time and epoch, to be taken before a call of the store.
+    /// Returns the current time and the current epoch of the project. The caller must take them
+    /// before it calls the store.
     pub(super) fn since(&self, project: &ProjectId) -> Since {
         Since { asked_at: self.now(), epoch: self.shards.epoch(project) }
     }

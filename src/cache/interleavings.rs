@@ -1,5 +1,5 @@
-//! Every order of two writers, a group revocation, two fills, a feed loss and an eviction on one
-//! key, in single steps through the functions of the shipped cache, and again without each defence.
+//! Tests of the cache protocol in every order of two writers, a group revocation, two fills, a feed
+//! loss and an eviction on one key. The same tests must fail if one defence is taken away.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,32 +21,32 @@ impl Versioned for Row {
     }
 }
 
-/// The defence that is taken away.
+/// The defence of the cache that a test takes away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fault {
     None,
-    /// A fill always lands.
+    /// A fill always replaces the entry.
     FillsOverwrite,
-    /// A fill lands over a newer entry.
+    /// A fill replaces an entry with a newer version.
     VersionsIgnored,
-    /// A fill lands after a change of its key.
+    /// A fill replaces the entry although the key was changed during the fill.
     OvertakingIgnored,
-    /// A fill lands in a later epoch.
+    /// A fill replaces the entry although the epoch moved during the fill.
     EpochIgnored,
-    /// An entry never becomes too old.
+    /// An entry never becomes too old to be returned.
     NeverExpires,
-    /// A feed loss leaves the entries in the cache.
+    /// The entries stay in the cache after a feed loss.
     LossIgnored,
 }
 
-/// The process that makes a change: this one, or another one whose changes the feed reports.
+/// The process that makes a change: this process, or another one whose changes the feed reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum By {
     Us,
     Others,
 }
 
-/// One test: who makes each change, the bound in steps, and the fault.
+/// The parameters of one test: the process that makes each change, the bound in steps, the fault.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     writers: [By; 2],
@@ -55,7 +55,7 @@ struct Setting {
     fault: Fault,
 }
 
-/// The participants. Each takes its steps in order.
+/// The indices of the participants of a test. Each participant takes its own steps in order.
 const WRITERS: [usize; 2] = [0, 1];
 const MATCHING: usize = 2;
 const FILLS: [usize; 2] = [3, 4];
@@ -66,20 +66,20 @@ const STAGES: usize = 7;
 #[derive(Clone, Debug)]
 struct World {
     done: [u8; STAGES],
-    /// The row in the store after each step, so the index is the time and the last row the current
-    /// one. Rows that no law needs any more are `None`.
+    /// The row in the store after each step. The index is the time in steps, and the last row is
+    /// the current one. Rows that no law needs any more are `None`.
     rows: Vec<Option<Row>>,
     held: Option<Held<Row>>,
     epoch: Epoch,
-    /// The time and epoch at which each change by this process and each fill began.
+    /// For each participant, the time and epoch at which its change or fill began, or `None`.
     since: [Option<Since>; STAGES],
     read: [Option<Row>; STAGES],
     overtaken: [bool; STAGES],
     written: [Option<Row>; STAGES],
     lost_at: Option<usize>,
-    /// The lowest version that a result may have, and whether it must be revoked.
+    /// The lowest version that the cache may return, and whether the record must be revoked.
     floor: Row,
-    /// The newest result that was available while the key stayed in the cache.
+    /// The newest row that the cache could return since the key is in the cache.
     shown: Option<Row>,
 }
 
@@ -88,15 +88,15 @@ fn at(step: usize) -> Duration {
 }
 
 impl Setting {
-    /// Returns the number of steps of each. Our changes begin, commit and are acknowledged; others
-    /// commit and are reported, as does the group. Fills begin, read and land.
+    /// Returns the number of steps of each participant. A change by this process and a fill take
+    /// three steps. A change by others, or of the group, takes two: it commits and becomes known.
     fn steps(&self) -> [u8; STAGES] {
         let [one, other] = self.writers.map(|by| if by == By::Us { 3 } else { 2 });
         let evictions = u8::from(self.bound == Self::FAR);
         [one, other, 2, 3, 3, 1, evictions]
     }
 
-    /// A bound that no test reaches.
+    /// A bound in steps that no test reaches.
     const FAR: usize = 1_000;
 }
 
@@ -126,7 +126,7 @@ impl World {
         self.rows[self.now()].unwrap()
     }
 
-    /// Drops everything that no law and no step needs any more, so that fewer states differ.
+    /// Drops the data that no law and no step needs any more, so that more states are equal.
     fn forget(&mut self, setting: &Setting) {
         let asked = if setting.bound == Setting::FAR { self.now() } else { self.now().saturating_sub(setting.bound) };
         let asked = self.lost_at.map_or(asked, |lost_at| asked.min(lost_at));
@@ -138,14 +138,14 @@ impl World {
         }
     }
 
-    /// Marks the fills in progress as too late, because a change of the key became known.
+    /// Marks the fills in progress as overtaken, because a change of the key became known.
     fn overtake(&mut self) {
         for fill in FILLS {
             self.overtaken[fill] |= self.since[fill].is_some();
         }
     }
 
-    /// Returns the state in few bytes, because there are millions of states.
+    /// Returns the state in a few bytes. They must be few because there are millions of states.
     fn packed(&self) -> Box<[u8]> {
         let row = |row: Option<Row>| row.map_or(0, |row| (row.version as u8) << 1 | u8::from(row.revoked));
         let since = |since: Option<Since>| {
@@ -177,12 +177,12 @@ impl World {
 
     /// Makes the next step of one participant.
     fn step(mut self, who: usize, setting: &Setting) -> Self {
-        // Stages are counted from the last: a participant with two steps skips stage 0.
+        // The last stage of every participant is 2. So one with two steps begins with stage 1.
         let stage = 3_u8.saturating_sub(setting.steps()[who]) + self.done[who];
         self.done[who] += 1;
         let row = self.row();
         self.rows.push(Some(row));
-        // If the bound is out of reach, time does not matter.
+        // No test reaches the bound `FAR`, so there the time of a call does not matter.
         let asked_at = if setting.bound == Setting::FAR { 0 } else { self.now() };
         let since = Since { asked_at: at(asked_at), epoch: self.epoch };
         let by = match who {
@@ -203,7 +203,7 @@ impl World {
             }
             (_, 0) => self.since[who] = Some(since),
             (MATCHING | 0 | 1, 1) => {
-                // The first writer renames. The second one and the group revoke, but only once.
+                // The first writer renames. The second one and the group revoke a live token.
                 let now = self.now();
                 let ends = who != WRITERS[0];
                 if !(row.revoked && ends) {
@@ -226,7 +226,7 @@ impl World {
         self
     }
 
-    /// Applies an acknowledged change of this process, or one that a working feed reports.
+    /// Applies a change to the cache: one of this process, or one that a working feed reports.
     fn heard_of(&mut self, who: usize, by: By) {
         let row = self.written[who].unwrap();
         match by {
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    /// Returns the number of the law that the current result breaks, if any.
+    /// Returns the number of the law that the current entry of the cache breaks, if any.
     fn broken(&mut self, setting: &Setting) -> Option<u8> {
         let (now, bound) = (self.now(), setting.bound);
         let trusted = if setting.fault == Fault::NeverExpires { usize::MAX / 2 } else { bound };
@@ -282,7 +282,7 @@ impl World {
     }
 }
 
-/// Returns the number of orders from here on, or the first law that is broken.
+/// Returns the number of possible orders of the remaining steps, or a law that one order breaks.
 fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128>) -> Result<u128, u8> {
     if let Some(law) = world.broken(setting) {
         return Err(law);
@@ -304,8 +304,8 @@ fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128
     Ok(orders)
 }
 
-/// Returns the tests: each writer and the group by us and by others. If time counts there are many
-/// more states, so nothing is evicted and others write.
+/// Returns the parameters of all tests. A bound within reach multiplies the states. So a test with
+/// such a bound has no eviction, and only other processes write.
 fn settings(fault: Fault) -> [Setting; 5] {
     use By::{Others, Us};
     [
@@ -336,7 +336,7 @@ fn every_order_keeps_the_laws() {
 
 #[test]
 fn a_missing_defence_is_found() {
-    // Each fault is tested in the setting that finds it first: the others take most of a minute.
+    // Each fault is tested only in the setting that finds it first. All settings take a minute.
     for (fault, law, place) in [
         (Fault::FillsOverwrite, 2, 0),
         (Fault::VersionsIgnored, 4, 0),

@@ -1,4 +1,4 @@
-//! A cache over any store. Each record it returns is at most as old as the stated bound.
+//! A cache in front of a store. The cache returns no record that is older than a given bound.
 
 pub(crate) mod cached;
 pub(crate) mod counts;

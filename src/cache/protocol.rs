@@ -1,37 +1,40 @@
-//! The protocol of the cache: what it holds for one key, and how each event changes that. It is
-//! pure: it has no clock, no lock and no store.
+//! The protocol of the cache: which entry the cache keeps for one key, and how each event changes
+//! the entry. The functions here are pure: they use no clock, no lock and no store.
 //!
-//! Times are on one process's monotonic clock, which may start anywhere. The protocol keeps four
-//! laws, which `interleavings` tests in every order of events:
+//! All times are readings of the monotonic clock of one process. The clock may start anywhere.
+//! The protocol keeps four laws, and the module `interleavings` tests them in every order of
+//! events:
 //!
-//! 1. A result was true at some time within the bound.
-//! 2. After a change by this process is acknowledged, no result is from before it: neither the old
-//!    record after a change, nor a live record after a revocation that matches it. The same holds
-//!    for a change by another process after the feed reports it.
-//! 3. After the feed is known to be lost, no result is from before the loss.
-//! 4. While a key stays in the cache, its results never go back to an older record.
+//! 1. If the cache returns a record, the store held this record at some time within the bound.
+//! 2. After the store has acknowledged a change by this process, the cache does not return the
+//!    record from before the change. After a group revocation, it does not return a token of the
+//!    group as live. The same holds for a change by another process after the feed has reported it.
+//! 3. After the cache has noticed a loss of the feed, it returns no record from before the loss.
+//! 4. While a key stays in the cache, the cache never returns an older record after a newer one.
 
 use core::time::Duration;
 
-/// The number of times that all entries of a project were dropped. It only grows.
+/// The number of times that the cache has dropped all entries of a project. It only grows.
 pub(super) type Epoch = u64;
 
 /// The properties of a record that the protocol needs.
 pub(super) trait Versioned {
     /// Returns the version of the record.
     fn version(&self) -> u64;
-    /// Returns whether the record is revoked, which is final.
+    /// Returns whether the record is revoked. A revocation is final.
     fn is_revoked(&self) -> bool;
 }
 
-/// The entry of one key: the result of the store, which may be that there is no such record.
+/// The cache entry of one key: the record that the store returned, or `None` if the store has no
+/// such record.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Held<R> {
     pub(super) found: Option<R>,
     pub(super) since: Since,
 }
 
-/// The time and epoch of a result, both taken before the call of the store.
+/// The time and epoch at which a call of the store began. The age of the returned record counts
+/// from this time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Since {
     pub(super) asked_at: Duration,
@@ -39,21 +42,26 @@ pub(super) struct Since {
 }
 
 impl Since {
-    /// Returns whether a result from then may be returned at `now`.
+    /// Returns whether the cache may return, at the time `now`, a record that the store was asked
+    /// for at this time and epoch.
     pub(super) fn is_fresh(&self, now: Duration, epoch: Epoch, bound: Duration) -> bool {
         self.epoch == epoch && now.checked_sub(self.asked_at).is_none_or(|age| age < bound)
     }
 }
 
-/// Returns the entry if it may be returned without calling the store.
+/// Returns the entry if it is fresh, so that the cache may use it without calling the store.
 pub(super) fn look<R>(held: Option<&Held<R>>, now: Duration, epoch: Epoch, bound: Duration) -> Option<&Held<R>> {
     held.filter(|held| held.since.is_fresh(now, epoch, bound))
 }
 
-/// Returns the entry after a fill, which is the store's result after a miss.
+/// Returns the entry after a fill. A fill puts the record that the store returned after a miss into
+/// the cache.
 ///
-/// A fill is write-if-absent. It loses to a newer version, to a change of its key since it began
-/// (`overtaken`), and to an epoch that moved since it began.
+/// The fill is discarded in any of these cases:
+///
+/// - The cache has a fresh entry with a newer record.
+/// - The record was changed after the store call began (`overtaken`).
+/// - The epoch of the project moved after the store call began.
 pub(super) fn fill<R: Versioned>(
     held: Option<Held<R>>,
     fill: Held<R>,
@@ -62,7 +70,7 @@ pub(super) fn fill<R: Versioned>(
     bound: Duration,
 ) -> Landed<R> {
     let lost = overtaken || fill.since.epoch != epoch;
-    // An entry that was too old when the fill began counts as absent, because the fill is newer.
+    // If the entry was too old when the store call began, the fill is newer and replaces it.
     let standing = held.as_ref().filter(|held| held.since.is_fresh(fill.since.asked_at, epoch, bound));
     if lost || standing.is_some_and(|held| is_newer(held.found.as_ref(), fill.found.as_ref())) {
         return Landed { held, lost: true };
@@ -70,25 +78,27 @@ pub(super) fn fill<R: Versioned>(
     Landed { held: Some(fill), lost: false }
 }
 
-/// An entry after a fill, and whether the fill was discarded.
+/// The entry after a fill, and whether the fill was discarded (`lost`).
 #[derive(Debug)]
 pub(super) struct Landed<R> {
     pub(super) held: Option<Held<R>>,
     pub(super) lost: bool,
 }
 
-/// Returns the entry after a change by this process is acknowledged. The record of the change
-/// replaces an older entry. An absent entry stays absent: a later change may have been acknowledged
-/// earlier, and its entry evicted.
+/// Returns the entry after the store has acknowledged a change by this process. The changed record
+/// replaces an older entry. If there is no entry, none is added: a later change may have been
+/// acknowledged before this one, and the cache may have evicted its entry since.
 pub(super) fn wrote<R: Versioned>(held: Option<Held<R>>, written: Held<R>) -> Option<Held<R>> {
     held.map(|held| if is_newer(held.found.as_ref(), written.found.as_ref()) { held } else { written })
 }
 
-/// Returns whether `one` is newer than `other`. A revocation is newer than everything else.
+/// Returns whether the record `one` is newer than the record `other`. A revoked record is newer
+/// than every record that is not revoked.
 fn is_newer<R: Versioned>(one: Option<&R>, other: Option<&R>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.version() > other.version() || (one.is_revoked() && !other.is_revoked()),
-        // A record is newer than its absence: absence comes first, and a purge moves the epoch.
+        // A record is newer than no record, because it may have been inserted after the read that
+        // found no record. If a purge deletes a record, the epoch moves, so the entry is not fresh.
         (one, other) => one.is_some() && other.is_none(),
     }
 }

@@ -1,4 +1,4 @@
-//! Reads for a verification: from the cache, or by one shared call of the store.
+//! Reads of the records for a verification, from the cache or by one shared call of the store.
 
 use core::fmt;
 use core::time::Duration;
@@ -15,7 +15,7 @@ use crate::words::ids::TokenKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl<S: TokenStore> Cached<S> {
-    /// Returns a record from the cache, or else from the store.
+    /// Returns a record from the cache. If the cache has no fresh record, reads it from the store.
     pub(super) async fn recent(&self, key: &TokenKey) -> Result<ReadResult, StoreError> {
         match self.look(key) {
             Ok(held) => Ok(held),
@@ -23,8 +23,8 @@ impl<S: TokenStore> Cached<S> {
         }
     }
 
-    /// Returns the entry of the cache, or else the store call to wait for. With a bound of zero
-    /// there is no such call.
+    /// Returns the record from the cache. If the cache has no fresh record, returns `Err` with the
+    /// shared store call to wait for, or `Err(None)` if the bound is zero.
     #[inline]
     pub(super) fn look(&self, key: &TokenKey) -> Result<ReadResult, Option<Arc<Flight>>> {
         let cache = &*self.cache;
@@ -44,7 +44,8 @@ impl<S: TokenStore> Cached<S> {
         }
     }
 
-    /// Waits for a shared call of the store, or calls the store directly without one.
+    /// Waits for a shared call of the store and returns its record. If `flight` is `None`, calls
+    /// the store directly.
     pub(super) async fn wait_for(&self, key: &TokenKey, flight: Option<Arc<Flight>>) -> Result<ReadResult, StoreError> {
         let cache = &*self.cache;
         let Some(flight) = flight else { return self.store.find(key).await.map(ReadResult::now) };
@@ -64,7 +65,7 @@ impl<S: TokenStore> Cached<S> {
         Ok(ReadResult { record: found, age })
     }
 
-    /// Calls the store, and keeps the result unless a change overtook it.
+    /// Calls the store. Puts the record into the cache, unless it was changed during the call.
     async fn ask(&self, key: &TokenKey, flight: &Arc<Flight>) -> Answer {
         Counters::add(&self.cache.counters.misses);
         let (since, found) = self.ask_store(key).await;
@@ -79,7 +80,8 @@ impl<S: TokenStore> Cached<S> {
         Answer { since, found }
     }
 
-    /// Reads a chain by one call of the store. The cache keeps nothing of it.
+    /// Reads a token and its issuers by one call of the store. This call is not shared, and the
+    /// cache keeps none of the records.
     pub(super) async fn ask_for_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
         let cache = &*self.cache;
         Counters::add(&cache.counters.misses);
@@ -96,13 +98,13 @@ impl<S: TokenStore> Cached<S> {
         Ok(ChainResult { chain, age })
     }
 
-    /// Returns the record in the store, with the time and epoch of the result.
+    /// Reads a record from the store. Returns it with the time and epoch from which its age counts.
     async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
         let mut since = self.cache.since(&key.project);
         match self.store.find_recent(key).await {
             Ok(ReadResult { record, age: Duration::ZERO }) => (since, Ok(record)),
             Ok(ReadResult { record, age }) => {
-                // This record is from a replica: at the start of the call it was at most this old.
+                // The record is from a standby, and was at most this old when the call began.
                 since.asked_at = since.asked_at.saturating_sub(age);
                 if self.cache.age(since) <= self.cache.bound {
                     return (since, Ok(record));
@@ -114,7 +116,8 @@ impl<S: TokenStore> Cached<S> {
     }
 }
 
-/// A caller that waits for a shared call of the store. The last one to leave ends the call.
+/// A caller that waits for a shared call of the store. If all waiting callers are dropped, the call
+/// is removed.
 struct Waiting<'c> {
     cache: &'c Held,
     key: &'c TokenKey,
@@ -129,7 +132,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The error of a result that was older than the bound when it arrived.
+/// The source of the error if a record from the store was older than the bound when it arrived.
 #[derive(Debug)]
 struct TooOld;
 
@@ -141,7 +144,7 @@ impl fmt::Display for TooOld {
 
 impl core::error::Error for TooOld {}
 
-/// The error of a call that the store did not finish in time.
+/// The source of the error if the store did not return within the patience.
 #[derive(Debug)]
 struct NoAnswer;
 

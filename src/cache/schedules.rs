@@ -1,6 +1,6 @@
-//! The shipped cache under many thousand random schedules: at each lock, atomic and pause of the
-//! store, chance decides which task continues. `interleavings` tests the protocol, and this file
-//! tests the code around it.
+//! Tests of the whole cache under thousands of random schedules. At each lock, atomic and pause of
+//! the store, chance decides which task continues. The module `interleavings` tests the protocol,
+//! and this module tests the code around the protocol.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -27,17 +27,18 @@ use crate::words::store_error::StoreError;
 use crate::words::text::{Actor, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
+/// The number of random schedules that each test runs.
 pub(super) const SCHEDULES: usize = 10_000;
-/// A bound that no test reaches.
+/// A bound of the cache that no test reaches.
 const BOUND: Duration = Duration::from_secs(3600);
 
 type Found = Result<Option<Arc<TokenRecord>>, StoreError>;
 
-/// A store that lets other tasks run before and after each operation.
+/// A store that lets other tasks run before and after each call.
 pub(super) struct Far(MemoryStore);
 
 impl Far {
-    /// Awaits an operation, with a pause before and after it.
+    /// Awaits a call of the store, and lets other tasks run before and after the call.
     async fn exchange<T>(&self, act: impl Future<Output = T>) -> T {
         yield_now().await;
         let answer = act.await;
@@ -121,7 +122,8 @@ impl TokenStore for Far {
     }
 }
 
-/// A feed of the events that a test sends. After the last one is handled, it sets `revoked`.
+/// A feed of the events that a test sends. It sets `revoked` after the cache has handled the last
+/// event.
 struct Said {
     words: UnboundedReceiver<FeedEvent>,
     revoked: Arc<AtomicBool>,
@@ -139,12 +141,12 @@ impl Feed for Said {
     }
 }
 
-/// A cache over a store with one token, and a feed.
+/// The fixture of a test: a cache in front of a store with one token, and a feed for the cache.
 pub(super) struct World {
     pub(super) cached: Cached<Arc<Far>>,
     pub(super) record: TokenRecord,
     pub(super) revocation: Revocation,
-    /// Whether every call that begins from now on must return the token as revoked.
+    /// Whether every look-up that begins from now on must return the token as revoked.
     pub(super) revoked: Arc<AtomicBool>,
     feed: Option<UnboundedSender<FeedEvent>>,
 }
@@ -164,12 +166,13 @@ impl World {
         let (feed, words) = unbounded_channel();
         let said = Said { words, revoked: Arc::clone(&revoked) };
         let following = cached.clone();
-        // The task never ends, and is dropped with the test.
+        // The task never ends. The test drops it.
         drop(spawn(async move { following.follow(said).await }));
         Self { cached, record, revocation, revoked, feed: Some(feed) }
     }
 
-    /// Runs two tasks that call the cache repeatedly, while `act` makes the revocation known.
+    /// Runs two tasks that look up the token repeatedly, while `act` runs. Fails if the cache
+    /// returns the token as live after `revoked` is set.
     pub(super) fn run(self, act: impl AsyncFnOnce(&mut Self)) {
         let ask = || {
             let (cached, key, revoked) = (self.cached.clone(), self.record.key(), Arc::clone(&self.revoked));
@@ -181,8 +184,7 @@ impl World {
                             let is_revoked = recent.record.unwrap().revoked.is_some();
                             assert!(is_revoked || !must_be, "accepted after its revocation");
                         }
-                        // The store returns from each call, so that only a lack of patience is an
-                        // error.
+                        // The store itself never fails. So an error means that the patience ended.
                         Err(error) => assert!(cached.counts().given_up > 0, "{error}"),
                     }
                 }
@@ -192,7 +194,8 @@ impl World {
         block_on(async {
             let mut world = self;
             act(&mut world).await;
-            // The end of the feed shows that the cache handled all of its events.
+            // After this, the feed has no more events. It sets `revoked` when the cache has handled
+            // all of them.
             drop(world.feed.take());
             for asks in asking {
                 asks.await.unwrap();
@@ -240,7 +243,7 @@ fn a_change_concurrent_with_a_revocation_leaves_the_token_revoked() {
                 let (cached, key) = (world.cached.clone(), world.record.key());
                 let renames = spawn(async move {
                     let name = Change::Rename(Name::new("new").unwrap());
-                    // The change may come too late.
+                    // The revocation may come first. Then this change fails.
                     drop(cached.update(&key, 1, name).await);
                 });
                 world.cached.revoke(&world.record.key(), &world.revocation).await.unwrap();
@@ -272,7 +275,8 @@ fn a_revocation_that_the_feed_reports_is_not_accepted_again() {
         shuttle::check_random(
             move || {
                 World::new().run(async |world| {
-                    // Another process revokes it, not through this cache.
+                    // Revoke the token in the store and not through the cache, as another process
+                    // does.
                     world.cached.store().revoke(&world.record.key(), &world.revocation).await.unwrap();
                     world.tell(told(world.record.key()));
                 });

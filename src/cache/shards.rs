@@ -1,4 +1,5 @@
-//! The entries and the store calls in progress, in shards with one lock each, and the epochs.
+//! The shards of a cache, which hold its entries and its store calls in progress, and its epochs.
+//! Each shard has a lock of its own.
 
 use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::time::Duration;
@@ -26,13 +27,13 @@ use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
 
-/// The number of shards: enough that two callers seldom need the same lock.
+/// The number of shards. It is large enough that two callers seldom need the same lock.
 const SHARDS: usize = 64;
-/// The number of epochs. Projects share them: when the epoch of a project moves, about a thousandth
-/// of all other projects lose their entries too.
+/// The number of epochs, which the projects share. When the epoch of one project moves, about a
+/// thousandth of all other projects also lose their entries.
 const EPOCHS: usize = 1024;
 
-/// The record that a find returned, if any.
+/// The record that a call of the store returned, or `None` if the store has no such record.
 pub(super) type Found = Option<Arc<TokenRecord>>;
 
 impl Versioned for Arc<TokenRecord> {
@@ -45,39 +46,42 @@ impl Versioned for Arc<TokenRecord> {
     }
 }
 
-/// One call of the store, shared by all callers that ask for its key while it runs.
+/// One call of the store, which all callers that look up the same key during the call share.
 #[derive(Debug)]
 pub(super) struct Flight {
     /// The epoch of the project when the call began. A caller in a later epoch does not join the
     /// call.
     epoch: Epoch,
     pub(super) answer: OnceCell<Answer>,
-    /// Whether the key was changed, or the feed reported a change of it, since the call began.
+    /// Whether the result must not be kept in the cache. It is set if the record may have changed
+    /// since the call began, or if the call was given up.
     overtaken: AtomicBool,
 }
 
-/// The result of a store call, with its time and epoch.
+/// The result of a store call, with the time and epoch from which its age counts.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) since: Since,
     pub(super) found: Result<Found, Arc<StoreError>>,
 }
 
-/// One shard of the cache: its entries and its calls in progress.
+/// One shard of the cache, with its entries and its store calls in progress.
 struct Shard {
     held: Cache<Place, Kept, UnitWeighter, BuildHasherDefault<Hashed>>,
     under_way: HashMap<TokenKey, UnderWay>,
 }
 
-/// A call in progress, and how many callers wait for it. The count changes only under the lock of
-/// the shard. The number of `Arc`s of the flight cannot replace it: two callers that leave at the
-/// same time would each see the other's.
+/// A call in progress, and how many callers wait for it.
+///
+/// The count changes only under the lock of the shard. The number of `Arc`s of the flight cannot
+/// replace the count: if two callers leave at the same time, each would still see the `Arc` of the
+/// other and take itself for not the last.
 struct UnderWay {
     flight: Arc<Flight>,
     waiting: usize,
 }
 
-/// A key with its hash, which is computed once for all look-ups.
+/// A key with its hash. The hash is computed once and serves all look-ups of one call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
     hash: u64,
@@ -90,7 +94,7 @@ impl Hash for Place {
     }
 }
 
-/// The hasher of keys that are hashed already.
+/// A hasher that returns the hash that a `Place` already contains.
 #[derive(Default)]
 struct Hashed(u64);
 
@@ -108,35 +112,38 @@ impl Hasher for Hashed {
     }
 }
 
-/// An entry, and the index of its project's epoch.
+/// A cache entry, with the index of the epoch of its project.
 #[derive(Clone)]
 struct Kept {
     held: Held<Arc<TokenRecord>>,
     epoch_at: usize,
 }
 
-/// All entries, calls in progress and epochs of a cache.
+/// The entries, the calls in progress and the epochs of a cache.
 pub(super) struct Shards {
     shards: Box<[Mutex<Shard>]>,
     epochs: Box<[AtomicU64]>,
-    /// The number of times that all entries of the cache were dropped. It is added to each epoch.
+    /// The number of times that the cache has dropped all its entries. It counts towards the epoch
+    /// of every project.
     all: AtomicU64,
     hasher: RandomState,
     bound: Duration,
 }
 
-/// The result of a look into the cache.
+/// The result of a look-up in the cache.
 pub(super) enum Looked {
-    /// An entry that is fresh enough.
+    /// The cache has a fresh entry.
     Held { found: Found, age: Duration },
-    /// A call in progress. The caller waits for it, until it [leaves](Shards::leave).
+    /// Another caller has started this store call. The caller counts as waiting for the call until
+    /// [`Shards::leave`].
     Join(Arc<Flight>),
-    /// A call for the caller to start. The caller waits for it in the same way.
+    /// The caller must start this store call. The caller counts as waiting for the call until
+    /// [`Shards::leave`].
     Start(Arc<Flight>),
 }
 
 impl Shards {
-    /// Creates an empty cache for about this many entries.
+    /// Creates an empty cache with room for about this many entries.
     pub(super) fn new(bound: Duration, entries: usize) -> Self {
         let each = entries.div_ceil(SHARDS).max(1);
         let held = || Cache::with(each, each as u64, UnitWeighter, Default::default(), Default::default());
@@ -150,26 +157,27 @@ impl Shards {
         }
     }
 
-    /// Returns the key with its hash.
+    /// Returns the key together with its hash.
     fn place(&self, key: &TokenKey) -> Place {
         Place { hash: self.hasher.hash_one(key), key: *key }
     }
 
-    // No code here panics while it holds a lock, so a poisoned lock guards no half-made change.
+    // No code here panics while it holds a lock, so a poisoned lock never guards a partial change.
     fn shard(&self, place: &Place) -> MutexGuard<'_, Shard> {
-        // The hash maps use the lowest and highest bits of the hash, so the shard uses others.
+        // The maps in a shard use the lowest and highest bits of the hash. So the choice of the
+        // shard uses other bits.
         let shard = (place.hash >> 32) as usize % SHARDS;
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the index of a project's epoch.
+    /// Returns the index of the epoch of a project.
     fn epoch_at(&self, project: &ProjectId) -> usize {
         self.hasher.hash_one(project) as usize % EPOCHS
     }
 
     /// Returns the epoch at an index.
     fn epoch_there(&self, epoch_at: usize) -> Epoch {
-        // Both numbers only grow, so the sum moves whenever one does.
+        // Both numbers only grow. So the sum grows whenever one of them does.
         self.all.load(Ordering::SeqCst) + self.epochs[epoch_at].load(Ordering::SeqCst)
     }
 
@@ -178,21 +186,22 @@ impl Shards {
         self.epoch_there(self.epoch_at(project))
     }
 
-    /// Moves the epoch of a project, which drops its entries.
+    /// Drops all entries of a project by moving its epoch.
     pub(super) fn move_epoch(&self, project: &ProjectId) {
         self.epochs[self.epoch_at(project)].fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Moves all epochs, which drops every entry.
+    /// Drops all entries of the cache by moving all epochs.
     pub(super) fn move_all_epochs(&self) {
         self.all.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Looks up a key. Without a fresh entry, it joins the call in progress or registers a new one.
+    /// Looks up a key. If the cache has no fresh entry, joins the call in progress for this key, or
+    /// registers a new call.
     pub(super) fn look(&self, key: &TokenKey, now: Duration) -> Looked {
         let place = self.place(key);
         let mut shard = self.shard(&place);
-        // The epoch is read under the lock, so that a move before this look is seen.
+        // The epoch is read under the lock. So this look-up sees every earlier move of the epoch.
         if let Some(Kept { held, epoch_at }) = shard.held.get(&place)
             && let Some(held) = protocol::look(Some(held), now, self.epoch_there(*epoch_at), self.bound)
         {
@@ -203,16 +212,16 @@ impl Shards {
             under_way.waiting += 1;
             return Looked::Join(Arc::clone(&under_way.flight));
         }
-        // A call of an earlier epoch continues, but leaves the map. Later changes cannot reach it
-        // there, so its result must not be kept.
+        // A call of an earlier epoch continues, but is removed from the map. Later changes can no
+        // longer mark the call as overtaken, so its result must not be kept.
         shard.overtake(key);
         let flight = Arc::new(Flight { epoch, answer: OnceCell::new(), overtaken: AtomicBool::new(false) });
         shard.under_way.insert(*key, UnderWay { flight: Arc::clone(&flight), waiting: 1 });
         Looked::Start(flight)
     }
 
-    /// Ends a call that returned, and keeps its result unless it lost. Returns whether the result
-    /// was kept.
+    /// Ends a call after the store has returned. Puts the result into the cache, unless
+    /// [`protocol::fill`] discards it. Returns whether the result is now in the cache.
     pub(super) fn land(&self, key: &TokenKey, flight: &Arc<Flight>, found: &Found, since: Since) -> bool {
         let (place, epoch_at) = (self.place(key), self.epoch_at(&key.project));
         let mut shard = self.shard(&place);
@@ -227,12 +236,12 @@ impl Shards {
         !landed.lost
     }
 
-    /// Ends a call that failed.
+    /// Ends a call after the store has failed.
     pub(super) fn end(&self, key: &TokenKey, flight: &Arc<Flight>) {
         self.shard(&self.place(key)).end(key, flight);
     }
 
-    /// Removes one waiting caller from a call. The last one to leave ends the call.
+    /// Stops counting one caller as waiting for a call. Ends the call if no caller waits any more.
     pub(super) fn leave(&self, key: &TokenKey, flight: &Arc<Flight>) {
         let mut shard = self.shard(&self.place(key));
         let Some(under_way) = shard.of(key, flight) else { return };
@@ -242,8 +251,8 @@ impl Shards {
         }
     }
 
-    /// Gives up a call that takes too long, so that the next caller starts a new one. The result of
-    /// the old call is not kept, because later changes of the key cannot reach it.
+    /// Gives up a call that takes too long, so that the next caller starts a new call. The result
+    /// of the old call is not kept, because later changes can no longer mark it as overtaken.
     pub(super) fn give_up(&self, key: &TokenKey, flight: &Arc<Flight>) {
         let mut shard = self.shard(&self.place(key));
         if shard.of(key, flight).is_some() {
@@ -251,7 +260,8 @@ impl Shards {
         }
     }
 
-    /// Replaces the entry of a key with the record of an acknowledged change by this process.
+    /// Replaces the entry of a key with the new record. Called after the store has acknowledged a
+    /// change by this process.
     pub(super) fn wrote(&self, key: &TokenKey, record: &Arc<TokenRecord>, since: Since) {
         let place = self.place(key);
         let mut shard = self.shard(&place);
@@ -262,7 +272,7 @@ impl Shards {
         }
     }
 
-    /// Drops the entry of a key that may have changed.
+    /// Drops the entry of a key whose record may have changed.
     pub(super) fn forget(&self, key: &TokenKey) {
         let place = self.place(key);
         let mut shard = self.shard(&place);
@@ -270,37 +280,38 @@ impl Shards {
         shard.held.remove(&place);
     }
 
-    /// Returns how many calls are in progress.
+    /// Returns how many shared calls of the store are in progress.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap().under_way.len()).sum()
     }
 
-    /// Returns the number of entries.
+    /// Returns the number of entries in the cache.
     pub(super) fn len(&self) -> u64 {
-        // See `shard` for poisoned locks.
+        // The method `shard` explains why a poisoned lock is harmless.
         let len = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).held.len() as u64;
         self.shards.iter().map(len).sum()
     }
 }
 
 impl Shard {
-    /// Overtakes the call in progress for a key: its result is not kept, and later callers do not
-    /// join it.
+    /// Marks the call in progress for a key as overtaken: the result of the call is not kept, and
+    /// later callers do not join the call.
     fn overtake(&mut self, key: &TokenKey) {
         if let Some(UnderWay { flight, .. }) = self.under_way.remove(key) {
             flight.overtaken.store(true, Ordering::SeqCst);
         }
     }
 
-    /// Removes a call in progress, if it is still the one of this flight.
+    /// Removes the call of this flight, unless another call for the key has replaced it.
     fn end(&mut self, key: &TokenKey, flight: &Arc<Flight>) {
         if self.of(key, flight).is_some() {
             self.under_way.remove(key);
         }
     }
 
-    /// Returns the call of this flight, unless it has ended or another call has taken its place.
+    /// Returns the call of this flight. Returns `None` if the call has ended, or if another call
+    /// for the key has replaced it.
     fn of(&mut self, key: &TokenKey, flight: &Arc<Flight>) -> Option<&mut UnderWay> {
         self.under_way.get_mut(key).filter(|under_way| Arc::ptr_eq(&under_way.flight, flight))
     }

@@ -1,5 +1,5 @@
-//! The cache as a store: each change goes to the store, and the cache drops or replaces the old
-//! record.
+//! The implementation of the store traits by the cache. Each change goes to the store, and the
+//! cache drops or replaces the old record.
 
 use std::sync::Arc;
 
@@ -108,7 +108,8 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         issuer: &TokenId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        // The records in the cache pass no verification, because their issuer has ended already.
+        // The cache may keep the old records of the revoked tokens. They pass no verification,
+        // because their issuer has already ended.
         self.store.revoke_issued_by(project, issuer, revocation).await
     }
 
@@ -131,8 +132,8 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         grace_until: Timestamp,
         issuer: Option<IssuerCondition>,
     ) -> Result<Found, StoreError> {
-        // The store may also revoke the successor of an earlier try, and only the store knows its
-        // id.
+        // The store may also revoke the successor that an earlier try created. Only the store knows
+        // the id of that successor, so the cache drops all entries of the project.
         let _writing = self.writing_in(&key.project);
         self.store.rotate(key, expected_version, successor, grace_until, issuer).await
     }
@@ -211,22 +212,24 @@ impl<S: ImportStore> ImportStore for Cached<S> {
 }
 
 impl<S> Cached<S> {
-    /// Begins a change of some tokens.
+    /// Begins a change of the tokens with these keys.
     fn writing<'c>(&'c self, keys: &'c [TokenKey]) -> Writing<'c> {
         let since = keys.first().map(|key| self.cache.since(&key.project));
         Writing { cache: &self.cache, keys, project: None, since }
     }
 
-    /// Begins a change of a project.
+    /// Begins a change that may affect any token of a project.
     fn writing_in<'c>(&'c self, project: &'c ProjectId) -> Writing<'c> {
         Writing { cache: &self.cache, keys: &[], project: Some(project), since: None }
     }
 }
 
 impl<S: TokenStore> Cached<S> {
-    /// Adds the issuers of a record, each from its own entry. The age of the chain is the age of
-    /// its oldest record. If a record became too old during the wait for another, the store is
-    /// called once for the whole chain.
+    /// Returns the chain of a token: its record and the records of its issuers. Each issuer is read
+    /// from its own cache entry, or from the store.
+    ///
+    /// The age of the chain is the age of its oldest record. If one record becomes too old while
+    /// another is read, the whole chain is read again by one call of the store.
     async fn with_issuers(&self, key: &TokenKey, first: ReadResult) -> Result<ChainResult, StoreError> {
         let cache = &*self.cache;
         let as_of = |read: &ReadResult| cache.now().saturating_sub(read.age);
@@ -238,7 +241,7 @@ impl<S: TokenStore> Cached<S> {
             let Some(issuer) = read.record else { break };
             chain.add(issuer);
         }
-        // With a bound of zero nothing is cached: each record was read during this call.
+        // With a bound of zero, nothing is cached: each record was read during this call.
         if cache.bound.is_zero() {
             return Ok(ChainResult::now(chain));
         }
@@ -249,8 +252,8 @@ impl<S: TokenStore> Cached<S> {
         self.ask_for_chain(key).await
     }
 
-    /// Reads a record from the store, and puts it in the place of an older entry. A caller that
-    /// sees a change as done already must not get an older record from the cache later.
+    /// Reads a record from the store, and replaces an older entry with this record. A caller that
+    /// has read the new record must not get an older record from the cache later.
     async fn as_told(
         &self,
         key: &TokenKey,

@@ -1,5 +1,5 @@
-//! Tests of shared store calls under many thousand random schedules: callers that are dropped while
-//! they wait, and calls that are given up.
+//! Tests of shared store calls under thousands of random schedules. Callers are dropped while they
+//! wait, and calls are given up.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -15,7 +15,7 @@ use crate::words::store_error::StoreError;
 
 type Wait = Pin<Box<dyn Future<Output = Result<ReadResult, StoreError>> + Send>>;
 
-/// Returns a call that has begun to wait for the store.
+/// Returns the future of a look-up that already waits for the store.
 fn waiter(world: &World) -> Wait {
     let (cached, key) = (world.cached.clone(), world.record.key());
     let mut wait: Wait = Box::pin(async move { cached.find_recent(&key).await });
@@ -39,8 +39,9 @@ fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
     );
 }
 
-/// A call that was given up continues if another caller still waits for it. A later change of the
-/// key cannot reach it any more, so its result must not be kept.
+/// Checks that a call that was given up does not overwrite a revocation. The call continues if
+/// another caller still waits for it. A later change can no longer mark the call as overtaken, so
+/// its result must not be kept.
 #[test]
 fn the_answer_of_a_call_that_was_given_up_is_not_kept_over_a_revocation() {
     shuttle::check_random(

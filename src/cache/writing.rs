@@ -1,4 +1,4 @@
-//! A change by this process, after which the cache must not return the old record.
+//! A guard for a change by this process: after the change, the cache never returns the old record.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use super::protocol::Since;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenKey};
 
-/// A change of some tokens, or of a project, that this process is making. However it ends, also if
-/// its future is dropped midway, the cache returns nothing from before it afterwards.
+/// A guard for a change of some tokens, or of a whole project, by this process. When the guard is
+/// dropped, the cache drops the old records of these tokens. So it never returns them afterwards,
+/// even if the call fails or its future is dropped midway.
 pub(super) struct Writing<'c> {
     pub(super) cache: &'c Held,
     pub(super) keys: &'c [TokenKey],
@@ -17,7 +18,8 @@ pub(super) struct Writing<'c> {
 }
 
 impl Writing<'_> {
-    /// Records that the store acknowledged the change, and returned this record for the first key.
+    /// Ends the change after the store has acknowledged it. `record` is the new record of the first
+    /// key, and replaces the cache entry.
     pub(super) fn gave(mut self, record: &Arc<TokenRecord>) {
         if let (Some((first, others)), Some(since)) = (self.keys.split_first(), self.since) {
             self.cache.shards.wrote(first, record, since);
@@ -25,7 +27,8 @@ impl Writing<'_> {
         }
     }
 
-    /// Records that the store acknowledged the call, and changed nothing in the project.
+    /// Ends the change after the store has acknowledged that it changed nothing in the project. The
+    /// cache keeps its entries.
     pub(super) fn changed_nothing(mut self) {
         self.project = None;
     }

@@ -1,4 +1,5 @@
-//! Changing a token: rename, disable, enable, confirm, narrow, and end its grace period.
+//! The operations that change a token: rename, disable, enable, confirm, narrow, end its grace
+//! period.
 
 use super::events::{ChangeKind, Event};
 use super::service::Tokens;
@@ -15,17 +16,17 @@ use crate::words::presented::PresentedToken;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::{Actor, Name};
 
-/// The number of tries of a change that meets concurrent changes.
+/// The maximum number of times that an operation is tried if concurrent changes interfere with it.
 pub(super) const TRIES: usize = 16;
 
-/// Changes of a token. They have these rules in common:
+/// The operations that change a token. They have these rules in common:
 ///
-/// - `actor` is the user or service that asks for the change, as your own session knows it. The
-///   event names it. Your service decides whether the actor may change the token. For users who
-///   manage their own tokens, use [`of`](Tokens::of).
+/// - `actor` is the user or service that asks for the change. Take it from your own session, never
+///   from the request. The event of the change names the actor. Your service decides whether the
+///   actor may change the token. For users who manage their own tokens, use [`of`](Tokens::of).
 /// - If the token is already as requested, the call succeeds and writes nothing.
-/// - If another change is written at the same time, this one is judged again, up to 16 times. After
-///   that the call returns [`ErrorKind::Conflict`].
+/// - If another change of the token is written concurrently, the call reads the token again and
+///   repeats the change. After 16 tries it returns [`ErrorKind::Conflict`].
 /// - If the store fails, the call returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`]. The
 ///   change may have taken effect, and the call can be repeated.
 impl<S: TokenStore> Tokens<S> {
@@ -38,13 +39,13 @@ impl<S: TokenStore> Tokens<S> {
         self.change(actor, key, ChangeRequest::Rename(name)).await
     }
 
-    /// Disables a token: it does not work until it is [enabled](Self::enable). To end it
-    /// permanently, [revoke](Self::revoke) it.
+    /// Disables a token. The token does not work until it is [enabled](Self::enable). To end the
+    /// token permanently, [revoke](Self::revoke) it.
     ///
-    /// A holder that may change the token, for instance rename it, and does so all the time, can
-    /// make this call fail with [`ErrorKind::Conflict`]: with 32 concurrent renames, 14 of 20 calls
-    /// failed on PostgreSQL. The same holds for [`narrow`](Self::narrow) and
-    /// [`end_grace`](Self::end_grace), but not for [`revoke`](Self::revoke).
+    /// This call can fail with [`ErrorKind::Conflict`] while a user who may change the token
+    /// changes it all the time. In a test on PostgreSQL with 32 concurrent renames, 14 of 20 calls
+    /// failed. The calls [`narrow`](Self::narrow) and [`end_grace`](Self::end_grace) can fail in
+    /// the same way. The call [`revoke`](Self::revoke) cannot.
     ///
     /// # Errors
     /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if the
@@ -62,8 +63,8 @@ impl<S: TokenStore> Tokens<S> {
         self.change(actor, key, ChangeRequest::Enable).await
     }
 
-    /// Confirms a token that was issued as [pending](crate::NewToken::with_confirm_within): it
-    /// works from now on.
+    /// Confirms a token that was issued as [pending](crate::NewToken::with_confirm_within), so that
+    /// it can be used.
     ///
     /// # Errors
     /// Returns [`ErrorKind::NotFound`] if there is no such token. Returns [`ErrorKind::Ended`] if
@@ -72,11 +73,12 @@ impl<S: TokenStore> Tokens<S> {
         self.change(actor, key, ChangeRequest::Confirm).await
     }
 
-    /// Confirms a pending token by its text, which proves that the caller has received it.
+    /// Confirms a pending token by its text. The text proves that the caller has received the
+    /// token.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Rejected`] if the text is not that of a token of this service, or any
-    /// error of [`confirm`](Self::confirm).
+    /// Returns [`ErrorKind::Rejected`] if the text is not a token of this service, or any error of
+    /// [`confirm`](Self::confirm).
     pub async fn confirm_presented<T>(&self, actor: &Actor, token: &T) -> Result<TokenView, Error>
     where
         T: AsRef<[u8]> + Sync + ?Sized,
@@ -89,18 +91,20 @@ impl<S: TokenStore> Tokens<S> {
         self.confirm(actor, &key).await
     }
 
-    /// Ends the grace period of a rotated token now. After that only its successor works.
+    /// Ends the grace period of a rotated token now. After this call, the token is rejected, and
+    /// only its successor works.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NotFound`] if there is no such token, [`ErrorKind::NotRotated`] if it
-    /// was not rotated, and [`ErrorKind::Ended`] if it has ended in another way than by its grace
-    /// period.
+    /// - Returns [`ErrorKind::NotFound`] if there is no such token.
+    /// - Returns [`ErrorKind::NotRotated`] if the token was not rotated.
+    /// - Returns [`ErrorKind::Ended`] if the token has ended for another reason than the end of its
+    ///   grace period.
     pub async fn end_grace(&self, actor: &Actor, key: &TokenKey) -> Result<TokenView, Error> {
         self.change(actor, key, ChangeRequest::EndGrace).await
     }
 
-    /// Narrows a token: takes scopes or addresses from it, or lets it expire sooner. A token never
-    /// gets more rights. To give more, issue another token.
+    /// Narrows a token: removes scopes or addresses from it, or makes it expire sooner. No change
+    /// can give a token more rights. If the holder needs more rights, issue another token.
     ///
     /// # Errors
     /// - Returns [`ErrorKind::NotFound`] if there is no such token.
@@ -111,8 +115,8 @@ impl<S: TokenStore> Tokens<S> {
         self.change(actor, key, ChangeRequest::Narrow(narrowing)).await
     }
 
-    /// Disables a token with the time and actor of an earlier system, unless it is disabled already
-    /// or has ended.
+    /// Disables an imported token with the time and actor that the earlier system recorded. Does
+    /// nothing if the token is already disabled or has ended.
     pub(super) async fn disable_as(&self, key: &TokenKey, disabled: Disabled) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             let Some(record) = self.store.find(key).await? else { return Ok(()) };
@@ -137,8 +141,8 @@ impl<S: TokenStore> Tokens<S> {
             let record = self.store.find(key).await?.ok_or(ErrorKind::NotFound)?;
             let now = self.clock.now();
             let Some(change) = record.judge(wish.clone(), self.policy(), actor, now)? else {
-                // An earlier call may have made the change and returned `Unavailable` because it
-                // could be lost. Report success only if the change is durable.
+                // An earlier call may have made this change and returned `Unavailable`, because the
+                // change could still be lost. Report success only if the change is durable.
                 match self.store.find_durable(key).await? {
                     Some(durable) if durable.version == record.version => return self.view_of(durable, now).await,
                     _ => continue,

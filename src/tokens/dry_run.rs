@@ -1,4 +1,4 @@
-//! A dry run of a policy: which tokens it would block, before it is applied.
+//! A dry run of a policy. It shows which tokens the policy would block, before you apply it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,31 +15,31 @@ use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// The live tokens of one owner in one project that a policy would block for one reason from one
-/// day on.
+/// A group of live tokens that a policy would block. They have one owner and one project, and one
+/// rule of the policy would block them from one day on.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub struct PolicyHit {
-    /// The time from which they are blocked: now, or the start of the day (UTC) on which they
-    /// become blocked.
+    /// The time from which the policy would block the tokens. It is the current time if the policy
+    /// would block them already, and otherwise the start of the day (UTC) on which it would begin.
     pub from: Timestamp,
     /// The project of the tokens.
     pub project: ProjectId,
     /// The owner of the tokens.
     pub owner: OwnerId,
-    /// The rule that blocks them.
+    /// The rule that would block the tokens.
     pub breach: PolicyBreach,
-    /// The number of tokens.
+    /// The number of tokens in this group.
     pub tokens: u64,
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Returns which live tokens another policy would block, and from which day on, if nothing else
-    /// changes. It changes nothing.
+    /// Returns which live tokens another policy would block, and from which day on, if only the
+    /// policy changes. The call does not change the policy or any token.
     ///
-    /// The result is sorted by time. A token that ends before the policy would block it is not
-    /// counted. A bound token is counted if the policy would block one of its issuers, or if its
-    /// chain is longer than the policy allows.
+    /// The result is sorted by time. A token that ends before the policy would block it is left
+    /// out. A bound token is included if the policy would block one of its issuers, or if its chain
+    /// is longer than the policy allows.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
@@ -59,7 +59,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
                 let page = self.store.list(&query).await?;
                 for record in page.items {
                     let chain = issuers.chain_of(&self.store, Arc::clone(&record)).await?;
-                    // The token does not work today already, because of its issuers.
+                    // The token already does not work under the current policy, because of one of
+                    // its issuers.
                     if chain.issuers_end(self.policy(), now) {
                         continue;
                     }

@@ -1,4 +1,4 @@
-//! Emitting events: counting them, sampling them and handing them to the sink.
+//! The emission of events: each event is counted, may be sampled, and is handed to the sink.
 
 use core::fmt;
 use std::mem;
@@ -13,26 +13,27 @@ use crate::words::rejection::Rejection;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// When the caller showed that it holds the token.
+/// When the caller presented the token that a verification is about.
 #[derive(Clone, Copy)]
 pub(super) enum Shown {
-    /// At this verification.
+    /// The caller presented the token at this verification.
     Presented,
-    /// At an earlier verification, which is now repeated.
+    /// The caller presented the token at an earlier verification, which is now repeated.
     Before,
 }
 
-/// The sink, with the counters and samplers in front of it.
+/// The event sink, with the counters and samplers that each event passes before the sink.
 pub(super) struct Events {
     sink: Arc<dyn EventSink>,
     sink_panics: AtomicU64,
     verified: Sampler,
     unavailable: Sampler,
     rejected: [Sampler; Rejection::ALL.len()],
-    /// Rejections after the proof that the caller holds the token, sampled by token.
+    /// The samplers of rejections after the proof that the caller holds the token. There is one for
+    /// each kind of rejection, and each samples by token.
     failed: [ByToken; Rejection::ALL.len()],
-    /// Reuses of rotated tokens. Rechecks of rotated tokens are sampled in `failed`, so that they
-    /// cannot hide a reuse.
+    /// The sampler of reuses of rotated tokens. The samplers in `failed` handle rechecks of rotated
+    /// tokens, so that a recheck cannot hide a reuse.
     reused: ByToken,
     reported_again: ByToken,
 }
@@ -51,8 +52,8 @@ impl Events {
         }
     }
 
-    /// Hands an event to the sink. If the sink panics, it counts the panic and returns: the
-    /// operation has taken effect, and its caller must learn so.
+    /// Hands an event to the sink. If the sink panics, counts the panic and returns, because the
+    /// operation has taken effect and its caller must get the result.
     #[inline(never)]
     pub(super) fn tell(&self, event: &Event<'_>) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.sink.record(event))) {
@@ -82,8 +83,8 @@ impl Events {
         }
     }
 
-    /// Emits a repeated report of a leak, sampled by token. The holder of a revoked token's text
-    /// can report it any number of times.
+    /// Emits the event of a repeated leak report, sampled by token. Sampling is needed because a
+    /// caller can report the same revoked token any number of times.
     pub(super) fn reported_again(&self, key: TokenKey, actor: &Actor, now: Timestamp) {
         if let Some(left_out) = self.reported_again.pick(key, now) {
             self.tell(&Event::Leaked { key, actor, is_first: false, left_out });
@@ -99,8 +100,8 @@ impl Events {
         now: Timestamp,
     ) {
         let sampler = &self.rejected[rejection as usize];
-        // Before the proof, a caller can name any token. Sampling by token would fill the memory
-        // with ids that callers make up.
+        // Before the proof, a caller can name any token id. So sampling by token would fill the
+        // memory with ids that attackers made up.
         let Some(proven) = key.filter(|_| rejection.is_after_proof()) else {
             if let Some(left_out) = sampler.count(now) {
                 self.tell(&Event::Failed { key, rejection, left_out });
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
     use crate::rules::sample::{ada, at, id, record};
 
-    /// Records the events that it receives, as text.
+    /// A sink that records a text for each event that it receives.
     #[derive(Default)]
     struct Log(Mutex<Vec<String>>);
 

@@ -13,13 +13,13 @@ use crate::words::timestamp::Timestamp;
 
 /// A receiver of events, which your service implements.
 ///
-/// The service calls it while it handles requests, so it must return quickly and must not block. To
-/// write events to a database, put them into a bounded queue.
+/// [`Tokens`](crate::Tokens) calls the sink while it handles requests. So the sink must return
+/// quickly and must not block. To write events to a database, put them into a bounded queue.
 ///
-/// When the sink is called, the operation has taken effect. The exceptions are `RevokeFailed`,
-/// `ChangeFailed` and `GroupRevokeFailed`: those operations may or may not have taken effect. If a
-/// sink panics and the program unwinds, only that event is lost: the panic is caught,
-/// [counted](VerificationCounts::sink_panics), and the operation goes on.
+/// The sink is called after the operation has taken effect. After `RevokeFailed`, `ChangeFailed`
+/// and `GroupRevokeFailed`, the operation may or may not have taken effect. If the sink panics and
+/// the program unwinds, the panic is caught and [counted](VerificationCounts::sink_panics). Then
+/// this event is lost, and the operation continues.
 pub trait EventSink: Send + Sync {
     /// Receives an event.
     fn record(&self, event: &Event<'_>);
@@ -31,198 +31,198 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
     }
 }
 
-/// An event of the service. It holds ids, and no part of a secret or of a rejected text.
+/// An event of the service. It contains ids, but no part of a secret or of a rejected text.
 ///
-/// Events that requests cause are sampled, so that an attacker cannot flood the sink. All other
-/// events are always emitted. [`VerificationCounts`] counts every verification, sampled or not.
+/// The service samples the events that any request can cause, so that an attacker cannot flood the
+/// sink. It emits all other events. [`VerificationCounts`] counts all verifications.
 ///
 /// - **Sampled by token**: `Reused`, `PolicyBlocked`, repeated reports of a leak, and `Failed`
-///   [after the proof](Rejection::is_after_proof) that the caller holds the token. The first event
-///   of a token and kind in each second is emitted, so events of one token do not hide those of
-///   another. `left_out` counts the events of this token and kind since the last one.
-///   [`Event::TOKENS`] and [`Event::REPEATS`] bound the events of all tokens together. If more
-///   tokens have events than can be counted, those without a count have all their events emitted
-///   within these bounds, with a `left_out` of 0.
+///   [after the proof](Rejection::is_after_proof) that the caller holds the token. For each token
+///   and kind, the first event in each second is emitted. So the events of one token do not hide
+///   the events of another token. `left_out` is the number of events of this token and kind that
+///   were left out since the last one was emitted. [`Event::TOKENS`] and [`Event::REPEATS`] limit
+///   the events of all tokens together. If the service has no room to count the events of a token,
+///   it emits all events of this token within these limits, with a `left_out` of 0.
 /// - **Sampled by kind**: `Verified`, `Unavailable`, and `Failed` before the proof. Each
-///   [`Rejection`] of a `Failed` is a kind. In a second, at most [`Event::SAMPLES`] events of a
-///   kind are emitted. `left_out` counts the events of the kind since the last one, of any token.
+///   [`Rejection`] of a `Failed` is a kind. At most [`Event::SAMPLES`] events of a kind are emitted
+///   in a second. `left_out` is the number of events of this kind, for any token, that were left
+///   out since the last one was emitted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A token was issued.
     Issued {
-        /// The token.
+        /// The key of the new token.
         key: TokenKey,
-        /// The token that issued it, if one did, and whether it is bound to that token.
+        /// The token that issued the new token, or `None` if a user or service issued it.
         issuer: Option<Issuer>,
-        /// The actor that asked for it.
+        /// The actor that asked for the token.
         actor: &'a Actor,
     },
-    /// A token was verified. Sampled by kind.
+    /// A token was verified. These events are sampled by kind.
     Verified {
-        /// The token.
+        /// The key of the token.
         key: TokenKey,
-        /// The tokens that it is bound to, in the same project, nearest first. Usually empty.
+        /// The tokens that this token is bound to, nearest first. The list is usually empty.
         issuers: &'a [TokenId],
-        /// Verifications of any token since the last event of this kind.
+        /// The number of verifications, of any token, that were left out since the last such event.
         left_out: u64,
     },
-    /// A token was rejected. Sampled by token after the proof, by kind before it.
+    /// A token was rejected. These events are sampled by token after the proof that the caller
+    /// holds the token, and by kind before it.
     Failed {
-        /// The token, if its text and tag are right.
+        /// The key of the token, if its text and tag are correct.
         key: Option<TokenKey>,
-        /// The reason.
+        /// The reason for which the token was rejected.
         rejection: Rejection,
-        /// Such rejections since the last event: of this token after the proof, of any before it.
+        /// The number of rejections for this reason that were left out since the last such event.
         left_out: u64,
     },
-    /// A rotated token was presented after its grace period: the old secret may be in wrong hands.
-    /// Sampled by token.
+    /// A rotated token was presented after its grace period, so another party may hold the old
+    /// secret. These events are sampled by token.
     Reused {
-        /// The token.
+        /// The key of the rotated token.
         key: TokenKey,
         /// The successor of the token.
         successor: Option<TokenId>,
-        /// Such uses of this token since its last event.
+        /// The number of reuses of this token that were left out since its last event of this kind.
         left_out: u64,
     },
-    /// A live token was rejected because it is outside the current policy. Sampled by token.
+    /// A live token was rejected because it breaks the policy. These events are sampled by token.
     PolicyBlocked {
-        /// The token.
+        /// The key of the token.
         key: TokenKey,
-        /// Such rejections of this token since its last event.
+        /// The number of policy rejections of this token that were left out since its last event.
         left_out: u64,
     },
-    /// A token could not be checked because the store or the owners hook failed. Sampled by kind.
+    /// The store or the owners hook failed at a verification. These events are sampled by kind.
     Unavailable {
-        /// The token, if its text and tag are right.
+        /// The key of the token, if its text and tag are correct.
         key: Option<TokenKey>,
-        /// Such failures of any token since the last event of this kind.
+        /// The number of failures, for any token, that were left out since the last such event.
         left_out: u64,
     },
     /// A token was rotated.
     Rotated {
-        /// The old token.
+        /// The key of the old token.
         key: TokenKey,
-        /// The successor, in the same project.
+        /// The id of the successor, which is in the same project.
         successor: TokenId,
-        /// When the old token stops working.
+        /// The time at which the old token stops working.
         grace_until: Timestamp,
-        /// The actor that asked for it.
+        /// The actor that asked for the rotation.
         actor: &'a Actor,
     },
     /// A token was changed.
     Changed {
-        /// The token.
+        /// The key of the token.
         key: TokenKey,
         /// The kind of change.
         how: ChangeKind,
-        /// The actor that asked for it.
+        /// The actor that asked for the change.
         actor: &'a Actor,
     },
     /// A token was revoked. A repeated revocation changes nothing and emits no event.
     Revoked {
-        /// The token.
+        /// The key of the token.
         key: TokenKey,
-        /// The actor that asked for it.
+        /// The actor that asked for the revocation.
         actor: &'a Actor,
-        /// The reason.
+        /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// A caller that has the text of a token reported it as leaked. Repeated reports are sampled by
-    /// token.
+    /// A leaked token was reported by its text. Events of repeated reports are sampled by token.
     Leaked {
-        /// The token.
+        /// The key of the reported token.
         key: TokenKey,
-        /// The actor that reported it.
+        /// The actor that reported the token.
         actor: &'a Actor,
-        /// Whether this report revoked the token. If not, the report is a repeated one.
+        /// Whether this report revoked the token. If not, the token was revoked before.
         is_first: bool,
-        /// Repeated reports of this token since its last event.
+        /// The number of repeated reports of this token that were left out since its last event.
         left_out: u64,
     },
     /// All tokens of a group were revoked in one project.
     GroupRevoked {
-        /// The project.
+        /// The project of the tokens.
         project: ProjectId,
-        /// The group.
+        /// The group of tokens.
         group: &'a RevokeGroup,
         /// The number of tokens that this call revoked.
         count: u64,
-        /// The actor that asked for it.
+        /// The actor that asked for the revocation.
         actor: &'a Actor,
-        /// The reason.
+        /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// The tokens bound to an ended token were revoked. They were already rejected before.
+    /// The tokens bound to an ended token were revoked. Verification already rejected them before.
     IssuedRevoked {
-        /// The project.
+        /// The project of the tokens.
         project: ProjectId,
-        /// The token that has ended.
+        /// The id of the ended token.
         issuer: TokenId,
         /// The number of tokens that were revoked.
         count: u64,
-        /// The actor that ended the issuer.
+        /// The actor that the records of the revoked tokens name.
         actor: &'a Actor,
-        /// The reason.
+        /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// The store failed while it revoked a token. The token may be revoked; then a repeat changes
-    /// nothing and emits no event.
-    RevokeFailed {
-        /// The token.
-        key: TokenKey,
-        /// The actor that asked for it.
-        actor: &'a Actor,
-        /// The reason.
-        reason: RevocationReason,
-    },
-    /// The store failed while it changed a token. The change may have taken effect; then a repeat
+    /// The store failed during a revocation. If the token was revoked anyway, a repeated call
     /// emits no event.
+    RevokeFailed {
+        /// The key of the token.
+        key: TokenKey,
+        /// The actor that asked for the revocation.
+        actor: &'a Actor,
+        /// The reason for the revocation.
+        reason: RevocationReason,
+    },
+    /// The store failed during a change. If the change took effect anyway, a repeat emits no event.
     ChangeFailed {
-        /// The token.
+        /// The key of the token.
         key: TokenKey,
         /// The kind of change.
         how: ChangeKind,
-        /// The actor that asked for it.
+        /// The actor that asked for the change.
         actor: &'a Actor,
     },
     /// The store failed while it revoked a group. All, some or none of the tokens may be revoked. A
-    /// repeat counts only the tokens that it revokes itself.
+    /// repeated call counts only the tokens that it revokes itself.
     GroupRevokeFailed {
-        /// The project.
+        /// The project of the tokens.
         project: ProjectId,
-        /// The group.
+        /// The group of tokens.
         group: &'a RevokeGroup,
-        /// The actor that asked for it.
+        /// The actor that asked for the revocation.
         actor: &'a Actor,
-        /// The reason.
+        /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// A notice of a token's coming expiry was claimed.
+    /// A sender claimed the notice that a token will expire soon.
     Expiring {
-        /// The token.
+        /// The key of the token.
         key: TokenKey,
         /// How long before the expiry the notice is due.
         lead: NoticeLead,
     },
     /// A token of an earlier system was imported.
     Imported {
-        /// The token.
+        /// The key of the imported token.
         key: TokenKey,
-        /// The actor that asked for it.
+        /// The actor that asked for the import.
         actor: &'a Actor,
     },
 }
 
 impl Event<'_> {
-    /// The most events of a kind in one second, if they are sampled by kind.
+    /// For events sampled by kind: the maximum number of events of a kind in one second.
     pub const SAMPLES: u64 = 10;
-    /// The most events of a kind in one second, and the most tokens whose counts are kept, if they
-    /// are sampled by token. The counts take about 400 KiB for each kind that occurs.
+    /// For events sampled by token: the maximum number of events of a kind in one second, and of
+    /// tokens whose events are counted. The counts take about 400 KiB for each kind that occurs.
     pub const TOKENS: usize = 4096;
-    /// The number of events of a kind in one second after which only tokens without an earlier
-    /// event get one, if they are sampled by token.
+    /// For events sampled by token: the number of events of a kind in one second after which only
+    /// tokens without an earlier event of this kind get an event.
     pub const REPEATS: usize = 1000;
 
     /// Returns the name of the event in snake case, for log fields and metrics.
@@ -249,21 +249,21 @@ impl Event<'_> {
     }
 }
 
-/// A kind of change.
+/// The kind of a change of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ChangeKind {
     /// The token got another name.
     Renamed,
-    /// The token was disabled: it does not work until it is enabled.
+    /// The token was disabled. It does not work until it is enabled.
     Disabled,
     /// The token was enabled.
     Enabled,
-    /// The pending token was confirmed.
+    /// The token was pending and was confirmed.
     Confirmed,
-    /// The grace period of the rotated token was ended.
+    /// The grace period of the token, which had been rotated, was ended early.
     GraceEnded,
-    /// The token lost scopes or addresses, or expires sooner.
+    /// The token lost scopes or addresses, or its expiry was brought forward.
     Narrowed,
 }
 
@@ -276,26 +276,26 @@ word_type!(ChangeKind {
     Narrowed = "narrowed",
 });
 
-/// The number of verifications by outcome, since the sink was set.
+/// The number of verifications with each outcome since the event sink was set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct VerificationCounts {
-    /// Verifications that passed.
+    /// The number of verifications that succeeded.
     pub verified: u64,
-    /// Verifications that failed because the store or the owners hook failed.
+    /// The number of verifications that failed because the store or the owners hook failed.
     pub unavailable: u64,
-    /// Events of any kind that were lost because the sink panicked.
+    /// The number of events, of any kind, that were lost because the sink panicked.
     pub sink_panics: u64,
     pub(super) rejected: [u64; Rejection::ALL.len()],
 }
 
 impl VerificationCounts {
-    /// Returns the number of verifications that were rejected for this reason.
+    /// Returns the number of verifications that rejected the token for this reason.
     pub fn rejected(&self, rejection: Rejection) -> u64 {
         self.rejected[rejection as usize]
     }
 
-    /// Returns the number of verifications that were rejected.
+    /// Returns the number of verifications that rejected the token, for any reason.
     pub fn all_rejected(&self) -> u64 {
         self.rejected.iter().sum()
     }

@@ -1,4 +1,4 @@
-//! Explaining to support staff why a token works or fails.
+//! The explanation for support staff why a token works or fails.
 
 use core::time::Duration;
 
@@ -12,11 +12,12 @@ use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Explains a presented token to support staff: every check that it fails for this access, and
-    /// what its record says.
+    /// Returns an explanation for support staff: every check that a presented token fails for this
+    /// access, and the contents of its record.
     ///
-    /// It reads the store afresh and does not count as a use. If the text is wrong or no record
-    /// matches it, the explanation holds only that one reason, and no record.
+    /// The call reads the current record from the store, and does not count as a use of the token.
+    /// If the text is not a valid token, or if no record matches the text, the explanation contains
+    /// only this one reason, and no record.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) or

@@ -1,4 +1,4 @@
-//! Finding imported tokens by their old texts.
+//! The look-up of imported tokens by their old texts.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -15,10 +15,11 @@ use crate::words::store_error::StoreError;
 type Find<S> = for<'f> fn(&'f S, &'f ImportKey) -> Found<'f>;
 type Found<'f> = Pin<Box<dyn Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send + 'f>>;
 
-/// The lookup of imported tokens by the shapes of their texts.
+/// The look-up of imported tokens, for old texts that have one of the declared
+/// [shapes](ImportShape).
 ///
-/// It holds a function instead of an [`ImportStore`] bound, because the methods of
-/// [`Tokens`](super::service::Tokens) must also work over stores without imports.
+/// The type holds a function that calls the store. A bound `S: ImportStore` would not do, because
+/// the methods of [`Tokens`](super::service::Tokens) must also work over stores without imports.
 pub(crate) struct Imports<S> {
     find: Find<S>,
     shapes: Vec<ImportShape>,
@@ -32,10 +33,10 @@ impl<S: ImportStore> Imports<S> {
 
 impl<S> Imports<S> {
     /// Returns the record of an old text, with the digest that the record must have. Returns `None`
-    /// without a store call if no shape fits or the keyring has no pepper.
+    /// without a store call if the text has none of the shapes, or if the keyring has no pepper.
     ///
-    /// Otherwise it calls the store once for each key of the keyring, the minting key first, until
-    /// a record is found.
+    /// Otherwise, calls the store once for each key of the keyring, the minting key first, until a
+    /// record is found. If no record is found, returns the first digest without a record.
     pub(crate) async fn find(
         &self,
         store: &S,
@@ -79,7 +80,7 @@ mod tests {
         Pepper::new((0..32).map(|at| seed.wrapping_add(at)).collect()).unwrap()
     }
 
-    /// Returns a keyring with a key for each seed. The last one mints.
+    /// Returns a keyring with one key for each seed. The last key mints.
     fn ring(seeds: &[u8]) -> Keyring {
         let builder = Keyring::builder(Prefix::new("acme_pat").unwrap());
         let add = |builder: crate::keys::KeyringBuilder, seed: &u8| {

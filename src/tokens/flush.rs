@@ -1,4 +1,4 @@
-//! Writing last uses.
+//! The operation that writes the last uses of tokens to the store.
 
 use super::service::Tokens;
 use super::usage::Usage;
@@ -7,12 +7,13 @@ use crate::store::contract::{LastUse, TokenStore};
 use crate::store::query::PageSize;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Writes the last uses that are not written yet, and returns how many records it updated.
+    /// Writes to the store the last uses that are not written yet. Returns the number of records
+    /// that it updated.
     ///
-    /// Call it from a background task about once a minute, and once more before the process stops.
-    /// Verifications and flushes do not wait for each other. A use that is noted during a flush is
-    /// written by the next one. Without [`with_usage`](Self::with_usage), it does nothing and
-    /// returns 0.
+    /// Call this method from a background task about once a minute, and once more before the
+    /// process stops. Verifications and flushes do not wait for each other. If a token is used
+    /// during a flush, the next flush writes this use. Without [`with_usage`](Self::with_usage),
+    /// this method does nothing and returns 0.
     ///
     /// ```no_run
     /// # async fn example(tokens: std::sync::Arc<keyfob::Tokens<keyfob::MemoryStore>>) {
@@ -26,16 +27,15 @@ impl<S: TokenStore> Tokens<S> {
     /// # }
     /// ```
     ///
-    /// It writes batches of at most 1,000 uses. If the store fails for a batch, it tries each
-    /// project of the batch alone. If the database is down, each try can take as long as the
-    /// store's deadline. So set a deadline of your own for the flush before the process stops. If
-    /// the call is cancelled, no use is lost: the next call writes them.
+    /// The method writes batches of at most 1,000 uses. If the store fails for a batch, the method
+    /// tries each project of this batch separately. If the database is down, each try can take as
+    /// long as the store's time limit. So set a time limit of your own for the last flush of a
+    /// process. If a call is cancelled, the next call writes the uses that are left.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails for any
-    /// project. With several failures, it returns the first error. The uses of the failed projects
-    /// are kept for the next call, and the uses of all other projects are written. No request fails
-    /// because of this error.
+    /// project. After several failures, the first error is returned. The uses of the failed
+    /// projects are kept for the next call. The uses of all other projects are written.
     ///
     /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
     /// [`ErrorKind::Store`]: crate::ErrorKind::Store
@@ -44,7 +44,8 @@ impl<S: TokenStore> Tokens<S> {
         let mut waiting = Waiting { usage, touches: usage.take(), failed: Vec::new() };
         waiting.touches.sort_by_key(|touch| touch.key.project);
         let (mut moved, mut outcome) = (0, Ok(()));
-        // The touches from this index on belong to a batch that failed, and are tried by project.
+        // From this index on, the touches belong to a batch that failed. They are tried again, one
+        // project at a time.
         let mut alone_from = usize::MAX;
         while let Some(rest) = waiting.next_batch(alone_from) {
             let batch = &waiting.touches[rest..];
@@ -67,8 +68,8 @@ impl<S: TokenStore> Tokens<S> {
     }
 }
 
-/// Uses on their way to the store, sorted by project. On drop, also if the flush is cancelled, the
-/// uses that are not written yet are put back.
+/// The last uses that a flush has not written yet, sorted by project. Dropping this value puts them
+/// back into the [`Usage`], even if the flush is cancelled.
 struct Waiting<'u> {
     usage: &'u Usage,
     touches: Vec<LastUse>,
@@ -76,8 +77,9 @@ struct Waiting<'u> {
 }
 
 impl Waiting<'_> {
-    /// Returns the index at which the next batch begins, or `None` if no touches are left. Batches
-    /// are taken from the end. From `alone_from` on, each batch holds the touches of one project.
+    /// Returns the index at which the next batch begins, or `None` if no touches are left. The
+    /// batch extends from this index to the end of the list. While touches at or after the index
+    /// `alone_from` are left, each batch contains touches of only one project.
     fn next_batch(&self, alone_from: usize) -> Option<usize> {
         let last = self.touches.last()?;
         let most = self.touches.len().saturating_sub(PageSize::MAX.get());
@@ -89,7 +91,7 @@ impl Waiting<'_> {
     }
 }
 
-/// Returns whether all touches, which are sorted by project, are of one project.
+/// Returns whether all touches belong to one project. The touches must be sorted by project.
 fn is_of_one_project(touches: &[LastUse]) -> bool {
     touches.first().map(|touch| touch.key.project) == touches.last().map(|touch| touch.key.project)
 }

@@ -1,4 +1,4 @@
-//! Finding the record of a presented token.
+//! The look-up of the record of a presented token.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -18,23 +18,23 @@ use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
-/// A presented token, and the records that the store has for it.
+/// A presented token, with the records that the store has for it.
 pub(super) struct Found<'a> {
-    /// The parsed token, or `None` if it is an imported token.
+    /// The parsed text of the token, or `None` for an imported token.
     token: Option<PresentedToken<'a>>,
-    /// The key that a keyfob token names, or the key of the imported record.
+    /// The key that the text of a keyfob token names. For an imported token, the key of its record.
     pub(super) key: Option<TokenKey>,
     digest: Digest,
     chain: Chain,
     pub(super) age: Duration,
 }
 
-/// How fresh a record must be.
+/// How fresh the records of a look-up must be.
 #[derive(Clone, Copy)]
 pub(super) enum Ask {
-    /// As fresh as the store's recent reads, for a verification.
+    /// The records may come from a cache or a standby, as verifications allow.
     Recent,
-    /// As it is now.
+    /// The records must be current.
     Now,
 }
 
@@ -50,8 +50,8 @@ impl Found<'_> {
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Returns the records that the store has for a presented token. It does not compare the
-    /// secret.
+    /// Returns the records that the store has for a presented token. Does not compare the secret of
+    /// the token.
     ///
     /// # Errors
     /// Returns a [`VerifyError`] if the text is not a token of this service, or if the store fails.
@@ -70,10 +70,11 @@ impl<S: TokenStore> Tokens<S> {
         Ok(Found { digest: *token.digest(), key: Some(key), token: Some(token), chain, age })
     }
 
-    /// Looks a text that is not a keyfob token up as a token of an earlier system.
+    /// Looks up a text that is not a keyfob token among the imported tokens. If it is not one of
+    /// them, returns `rejection`.
     async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
-        // These rejections mean that the checksum is correct, so it is a keyfob token. A forged one
-        // must not reach the store.
+        // These rejections mean that the text has the correct checksum of a keyfob token. A forged
+        // keyfob token must not cause a call of the store.
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
         match imports.find(&self.store, &self.keyring, text).await {
@@ -86,19 +87,21 @@ impl<S: TokenStore> Tokens<S> {
         }
     }
 
-    /// Returns the current record of a token, and those of the tokens that it is bound to.
+    /// Returns the current record of a token, and the current records of the tokens that it is
+    /// bound to.
     pub(super) async fn chain(&self, key: &TokenKey) -> Result<Chain, StoreError> {
         self.chain_of(self.store.find(key).await?).await
     }
 
-    /// Returns the view of a token, with a status that takes its issuers into account.
+    /// Returns the view of a token. The status in the view takes the issuers of the token into
+    /// account.
     pub(super) async fn view_of(&self, record: Arc<TokenRecord>, now: Timestamp) -> Result<TokenView, Error> {
         let chain = self.chain_of(Some(record)).await?;
         Ok(chain.view(self.policy(), now).expect("the chain begins with the record"))
     }
 
-    /// Returns the chain of a record: the record, and the current records of the tokens that it is
-    /// bound to.
+    /// Returns the chain of a record: the record, and the current records of the tokens that the
+    /// token is bound to.
     pub(super) async fn chain_of(&self, record: Option<Arc<TokenRecord>>) -> Result<Chain, StoreError> {
         let mut chain = Chain::from(record);
         while let Some(issuer) = chain.next_issuer() {
@@ -108,7 +111,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(chain)
     }
 
-    /// Returns the record of a presented token, dead or alive, if its secret is right.
+    /// Returns the record of a presented token if its secret is correct, even if the token has
+    /// ended. Returns `None` for any other text.
     pub(super) async fn held(&self, text: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         match self.found(text, Ask::Now).await {
             Ok(found) => Ok(found.prove().ok().map(|proven| Arc::clone(proven.record()))),

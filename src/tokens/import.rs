@@ -1,5 +1,5 @@
-//! Importing the tokens that a service issued before it used keyfob, so that their users need no
-//! new ones.
+//! The import of tokens that a service issued before it used keyfob. The holders of these tokens
+//! need no new tokens.
 
 use super::events::Event;
 use super::service::Tokens;
@@ -15,36 +15,36 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::Actor;
 
 impl<S: TokenStore + ImportStore> Tokens<S> {
-    /// Imports up to 1,000 tokens ([`PageSize::MAX`]) of an earlier system by the hashes that your
-    /// service stored of them.
+    /// Imports up to 1,000 tokens ([`PageSize::MAX`]) of an earlier system. The import needs the
+    /// hashes that the earlier system stored, not the texts of the tokens.
     ///
-    /// Afterwards, their old texts verify as before, if [`with_imports`](Tokens::with_imports)
-    /// declares their shape. Each token gets a new id, by which it is listed, revoked and purged
-    /// like any other token. The store keeps a MAC of the old hash under the minting key, not the
-    /// hash itself.
+    /// After the import, the service verifies the old texts of the tokens if
+    /// [`with_imports`](Tokens::with_imports) declares the shape of these texts. Each token gets a
+    /// new id, and can be listed, revoked and purged like any other token. The store keeps a MAC of
+    /// the old hash under the minting key, not the hash itself.
     ///
     /// **Input and result.** The result holds one outcome for each entry of `tokens`, in the same
-    /// order. Pass an `Err` for a row of the old table that cannot be read: it is reported as
-    /// [`Rejected`](ImportOutcome::Rejected), and the other rows are imported. `actor` is recorded
-    /// as the creator of the imported tokens. Database indexes work best if you import project by
-    /// project.
+    /// order. If a row of the old table cannot be read, pass an `Err` for it. This row is reported
+    /// as [`Rejected`](ImportOutcome::Rejected), and the other rows are imported. The imported
+    /// records name `actor` as their creator. Import project by project, because database indexes
+    /// then work best.
     ///
-    /// **Policy.** The import itself checks no policy. The current policy applies when an imported
-    /// token is presented. A token that never expires, as old ones often do, is then rejected
-    /// unless the policy [allows it](crate::Policy::with_never_expiring). A rule on disuse counts
-    /// from the creation of a token if no last use is given.
+    /// **Policy.** The import itself checks no policy. The current policy applies each time that an
+    /// imported token is presented. Old tokens often never expire. Such a token is rejected unless
+    /// the policy [allows it](crate::Policy::with_never_expiring). If a token has no last use, a
+    /// rule on disuse counts from the creation of the token.
     ///
-    /// **Repeats.** After an interruption, run the whole import again from its start: the final
+    /// **Repeats.** After an interruption, run the whole import again from its start. The final
     /// state is the same. A token that was imported before is reported as
-    /// [`Exists`](ImportOutcome::Exists), also if another key of the keyring minted at that time.
-    /// If the old table now has it as revoked or disabled, it is revoked or disabled here too. Its
-    /// other columns stay as they are.
+    /// [`Exists`](ImportOutcome::Exists), even if the keyring had another minting key then. If the
+    /// old table now says that the token is revoked or disabled, the repeat revokes or disables the
+    /// imported token. It changes nothing else of an existing token.
     ///
     /// **Do not import a token again after it was forgotten: it would work again, even if it was
-    /// revoked here.** A token is forgotten if it was purged, or if it was imported under a key
-    /// that is now [retired](Tokens::retire_key), because it is found only by the keys of the
-    /// keyring. So each node that imports needs every key under which tokens were imported. While a
-    /// key is being promoted, it needs both the old and the new one.
+    /// revoked here.** A token is forgotten in two cases: it was purged, or it was imported under a
+    /// key that is now [retired](Tokens::retire_key). The import finds existing tokens only with
+    /// the keys of its keyring. So each node that imports needs every key under which tokens were
+    /// imported. While you promote a new key, these nodes need both the old and the new key.
     ///
     /// # Errors
     /// If the call fails with one of these errors, no token was imported:
@@ -54,7 +54,8 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// - Returns [`ErrorKind::Rng`] if the random number generator fails.
     ///
     /// Returns [`ErrorKind::Unavailable`], [`ErrorKind::Conflict`] or [`ErrorKind::Store`] if the
-    /// store fails. Then all, some or none of the tokens may be imported: run the import again.
+    /// store fails. After such an error, all, some or none of the tokens may be imported. Run the
+    /// import again.
     ///
     /// ```
     /// # use keyfob::{Keyring, MemoryStore, Pepper, Prefix};
@@ -129,8 +130,8 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
         for ((outcome, answer), (revocation, disabled)) in asked.zip(answers).zip(ended) {
             if let ImportRowOutcome::Exists(key) = answer {
                 *outcome = ImportOutcome::Exists(key);
-                // The token was imported while it still worked, and was revoked or disabled in the
-                // earlier system since then.
+                // An earlier import may have imported the token while it still worked. If the
+                // earlier system has revoked or disabled it since, do the same here.
                 if let Some(revocation) = revocation {
                     if self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none()) {
                         self.revoke_as(&key, &revocation).await?;
@@ -146,30 +147,31 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     }
 }
 
-/// The outcome of one token of an import.
+/// The outcome of an import for one token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImportOutcome {
     /// The token was imported under this key.
     Inserted(TokenKey),
-    /// The token existed already under this key. Only its revocation or disabling was updated.
+    /// The token already existed under this key. The import changed nothing, except that it may
+    /// have revoked or disabled the token.
     Exists(TokenKey),
-    /// The token could not be imported.
+    /// The token could not be imported, for this reason.
     Rejected(Invalid),
 }
 
-/// The progress of an import: the sums of the outcomes of all calls.
+/// The progress of an import: how many tokens had each outcome, over all calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ImportProgress {
     /// The number of tokens that were imported.
     pub inserted: u64,
-    /// The number of tokens that existed already.
+    /// The number of tokens that already existed.
     pub exists: u64,
     /// The number of tokens that could not be imported.
     pub rejected: u64,
 }
 
 impl ImportProgress {
-    /// Adds the outcomes of one call.
+    /// Adds the outcomes of one call of [`import`](Tokens::import).
     pub fn add(&mut self, outcomes: &[ImportOutcome]) {
         for outcome in outcomes {
             *match outcome {
@@ -180,7 +182,7 @@ impl ImportProgress {
         }
     }
 
-    /// Returns the number of all tokens.
+    /// Returns the number of all tokens: the sum of the three counts.
     pub fn total(&self) -> u64 {
         self.inserted + self.exists + self.rejected
     }

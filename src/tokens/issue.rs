@@ -1,4 +1,4 @@
-//! Issuing a token.
+//! The operation that issues a token.
 
 use std::sync::Arc;
 
@@ -20,30 +20,32 @@ use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Issues a token and stores its record. Show the returned token to the caller once: the store
-    /// holds only its digest.
+    /// Issues a token and stores its record. Show the returned token to the user immediately. It
+    /// cannot be shown again, because the store holds only its digest.
     ///
-    /// `new` names the owner of the token. `actor` is the user or service that asks for it, as your
-    /// own session knows it. The record names the actor as its creator, or the issuing token if a
-    /// token asked. Your service decides whether the actor may issue tokens for this owner. For
-    /// users who manage their own tokens, use [`of`](Self::of).
+    /// `new` names the owner of the token. `actor` is the user or service that asks for the token.
+    /// Take the actor from your own session, never from the request. The record names the actor as
+    /// the creator of the token. If another token asks for the token, the record names that token
+    /// instead. Your service decides whether the actor may issue tokens for this owner. For users
+    /// who manage their own tokens, use [`of`](Self::of).
     ///
-    /// If a token asks for the new token, pass its [`Delegation`] to [`NewToken::within`]. The
-    /// service then reads the issuing token again, with its issuers, and judges it as it is now. If
-    /// the issuing token is revoked before the new record is stored, the store refuses the new
-    /// record.
+    /// If another token asks for the new token, pass the [`Delegation`] of the issuing token to
+    /// [`NewToken::within`]. The service then reads the current records of the issuing token and of
+    /// its issuers, and checks again whether the issuing token may issue tokens. If the issuing
+    /// token is revoked before the new record is stored, the store refuses the new record.
     ///
-    /// If this call fails, no token was issued to the caller. If the store failed without an
-    /// answer, it may hold a record whose token no one has. To let such a record lapse by itself,
+    /// If this call fails, the caller gets no token. After a failure of the store, the store may
+    /// still hold the record of a token that no one has. To let such a record lapse by itself,
     /// issue the token as [pending](NewToken::with_confirm_within).
     ///
     /// # Errors
     /// - Returns [`ErrorKind::Policy`] if the policy does not allow the token.
-    /// - Returns [`ErrorKind::OutsideIssuer`] if the token would go beyond the issuing token.
+    /// - Returns [`ErrorKind::OutsideIssuer`] if the issuing token may not issue this token, for
+    ///   instance because it lacks one of the scopes.
     /// - Returns [`ErrorKind::IssuerEnded`] if the issuing token does not work, or may no longer
     ///   issue tokens.
-    /// - Returns [`ErrorKind::Limit`] if the owner, or the issuing token, has as many live tokens
-    ///   as the policy allows.
+    /// - Returns [`ErrorKind::Limit`] if the owner or the issuing token already has the maximum
+    ///   number of live tokens that the policy allows.
     /// - Returns [`ErrorKind::Conflict`] if the issuing token changed during each of 16 tries.
     /// - Returns [`ErrorKind::Rng`] if the random number generator fails.
     /// - Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails, and
@@ -64,7 +66,7 @@ impl<S: TokenStore> Tokens<S> {
             };
             let limit = most.map(|most| LiveLimit { most, now });
             match self.store.insert(record, limit, issuer).await {
-                // The issuing token changed after it was read: judge it again.
+                // The issuing token changed after this call read it, so read and check it again.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
                 Err(error) => {
                     return Err(match (error.kind(), limit) {
@@ -81,8 +83,8 @@ impl<S: TokenStore> Tokens<S> {
         Err(StoreError::new(StoreErrorKind::IssuerChanged).into())
     }
 
-    /// Returns a delegation that was judged again by the current records of the issuing token and
-    /// the current state of its owner.
+    /// Checks a delegation again, by the current records of the issuing token and the current state
+    /// of its owner. Returns the renewed delegation.
     ///
     /// # Errors
     /// Returns [`ErrorKind::IssuerEnded`] if the issuing token may no longer issue tokens. Returns
@@ -92,8 +94,8 @@ impl<S: TokenStore> Tokens<S> {
         self.renewed_by(issuer, chain, now).await
     }
 
-    /// Returns a delegation that was judged again by `chain`, which was read just now, and by the
-    /// current state of the owner.
+    /// Checks a delegation again, by `chain` and by the current state of the owner. Returns the
+    /// renewed delegation. The caller must have read `chain` just now.
     ///
     /// # Errors
     /// Returns [`ErrorKind::IssuerEnded`] if the issuing token may no longer issue tokens. Returns
@@ -136,7 +138,7 @@ mod tests {
         NewToken::new(project("145"), owner.parse().unwrap(), "CI".parse().unwrap())
     }
 
-    /// Returns a delegation of a token of ada that may issue tokens.
+    /// Issues a token for ada that may issue tokens, and returns its delegation.
     fn delegation(world: &World) -> Delegation {
         let issued = world.issued_as(new("ada").with_scopes(ScopeSet::new("tokens:manage").unwrap()));
         let verified = now(world.tokens.verify(issued.token.expose_secret(), &Access::to(&project("145"), &[])));

@@ -1,4 +1,4 @@
-//! Revoking the tokens that an ended token has issued.
+//! The revocation of the tokens that an ended token has issued.
 
 use std::collections::BTreeSet;
 
@@ -13,21 +13,21 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
-/// The tokens that an ended token has issued.
+/// The numbers of live tokens that an ended token had issued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct IssuedTokens {
-    /// The number of live tokens that were bound to it, directly or through other tokens. They are
-    /// revoked now.
+    /// The number of live tokens that were bound to the ended token, directly or through other
+    /// tokens. They are now revoked.
     pub bound_ended: u64,
-    /// The number of live [independent](crate::Delegation::independent) tokens that it issued
-    /// itself. They still work, and so do the tokens that they have issued.
+    /// The number of live [independent](crate::Delegation::independent) tokens that the ended token
+    /// issued directly. These tokens still work, and so do the tokens that they have issued.
     pub independent_still_working: u64,
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Revokes the tokens that are bound to an ended token, directly or through others, and counts
-    /// the tokens that it has issued.
+    /// Revokes the tokens that are bound to an ended token, directly or through other tokens.
+    /// Returns how many live tokens the ended token had issued.
     pub(super) async fn end_issued(
         &self,
         actor: &Actor,
@@ -37,19 +37,19 @@ impl<S: TokenStore> Tokens<S> {
         let mut issued = IssuedTokens::default();
         let (mut left, mut seen) = (vec![(key.id, 0)], BTreeSet::from([key.id]));
         while let Some((id, depth)) = left.pop() {
-            // Only live tokens are followed. The tokens below an ended one are rejected already,
-            // and maintenance revokes them.
+            // Only live tokens are followed. If another token below has ended, verification already
+            // rejects the tokens that are bound to it, and `revoke_orphans` revokes them.
             let status = Some(StatusFilter { group: StatusGroup::Live, at: revocation.at });
             let mut query = ListQuery { issuer: Some(id), status, most: PageSize::MAX, ..ListQuery::new(key.project) };
             loop {
                 let page = self.store.list(&query).await?;
                 for record in page.items {
                     if record.is_bound_to(&id) {
-                        // Count each token once: in forged rows, a token may be below itself.
+                        // Count each token once. In forged rows, a token may be its own issuer.
                         if seen.insert(record.id) {
                             issued.bound_ended += 1;
-                            // Deeper tokens are rejected by the policy already, and maintenance
-                            // revokes them.
+                            // Below the maximum depth, the policy already rejects all tokens, and
+                            // `revoke_orphans` revokes them.
                             if depth + 1 < self.policy().max_depth() {
                                 left.push((record.id, depth + 1));
                             }
@@ -68,8 +68,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(issued)
     }
 
-    /// Revokes the tokens that are bound directly to an issuer, and emits an event if there were
-    /// any.
+    /// Revokes the tokens that are bound directly to an issuer, and returns their number. Emits an
+    /// event if there are such tokens.
     async fn revoke_issued(
         &self,
         actor: &Actor,
@@ -87,19 +87,20 @@ impl<S: TokenStore> Tokens<S> {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Revokes the tokens that are bound to an ended token, in all projects, and returns how many
-    /// it revoked.
+    /// Revokes the orphans of all projects, and returns how many tokens it revoked. An orphan is a
+    /// live token that is bound to an ended token.
     ///
-    /// This is bookkeeping: a bound token is rejected from the moment its issuer ends. So caches
-    /// are not notified. [`purge`](Self::purge) calls it first.
+    /// The call only updates the records of the orphans. Verification already rejects a token from
+    /// the moment its issuer ends, so the call does not notify caches. [`purge`](Self::purge)
+    /// revokes the orphans before it deletes records.
     ///
-    /// Each revocation names the actor and reason of the issuer's revocation. If the issuer ended
-    /// by time, or was purged, it names the issuer as the actor and
-    /// [`CessationOfOperation`](RevocationReason::CessationOfOperation) as the reason.
+    /// Each revocation has the actor and reason of the issuer's revocation. If the issuer was not
+    /// revoked, or was purged, the revocation has the issuer as its actor, and
+    /// [`CessationOfOperation`](RevocationReason::CessationOfOperation) as its reason.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
-    /// or cannot list the projects. The other projects are done all the same. Call it again to
+    /// or cannot list the projects. The orphans of all other projects are revoked. Call it again to
     /// finish.
     pub async fn revoke_orphans(&self) -> Result<u64, Error> {
         let mut walk = self.walk(ProjectsQuery::default());
@@ -110,15 +111,15 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         walk.end()
     }
 
-    /// Revokes the orphans of one project, level by level: a token that is revoked here is itself
-    /// an ended issuer for the next round.
+    /// Revokes the orphans of one project, level by level. The tokens that one round revokes are
+    /// ended issuers in the next round.
     pub(super) async fn revoke_orphans_in(&self, project: &ProjectId) -> Result<u64, StoreError> {
         let (mut count, mut before) = (0, Vec::new());
         loop {
             let at = self.clock.now();
             let ended = self.store.ended_issuers(project, at, PageSize::MAX).await?;
-            // Stop if no ended issuer is left, or if the store returns the same issuers again
-            // although their tokens are revoked.
+            // Stop if no ended issuer is left. Stop also if the store returns the same issuers
+            // again although their tokens are now revoked.
             if ended.is_empty() || ended == before {
                 return Ok(count);
             }
@@ -154,14 +155,14 @@ mod tests {
     use crate::words::ids::KeyNumber;
     use crate::words::leaked::LeakedToken;
 
-    /// Issues a token that may issue others, and returns its text and key.
+    /// Issues a token that may issue other tokens. Returns its text and key.
     fn issuer(world: &World) -> (String, TokenKey) {
         let new = crate::NewToken::new(project("145"), "ada".parse().unwrap(), "CI".parse().unwrap());
         let issued = world.issued_as(new.with_scopes(ScopeSet::new("user tokens:manage").unwrap()));
         (issued.token.expose_secret().to_owned(), issued.record.key())
     }
 
-    /// Issues a token within another one, bound to it or independent.
+    /// Issues a token within another token, either bound to that token or independent of it.
     fn issued(world: &World, (text, _): &(String, TokenKey), bound: bool) -> (String, TokenKey) {
         let project = project("145");
         let verified = now(world.tokens.verify(text, &Access::to(&project, &[]))).unwrap();

@@ -1,4 +1,4 @@
-//! A lookup of the issuers of a page of tokens, which reads each issuer once.
+//! A look-up of the issuers of many tokens. It reads each issuer from the store only once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
 use crate::words::store_error::StoreError;
 
-/// The records of the issuers that were looked up, or `None` for an issuer that does not exist.
+/// The issuers that were already looked up, by key. The record is `None` if the issuer does not
+/// exist.
 #[derive(Default)]
 pub(super) struct Issuers(HashMap<TokenKey, Option<Arc<TokenRecord>>>);
 
 impl Issuers {
-    /// Returns the chain of a token: its record, and the records of the issuers that it is bound
-    /// to.
+    /// Returns the chain of a token: its record, and the records of the tokens that it is bound to.
     pub(super) async fn chain_of<S: TokenStore>(
         &mut self,
         store: &S,

@@ -1,4 +1,4 @@
-//! Notices that a token will expire, each sent once.
+//! Expiry notices. Each notice reports that a token will expire, and is sent once.
 
 use core::fmt;
 use core::time::Duration;
@@ -13,22 +13,22 @@ use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::TokenKey;
 
-/// A notice to send: the token expires within 30 days, 7 days or 1 day.
+/// A notice that your service must send: a token expires within 30 days, 7 days or 1 day.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Notice {
-    /// The id of the notice. Use it to acknowledge the notice, and as the idempotency key of the
-    /// mail.
+    /// The id of the notice. Use it to acknowledge the notice. If your mail service accepts an
+    /// idempotency key, use this id as the key.
     pub id: NoticeId,
-    /// The token.
+    /// The token that will expire.
     pub view: TokenView,
 }
 
-/// The id of a notice: a token and a lead time. A notice is sent twice only if the sender stops
-/// between sending and acknowledging it.
+/// The id of a notice: the key of a token, and a lead time. If a sender stops after it has sent a
+/// notice and before it acknowledges the notice, the notice is claimed again with the same id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct NoticeId {
-    /// The token.
+    /// The key of the token.
     pub key: TokenKey,
     /// How long before the expiry of the token the notice is due.
     pub lead: NoticeLead,
@@ -42,23 +42,23 @@ impl fmt::Display for NoticeId {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Claims up to `most` notices that are due, in all projects.
+    /// Claims up to `most` notices that are due, in all projects, and returns them.
     ///
-    /// Send each notice, then [acknowledge](Self::acknowledge_notice) it. A notice that is not
-    /// acknowledged can be claimed again after its `lease` has ended. Call this regularly, for
-    /// instance each hour, and repeat it until it returns no notices. Several senders may call it
-    /// concurrently: each notice is leased to one of them.
+    /// Send each notice, then [acknowledge](Self::acknowledge_notice) it. If a notice is not
+    /// acknowledged, it can be claimed again after the time `lease`. Call this method regularly,
+    /// for instance each hour. Each time, repeat the call until it returns no notices. Several
+    /// senders may call it concurrently: only one of them gets each notice.
     ///
-    /// No notice is due for a token that was rotated, has ended, or is pending. A token that is
-    /// bound to an ended issuer has ended too. If no sender ran for a while, a token gets only its
-    /// latest notice.
+    /// No notice is due for a token that was rotated, has ended, or is pending. A token has also
+    /// ended if it is bound to an ended token. If several notices of a token are due because no
+    /// sender ran for a while, only the latest one is claimed.
     ///
-    /// If the store fails in a project, the notices of the other projects are claimed all the same.
+    /// If the store fails in one project, the call still claims the notices of the other projects.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if no notice was claimed and the
-    /// store failed in any project or could not list the projects. So the last call of a loop
-    /// reports a failure.
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if two conditions are met: no
+    /// notice was claimed, and the store failed in any project or could not list the projects. So a
+    /// loop of calls gets the error in its last call, after it has claimed all other notices.
     pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, Error> {
         let mut walk = self.walk(ProjectsQuery::default());
         let mut notices = Vec::new();
@@ -67,7 +67,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             let room = most.get() - notices.len();
             let (leads, until) = (&NoticeLead::ALL, now.saturating_add(lease));
             let claimed = async {
-                // A token that ended with its issuer must get no notice.
+                // No notice must be sent for a token that ended with its issuer.
                 self.revoke_orphans_in(&project).await?;
                 self.store.claim_notices(&project, leads, now, until, PageSize::clamped(room)).await
             };
@@ -89,15 +89,15 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             }
         }
         match walk.end() {
-            // Return the claimed notices even after a failure: otherwise they would stay unsent
+            // Return the claimed notices even after a failure. Otherwise no sender could send them
             // until their leases end.
             Err(error) if notices.is_empty() => Err(error),
             _ => Ok(notices),
         }
     }
 
-    /// Marks a notice as sent. Returns `false` if the token does not exist, for instance because it
-    /// was purged.
+    /// Marks a notice as sent. Returns `true`, or `false` if the token does not exist, for instance
+    /// because it was purged.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
@@ -121,7 +121,7 @@ mod tests {
         now(world.tokens.claim_notices(DAY, PageSize::clamped(most))).map_err(|error| error.kind())
     }
 
-    /// Returns a world with one token in each of these projects, for which the notice of a week is
+    /// Returns a world with one token in each of these projects. The 7-day notice of each token is
     /// due.
     fn world(names: &[&str]) -> World {
         let world = World::new();

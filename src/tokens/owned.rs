@@ -1,4 +1,4 @@
-//! The tokens of one owner in one project.
+//! A handle for the tokens of one owner in one project.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::words::text::{Actor, Name, OwnerId};
 impl<S: TokenStore> Tokens<S> {
     /// Returns a handle that reaches only the tokens of one owner in one project.
     ///
-    /// Use it when users manage their own tokens. Your handlers then need not compare owners.
+    /// Use the handle if users manage their own tokens. Your service then need not compare owners.
     ///
     /// ```
     /// use keyfob::{ErrorKind, MemoryStore, Name, OwnerId, ProjectId, Tokens};
@@ -47,15 +47,15 @@ impl<S: TokenStore> Tokens<S> {
     }
 }
 
-/// The tokens of one owner in one project, from [`Tokens::of`].
+/// A handle for the tokens of one owner in one project, created by [`Tokens::of`].
 ///
 /// The owner is the actor of each operation, unless [`by`](Self::by) sets another actor. For a
-/// token of another owner or project, each method returns [`ErrorKind::NotFound`], as if the token
-/// did not exist.
+/// token of another owner or project, each method behaves as if the token did not exist.
 ///
 /// The owner must come from your own session, never from the request. The project may come from the
-/// request if your service has checked that the owner is a member of it. Report a text that is not
-/// a [`TokenId`] as not found too: `TokenId::new(text).map_err(|_| ErrorKind::NotFound)?`.
+/// request if your service has checked that the owner is a member of the project. If a text in the
+/// request is not a [`TokenId`], report the token as not found:
+/// `TokenId::new(text).map_err(|_| ErrorKind::NotFound)?`.
 #[derive(Debug)]
 pub struct OwnerTokens<'t, S> {
     tokens: &'t Tokens<S>,
@@ -65,13 +65,13 @@ pub struct OwnerTokens<'t, S> {
 }
 
 impl<S: TokenStore> OwnerTokens<'_, S> {
-    /// Sets another actor than the owner, for instance an administrator.
+    /// Sets the actor of each operation, for instance an administrator. The default is the owner.
     #[must_use]
     pub fn by(self, actor: Actor) -> Self {
         Self { actor, ..self }
     }
 
-    /// Creates a new token of this owner in this project, to be [issued](Self::issue).
+    /// Creates the description of a new token of this owner. Pass it to [`issue`](Self::issue).
     pub fn new_token(&self, name: Name) -> NewToken {
         NewToken::new(self.project, self.owner.clone(), name)
     }
@@ -87,7 +87,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.tokens.issue(&self.actor, new).await
     }
 
-    /// Returns one page of the owner's tokens. It ignores the owner and project of the query.
+    /// Returns one page of the owner's tokens. The owner and project of the query are ignored.
     ///
     /// # Errors
     /// Returns any error of [`Tokens::list`].
@@ -96,7 +96,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.tokens.list(&query).await
     }
 
-    /// Returns one token, dead or alive, or `None` if the owner has no such token in the project.
+    /// Returns one token, even if it has ended. Returns `None` if the owner has no such token.
     ///
     /// # Errors
     /// Returns any error of [`Tokens::get`].
@@ -153,11 +153,12 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.tokens.revoke(&self.actor, &self.owned(id).await?, reason).await
     }
 
-    /// Creates a delegation for issuing tokens [within](NewToken::within) a token of the owner.
+    /// Creates a delegation, with which the owner can issue tokens [within](NewToken::within) one
+    /// of their tokens. The issuing token must work now.
     ///
-    /// The issuing token is read afresh and must work now. It need not have `manage`, the scope for
-    /// issuing tokens, because its owner asks. A token issued within it has no more rights than it,
-    /// is bound to it, and has `manage` only if [`Delegation::allow_manage`] was called.
+    /// `manage` is your scope for issuing tokens. The issuing token need not have this scope,
+    /// because its owner asks. The new tokens have no more rights than the issuing token and are
+    /// bound to it. They have `manage` only if [`Delegation::allow_manage`] was called.
     ///
     /// ```
     /// use keyfob::{MemoryStore, Name, OwnerId, ProjectId, Scope, ScopeSet, Tokens};
@@ -180,8 +181,8 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// ```
     ///
     /// # Errors
-    /// Returns `NotFound` if the owner has no such token, [`ErrorKind::IssuerEnded`] if it does not
-    /// work, and [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or the hook fails.
+    /// Returns `NotFound` if the owner has no such token, [`ErrorKind::IssuerEnded`] if the token
+    /// is rejected, [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or hook fails.
     pub async fn delegation(&self, id: &TokenId, manage: &Scope) -> Result<Delegation, Error> {
         let now = self.tokens.now();
         let chain = self.tokens.chain(&self.key(id)).await?;
@@ -196,7 +197,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         TokenKey { project: self.project, id: *id }
     }
 
-    /// Returns the key of a token of the owner. No operation changes a token's owner afterwards.
+    /// Returns the key of a token of the owner. The owner of a token never changes.
     async fn owned(&self, id: &TokenId) -> Result<TokenKey, Error> {
         let found = self.tokens.store().find(&self.key(id)).await?;
         match found {

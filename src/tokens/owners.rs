@@ -9,23 +9,25 @@ use crate::rules::owner::OwnerState;
 use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 
-/// The error of an owners hook that cannot find out the state of an owner. The request gets a 503:
-/// the token is neither accepted nor rejected.
+/// The error that an owners hook returns if it cannot find out the state of an owner. The token is
+/// then neither accepted nor rejected, and the request gets HTTP status 503.
 pub type OwnersError = Box<dyn Error + Send + Sync>;
 
 /// A hook of your service that reports whether the owner of a token is still active.
 ///
-/// [`Tokens`](crate::Tokens) calls it at each verification, after the token has passed all checks
-/// of its record, issuers and policy, and before project, address and scopes are compared. So the
-/// tokens of a suspended user stop working at the next request.
+/// [`Tokens`](crate::Tokens) calls the hook at each verification. At that point, the token has
+/// passed all checks of its record, its issuers and the policy. The checks of project, address and
+/// scopes follow. So the tokens of a suspended user stop working at the next request.
 ///
-/// The hook runs on every request. Look the owner up by key, or keep a cache with a bound on the
-/// age of its entries. A state that [`known`](Self::known) returns costs no allocation and no
-/// `await`. Write [`state`](Self::state) as a plain `async fn` for owners that must be looked up.
+/// The hook runs on every request, so it must be fast. Look the owner up by key, or keep a cache
+/// that limits the age of its entries. If your service has the state in memory, return it from
+/// [`known`](Self::known), which needs no allocation and no `await`. Otherwise, look it up in
+/// [`state`](Self::state), which you can write as an `async fn`.
 pub trait Owners: Send + Sync {
-    /// Returns the current state of the owner in this project if it is available without waiting.
+    /// Returns the current state of the owner in this project, or `None` if the state is not
+    /// available without waiting. After `None`, the service calls [`state`](Self::state).
     ///
-    /// The default returns `None`. Then the service calls [`state`](Self::state).
+    /// The default implementation returns `None`.
     #[expect(unused_variables, reason = "the names document the parameters for implementers")]
     fn known(&self, owner: &OwnerId, project: &ProjectId) -> Option<OwnerState> {
         None
@@ -34,7 +36,7 @@ pub trait Owners: Send + Sync {
     /// Looks up the current state of the owner in this project.
     ///
     /// # Errors
-    /// Returns an error if the state cannot be found out. The verification then fails with a 503.
+    /// Returns an error if the state cannot be found out. The request then gets HTTP status 503.
     fn state(
         &self,
         owner: &OwnerId,
@@ -54,7 +56,7 @@ impl<O: Owners + ?Sized> Owners for Arc<O> {
 
 type Answer<'f> = Pin<Box<dyn Future<Output = Result<OwnerState, OwnersError>> + Send + 'f>>;
 
-/// The object-safe twin of [`Owners`].
+/// The object-safe version of [`Owners`], whose `state` returns a boxed future.
 pub(super) trait ErasedOwners: Send + Sync {
     fn known(&self, owner: &OwnerId, project: &ProjectId) -> Option<OwnerState>;
     fn state<'f>(&'f self, owner: &'f OwnerId, project: &'f ProjectId) -> Answer<'f>;
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
     use crate::store::ready::now;
 
-    /// Knows ada without waiting, and looks up other owners.
+    /// A directory that returns the state of ada without waiting, and looks up all other owners.
     struct Directory;
 
     impl Owners for Directory {

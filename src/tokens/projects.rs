@@ -1,4 +1,4 @@
-//! Walking through all projects of a store.
+//! The walk through all projects of a store.
 
 use super::service::Tokens;
 use crate::rules::error::Error;
@@ -17,7 +17,7 @@ pub(super) struct Projects<'t, S> {
 }
 
 impl<S: StoreMaintenance> Projects<'_, S> {
-    /// Returns the next project, or `None` after the last.
+    /// Returns the next project, or `None` after the last project.
     pub(super) async fn next(&mut self) -> Result<Option<ProjectId>, StoreError> {
         if self.page.len() == 0 {
             self.page = self.store.projects(&self.query).await?.into_iter();
@@ -28,10 +28,10 @@ impl<S: StoreMaintenance> Projects<'_, S> {
     }
 }
 
-/// A walk that does an operation in one project after another.
+/// A walk through the projects of a store, for an operation that runs in one project after another.
 ///
-/// If a project fails, the walk continues: a flooded, blocked or corrupt project must not keep an
-/// operation from the projects after it.
+/// If the operation fails in a project, the walk continues. So one project that is overloaded,
+/// blocked or corrupt does not keep the operation from the other projects.
 pub(super) struct Walk<'t, S> {
     projects: Projects<'t, S>,
     failed: Vec<ProjectId>,
@@ -40,7 +40,8 @@ pub(super) struct Walk<'t, S> {
 }
 
 impl<S: StoreMaintenance> Walk<'_, S> {
-    /// Returns the next project, or `None` after the last one or if the store cannot list more.
+    /// Returns the next project. Returns `None` after the last project, or if the store fails to
+    /// list more projects.
     pub(super) async fn next(&mut self) -> Option<ProjectId> {
         match self.projects.next().await {
             Ok(next) => next,
@@ -51,8 +52,8 @@ impl<S: StoreMaintenance> Walk<'_, S> {
         }
     }
 
-    /// Records the outcome of the operation in a project: the number of tokens that it changed, or
-    /// an error.
+    /// Records the outcome of the operation in one project: the number of changed tokens, or an
+    /// error.
     pub(super) fn note(&mut self, project: ProjectId, outcome: Result<u64, StoreError>) {
         match outcome {
             Ok(count) => self.count += count,
@@ -63,11 +64,11 @@ impl<S: StoreMaintenance> Walk<'_, S> {
         }
     }
 
-    /// Returns the number of tokens that the operation changed in all projects.
+    /// Ends the walk. Returns the number of tokens that the operation changed in all projects.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store failed in any project
-    /// or could not list them all.
+    /// or could not list all projects.
     pub(super) fn end(self) -> Result<u64, Error> {
         match self.error {
             None => Ok(self.count),

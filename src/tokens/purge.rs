@@ -1,4 +1,4 @@
-//! Deleting the records of tokens that ended long ago.
+//! The operation that deletes the records of tokens that ended long ago.
 
 use core::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Deletes the records of tokens that ended more than `kept` ago, in all projects, and returns
-    /// how many it deleted.
+    /// Deletes the records of tokens that ended longer ago than `kept`, in all projects. Returns
+    /// the number of deleted records.
     ///
-    /// While the record of an ended token is kept, a verification reports that the token is revoked
-    /// or expired. After the purge it reports an unknown token. Keep records for some months, and
-    /// call this regularly, for instance once a day.
+    /// While the record of an ended token exists, a verification reports that the token is revoked
+    /// or expired. After the record is deleted, a verification reports an unknown token. Keep
+    /// records for some months, and call this method regularly, for instance once a day.
     ///
-    /// It deletes in batches. If the store fails in a project, the other projects are purged all
-    /// the same. Before it deletes an issuer, it revokes the tokens that are bound to it, as
-    /// [`revoke_orphans`](Self::revoke_orphans) does.
+    /// The records are deleted in batches. If the store fails in one project, the call still purges
+    /// the other projects. Before it deletes the record of an ended token, it revokes the tokens
+    /// that are bound to this token, as [`revoke_orphans`](Self::revoke_orphans) does.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
@@ -31,8 +31,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         let mut walk = self.walk(ProjectsQuery::default());
         while let Some(project) = walk.next().await {
             let purged = async {
-                // If its issuer were deleted first, a bound token would look live, and its issuer
-                // could not be traced.
+                // If the issuer were deleted first, a token that is bound to it would look live,
+                // and the actor and reason of the issuer's revocation would be unknown.
                 self.revoke_orphans_in(&project).await?;
                 self.purge_project(&project, ended_before).await
             };

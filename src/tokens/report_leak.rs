@@ -1,4 +1,4 @@
-//! Reporting a token that was found in public.
+//! The report of a token that was found in public.
 
 use super::events::Event;
 use super::issued::IssuedTokens;
@@ -11,21 +11,21 @@ use crate::words::credential::Credential;
 use crate::words::leaked::LeakedToken;
 use crate::words::text::Actor;
 
-/// The outcome of a report: what the reported text was.
+/// The outcome of a leak report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LeakOutcome {
-    /// The text is not a token of this service: it is unknown, purged, of a retired key, mistyped,
-    /// or not a token at all. Nothing was changed.
+    /// The reported text is not a token that this service knows. For instance, the token was
+    /// purged, uses a retired key, or is mistyped. The report changed nothing.
     NotOurs,
-    /// The token was live or had ended by itself, and this report revoked it.
+    /// This report revoked the token. Before, the token was live, or had ended by itself.
     Revoked(Box<TokenView>, IssuedTokens),
     /// The token was revoked before this report.
     RevokedBefore(Box<TokenView>, IssuedTokens),
 }
 
 impl LeakOutcome {
-    /// Returns the reported token, with its owner and name, or `None` if it is not a token of this
-    /// service.
+    /// Returns the reported token, with its owner and name. Returns `None` if the text is not a
+    /// token that this service knows.
     pub fn token(&self) -> Option<&TokenView> {
         match self {
             Self::NotOurs => None,
@@ -33,7 +33,7 @@ impl LeakOutcome {
         }
     }
 
-    /// Returns the tokens that the reported token has issued.
+    /// Returns how many live tokens the reported token had issued.
     pub fn issued(&self) -> IssuedTokens {
         match self {
             Self::NotOurs => IssuedTokens::default(),
@@ -43,35 +43,37 @@ impl LeakOutcome {
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Revokes a token that was found in public, if it is a token of this service, and returns what
-    /// it was.
+    /// Revokes a token that was found in public. Returns whose token it was and whether this call
+    /// revoked it, or [`NotOurs`](LeakOutcome::NotOurs) for any other text.
     ///
-    /// The reason is [`KeyCompromise`](RevocationReason::KeyCompromise). It emits
-    /// [`Event::Leaked`], besides the event of the revocation. The secret of the token is checked,
-    /// so an id alone cannot end a token. An expired token is revoked too, because its owner should
-    /// know of the leak.
+    /// The reason of the revocation is [`KeyCompromise`](RevocationReason::KeyCompromise). Besides
+    /// the event of the revocation, the call emits [`Event::Leaked`]. It checks the secret of the
+    /// token, so no one can revoke a token by its id alone. It also revokes an expired token,
+    /// because the owner should know of the leak.
     ///
-    /// **What to do with the outcome.** Notify the owner of the token, and say where it was found.
-    /// Do not return the outcome to the reporter, unless the reporter may have it, like a secret
-    /// scanner with a feedback API.
+    /// **What to do with the outcome.** Notify the owner of the token, and say where the token was
+    /// found. Do not show the outcome to the reporter, unless the reporter is trusted with it, for
+    /// instance a secret scanner with a feedback API.
     ///
-    /// **Tokens that it issued.** All tokens bound to it stop working, and are revoked too.
-    /// [Independent](crate::Delegation::independent) tokens that it issued still work, and the
-    /// outcome counts them. An attacker may have created them. So list them with
-    /// [`ListQuery::issuer`] and revoke those that the owner does not know.
+    /// **Tokens that the leaked token issued.** All tokens that are bound to it stop working, and
+    /// are revoked too. The [independent](crate::Delegation::independent) tokens that it issued
+    /// still work, and the outcome contains their number. An attacker may have created them. So
+    /// list them with [`ListQuery::issuer`] and revoke those that the owner does not know.
     ///
-    /// **Its successor** still works: see [`rotated_to`](TokenView::rotated_to). If the owner did
-    /// not rotate the token, revoke its [`family`](TokenView::family) with
+    /// **The successor of the leaked token.** If the token was rotated, its successor
+    /// ([`rotated_to`](TokenView::rotated_to)) still works. An attacker may have rotated the token.
+    /// If the owner did not, revoke its [`family`](TokenView::family) with
     /// [`revoke_group`](Self::revoke_group). To be sure, revoke all tokens of the owner.
     ///
-    /// **Text around the token.** Whitespace and quotes are ignored, and so is the scheme of an
-    /// `Authorization` header, as [`Credential`] reads it. This method does not search for a token
-    /// within a text. Use a `Finder` for that, as in the example, or `LeakReport::read_all` for a
-    /// list of reports.
+    /// **Text around the token.** The call ignores whitespace and quotes around the token, and the
+    /// scheme of an `Authorization` header, as [`Credential`] does. It does not search for a token
+    /// within a longer text. To search, use a `Finder` as in the example. To read a list of
+    /// reports, use `LeakReport::read_all`.
     ///
-    /// The call can be repeated with the same token. If the response to the first call was lost,
-    /// only the repeat returns the owner, as [`RevokedBefore`](LeakOutcome::RevokedBefore). So
-    /// notify the owner for both outcomes, but once for each token.
+    /// **Repeats.** The call can be repeated with the same token. A repeated call returns
+    /// [`RevokedBefore`](LeakOutcome::RevokedBefore). If the response to the first call was lost,
+    /// only the repeated call shows the owner. So notify the owner after both outcomes, but only
+    /// once for each token.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. The token may
@@ -114,8 +116,8 @@ impl<S: TokenStore> Tokens<S> {
         let Some(record) = self.held(credential.as_ref()).await? else { return Ok(LeakOutcome::NotOurs) };
         let (key, now) = (record.key(), self.clock.now());
         let revoked = if record.revoked.is_some() {
-            // The call that revoked it may have returned an error because the revocation could be
-            // lost. Report it as revoked only if the revocation is durable.
+            // The call that revoked the token may have returned an error, because the revocation
+            // could still be lost. Report the token as revoked only if the revocation is durable.
             self.store.find_durable(&key).await?.map(|record| (record.view(now), false))
         } else {
             self.revoke_first(actor, &key, RevocationReason::KeyCompromise).await?

@@ -1,4 +1,4 @@
-//! Retiring a key of the keyring.
+//! The operations that retire a key of the keyring.
 
 use super::service::Tokens;
 use crate::rules::error::Error;
@@ -16,16 +16,16 @@ use crate::words::text::Actor;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct KeyUse {
-    /// Live tokens: they work, or may work again.
+    /// The number of live tokens. They work, or may work again.
     pub live: u64,
-    /// Tokens that have ended and are not purged yet.
+    /// The number of tokens that have ended and are not purged yet.
     pub ended: u64,
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Returns how many tokens use a key, in all projects.
     ///
-    /// Before it counts, it revokes the tokens that ended with their issuer, as
+    /// Before the call counts the tokens, it revokes those that ended with their issuer, as
     /// [`revoke_orphans`](Self::revoke_orphans) does.
     ///
     /// # Errors
@@ -47,16 +47,18 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         Ok(found)
     }
 
-    /// Retires a key that no live token uses. Each node can then remove the key from its keyring by
+    /// Checks that no live token uses a key, and returns the proof that the key is retired. With
+    /// the proof, each node can remove the key from its keyring: see
     /// [`Keyring::without`](crate::Keyring::without).
     ///
-    /// Before that, let every node mint with another key. Otherwise a node may still issue tokens
-    /// under this key. Tokens that were [imported](Tokens::import) under the key are forgotten with
-    /// it: do not import them again, because that would revive revoked ones.
+    /// Before you call this, let every node mint with another key. Otherwise a node may still issue
+    /// tokens under this key. After the key is removed, keyfob no longer finds the tokens that were
+    /// [imported](Tokens::import) under it. Do not import these tokens again: tokens that were
+    /// revoked here would work again.
     ///
     /// # Errors
     /// - Returns [`ErrorKind::KeyInUse`] if live tokens use the key.
-    /// - Returns [`ErrorKind::KeyMints`] if this keyring mints with it.
+    /// - Returns [`ErrorKind::KeyMints`] if this keyring mints with the key.
     /// - Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
     pub async fn retire_key(&self, number: KeyNumber) -> Result<RetiredKey, Error> {
         if self.keyring.minting_key() == number {
@@ -68,15 +70,15 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         }
     }
 
-    /// Revokes all tokens under a key, then retires the key. Use it after a leak of the key's
-    /// pepper.
+    /// Revokes all tokens that use a key, then retires the key. Use this method after the pepper of
+    /// the key has leaked.
     ///
-    /// If the store fails in a project, the tokens of the other projects are revoked all the same.
+    /// If the store fails in one project, the call still revokes the tokens of the other projects.
     /// The call can be repeated.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`] if the store fails in any project while it revokes, or any
-    /// error of [`retire_key`](Self::retire_key).
+    /// Returns [`ErrorKind::Partial`] if the store cannot revoke the tokens of every project, or
+    /// any error of [`retire_key`](Self::retire_key).
     pub async fn retire_key_by_force(
         &self,
         actor: &Actor,
@@ -105,8 +107,8 @@ mod tests {
         KeyNumber::new(number).unwrap()
     }
 
-    /// Returns a world with two tokens on key 1, of which one has ended, and one token on key 2,
-    /// which mints.
+    /// Returns a world with three tokens: a live one and an ended one that use key 1, and a live
+    /// one that uses key 2. Key 2 is the minting key.
     fn world() -> World {
         let old = World::over(Arc::default(), ring(&[1]));
         old.issued("145");

@@ -1,4 +1,4 @@
-//! Revoking tokens: by key, and by their text.
+//! The operations that revoke single tokens, by their keys or by their texts.
 
 use std::sync::Arc;
 
@@ -17,17 +17,17 @@ use crate::words::text::Actor;
 impl<S: TokenStore> Tokens<S> {
     /// Revokes a token permanently.
     ///
-    /// `actor` and `reason` are recorded. Your service decides whether the actor may revoke the
-    /// token. For users who manage their own tokens, use [`of`](Self::of).
+    /// The record of the token names `actor` and `reason`. Your service decides whether the actor
+    /// may revoke the token. For users who manage their own tokens, use [`of`](Self::of).
     ///
-    /// Tokens that are [bound](crate::record::Issuer::bound) to it stop working with it. Its
-    /// successor does not: to end a whole chain of rotations, use
-    /// [`revoke_group`](Self::revoke_group). A verifier with a cache rejects the token at the
-    /// latest after the cache's staleness bound.
+    /// Tokens that are [bound](crate::record::Issuer::bound) to the revoked token also stop
+    /// working. The successor of the revoked token keeps working. To end a whole chain of
+    /// rotations, use [`revoke_group`](Self::revoke_group). Other processes that use a cache reject
+    /// the token at the latest when the bound of their cache has passed.
     ///
-    /// The call is idempotent: for a revoked token it changes nothing and returns the first
-    /// revocation. It emits [`Event::Revoked`] only for the call that revoked the token. After an
-    /// error the token may or may not be revoked, so repeat the call.
+    /// The call is idempotent. If the token is already revoked, the call changes nothing and
+    /// returns the token with its first revocation. Only the call that revoked the token emits
+    /// [`Event::Revoked`]. After an error, the token may or may not be revoked, so repeat the call.
     ///
     /// # Errors
     /// Returns [`ErrorKind::NotFound`] if there is no such token. Returns
@@ -37,8 +37,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(revoked.map(|(view, _)| view).ok_or(ErrorKind::NotFound)?)
     }
 
-    /// Revokes a token now. Returns its view and whether this call revoked it, or `None` if there
-    /// is no such token.
+    /// Revokes a token at the current time. Returns the view of the token and whether this call
+    /// revoked it, or `None` if there is no such token.
     pub(super) async fn revoke_first(
         &self,
         actor: &Actor,
@@ -51,8 +51,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(revoked.map(|(record, is_first)| (record.view(now), is_first)))
     }
 
-    /// Revokes a token with a given time, actor and reason. Returns its record and whether this
-    /// call revoked it, or `None` if there is no such token.
+    /// Revokes a token with a given time, actor and reason. Returns the record of the token and
+    /// whether this call revoked it, or `None` if there is no such token.
     pub(super) async fn revoke_as(
         &self,
         key: &TokenKey,
@@ -63,8 +63,8 @@ impl<S: TokenStore> Tokens<S> {
             self.tell(Event::RevokeFailed { key: *key, actor: &revocation.by, reason: revocation.reason });
         }
         let Some(record) = revoked? else { return Ok(None) };
-        // A concurrent call with the same time, actor and reason looks the same. Then both emit the
-        // event.
+        // If two concurrent calls have the same time, actor and reason, both take themselves for
+        // the first, and both emit the event.
         let is_first = record.revoked.as_ref() == Some(revocation);
         if is_first {
             self.tell(Event::Revoked { key: *key, actor: &revocation.by, reason: revocation.reason });
@@ -74,21 +74,21 @@ impl<S: TokenStore> Tokens<S> {
 
     /// Revokes tokens by their texts, for a token revocation endpoint ([RFC 7009]).
     ///
-    /// Following section 2.2 of the RFC, it returns `Ok` for every text: a live token, a revoked
-    /// one, an unknown one, or a text that is not a token. So a caller cannot find out which texts
-    /// are tokens. Each token that it revokes emits [`Event::Revoked`]. The call can be repeated
-    /// with the same texts.
+    /// Following section 2.2 of the RFC, the call returns `Ok` for every text: a live token, a
+    /// revoked or unknown token, or a text that is not a token. So a caller cannot find out which
+    /// texts are tokens. For each token that the call revokes, it emits [`Event::Revoked`]. The
+    /// call can be repeated with the same texts.
     ///
-    /// Whitespace and quotes around a text are ignored, and so is the scheme of an `Authorization`
-    /// header, as [`Credential`] reads it. It tries all tokens, even if the store fails for one of
-    /// them.
+    /// The call ignores whitespace and quotes around a text, and the scheme of an `Authorization`
+    /// header, as [`Credential`] does. If the store fails for one token, the call still revokes the
+    /// other tokens.
     ///
-    /// To revoke a token that was found in public, use [`report_leak`](Self::report_leak). It
-    /// returns the token's owner, and emits an event of the leak.
+    /// To revoke a token that was found in public, use [`report_leak`](Self::report_leak). That
+    /// method returns the owner of the token, and emits an event of the leak.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails for any token.
-    /// With several failures, it returns the last error.
+    /// After several failures, the last error is returned.
     ///
     /// [RFC 7009]: https://www.rfc-editor.org/rfc/rfc7009
     pub async fn revoke_presented<T>(
@@ -104,7 +104,7 @@ impl<S: TokenStore> Tokens<S> {
         for token in tokens {
             match self.held(Credential::pasted(token.as_ref()).as_ref()).await {
                 Ok(Some(record)) => {
-                    // A token that was purged meanwhile needs no revocation.
+                    // If the token was purged meanwhile, it needs no revocation.
                     if let Err(error) = self.revoke_first(actor, &record.key(), reason).await {
                         outcome = Err(error.into());
                     }

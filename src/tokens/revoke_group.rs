@@ -1,4 +1,4 @@
-//! Revoking all tokens of a group, in one project or in all.
+//! The operations that revoke all tokens of a group, in one project or in all projects.
 
 use super::events::Event;
 use super::service::Tokens;
@@ -13,21 +13,23 @@ use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Revokes all tokens of a group in one project, and returns how many this call revoked.
+    /// Revokes all tokens of a group in one project. Returns the number of tokens that this call
+    /// revoked.
     ///
-    /// After it returns `Ok`, no token of the group that existed before the call works, no matter
-    /// how many there are. The effect on their successors depends on the group:
+    /// After the call returns `Ok`, no token works that was in the group before the call. The group
+    /// may have any number of tokens. The effect on the successors of these tokens depends on the
+    /// kind of the group:
     ///
-    /// - For an owner or a family, no successor works either.
-    /// - For a creation time or a key, the successors that were created during the call are revoked
-    ///   too. A successor from before the call stays live, unless it is in the group itself.
+    /// - An owner or a family: no successor works either.
+    /// - A creation time or a key: the successors that were created during the call are revoked
+    ///   too. A successor that was created earlier stays live, unless it is itself in the group.
     ///
-    /// Tokens of an owner or a family that ended by themselves more than 24 hours ago may stay
-    /// expired instead of revoked.
+    /// If a token of an owner or a family ended by itself more than 24 hours ago, its status may
+    /// stay "expired" instead of "revoked".
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Tokens that
-    /// were revoked before stay revoked. Repeat the call until it returns `Ok`.
+    /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Some tokens
+    /// may already be revoked, and stay revoked. Repeat the call until it returns `Ok`.
     ///
     /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
     /// [`ErrorKind::Store`]: crate::ErrorKind::Store
@@ -69,7 +71,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(count)
     }
 
-    /// Revokes a batch group in batches, then the successors that its tokens got meanwhile.
+    /// Revokes the tokens of a group in batches. Then revokes the successors that tokens of the
+    /// group got between two batches.
     async fn revoke_batches(
         &self,
         project: &ProjectId,
@@ -81,16 +84,16 @@ impl<S: TokenStore> Tokens<S> {
             let BatchResult { count: revoked, done } =
                 self.store.revoke_batch(project, revocation, batch, PageSize::MAX).await?;
             count += revoked;
-            // Stop after a batch that reports it is the last one, or that revoked nothing.
+            // Stop after the last batch, or after a batch that revoked nothing.
             if done || revoked == 0 {
                 return Ok(count + self.revoke_new_successors(project, revocation).await?);
             }
         }
     }
 
-    /// Revokes the successors that tokens of a batch group got between two batches, if they are not
-    /// in the group themselves. Their predecessors are revoked now, so no more successors can be
-    /// created.
+    /// Revokes the successors that tokens of the group got between two batches and that are not in
+    /// the group themselves. All tokens of the group are revoked by now, so they get no more
+    /// successors.
     async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
         let (mut query, mut count) = (ListQuery::new(*project), 0);
         query.most = PageSize::MAX;
@@ -115,17 +118,20 @@ impl<S: TokenStore> Tokens<S> {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Revokes all tokens of a group in all projects, and returns how many this call revoked.
+    /// Revokes all tokens of a group in all projects. Returns the number of tokens that this call
+    /// revoked.
     ///
-    /// It visits the projects in order, and calls [`revoke_group`](Self::revoke_group) for each.
-    /// With `after`, it begins with the project after that one. If the store fails in a project, it
-    /// continues with the next. A token that is issued during the call may stay live. So before you
-    /// revoke the tokens of an owner, suspend the owner: see [`Owners`](crate::owners::Owners).
+    /// The call visits the projects in order, and does the same in each as
+    /// [`revoke_group`](Self::revoke_group). If `after` is set, the call begins with the project
+    /// after this one. If the store fails in one project, the call continues with the next project.
+    ///
+    /// A token that is issued during the call may stay live. So before you revoke the tokens of an
+    /// owner, suspend the owner: see [`Owners`](crate::owners::Owners).
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
     /// or cannot list the projects. [`Error::partial`] names the projects that failed. Tokens that
-    /// were revoked stay revoked. Repeat the call until it returns `Ok`.
+    /// were already revoked stay revoked. Repeat the call until it returns `Ok`.
     pub async fn revoke_everywhere(
         &self,
         actor: &Actor,

@@ -1,4 +1,4 @@
-//! Rotating a token.
+//! The operation that rotates a token: it replaces the token by a new one.
 
 use std::sync::Arc;
 
@@ -23,56 +23,60 @@ use crate::words::timestamp::Timestamp;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rotated {
-    /// The new token. Show it once.
+    /// The new token. Show it to the user immediately: it cannot be shown again.
     pub issued: Issued<Arc<TokenRecord>>,
-    /// The old token, with its grace period.
+    /// The old token. Its view shows the end of its grace period.
     pub old: TokenView,
 }
 
-/// The token that another token replaced.
+/// An old token that was rotated, and whether it is still in use.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Predecessor {
     /// The old token.
     pub view: TokenView,
-    /// Whether a use of the old token was recorded after its successor was created: a holder has
-    /// not switched to the new token yet.
+    /// Whether the old token was used after its successor was created. If so, a holder has not
+    /// switched to the new token yet. Only recorded uses count.
     pub still_used: bool,
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Rotates a token: creates a successor that replaces it, in one transaction. The old token
-    /// works until its grace period ends.
+    /// Rotates a token: creates a successor that replaces the token, in one transaction. The old
+    /// token works until its grace period ends.
     ///
-    /// A later use of the old token is rejected and emits [`Event::Reused`]. If two rotations of
-    /// one token race, one succeeds and the other gets [`ErrorKind::AlreadyRotated`]. To make a
-    /// rotation safe to repeat after a lost response, use [`Rotation::with_retry`].
+    /// After the grace period, a use of the old token is rejected and emits [`Event::Reused`]. If
+    /// two callers rotate one token concurrently, one call succeeds and the other call gets
+    /// [`ErrorKind::AlreadyRotated`]. If a call must be repeatable after a lost response, use
+    /// [`Rotation::with_retry`].
     ///
-    /// A rotation ignores the limits on live tokens of an owner and of an issuer, so a user who has
-    /// reached the limit can still rotate. In return, a chain of rotations has at most two working
-    /// tokens: a token cannot be rotated while its own predecessor is in its grace period.
+    /// The limits on live tokens of an owner and of an issuer do not apply to rotations. So a user
+    /// who has reached the limit can still rotate a token. To keep the number of tokens small, a
+    /// token cannot be rotated while its own predecessor is in its grace period. So at most two
+    /// tokens of a chain of rotations work at the same time.
     ///
     /// # Errors
     /// - Returns [`ErrorKind::NotFound`] if there is no such token.
     /// - Returns [`ErrorKind::Ended`] if the token, or a token that it is bound to, has ended.
     /// - Returns [`ErrorKind::Inactive`] if the token is disabled, pending or not yet valid.
-    /// - Returns [`ErrorKind::AlreadyRotated`] if the token has a successor and this call is not a
-    ///   repeat of that rotation.
-    /// - Returns [`ErrorKind::PredecessorInGrace`] if its predecessor is in its grace period.
+    /// - Returns [`ErrorKind::AlreadyRotated`] if the token has a successor, and this call does not
+    ///   repeat the request that created the successor.
+    /// - Returns [`ErrorKind::PredecessorInGrace`] if the predecessor of the token is in its grace
+    ///   period.
     /// - Returns [`ErrorKind::Policy`] if the policy does not allow the successor or the grace
     ///   period.
-    /// - Returns [`ErrorKind::OutsideIssuer`] if the rotation goes beyond the token that asks for
-    ///   it, and [`ErrorKind::IssuerEnded`] if that token may no longer issue tokens.
+    /// - If another token asks for the rotation, returns [`ErrorKind::OutsideIssuer`] if that token
+    ///   may not issue the successor, and [`ErrorKind::IssuerEnded`] if that token may no longer
+    ///   issue tokens.
     /// - Returns [`ErrorKind::Conflict`] if concurrent changes interfered with each of 16 tries.
     /// - Returns [`ErrorKind::Rng`] if the random number generator fails.
-    /// - Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails: then the
-    ///   token may or may not be rotated. After all other errors it is unchanged.
+    /// - Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. After such
+    ///   an error, the token may or may not be rotated. After all other errors, it is unchanged.
     pub async fn rotate(&self, actor: &Actor, key: &TokenKey, rotation: Rotation) -> Result<Rotated, Error> {
         for _ in 0..TRIES {
             let old = self.store.find(key).await?.ok_or(ErrorKind::NotFound)?;
             let now = self.clock.now();
-            // A repeat may find the old token after its grace period. If an issuer of the old token
-            // has ended, the successor could not work either.
+            // A repeated call may find the old token after its grace period. If an issuer of the
+            // old token has ended, the successor could not work, so the rotation is refused.
             let rotates = matches!(old.status(now), Status::Rotated) || old.status(now).is_live();
             if rotates && self.chain_of(Some(Arc::clone(&old))).await?.issuers_end(self.policy(), now) {
                 return Err(ErrorKind::Ended(Status::IssuerEnded).into());
@@ -86,17 +90,18 @@ impl<S: TokenStore> Tokens<S> {
             let succession = rotate(&self.keyring, self.policy(), &old, rotation, actor, now)?;
             let PreparedRotation { successor: Issued { token, record }, grace_until } = succession;
             match self.store.rotate(key, old.version, record.clone(), grace_until, issuer).await {
-                // The issuing token changed after it was read: judge it again.
+                // The issuing token changed after this call read it, so read and check it again.
                 Err(error) if error.kind() == StoreErrorKind::IssuerChanged => {}
                 Err(error) if error.kind() == StoreErrorKind::Conflict => {
-                    // If the token's version is unchanged, the conflict comes from another row.
+                    // If the version of the token is unchanged, another token caused the conflict.
                     let unchanged = self.store.find(key).await?.is_some_and(|now| now.version == old.version);
                     if let Some(id) = old.rotated_from.filter(|_| unchanged)
                         && let Some(until) = self.grace_of(&TokenKey { project: key.project, id }, now).await?
                     {
                         return Err(ErrorKind::PredecessorInGrace(until).into());
                     }
-                    // The store accepts only a repeat of the request that created the successor.
+                    // The token has a successor. The store accepts another rotation only if it
+                    // repeats the request that created the successor.
                     if unchanged && old.rotated_to.is_some() {
                         return Err(ErrorKind::AlreadyRotated.into());
                     }
@@ -117,14 +122,15 @@ impl<S: TokenStore> Tokens<S> {
         Err(StoreError::new(StoreErrorKind::Conflict).into())
     }
 
-    /// Returns the end of a token's grace period if it has not ended yet.
+    /// Returns the end of a token's grace period, or `None` if the token is not in a grace period.
     async fn grace_of(&self, key: &TokenKey, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let found = self.store.find(key).await?.filter(|record| record.is_in_grace(now));
         Ok(found.and_then(|record| record.grace_until))
     }
 
-    /// Returns the token that this one replaced, and whether a holder still uses it. Returns `None`
-    /// if this token did not come from a rotation, or if the old token was purged.
+    /// Returns the old token that the token in `view` replaced, and whether a holder still uses the
+    /// old token. Returns `None` if no rotation created the token in `view`, or if the old token
+    /// was purged.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.

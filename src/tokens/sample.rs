@@ -1,4 +1,4 @@
-//! A service for unit tests: an in-memory store that can be made to fail, and a fixed clock.
+//! A fixture for unit tests: a service with an in-memory store that can fail, and a fixed clock.
 
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
@@ -29,17 +29,17 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// An in-memory store that can be made to fail.
+/// An in-memory store that fails when a test asks for it.
 #[derive(Default)]
 pub(super) struct Flaky {
     pub(super) rows: MemoryStore,
     /// The projects in which every call fails.
     pub(super) down: Mutex<BTreeSet<ProjectId>>,
-    /// The errors with which the next calls that write one token fail, in order.
+    /// The errors that the next calls return, one each, if they write a single token.
     pub(super) faults: Mutex<VecDeque<StoreErrorKind>>,
-    /// Whether listing the projects fails.
+    /// Whether each call that lists the projects fails.
     pub(super) unlisted: AtomicBool,
-    /// The number of touches of each call of `touch_many`.
+    /// The number of touches in each call of `touch_many`, in the order of the calls.
     pub(super) touched: Mutex<Vec<usize>>,
 }
 
@@ -215,7 +215,7 @@ impl ImportStore for Flaky {
     }
 }
 
-/// A sink that records the names of events.
+/// An event sink that records the names of the events.
 #[derive(Clone, Default)]
 pub(super) struct Heard(Arc<Mutex<Vec<&'static str>>>);
 
@@ -225,7 +225,7 @@ impl EventSink for Heard {
     }
 }
 
-/// A service with its store, clock and sink.
+/// The fixture of a test: a service, and the store, clock and event sink that it uses.
 pub(super) struct World {
     pub(super) tokens: Tokens<Arc<Flaky>>,
     pub(super) store: Arc<Flaky>,
@@ -233,7 +233,7 @@ pub(super) struct World {
     heard: Heard,
 }
 
-/// Returns a keyring with these keys. The last one mints.
+/// Returns a keyring with these key numbers. The last key mints.
 pub(super) fn ring(keys: &[u8]) -> Keyring {
     let pepper = |key: u8| Pepper::new((0..32).map(|byte| key.wrapping_add(byte)).collect()).unwrap();
     let builder = Keyring::builder("acme_pat".parse().unwrap());
@@ -242,7 +242,7 @@ pub(super) fn ring(keys: &[u8]) -> Keyring {
     builder.build().unwrap()
 }
 
-/// Returns the text of a token with another last character, so that its checksum is wrong.
+/// Changes the last character of a token's text, so that the checksum is wrong.
 pub(super) fn mistyped(text: &str) -> String {
     let (rest, last) = text.split_at(text.len() - 1);
     format!("{rest}{}", if last == "x" { "y" } else { "x" })
@@ -253,7 +253,7 @@ pub(super) fn project(name: &str) -> ProjectId {
 }
 
 impl World {
-    /// Creates a world at noon, with an empty store.
+    /// Creates a fixture with an empty store and one key. Its clock is set to the time `at(0)`.
     pub(super) fn new() -> Self {
         Self::over(Arc::default(), ring(&[1]))
     }
@@ -264,17 +264,17 @@ impl World {
         Self { tokens, store, clock, heard }
     }
 
-    /// Changes the configuration of the service.
+    /// Applies a change to the configuration of the service.
     pub(super) fn with(self, change: impl FnOnce(Tokens<Arc<Flaky>>) -> Tokens<Arc<Flaky>>) -> Self {
         Self { tokens: change(self.tokens), ..self }
     }
 
-    /// Returns the names of the events since the last call.
+    /// Returns the names of the events that were emitted since the last call of this method.
     pub(super) fn heard(&self) -> Vec<&'static str> {
         std::mem::take(&mut *self.heard.0.lock().unwrap())
     }
 
-    /// Issues a token of ada, and drops its event.
+    /// Issues a token of ada in a project, and clears the recorded events.
     pub(super) fn issued(&self, in_project: &str) -> Issued<Arc<TokenRecord>> {
         let new = NewToken::new(project(in_project), "ada".parse().unwrap(), "CI".parse().unwrap());
         self.issued_as(new)
@@ -286,7 +286,7 @@ impl World {
         issued
     }
 
-    /// Returns the record as it is stored.
+    /// Returns the current record of a token, even if its project is down.
     pub(super) fn stored(&self, key: &TokenKey) -> Arc<TokenRecord> {
         now(self.store.rows.find(key)).unwrap().unwrap()
     }
@@ -295,7 +295,7 @@ impl World {
         self.store.down.lock().unwrap().insert(project(name));
     }
 
-    /// Makes the next writes of one token fail.
+    /// Makes the next `times` calls fail that write a single token.
     pub(super) fn fail(&self, fault: StoreErrorKind, times: usize) {
         self.store.faults.lock().unwrap().extend([fault].repeat(times));
     }

@@ -1,4 +1,5 @@
-//! Deciding which events are emitted, within fixed bounds on events and memory.
+//! The samplers, which decide which events are emitted. They limit the number of events and the
+//! use of memory.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -10,31 +11,33 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 
 const WINDOW: Duration = Duration::from_secs(1);
-/// The number of seconds after its last event for which a token is remembered if there is no room.
+/// The number of seconds for which a token is remembered after its last event, even if the room is
+/// needed for another token.
 const REMEMBERED: u64 = 60;
 
-/// Returns the number of the second that a time is in.
+/// Returns the number of the second that contains a given time.
 fn second_of(now: Timestamp) -> u64 {
     (now.saturating_since(Timestamp::MIN).as_millis() / WINDOW.as_millis()) as u64
 }
 
-/// Counts all events of one kind, and picks the first [`Event::SAMPLES`] of each second, of any
-/// token. It takes three words of memory.
+/// A sampler for all events of one kind. It counts all events, and picks the first
+/// [`Event::SAMPLES`] of each second, of any token.
 #[derive(Default)]
 pub(super) struct Sampler {
-    /// All events that were counted.
+    /// The number of all events.
     total: AtomicU64,
-    /// The events since the last one that was picked.
+    /// The number of events since the last event that was picked.
     left_out: AtomicU64,
-    /// The current second, and the number of events that were picked in it, in the lowest bits.
+    /// The number of the current second. The lowest [`Self::PICKED_BITS`] bits contain the number
+    /// of events that were picked in this second.
     window: AtomicU64,
 }
 
 impl Sampler {
     const PICKED_BITS: u32 = 8;
 
-    /// Counts an event. If the event is to be emitted, returns how many were left out since the
-    /// last one that was emitted.
+    /// Counts an event and decides whether it must be emitted. If so, returns the number of events
+    /// that were left out since the last emitted event. Otherwise, returns `None`.
     pub(super) fn count(&self, now: Timestamp) -> Option<u64> {
         self.count_only();
         let second = second_of(now) << Self::PICKED_BITS;
@@ -54,7 +57,7 @@ impl Sampler {
         }
     }
 
-    /// Counts an event that another sampler picks.
+    /// Counts an event, if another sampler decides whether it is emitted.
     pub(super) fn count_only(&self) {
         self.total.fetch_add(1, Ordering::Relaxed);
     }
@@ -64,17 +67,21 @@ impl Sampler {
     }
 }
 
-/// Picks events of one kind for each token separately, so that events of one token do not hide
-/// those of another.
+/// A sampler that picks the events of one kind for each token separately. So the events of one
+/// token do not hide the events of another token.
 ///
-/// The first event of a token in a second is emitted, within two bounds for all tokens together.
-/// After [`Event::REPEATS`] events in a second, only tokens that are not remembered get one. After
-/// [`Event::TOKENS`] events, no token gets one. To hide the first event of a token that is not
-/// remembered, an attacker needs more tokens than are remembered, and must use them in that second.
+/// The first event of each token in a second is emitted, with two limits for all tokens together:
 ///
-/// At most [`Event::TOKENS`] tokens are remembered, each for at least a minute after its latest
-/// event. A token for which there is no room is not remembered: its events are all emitted within
-/// the bounds of the second, without a count.
+/// - After [`Event::REPEATS`] emitted events in a second, only events of tokens that the sampler
+///   does not remember are emitted.
+/// - After [`Event::TOKENS`] emitted events in a second, no event is emitted.
+///
+/// To hide the first event of a token that the sampler does not remember, an attacker needs at
+/// least [`Event::TOKENS`] other tokens, and must cause as many events in the same second.
+///
+/// The sampler remembers at most [`Event::TOKENS`] tokens, each for at least a minute after its
+/// latest event. If there is no room for a token, all its events are emitted within these limits,
+/// without a count of left-out events.
 #[derive(Default)]
 pub(super) struct ByToken(Mutex<Seen>);
 
@@ -84,23 +91,24 @@ struct Seen {
     second: u64,
     /// The number of events that were emitted in the current second.
     emitted: usize,
-    /// The second in which old tokens were last forgotten.
+    /// The second in which the sampler last forgot old tokens.
     swept: u64,
     tokens: HashMap<TokenKey, Told>,
 }
 
 struct Told {
-    /// The second of the last event that was emitted.
+    /// The second of the last emitted event of this token.
     second: u64,
-    /// The second of the last event, emitted or not.
+    /// The second of the last event of this token, whether it was emitted or left out.
     seen: u64,
-    /// The number of events that were left out since the last one that was emitted.
+    /// The number of events of this token that were left out since the last emitted one.
     left_out: u64,
 }
 
 impl ByToken {
-    /// Counts an event. If it is to be emitted, returns how many of this token were left out since
-    /// the last one that was emitted.
+    /// Counts an event of a token and decides whether it must be emitted. If so, returns the number
+    /// of events of this token that were left out since the last emitted one. Otherwise, returns
+    /// `None`.
     pub(super) fn pick(&self, key: TokenKey, now: Timestamp) -> Option<u64> {
         let second = second_of(now);
         let mut seen = self.seen();
@@ -137,8 +145,8 @@ impl ByToken {
 }
 
 impl Seen {
-    /// Returns whether there is room to remember another token. If not, it first forgets old
-    /// tokens, at most once in a second.
+    /// Returns whether there is room to remember another token. If there is no room, first forgets
+    /// the tokens without an event in the last minute. Does this at most once in a second.
     fn has_room(&mut self, second: u64) -> bool {
         if self.tokens.len() >= Event::TOKENS && self.swept != second {
             self.swept = second;
@@ -185,7 +193,7 @@ mod tests {
             }
         }
         assert_eq!(picked.pick(key(1), after(2).saturating_add(Duration::from_millis(999))), None);
-        // The clock was set back: events are still emitted.
+        // Events are emitted even after the clock was set back.
         assert_eq!(picked.pick(key(1), START), Some(100));
     }
 
@@ -197,8 +205,8 @@ mod tests {
         };
         let own = Event::TOKENS;
         assert_eq!(flood(own, 0), own);
-        // From the next second on, the tokens are remembered, and only `REPEATS` of them are
-        // emitted.
+        // From the next second on, the sampler remembers the tokens. So it emits only `REPEATS` of
+        // their events.
         for seconds in 1..4 {
             assert_eq!(flood(own, seconds), Event::REPEATS);
             assert_eq!(

@@ -1,5 +1,5 @@
-//! The service over a store: it connects the rules, the store and the clock. Most methods of
-//! [`Tokens`] are in files of their own, one per verb.
+//! The token service, which connects the rules, a store and a clock. Most methods of [`Tokens`] are
+//! in other files of this folder, one file for each operation.
 
 use core::fmt;
 use std::sync::Arc;
@@ -25,11 +25,13 @@ use crate::words::timestamp::Timestamp;
 
 /// The token service: issues, verifies, changes and ends the tokens of one store.
 ///
-/// A `Tokens` has a [`Keyring`], a [store](TokenStore), a [`Policy`] and a clock. The rules are
-/// pure functions, which your service can also call without a store: [`mint`](crate::mint),
-/// [`check`](crate::check()), [`rotate`](crate::rotation::rotate()) and
-/// [`judge`](crate::TokenRecord::judge). Several `Tokens`, in one process or in many, may share a
-/// store. Put a `Tokens` into an `Arc` to share it between tasks.
+/// A `Tokens` has a [`Keyring`], a [store](TokenStore), a [`Policy`] and a clock. To share a
+/// `Tokens` between tasks, put it into an `Arc`. Several `Tokens`, in one process or in several
+/// processes, may use the same store.
+///
+/// Your service can also apply the rules without a store, because they are pure functions:
+/// [`mint`](crate::mint), [`check`](crate::check()), [`rotate`](crate::rotation::rotate()) and
+/// [`judge`](crate::TokenRecord::judge).
 ///
 /// | task | methods |
 /// | --- | --- |
@@ -70,8 +72,8 @@ pub struct Tokens<S> {
     pub(super) keyring: Keyring,
     pub(super) store: S,
     policy: Policy,
-    /// The policy for existing tokens: `policy`, without the rule on disuse if last uses are not
-    /// written.
+    /// The policy for existing tokens. It equals `policy`, except that it lacks the rule on disuse
+    /// if the service does not record last uses.
     pub(super) applied: Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) owners: Option<Arc<dyn ErasedOwners>>,
@@ -83,14 +85,15 @@ pub struct Tokens<S> {
 impl<S: TokenStore> Tokens<S> {
     /// Creates a service with the default [`Policy`] and the clock of the system.
     ///
-    /// Without further calls, it does not check owners, does not record last uses, emits no events
-    /// and finds no imported tokens.
+    /// By default, the service does not check owners, does not record last uses, emits no events
+    /// and does not verify imported tokens. The `with_…` methods enable these features.
     pub fn new(keyring: Keyring, store: S) -> Self {
         let (policy, applied, clock) = (Policy::default(), Policy::default(), Arc::new(SystemClock));
         Self { keyring, store, policy, applied, clock, owners: None, usage: None, events: None, imports: None }
     }
 
-    /// Sets the policy. It applies to new tokens, and to existing ones at their next verification.
+    /// Sets the policy. The policy applies to new tokens, and to existing tokens each time that
+    /// they are verified.
     ///
     /// The rule on disuse ([`Policy::with_max_unused`]) applies to existing tokens only if the
     /// service [records last uses](Self::with_usage).
@@ -106,33 +109,34 @@ impl<S: TokenStore> Tokens<S> {
     }
 
     /// Sets the hook that reports whether the owner of a token is still active. The service calls
-    /// it at each verification, and when a token issues or rotates tokens.
+    /// the hook at each verification, and each time that a token issues or rotates a token.
     #[must_use]
     pub fn with_owners(self, owners: impl Owners + 'static) -> Self {
         Self { owners: Some(Arc::new(owners)), ..self }
     }
 
-    /// Records when each token was last used. Uses are collected in memory. **Only
-    /// [`flush_usage`](Self::flush_usage) writes them to the store**: call it regularly, and once
+    /// Records when each token was last used. The service collects the last uses in memory. **Only
+    /// [`flush_usage`](Self::flush_usage) writes them to the store.** Call it regularly, and once
     /// more before the process stops.
     #[must_use]
     pub fn with_usage(self, usage: Usage) -> Self {
         Self { usage: Some(usage), ..self }.with_applied()
     }
 
-    /// Sets the sink that receives an [`Event`] for each operation, and counts verifications for
-    /// [`counts`](Self::counts). Events of verifications are sampled.
+    /// Sets the sink that receives the [`Event`] of each operation. Events of verifications are
+    /// sampled. With a sink, the service also counts verifications: see [`counts`](Self::counts).
     #[must_use]
     pub fn with_events(self, sink: impl EventSink + 'static) -> Self {
         Self { events: Some(Events::new(Arc::new(sink))), ..self }
     }
 
-    /// Verifies [imported](Self::import) tokens too. `shapes` describe the texts of the old tokens.
+    /// Makes the service verify [imported](Self::import) tokens too. `shapes` describe the texts of
+    /// these tokens.
     ///
-    /// The service looks for an old token only if the presented text has one of the shapes, and is
-    /// not a keyfob token with a correct checksum. An old text has no keyed tag, which would filter
-    /// forgeries. So an unknown text of such a shape costs one store call for each key of the
-    /// keyring.
+    /// The service looks up an imported token only if the presented text has one of the shapes and
+    /// is not a keyfob token with a correct checksum. Unlike a keyfob token, an imported token has
+    /// no keyed tag, so forgeries cannot be rejected without the store. Each unknown text that has
+    /// one of the shapes costs one store call for each key of the keyring.
     #[must_use]
     pub fn with_imports(self, shapes: impl IntoIterator<Item = ImportShape>) -> Self
     where
@@ -156,7 +160,8 @@ impl<S: TokenStore> Tokens<S> {
         &self.store
     }
 
-    /// Returns the policy as it was set, including a rule on disuse that is not applied.
+    /// Returns the policy that was set. If it has a rule on disuse, this rule is included even if
+    /// the service does not apply it.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -166,14 +171,16 @@ impl<S: TokenStore> Tokens<S> {
         self.clock.now()
     }
 
-    /// Returns one page of a project's tokens, dead or alive, as the query selects and orders them.
+    /// Returns one page of a project's tokens, as the query selects and orders them. Tokens that
+    /// have ended are included, unless the query excludes them.
     ///
-    /// If a live token is bound to an issuer that has ended, is disabled or is outside the policy,
-    /// its view shows [`Status::IssuerEnded`]. The query's status filter ignores issuers.
+    /// If a live token is bound to a token that has ended, is disabled or breaks the policy, its
+    /// view shows [`Status::IssuerEnded`]. The status filter of the query does not consider
+    /// issuers.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Returns
-    /// [`ErrorKind::Store`] if the query's cursor was made under another order.
+    /// [`ErrorKind::Store`] if the cursor of the query belongs to another order.
     ///
     /// [`Status::IssuerEnded`]: crate::Status::IssuerEnded
     /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
@@ -184,7 +191,8 @@ impl<S: TokenStore> Tokens<S> {
         let mut issuers = Issuers::default();
         let mut views = Vec::with_capacity(items.len());
         for record in items {
-            // A token that has ended by itself keeps its own status. Its issuers do not matter.
+            // If the token itself has ended, its view shows its own status, and its issuers do not
+            // matter.
             if record.bound_to().is_none() || !record.status(now).is_live() {
                 views.push(record.view(now));
                 continue;
@@ -195,7 +203,7 @@ impl<S: TokenStore> Tokens<S> {
         Ok(Page { items: views, next })
     }
 
-    /// Returns one token, dead or alive, or `None` if there is no such token.
+    /// Returns one token, even if it has ended. Returns `None` if there is no such token.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) or
@@ -205,8 +213,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(chain.view(&self.policy, self.clock.now()))
     }
 
-    /// Returns how many verifications had which outcome since the sink was set, or `None` without
-    /// [events](Self::with_events).
+    /// Returns the number of verifications with each outcome since the event sink was set. Returns
+    /// `None` if no sink was set by [`with_events`](Self::with_events).
     pub fn counts(&self) -> Option<VerificationCounts> {
         self.events.as_ref().map(Events::counts)
     }
@@ -217,7 +225,7 @@ impl<S: TokenStore> Tokens<S> {
         }
     }
 
-    /// Emits an event if there is a sink.
+    /// Emits an event if the service has a sink.
     pub(super) fn tell(&self, event: Event<'_>) {
         if let Some(events) = &self.events {
             events.tell(&event);

@@ -1,4 +1,4 @@
-//! Last uses, collected in memory and written in batches.
+//! The last uses of tokens, which are collected in memory and written in batches.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -9,19 +9,21 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
-/// Collects the last uses of tokens in memory, so that a verification writes nothing.
+/// The last uses of tokens, collected in memory. So a verification writes nothing to the store.
 ///
-/// Each token is written at most once per resolution, and many tokens in one store call. A stored
-/// last use can be older than the real one by the resolution plus the time between two flushes: the
-/// [`lag`](Self::lag). A process that crashes loses no more than that. At most `capacity` tokens
-/// are remembered. If more are used, their uses are not noted until a flush makes room.
+/// A flush writes the last uses of many tokens in one store call. The last use of one token is
+/// written at most once per [resolution](Self::with_resolution). So a stored last use can be older
+/// than the real last use. The maximum difference is the [`lag`](Self::lag): the resolution plus
+/// the time between two flushes. A process that crashes loses only the uses of this time. The last
+/// uses of at most [`capacity`](Self::with_capacity) tokens are kept. If more tokens are used, the
+/// uses of the other tokens are not recorded until a flush makes room.
 ///
 /// **The rule on disuse** ([`Policy::with_max_unused`](crate::Policy::with_max_unused)) depends on
-/// these uses:
+/// these last uses:
 ///
-/// - A use that this process has noted counts, even if it is not written yet.
-/// - Uses in other processes count only after they are written. So a token is rejected later than
-///   the policy says, by the lag.
+/// - A use in this process counts immediately, even if it is not written yet.
+/// - A use in another process counts only after it is written. So that a token in use elsewhere is
+///   not rejected, an unused token is rejected later than the policy says, by the lag.
 /// - A token in use may be rejected if no process flushes for longer than the [flush
 ///   interval](Self::with_flush_interval), or if more tokens than the capacity are used between two
 ///   flushes.
@@ -30,19 +32,19 @@ pub struct Usage {
     resolution: Duration,
     flush_interval: Duration,
     capacity: usize,
-    /// Whether the origin of each use is recorded.
+    /// Whether the origin of each use is recorded, which is the address and the client.
     origins: bool,
     noted: Mutex<HashMap<TokenKey, Noted>>,
 }
 
-/// The latest use of a token that this process knows.
+/// The latest use of a token in this process.
 #[derive(Clone, Debug)]
 struct Noted {
     /// The time of the use.
     at: Timestamp,
-    /// The origin of the use, if origins are recorded.
+    /// The origin of the use, if origins are recorded and the origin is known.
     from: Option<Box<UsedFrom>>,
-    /// Whether the use is not written yet.
+    /// Whether a flush must still write the use.
     waits: bool,
 }
 
@@ -56,40 +58,41 @@ impl Default for Usage {
 }
 
 impl Usage {
-    /// Sets the resolution: the least time between two writes for one token.
+    /// Sets the resolution: the minimum time between two writes of the last use of one token.
     #[must_use]
     pub fn with_resolution(self, resolution: Duration) -> Self {
         Self { resolution, ..self }
     }
 
-    /// Sets the longest time between two calls of [`flush_usage`](crate::Tokens::flush_usage) in
-    /// any process that uses the store. Your processes must keep to it: the value itself starts no
-    /// flushes.
+    /// Sets the flush interval: the maximum time between two calls of
+    /// [`flush_usage`](crate::Tokens::flush_usage) in any process that uses the store. keyfob does
+    /// not make these calls. So each process must make them often enough.
     #[must_use]
     pub fn with_flush_interval(self, flush_interval: Duration) -> Self {
         Self { flush_interval, ..self }
     }
 
-    /// Returns how old a stored last use can be at most: the resolution plus the flush interval.
+    /// Returns the maximum time by which a stored last use can be older than the real last use: the
+    /// resolution plus the flush interval.
     pub fn lag(&self) -> Duration {
         self.resolution.saturating_add(self.flush_interval)
     }
 
-    /// Sets the number of tokens that are remembered at most.
+    /// Sets the capacity: the maximum number of tokens whose last uses are kept in memory.
     #[must_use]
     pub fn with_capacity(self, capacity: usize) -> Self {
         Self { capacity, ..self }
     }
 
     /// Records the origin of each last use: the address and client that the
-    /// [`Access`](crate::Access) names. They are personal data of the user of the token.
+    /// [`Access`](crate::Access) names. The origin is personal data of the user of the token.
     #[must_use]
     pub fn with_origins(self) -> Self {
         Self { origins: true, ..self }
     }
 
-    /// Notes a use at `now` of a token whose stored last use is `stored`. Calls `from` only if
-    /// origins are recorded.
+    /// Notes that a token is used at the time `now`. `stored` is the last use in the record of the
+    /// token. `from` returns the origin of the use, and is called only if origins are recorded.
     pub(super) fn note(
         &self,
         key: TokenKey,
@@ -104,15 +107,14 @@ impl Usage {
         let from = || self.origins.then(from).filter(|from| !from.is_empty()).map(Box::new);
         let mut noted = self.noted();
         match noted.get_mut(&key) {
-            // An unwritten use moves forward at no cost: only the latest use is written.
+            // A later use replaces an unwritten use at no cost, because only the latest is written.
             Some(noted) if noted.waits => {
                 if self.origins && noted.at < now {
                     noted.from = from();
                 }
                 noted.at = noted.at.max(now);
             }
-            // The use was written recently, but `stored` comes from a cache that does not have it
-            // yet.
+            // A use was written recently, but `stored` is from a cached record without this use.
             Some(noted) if recent(noted.at) => {}
             Some(noted) => *noted = Noted { at: now, from: from(), waits: true },
             None => {
@@ -123,12 +125,12 @@ impl Usage {
         }
     }
 
-    /// Returns the latest use of a token that this process remembers.
+    /// Returns the latest use of a token in this process, or `None` if the memory does not hold it.
     pub(super) fn last_noted(&self, key: &TokenKey) -> Option<Timestamp> {
         self.noted().get(key).map(|noted| noted.at)
     }
 
-    /// Returns all unwritten uses, and marks them as written.
+    /// Returns all unwritten uses, and marks them as written. The caller must write them.
     pub(super) fn take(&self) -> Vec<LastUse> {
         let mut noted = self.noted();
         let waiting = noted.iter_mut().filter(|(_, noted)| noted.waits);
@@ -148,7 +150,8 @@ impl Usage {
         }
     }
 
-    /// Makes room: forgets written uses that are at least a resolution old.
+    /// Makes room in memory: removes the uses that are already written to the store and happened at
+    /// least one resolution ago.
     pub(super) fn forget_old(&self, now: Timestamp) {
         self.noted().retain(|_, noted| noted.waits || now.saturating_since(noted.at) < self.resolution);
     }

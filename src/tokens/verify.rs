@@ -1,4 +1,4 @@
-//! Verifying a presented token, and verifying it again later without its text.
+//! The verification of a presented token, and its repetition without the text of the token.
 
 use core::time::Duration;
 
@@ -19,21 +19,25 @@ use crate::words::rejection::Rejection;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl<S: TokenStore> Tokens<S> {
-    /// Verifies a presented token and checks that it may do what `access` asks for.
+    /// Verifies a presented token, and checks that the token gives the access that the request
+    /// needs. Returns the verified token.
     ///
     /// The checks run in the order of the variants of [`Rejection`]: text, checksum and keyed tag,
-    /// then stored secret, status, policy, issuers, owner, project, address, scopes. The first
-    /// check that fails decides.
+    /// then stored secret, status, policy, issuers, owner, project, address, scopes. If several
+    /// checks would fail, the first of them determines the error.
     ///
-    /// **Cost.** It makes at most one store call and writes nothing. A malformed token costs no
-    /// store call, and neither does a forged one if the keyring has a pepper. With a cache, it
-    /// makes one call for each token of the chain that the cache does not hold. An
-    /// [imported](Self::with_imports) token costs up to one call for each key of the keyring.
+    /// **Cost.** A verification writes nothing to the store. It makes the following store calls:
+    ///
+    /// - No call for a malformed token, and none for a forged token if the keyring has a pepper.
+    /// - Without a cache, one call. It reads the token and the tokens that it is bound to.
+    /// - With a cache, one call for each of these tokens that the cache does not hold.
+    /// - Up to one call for each key of the keyring if the text may be an
+    ///   [imported](Self::with_imports) token.
     ///
     /// # Errors
     /// Returns a [`VerifyError`] if a check fails, or if the store or the [owners
-    /// hook](Self::with_owners) fails. Its Display is safe to show to the client. Its
-    /// [`rejection`](VerifyError::rejection) is the exact reason, for your logs.
+    /// hook](Self::with_owners) fails. You may show the `Display` text of the error to the client.
+    /// [`VerifyError::rejection`] returns the exact reason, for your logs.
     pub async fn verify<T, P>(&self, token: &T, access: &Access<'_, P>) -> Result<Verified<P>, VerifyError>
     where
         T: AsRef<[u8]> + Sync + ?Sized,
@@ -50,26 +54,27 @@ impl<S: TokenStore> Tokens<S> {
         outcome
     }
 
-    /// Verifies a token again without its text, for work that outlives a request: a WebSocket, an
-    /// event stream, a long download. So the connection need not keep the secret.
+    /// Verifies a token again without its text. Use this method for a connection that stays open
+    /// after the request: a WebSocket, an event stream, a long download. The connection need not
+    /// keep the secret.
     ///
-    /// It makes one store call and repeats the checks of [`verify`](Self::verify) that can have a
-    /// new result: status, policy, issuers, owner, project, address, scopes. If one of them fails,
-    /// end the connection. If it succeeds, use the new [`Verified`], which holds the current scopes
-    /// and limits. The interval between two calls bounds how long a connection outlives the
-    /// revocation of its token.
+    /// The call repeats the checks of [`verify`](Self::verify) that can have a new result: status,
+    /// policy, issuers, owner, project, address, scopes. If a check fails, end the connection. If
+    /// all checks succeed, use the new [`Verified`], which holds the current scopes and limits.
+    /// Repeat the call regularly: after a revocation of the token, the connection stays open until
+    /// the next call. Without a cache, the call makes one store call.
     ///
-    /// A recheck counts as a use of the token. So a connection keeps its token from being rejected
-    /// for disuse, and the owner can see that a rotated token is [still
-    /// used](crate::rotation::Predecessor::still_used). It emits the same events as `verify`, with
-    /// one exception: a rotated token whose grace period has ended emits
-    /// [`Event::Failed`](crate::events::Event::Failed), not `Reused`, because no caller has
+    /// A recheck counts as a use of the token. So an open connection keeps its token from being
+    /// rejected for disuse, and the owner can see that a rotated token is [still
+    /// used](crate::rotation::Predecessor::still_used). A recheck emits the same events as
+    /// `verify`, with one exception. For a rotated token after its grace period, it emits
+    /// [`Event::Failed`](crate::events::Event::Failed) instead of `Reused`, because no caller has
     /// presented the token.
     ///
     /// # Errors
     /// Returns a [`VerifyError`] under the same conditions as `verify`. The rejection is
-    /// [`Rejection::Unknown`] if the store no longer has the record, or has a record with another
-    /// secret under its id.
+    /// [`Rejection::Unknown`] if the record no longer exists, or if the id now belongs to a token
+    /// with another secret.
     ///
     /// ```
     /// use keyfob::{Access, Clock, TokenStore, Tokens, Verified, VerifyError};
@@ -92,7 +97,8 @@ impl<S: TokenStore> Tokens<S> {
         let (key, digest) = (verified.key(), &verified.record().digest);
         let outcome = match self.store.find_recent_chain(&key).await {
             Ok(ChainResult { chain, age }) => {
-                // The id may have been purged and issued again: that record is another token.
+                // The record may have been purged and its id given to a new token. Then the new
+                // record is not the record of this token.
                 let same = chain.filter(|record| record.digest.ct_eq(digest));
                 self.judged(Some(key), prove(digest, same, |_| true), age, access).await
             }
@@ -102,7 +108,8 @@ impl<S: TokenStore> Tokens<S> {
         outcome
     }
 
-    /// Judges the record at the current time, and asks the owners hook in between.
+    /// Checks a proven record at the current time: status, policy and issuers first, then the owner
+    /// by the owners hook, then project, address and scopes.
     async fn judged<P: ProjectRequirement>(
         &self,
         key: Option<TokenKey>,
@@ -114,8 +121,8 @@ impl<S: TokenStore> Tokens<S> {
         let proven = proven.map_err(|rejection| failed(rejection.into()))?;
         let successor = proven.record().rotated_to;
         let ended = |rejection: Rejection| VerifyError { successor, ..failed(rejection.into()) };
-        // Read the clock only after the store and the owners hook have returned. A slow call must
-        // not let a token pass that ended meanwhile.
+        // Read the clock only after the store and the owners hook have returned. Otherwise a token
+        // that ended during a slow call would be accepted.
         let later = |record: &TokenRecord| self.later_uses(record, age);
         let mut live = proven.live(&self.applied, self.clock.now(), later).map_err(ended)?;
         let mut owner = OwnerState::Active;
@@ -132,14 +139,15 @@ impl<S: TokenStore> Tokens<S> {
         live.permit(owner, access, age).map_err(|rejection| failed(rejection.into()))
     }
 
-    /// Returns the uses of a token that may not be in its record yet. `age` is the age of the
+    /// Returns the uses of a token that its record may not contain yet. `age` is the age of the
     /// record.
     pub(super) fn later_uses(&self, record: &TokenRecord, age: Duration) -> LaterUses {
         let Some(usage) = &self.usage else { return LaterUses::default() };
         LaterUses { noted: usage.last_noted(&record.key()), lag: usage.lag().saturating_add(age) }
     }
 
-    /// Notes the use of the token and emits the event of the outcome.
+    /// Emits the event of a verification. If the verification succeeded, also notes the use of the
+    /// token.
     fn note<P: ProjectRequirement>(
         &self,
         outcome: &Result<Verified<P>, VerifyError>,
@@ -175,7 +183,7 @@ impl<S: TokenStore> Tokens<S> {
     }
 }
 
-/// Calls the owners hook for an owner that it does not know without waiting.
+/// Looks up the state of an owner with the owners hook, which may wait.
 async fn look_up(owners: &dyn ErasedOwners, record: &TokenRecord) -> Result<OwnerState, StoreError> {
     let state = owners.state(&record.owner, &record.project).await;
     state.map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
@@ -274,7 +282,8 @@ mod tests {
         assert_eq!(again().err(), Some(Some(Rejection::Unknown)), "another secret under its id");
     }
 
-    /// Knows ada without waiting, and looks up other owners, which takes an hour.
+    /// A directory that returns the state of ada without waiting. A look-up of any other owner
+    /// takes an hour.
     struct Directory(FixedClock, OwnerState);
 
     impl Owners for Directory {

@@ -8,10 +8,10 @@ use crate::words::ids::{TokenId, TokenKey};
 use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
 
-/// The error of a verification: the token was rejected, or it could not be checked.
+/// The error of a verification: the token was rejected, or could not be checked.
 ///
-/// Display says only what the client may know, so it is safe to send.
-/// [`rejection`](Self::rejection) is the exact reason, for logs.
+/// The `Display` text contains only what the client may know, so you may send it to the client.
+/// [`rejection`](Self::rejection) returns the exact reason, for your logs.
 #[derive(Debug)]
 pub struct VerifyError {
     pub(super) why: Why,
@@ -26,8 +26,8 @@ pub(super) enum Why {
 }
 
 impl VerifyError {
-    /// Returns why the token was rejected. Returns `None` if the store or the owners hook failed:
-    /// then the token is neither rejected nor accepted.
+    /// Returns the reason for which the token was rejected. Returns `None` if the store or the
+    /// owners hook failed, so that the token was neither rejected nor accepted.
     pub fn rejection(&self) -> Option<Rejection> {
         match self.why {
             Why::Rejected(rejection) => Some(rejection),
@@ -35,9 +35,9 @@ impl VerifyError {
         }
     }
 
-    /// Returns the error of the store if the store failed. If the owners hook failed, it is an
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) error with the hook's error as
-    /// its source.
+    /// Returns the error of the store if the store failed. If the owners hook failed, returns an
+    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) error whose source is the error
+    /// of the hook. Returns `None` if the token was rejected.
     pub fn store_error(&self) -> Option<&StoreError> {
         match &self.why {
             Why::Rejected(_) => None,
@@ -45,14 +45,15 @@ impl VerifyError {
         }
     }
 
-    /// Returns the project and the id of the presented token, for logs. Returns `None`
-    /// if the text, key number or tag of the token is wrong, or if an imported token was not found.
+    /// Returns the key of the presented token, for your logs. The key consists of the project and
+    /// the id. Returns `None` if the text, key number or tag of the token is wrong, or if an
+    /// imported token was not found.
     pub fn key(&self) -> Option<TokenKey> {
         self.key
     }
 
-    /// Returns the challenge for the response: its status, `WWW-Authenticate` value and
-    /// description.
+    /// Returns the challenge for the HTTP response. It contains the status, the value of the header
+    /// `WWW-Authenticate`, and a description.
     pub fn challenge(&self) -> Challenge {
         match self.why {
             Why::Rejected(rejection) => rejection.into(),
@@ -73,7 +74,7 @@ impl From<StoreError> for Why {
     }
 }
 
-/// Converts the rejection of a rule, for a service that calls [`check`](crate::check()) itself.
+/// Converts a rejection into an error, for a service that calls [`check`](crate::check()) itself.
 impl From<Rejection> for VerifyError {
     fn from(rejection: Rejection) -> Self {
         Self { why: rejection.into(), key: None, successor: None }
