@@ -24,7 +24,8 @@ fn configure(data: &Path, config: &Value) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Checks that the process failed and printed no password. Returns the text that it wrote to stderr.
+/// Checks that the process failed and printed no password. Returns the text that the process wrote
+/// to stderr.
 #[track_caller]
 fn refused(output: &Output) -> String {
     let (said, printed) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
