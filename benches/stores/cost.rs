@@ -18,13 +18,13 @@ const ENTRIES: u64 = Cached::<MemoryStore>::ENTRIES as u64;
 /// The staleness bound of the cache.
 const BOUND: Duration = Duration::from_secs(30);
 /// The number of operations in a batch. Batches of verifications alternate with batches of bare
-/// reads.
+/// reads, which read a record directly from the engine.
 const BATCH: usize = 100;
 /// The number of measured batches of verifications. The number of batches of bare reads is the
 /// same.
 const BATCHES: usize = 300;
-/// The maximum number of verifications in one pass of a load. There are two passes. The first pass
-/// fills the cache, and the second pass is measured.
+/// The maximum number of verifications in one pass through the cache. There are two passes. The
+/// first pass fills the cache, and the second pass is measured.
 const REQUESTS: u64 = 3_000_000;
 
 /// A service whose tokens are in a `MemoryStore`. The benchmark compares the cache with this
@@ -48,8 +48,8 @@ impl Memory {
 pub struct Ratios {
     /// The name of the engine.
     pub engine: &'static str,
-    /// The median time of a verification without a cache, divided by the median time of a bare
-    /// read, and the upper limit of this ratio, if there is one.
+    /// The median time of a verification without a cache, divided by the median time of a direct
+    /// read of the record, and the upper limit of this ratio, if there is one.
     pub bare: (f64, Option<f64>),
     /// The median time of a verification through the cache, divided by the median time of a
     /// verification on a `MemoryStore`, and the upper limit of this ratio, if there is one.
@@ -127,7 +127,7 @@ fn notes(table: &mut Table, all: &Played, tokens: u64) {
     );
 }
 
-/// Measures the times of verifications without a cache and of bare reads, batch by batch in turns.
+/// Measures verifications without a cache and direct reads of records, in alternating batches.
 /// The verifications and the reads use different random tokens.
 async fn beside_bare<E: Engine>(engine: &E, population: &Population, tokens: u64) -> Beside {
     let service = population.tokens(engine.store().clone());
@@ -160,9 +160,9 @@ async fn beside_bare<E: Engine>(engine: &E, population: &Population, tokens: u64
 
 /// The results of one load.
 struct Played {
-    /// The median times through the cache and on a `MemoryStore`.
+    /// The median times of a verification through the cache and of one on a `MemoryStore`.
     median: Beside,
-    /// The mean times through the cache and on a `MemoryStore`.
+    /// The mean times of a verification through the cache and of one on a `MemoryStore`.
     mean: Beside,
     /// The number of calls of the store per verification through the cache.
     calls: f64,

@@ -15,18 +15,19 @@ use super::measure::{median, nanos, number, progress, time};
 use super::table::Table;
 use super::tokens::{OF_OWNER, Population, Random, verify};
 
-/// The number of tokens in each project, at every size. The number of tokens of each owner is also
-/// the same at every size. Only the number of projects grows, from 1 to 10,000.
+/// The number of tokens in each project. It is the same at all of the [`SIZES`], and so is the
+/// number of tokens of each owner. Only the number of projects grows, from 1 to 10,000.
 pub const IN_PROJECT: u64 = 1000;
-/// The numbers of tokens at which the operations are measured.
+/// The total numbers of tokens with which the benchmark measures the operations.
 pub const SIZES: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 /// The names of the measured operations.
 pub const ACTS: [&str; 3] = ["verify", "list a page of 50", "revoke all 100 tokens of an owner"];
-/// The number of measured verifications at each size.
+/// The number of measured verifications at each of the [`SIZES`].
 const VERIFICATIONS: usize = 5_000;
-/// The number of measured pages at each size.
+/// The number of measured pages of a list at each of the [`SIZES`].
 const PAGES: usize = 1_000;
-/// The maximum number of projects whose tokens are all revoked at each size, owner by owner.
+/// The maximum number of projects in which the benchmark revokes all tokens, at each of the
+/// [`SIZES`]. It revokes the tokens of one owner after the other.
 const REVOKED: u64 = 4;
 /// The number of owners in each project.
 const OWNERS: u64 = IN_PROJECT / OF_OWNER;
@@ -35,24 +36,25 @@ const OWNERS: u64 = IN_PROJECT / OF_OWNER;
 pub struct Curves {
     /// The name of the engine.
     pub engine: &'static str,
-    /// The median time of each operation at each size, in nanoseconds.
+    /// For each operation, its median time at each of the [`SIZES`], in nanoseconds.
     pub acts: [Vec<f64>; 3],
 }
 
 impl Curves {
-    /// Returns the cost of an operation at each size, divided by its cost at the first size.
+    /// Returns the cost of an operation at each of the [`SIZES`], divided by the cost of the
+    /// operation at the first size. `act` is the index of the operation in [`ACTS`].
     pub fn growth(&self, act: usize) -> impl Iterator<Item = f64> {
         self.acts[act].iter().map(move |cost| cost / self.acts[act][0])
     }
 }
 
-/// Returns the logarithm of `size`, divided by the logarithm of the first size.
+/// Returns the logarithm of `size`, divided by the logarithm of the first of the [`SIZES`].
 pub fn log(size: u64) -> f64 {
     (size as f64).ln() / (SIZES[0] as f64).ln()
 }
 
-/// Measures one engine at all sizes up to `most` tokens. Returns `None` if the engine is not
-/// installed.
+/// Measures one engine with each of the [`SIZES`] that is not greater than `most`. Returns `None`
+/// if the engine is not installed.
 pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(Table, Curves)> {
     let mut engine = E::start().await?;
     let mut curves = Curves { engine: E::NAME, acts: Default::default() };

@@ -77,7 +77,7 @@ impl Wanted {
     }
 }
 
-/// The results so far. The benchmark prints each table as soon as it has measured the figures.
+/// The results so far. The benchmark prints each table as soon as all of its figures are measured.
 #[derive(Default)]
 struct Report {
     cost: Vec<(Table, Ratios)>,

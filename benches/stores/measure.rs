@@ -24,7 +24,8 @@ impl Beside {
     }
 }
 
-/// Measures an operation and its floor in turns, and returns the median time of each.
+/// Measures an operation and its floor in turns, and returns the median time of each. The floor is
+/// the operation with which the first operation is compared.
 ///
 /// Each of the two runs in `batches` batches of `of` operations. Each closure runs a batch and
 /// returns how long the batch took. Small batches ensure that other load on the machine affects the

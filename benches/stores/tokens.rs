@@ -55,6 +55,7 @@ impl Population {
         ProjectId::new(&format!("{number:05}")).unwrap()
     }
 
+    /// Returns the owner of the token with this number.
     pub fn owner(&self, token: u64) -> OwnerId {
         OwnerId::new(&format!("user-{:07}", token / OF_OWNER)).unwrap()
     }
@@ -73,6 +74,7 @@ impl Population {
         mint_with(&mut random, &self.keyring, &self.policy, new, &actor, self.now.saturating_sub(age)).unwrap()
     }
 
+    /// Returns the text and the key of the token with this number.
     pub fn shown(&self, number: u64) -> Shown {
         let issued = self.token(number);
         let text = issued.token.expose_secret().as_bytes();
@@ -87,7 +89,7 @@ impl Population {
         records
     }
 
-    /// Returns a service over a store that holds these tokens.
+    /// Returns a service that uses this store and can verify the tokens of this population.
     pub fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S> {
         Tokens::new(keyring(), store).with_clock(FixedClock::new(self.now))
     }

@@ -11,7 +11,8 @@ const EXPONENT: f64 = 1.1;
 /// A sequence of independent requests. The probability that a request presents the r-th most
 /// popular token is proportional to r^-1.1.
 pub struct Zipf {
-    /// For each rank, the sum of the weights of all ranks up to it.
+    /// For each rank, the sum of the weights of all ranks up to this rank. The weight of the r-th
+    /// most popular token is r^-1.1.
     sums: Vec<f64>,
     random: Random,
 }

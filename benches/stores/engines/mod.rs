@@ -1,7 +1,7 @@
 //! The database engines that the benchmark measures.
 //!
-//! The benchmark starts each engine for itself and fills it quickly. To measure the floor, it reads
-//! records as directly as possible.
+//! The benchmark starts each engine only for the measurement, and fills it quickly. It also reads
+//! records as directly as possible, because no store can be faster than a direct read.
 
 pub mod postgres;
 pub mod redis;
@@ -42,9 +42,9 @@ pub trait Engine: Sized {
     /// A description of the read that no store on this engine can avoid.
     const FLOOR: &'static str;
     /// The upper limits of two ratios, or `None` if the engine has no limits. The first limit is
-    /// for the time of a verification without a cache, divided by the time of the floor. The second
-    /// limit is for the time of a verification through a cache, divided by the time of a
-    /// verification on a `MemoryStore`.
+    /// for the time of a verification without a cache, divided by the time of the read that
+    /// [`FLOOR`](Self::FLOOR) describes. The second limit is for the time of a verification through
+    /// a cache, divided by the time of a verification on a `MemoryStore`.
     const AT_MOST: Option<(f64, f64)>;
 
     /// Starts the engine without tokens. Returns `None` if the engine is not installed.
