@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// token receives this text.
 ///
 /// # Errors
-/// Returns a text if the token was not rejected.
+/// Returns a text if `error` is `None`, because then the token was not rejected.
 fn refused(error: Option<VerifyError>) -> Result<String, &'static str> {
     error.map(|error| error.to_string()).ok_or("a token that has ended passed verification")
 }

@@ -40,11 +40,11 @@ fn old_hash(number: u64) -> [u8; 32] {
     Sha256::digest(old_text(number)).into()
 }
 
-/// Reads a row of the table of the earlier system.
+/// Returns a row of the earlier system's table, as a token to import.
 ///
-/// The table is read project by project, so that the tokens of a batch are close together in most
-/// indices. On two busy cores, the import of a million tokens took 106 s in this order and 188 s in
-/// random order.
+/// The example reads the table project by project, so that the tokens of a batch are close
+/// together in most indices. On two busy cores, the import of a million tokens took 106 s in this
+/// order and 188 s in random order.
 fn read(number: u64) -> Result<ImportToken, Invalid> {
     let digest = ImportDigest::from_text(ImportHash::Sha256, &hex(&old_hash(number)))?;
     let project = ProjectId::new(&format!("p{}", number / 10_000))?;

@@ -92,7 +92,8 @@ impl Slip {
         })
     }
 
-    /// Returns the text after this edit. A place beyond the end of the text is not edited.
+    /// Returns the text after this edit. If the place of the edit is beyond the end of the text,
+    /// returns the text unchanged.
     fn made_in(&self, mut text: Vec<u8>) -> Vec<u8> {
         match *self {
             Self::Replace(at, byte) if at < text.len() => text[at] = byte,

@@ -98,8 +98,8 @@ fn compare<P: ProjectRequirement>(
     }
 }
 
-/// Returns the record of an issued token in which some fields are changed. `check` decides by these
-/// fields.
+/// Returns a record for an issued token. Some of the fields on which the result of `check` depends
+/// have arbitrary values.
 fn stored(u: &mut Unstructured<'_>, granted: &[String], blocks: &[Block]) -> Result<TokenRecord> {
     let issued = u.choose(&ISSUED)?.record.clone();
     let changed: u16 = u.arbitrary()?;

@@ -35,7 +35,7 @@ pub fn address(u: &mut Unstructured<'_>, near: &[Block]) -> Result<IpAddr> {
     })
 }
 
-/// Returns whether the address begins with the bits of one of the blocks.
+/// Returns whether the address is in one of the blocks.
 pub fn lies_in(address: IpAddr, blocks: &[Block]) -> bool {
     let address = bits(address);
     blocks.iter().any(|(base, count)| {

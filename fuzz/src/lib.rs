@@ -215,7 +215,7 @@ pub fn any<T: for<'a> TryFrom<&'a str>>(u: &mut Unstructured<'_>, usual: &str) -
     Ok(found.unwrap_or_else(|| text(usual)))
 }
 
-/// Returns a value from the generator `value`, or `None`. The fuzzer decides.
+/// Returns a value from the generator `value`, or `None`. The fuzzer's data decide which.
 pub fn maybe<T>(u: &mut Unstructured<'_>, value: impl FnOnce(&mut Unstructured<'_>) -> Result<T>) -> Result<Option<T>> {
     if u.arbitrary()? { value(u).map(Some) } else { Ok(None) }
 }

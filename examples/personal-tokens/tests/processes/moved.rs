@@ -27,8 +27,8 @@ use crate::postgres;
 use crate::support::process::{Process, Visitor, command, json, whoami};
 use crate::support::{TOKENS, tempdir};
 
-/// The minimum number of operations, of accepted tokens and of rejected tokens in each phase. The
-/// move does not continue before the tasks of the test have counted them.
+/// The number of responses of each kind that the test waits for in each phase of the move: of
+/// operations, of accepted tokens and of rejected tokens.
 const MORE: usize = 5;
 /// The time between two operations, or between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);

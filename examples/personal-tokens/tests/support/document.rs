@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
-/// The id under which the schemas refer to the whole document.
+/// The `$id` of the JSON schema that [`assert_fits`] builds from a schema of the document.
 const WHOLE: &str = "https://personal-tokens.invalid/openapi.json";
 
 /// Checks that the document describes this response: its status, its headers, its content type and

@@ -1,6 +1,6 @@
-//! Starts a separate host for each test. A host is an instance of the service. It has an empty data
-//! directory and a clock that the test sets. The tests send requests to its router, without a
-//! network.
+//! Starts a separate host for each test. A host is an instance of the service, with its own data
+//! directory and with a clock that the test sets. The tests send requests to the router of the
+//! host, without a network.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses only a part of this module")]
 
@@ -53,7 +53,8 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A running instance of the service, with an empty data directory at its start.
+/// A running instance of the service, with its own data directory. The directory is deleted after
+/// the test.
 pub struct Host {
     pub app: Arc<App>,
     pub router: Router,
@@ -169,7 +170,8 @@ impl Host {
         self.send_to(&self.router, request).await
     }
 
-    /// Sends a request to this router, as [`send`](Self::send) does to the host's own router.
+    /// Sends a request to this router instead of the host's own router. Makes the same checks as
+    /// [`send`](Self::send).
     pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = router.clone().oneshot(request).await.unwrap();

@@ -20,10 +20,10 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// drop also prints the log of the process.
 pub struct Process {
     child: Child,
-    /// The lines of its standard output that the test has received so far.
+    /// The lines of the process's standard output that the test has received so far.
     pub printed: Vec<String>,
-    /// The next lines of its standard output. A thread reads them from the process, so that a wait
-    /// for a line can time out.
+    /// The next lines of the process's standard output. A thread reads them from the process, so
+    /// that a wait for a line can time out.
     out: Receiver<String>,
     /// The file to which the process writes its log, on standard error.
     log: File,
@@ -182,7 +182,8 @@ impl Visitor {
         Self { client, cookie }
     }
 
-    /// Adds the headers to a request that the browser of the person would send.
+    /// Adds the session cookie to a request, and the other headers that the person's browser would
+    /// send.
     pub fn of(&self, request: RequestBuilder) -> RequestBuilder {
         request.header("cookie", &self.cookie).header("sec-fetch-site", "same-origin")
     }
