@@ -47,9 +47,8 @@ fn row<'r>(rows: &'r mut [TokenRecord], key: &TokenKey) -> Option<&'r mut TokenR
     rows.iter_mut().find(|record| record.key() == *key)
 }
 
-/// Checks that the issuer of a new token meets the condition of the caller, if there is a
-/// condition. The caller of this function holds the lock, so the issuer cannot change before the
-/// new token is stored.
+/// Checks that the issuer of a new token meets a condition. If there is no condition, the check
+/// succeeds. The store holds the lock, so the issuer cannot change before the new token is stored.
 ///
 /// # Errors
 /// Returns [`IssuerChanged`] if the issuer does not meet the condition.

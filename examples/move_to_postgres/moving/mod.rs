@@ -156,7 +156,7 @@ impl Move {
     /// can already write to it, or if a query fails.
     pub async fn reopen(&mut self) -> Result<(), Failure> {
         self.copied_before().await?;
-        // The result of the comparison is deleted before the file takes writes. So PostgreSQL
+        // The stored result of the comparison is reset before the file takes writes. So PostgreSQL
         // cannot be opened while the file takes writes.
         fence::set_equal(&mut self.target, false).await?;
         fence::open_source(&mut self.source).await

@@ -143,7 +143,7 @@ impl Row {
 
 /// The rows of the SQLite file and of the PostgreSQL database in one range of keys.
 ///
-/// The range contains [`PAGE`] rows of the file. The last range contains fewer rows of the file,
+/// The range contains a thousand rows of the file. The last range contains fewer rows of the file,
 /// and all remaining rows of the database.
 pub struct Page {
     /// The rows of the file.

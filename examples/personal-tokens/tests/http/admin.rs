@@ -22,7 +22,7 @@ fn text(made: &Value) -> String {
     made["token"].as_str().unwrap().to_owned()
 }
 
-/// Returns the token id in a token's text.
+/// Returns the token id, which is a part of the token's text.
 fn id(token: &str) -> &str {
     token.rsplit('_').nth(1).unwrap()
 }
@@ -159,9 +159,9 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     );
 }
 
-/// A token may be revoked alone before its project's tokens are all revoked. If the entry of the
-/// first revocation is missing in the trail, the trail must not claim that the token was revoked
-/// with the group. The test deletes such entries.
+/// A token may be revoked on its own, before an administrator revokes all tokens of its project. If
+/// the trail lacks the entry of the first revocation, the trail must not claim that the token was
+/// revoked with the other tokens. The test deletes the entries of such revocations.
 #[tokio::test]
 async fn trail_names_a_group_only_if_its_actor_and_reason_match() {
     let host = Host::start().await;
@@ -256,8 +256,8 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     assert_eq!(page.matches("\"What\">failed<").count(), 100);
 }
 
-/// The service writes nothing to the database between these events, because the test never waits
-/// and has only one thread.
+/// The events of this test all wait in memory, because the test has only one thread and does not
+/// wait between the events.
 #[tokio::test]
 async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;
@@ -353,7 +353,7 @@ async fn refusals_of_unknown_tokens_are_not_kept() {
 }
 
 /// An earlier version of the service wrote each refusal as a separate row, into the table of the
-/// other events. A start combines these rows to one row for each day.
+/// other events. When this version starts, it combines the rows of a day that have the same reason.
 #[tokio::test]
 async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
     let host = Host::start().await;

@@ -30,7 +30,8 @@ fn public_id(token: &Value) -> &str {
 }
 
 impl Host {
-    /// Requests an agent token. This token authenticates the request and is the issuer.
+    /// Requests an agent token. `token` authenticates the request and is the issuer of the agent
+    /// token.
     pub async fn delegate(&self, token: &str, body: &Value) -> Answer {
         let request = Request::post(DELEGATE).header("authorization", format!("Bearer {token}"));
         let request = request.header("content-type", "application/json");
@@ -340,8 +341,8 @@ async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
     assert_eq!(kept, 101);
 }
 
-/// The service writes nothing to the database between these events, because the test never waits
-/// and has only one thread.
+/// The events of this test all wait in memory, because the test has only one thread and does not
+/// wait between the events.
 #[tokio::test]
 async fn issued_tokens_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;

@@ -131,8 +131,8 @@ fn run(program: &str, args: &[&str], input: &str) -> Vec<u8> {
     done.stdout
 }
 
-/// Runs the snippet for curl in a shell, with a stub instead of curl. Returns a list for each call
-/// of curl. It contains the standard input of the call and then its arguments.
+/// Runs the snippet for curl in a shell, with a stub instead of curl. Returns one list for each
+/// call of curl, with the standard input of the call and then its arguments.
 #[track_caller]
 fn curl_calls(connection: &Connection<'_>) -> Vec<Vec<String>> {
     let stub = r#"curl() { printf '%s\0' "$(cat)" "$@"; printf '\n\0'; }"#;

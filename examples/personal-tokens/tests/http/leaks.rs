@@ -32,8 +32,8 @@ const PAGE: &str = "/settings/tokens";
 const LEAKS: &str = "/api/v2/leaks";
 /// The path of the route for reports that GitHub signs.
 const BY_GITHUB: &str = "/api/v2/leaks/github";
-/// The web address of a leak that a report contains. It contains HTML, which the page must show as
-/// text.
+/// The web address of a leak, as a report contains it. The address contains HTML, which the page
+/// must show as plain text.
 const URL: &str = "https://paste.example/1?<script>alert(1)</script>";
 
 /// Returns a report whose web address also contains the token. The address contains the token once
@@ -430,8 +430,8 @@ async fn failure_of_one_token_does_not_save_the_others() {
     host.with_token(WHOAMI, &a).await.is_problem(401, "revoked");
 }
 
-/// The service itself repeats a revocation that failed, because a reporter may not send a report a
-/// second time.
+/// If a revocation fails, the service itself tries it again, because the reporter may never send
+/// the report again.
 #[tokio::test]
 async fn brief_failure_is_retried_before_the_answer() {
     let github = Signer256::start().await;

@@ -1,6 +1,5 @@
 //! Tests the settings files that the page offers for tools. The preview equals the downloaded file.
-//! The file contains the chosen values, byte by byte. A client with these settings can use the
-//! service.
+//! The file contains exactly the chosen values. A client with these settings can use the service.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -84,8 +83,8 @@ async fn preview_equals_the_download() {
             assert_eq!(file.contains(&popup.token), tool.holds_token(), "{tool:?}");
             assert!(!file.contains(PLACEHOLDER), "{tool:?}");
 
-            // After the pop-up is closed, the service no longer knows the text of the token. So the
-            // file contains a placeholder.
+            // After the pop-up is closed, the service no longer knows the text of the token. So a
+            // file for a tool that needs the token contains a placeholder.
             let uuid = popup.uuid();
             let file = ada.get(&format!("{PAGE}/{uuid}/connect/{}?{query}", tool.as_str())).await.is(200).body;
             let page = ada.get(&format!("{PAGE}?settings={uuid}&tool={}&{query}", tool.as_str())).await.is(200);

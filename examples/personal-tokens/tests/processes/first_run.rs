@@ -146,7 +146,7 @@ async fn two_processes_share_a_data_directory_from_their_first_start() {
 
 /// The time after which a test kills a process that should have failed to start.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A valid pepper that differs from every pepper that the service generates.
+/// A pepper that the service did not generate. It is a wrong pepper for every data directory.
 const ANOTHER: &[u8; 32] = b"0123456789abcdef a wrong pepper!";
 
 /// Opens the service on a data directory, issues a token, and closes the service. Returns the text
@@ -256,7 +256,7 @@ async fn a_database_without_a_check_value_gets_one_with_one_warning() {
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
 }
 
-/// After an upgrade, the database has no check value. So the next start cannot check its pepper. If
+/// After an upgrade from a version without check values, the next start cannot check its pepper. If
 /// the pepper is wrong, this start stores a wrong check value.
 #[tokio::test]
 async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
