@@ -1,8 +1,8 @@
-//! Benchmark of the module `leak`: the cost of finding and of redacting tokens.
+//! Benchmark of the module `leak`: how fast it finds and redacts tokens.
 //!
-//! Finding is compared with a `memmem` search for the prefix of the tokens. Redacting is compared
-//! with writing the same bytes without redaction. Each figure is a ratio to this floor, measured in
-//! the same run.
+//! The benchmark compares finding tokens with a `memmem` search for their prefix. It compares
+//! redacting tokens with writing the same bytes without redaction. It prints the ratio of the two
+//! speeds, measured in the same run.
 //!
 //! ```sh
 //! cargo bench --bench scan --features scan
@@ -21,14 +21,16 @@ use keyfob::{
 };
 use memchr::memmem;
 
-/// The number of times that an operation and its floor are timed. It is odd, so that there is a
-/// median.
+/// The number of times that the benchmark measures an operation. It is odd, so that one of the
+/// measured times is the median.
 const ROUNDS: usize = 7;
+/// The number of bytes in 1 GiB.
 const GIB: usize = 1 << 30;
+/// The number of lines that the benchmark redacts.
 const LINES: usize = 10_000_000;
 
-/// Returns the log of a service, with `lines` lines. If `tokens` is true, every hundredth line
-/// contains a token.
+/// Returns the text of a service's log with `lines` lines. If `tokens` is true, every hundredth
+/// line contains a token.
 fn log(lines: usize, tokens: bool) -> String {
     let keyring = Keyring::new(Prefix::new("acme_pat").unwrap(), Pepper::generate().unwrap());
     let (project, actor) = (ProjectId::new("145").unwrap(), Actor::new("ada").unwrap());
@@ -48,7 +50,8 @@ fn log(lines: usize, tokens: bool) -> String {
     text
 }
 
-/// Times an operation and its floor in turns, [`ROUNDS`] times each, and returns both medians.
+/// Measures an operation, and the floor that it is compared with, in turns. Runs each of them
+/// [`ROUNDS`] times, and returns the median time of each.
 fn by_turns(mut act: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duration) {
     let time = |act: &mut dyn FnMut()| {
         let began = Instant::now();
@@ -90,13 +93,13 @@ fn find(finder: &Finder) {
     tell("finding tokens in 1 GiB of log without tokens", "memmem for the prefix", GIB, by_turns(found, searched), 0.5);
 }
 
-/// Measures redaction of single lines, as a logger writes them, and of 64 KiB blocks, as a pipe
-/// delivers them.
+/// Measures the speed of redaction for two kinds of writes: single lines, as a logger writes them,
+/// and blocks of 64 KiB, as a pipe delivers them.
 fn redact(finder: &Finder) {
     let block = log(100_000, true);
     let lines: Vec<&[u8]> = block.split_inclusive('\n').map(str::as_bytes).collect();
     let blocks: Vec<&[u8]> = block.as_bytes().chunks(64 * 1024).collect();
-    // A real file, because /dev/null discards the bytes without the cost of writing them.
+    // The redactor writes to a real file, because writing to /dev/null would cost nothing.
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scan.log");
     let file = || BufWriter::new(File::create(&path).unwrap());
     for (how, pieces) in [("lines", &lines), ("blocks of 64 KiB", &blocks)] {

@@ -1,8 +1,10 @@
-//! Benchmark of verifying and minting tokens, compared with primitives that no code can avoid.
+//! Benchmark of verifying and minting tokens.
 //!
-//! `cargo bench --bench token` measures the operations and their floors in one run. Then it prints
-//! each figure as a ratio to its floor. An argument after `--` selects the benchmarks whose names
-//! contain it. The ratios are printed only if all benchmarks ran.
+//! The benchmark compares each operation with its floor: the primitives that no implementation can
+//! avoid, for example one HMAC. `cargo bench --bench token` measures the operations and their
+//! floors in one run. Then it prints the time of each operation, divided by the time of its floor.
+//! An argument after `--` selects the benchmarks whose names contain the argument. The ratios are
+//! printed only if all benchmarks ran.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,21 +23,25 @@ use keyfob::{
 use rand_core::TryRng;
 use sha2::Sha256;
 
+/// The number of tokens in the store.
 const RECORDS: usize = 1_000_000;
+/// The time of the service's clock, at which the tokens are also minted.
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// A service with a million tokens in a `MemoryStore`, and the texts of these tokens.
 ///
-/// The order of the texts differs from the order of insertion. A walk through them finds each
-/// record outside the processor's caches, as in a service with a million tokens. The texts are in
-/// one allocation, so that each text is as quick to read as a request that has just arrived.
+/// The order of the texts differs from the order in which the records were inserted. If the
+/// benchmark verifies the texts one after the other, each record is outside the processor's caches,
+/// as in a real service with a million tokens. The texts are in one allocation, so that reading a
+/// text is as fast as reading a request that has just arrived.
 struct World {
     tokens: Tokens<MemoryStore>,
     project: ProjectId,
     texts: Vec<[u8; TEXT]>,
 }
 
-/// The length of a token: `acme_pat_145_` (13), the id and its separator (17), and the rest (50).
+/// The length of a token in bytes: `acme_pat_145_` (13), the id and the separator after it (17),
+/// and the rest (50).
 const TEXT: usize = 80;
 
 fn new_token(project: ProjectId) -> NewToken {
@@ -62,8 +68,8 @@ fn world() -> World {
     World { tokens: Tokens::new(keyring, store).with_clock(clock), project, texts }
 }
 
-/// Returns the output of a future that completes at the first poll, as all futures of `MemoryStore`
-/// do.
+/// Returns the output of a future that completes at its first poll. All futures of a `MemoryStore`
+/// complete at the first poll. Panics if the future is not complete.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -71,7 +77,8 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// An endless iterator over a slice, which starts again after the last element.
+/// An endless iterator over a slice. After the last element, it starts again with the first
+/// element.
 struct Ring<'l, T>(&'l [T], usize);
 
 impl<'l, T> Ring<'l, T> {
@@ -81,6 +88,7 @@ impl<'l, T> Ring<'l, T> {
     }
 }
 
+/// Measures the primitives that the operations cannot avoid.
 fn floors(c: &mut Criterion, world: &World) {
     let mut group = c.benchmark_group("floor");
     let text = &world.texts[0];
@@ -98,21 +106,22 @@ fn floors(c: &mut Criterion, world: &World) {
     });
     group.bench_function("crc", |b| b.iter(|| crc32fast::hash(black_box(&text[..text.len() - 6]))));
 
-    // The floor of a look-up maps a key of the store contract to a digest, because each
-    // verification has to read the digest.
+    // The floor of a look-up is a look-up in a map from the key of a record to its digest, because
+    // each verification has to read the digest.
     let key = |text: &[u8; TEXT]| {
         let text = TokenText::parse(text).unwrap();
         TokenKey { project: text.project(), id: text.id() }
     };
     let keys: Vec<TokenKey> = world.texts.iter().map(key).collect();
-    // The map is filled in sorted order, which differs from the order of the look-ups.
+    // The keys are inserted into the map in sorted order, and looked up in another order.
     let mut sorted = keys.clone();
     sorted.sort_unstable();
     let map: HashMap<TokenKey, [u8; 32]> =
         sorted.into_iter().map(|key| (key, [key.id.as_str().as_bytes()[15]; 32])).collect();
     let mut ring = Ring(&keys, 0);
-    // Each look-up depends on the result of the previous one. Without this dependency, the
-    // processor would overlap several look-ups, which it cannot do across requests.
+    // Each look-up depends on the result of the previous look-up. Without this dependency, the
+    // processor would run several look-ups at the same time. In a service, it cannot do so, because
+    // each request has only one look-up.
     let mut last = [0; 32];
     group.bench_function("lookup", |b| {
         b.iter(|| {
@@ -132,8 +141,8 @@ fn floors(c: &mut Criterion, world: &World) {
     group.finish();
 }
 
-/// Returns a service with two tokens, and the texts of the tokens: an independent token, and a
-/// token that the first one issued and that is bound to it.
+/// Returns a service with two tokens, and the texts of the two tokens. The first token is
+/// independent. The second token is bound to the first token, which issued it.
 fn issuer_and_bound() -> (Tokens<MemoryStore>, String, String) {
     let clock = keyfob::clock::FixedClock::new(NOW);
     let tokens = Tokens::new(keyring(0), MemoryStore::new()).with_clock(clock);
@@ -148,6 +157,7 @@ fn issuer_and_bound() -> (Tokens<MemoryStore>, String, String) {
     (tokens, plain, bound)
 }
 
+/// Measures the operations: verifying, rejecting and minting tokens.
 fn acts(c: &mut Criterion, world: &World) {
     let mut group = c.benchmark_group("act");
     let access = Access::to(&world.project, &[]);
@@ -157,15 +167,16 @@ fn acts(c: &mut Criterion, world: &World) {
         b.iter(|| ready(world.tokens.verify(black_box(ring.next()), &access)).unwrap());
     });
 
-    // An independent token, and a token bound to it. Each benchmark verifies only one of them, so
-    // that the record stays in the processor's caches.
+    // "hot" verifies an independent token, and "hot-bound" verifies a token that is bound to it.
+    // Each of these benchmarks verifies only one token, so that the record stays in the processor's
+    // caches.
     let (tokens, plain, bound) = issuer_and_bound();
     for (name, text) in [("hot", &plain), ("hot-bound", &bound)] {
         group.bench_function(name, |b| b.iter(|| ready(tokens.verify(black_box(text), &access)).unwrap()));
     }
 
-    // Only the checksum detects a single wrong character. So this malformed token is the most
-    // expensive one to reject.
+    // This token has one wrong character, which only the checksum detects. The checksum is the last
+    // check of the form, so no malformed token is more expensive to reject.
     let mut malformed = world.texts[0];
     malformed[40] = if malformed[40] == b'A' { b'B' } else { b'A' };
     assert_eq!(TokenText::parse(&malformed).unwrap_err(), keyfob::Rejection::Checksum);
@@ -173,8 +184,8 @@ fn acts(c: &mut Criterion, world: &World) {
         b.iter(|| ready(world.tokens.verify(black_box(&malformed), &access)).unwrap_err());
     });
 
-    // This token has a valid form and checksum but was minted with another pepper. Its tag does not
-    // match, so it is rejected without a query to the store.
+    // This token has a valid form and a valid checksum, but it was minted with another pepper. Its
+    // tag does not match, so `verify` rejects it without a query to the store.
     let other =
         mint(&keyring(100), &Policy::default(), new_token(world.project), &Actor::new("eve").unwrap(), NOW).unwrap();
     let forged = other.token.expose_secret();
@@ -188,15 +199,15 @@ fn acts(c: &mut Criterion, world: &World) {
         b.iter_batched(
             || new_token(world.project),
             |new| mint(&ring, &policy, new, &actor, NOW).unwrap(),
-            // The batches are small, so that the minted tokens stay in the processor's caches, as
-            // they do in a request.
+            // The batches are small, so that the minted tokens stay in the processor's caches. A
+            // token that is minted in a request stays there too.
             criterion::BatchSize::NumIterations(64),
         );
     });
     group.finish();
 }
 
-/// Measures the time per verification with one thread and with two.
+/// Measures the time per verification with one thread and with two threads.
 fn threads(c: &mut Criterion, world: &World) {
     let mut group = c.benchmark_group("threads");
     for threads in [1, 2] {
@@ -207,7 +218,7 @@ fn threads(c: &mut Criterion, world: &World) {
     group.finish();
 }
 
-/// Returns the time that `threads` threads need for `rounds` verifications in total.
+/// Returns the time that the given number of threads needs for `rounds` verifications in total.
 fn verify_in_threads(world: &World, threads: usize, rounds: u64) -> Duration {
     let access = Access::to(&world.project, &[]);
     let (waiting, rounds) = (AtomicUsize::new(threads), rounds.div_ceil(threads as u64));
@@ -229,8 +240,8 @@ fn verify_in_threads(world: &World, threads: usize, rounds: u64) -> Duration {
     })
 }
 
-/// Returns the median of a benchmark in nanoseconds, or `None` if it was not measured after
-/// `since`.
+/// Returns the median time of a benchmark in nanoseconds, or `None` if the benchmark was not
+/// measured after `since`. `path` is the group and the name of the benchmark.
 fn median(path: &str, since: std::time::SystemTime) -> Option<f64> {
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
     let file = format!("{target}/criterion/{path}/new/estimates.json");
@@ -241,7 +252,8 @@ fn median(path: &str, since: std::time::SystemTime) -> Option<f64> {
     estimates["median"]["point_estimate"].as_f64()
 }
 
-/// Prints all floors and ratios. Returns `None` if a benchmark was not measured after `since`.
+/// Prints the times of all floors, and the ratios of all operations. Returns `None` if a benchmark
+/// was not measured after `since`.
 fn report(since: std::time::SystemTime) -> Option<()> {
     let median = |path: &str| median(path, since);
     let (hmac, crc) = (median("floor/hmac")?, median("floor/crc")?);
@@ -250,7 +262,7 @@ fn report(since: std::time::SystemTime) -> Option<()> {
     for (name, ns) in [("HMAC", hmac), ("CRC-32", crc), ("look-up", lookup), ("getrandom", getrandom)] {
         println!("| {name} | {ns:.0} |");
     }
-    println!("\n| operation | ns | floor | ratio | at most |\n|---|---|---|---|---|");
+    println!("\n| operation | ns | floor | ratio | maximum ratio |\n|---|---|---|---|---|");
     for (act, floor, ns, most) in [
         ("verify", "HMAC + look-up", hmac + lookup, 2.0),
         ("malformed", "HMAC", hmac, 0.5),

@@ -1,7 +1,7 @@
 //! Delegation to an agent: a person's token issues a bound token with one scope for ten minutes.
 //!
 //! The agent works with the bound token and revokes it at the end. If the agent forgets to revoke
-//! it, the bound token ends together with the person's token.
+//! the bound token, the token expires. It ends earlier if the person's token ends.
 //!
 //! `cargo run --example agent`
 
@@ -21,14 +21,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (project, ada) = (ProjectId::new("145")?, "ada".parse()?);
     let (read, write, delegate) = (Scope::new("repo:read")?, Scope::new("repo:write")?, Scope::new(DELEGATE)?);
 
-    // Ada issues herself a token that may read and write, and that may issue tokens with no more
-    // rights than its own.
+    // Ada issues a token for herself. The token may read and write. It may also issue tokens that
+    // have no more rights than it has itself.
     let of_ada = tokens.of(&ada, &project);
     let new = of_ada.new_token(Name::new("my laptop")?).with_scopes(ScopeSet::new("repo:* tokens:delegate")?);
     let laptop = of_ada.issue(new).await?;
 
-    // The agent presents Ada's token once, to get a token that is bound to it and has fewer rights:
-    // only reading, for ten minutes.
+    // The agent presents Ada's token once, to get a token of its own. The agent's token is bound to
+    // Ada's token and has fewer rights: it may only read, for ten minutes.
     let access = Access::to(&project, std::slice::from_ref(&read));
     let verified = tokens.verify(laptop.token.expose_secret(), &access).await?;
     let by = verified.delegate(&delegate)?;
@@ -40,8 +40,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let agent = tokens.issue(&by.actor(), new).await?;
     println!("agent token:  {}", agent.token.public_part());
 
-    // The agent works with its own token. Each verification returns the owner and the issuing
-    // token.
+    // The agent works with its own token. Each verification returns the owner of this token and the
+    // token that issued it.
     let verified = tokens.verify(agent.token.expose_secret(), &access).await?;
     println!("may write:    {}", verified.allows(&write));
     let acting = verified.acting();
@@ -52,7 +52,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokens.revoke(&by.actor(), &verified.key(), RevocationReason::CessationOfOperation).await?;
     println!("afterwards:   {}", refused(tokens.verify(agent.token.expose_secret(), &access).await.err())?);
 
-    // A forgotten token of an agent ends together with Ada's token. No search for it is needed.
+    // A token that an agent forgot to revoke ends together with Ada's token. Ada does not have to
+    // search for it.
     let another = of_ada.new_token(Name::new("forgotten agent")?).within(&by);
     let another = tokens.issue(&by.actor(), another).await?;
     of_ada.revoke(&laptop.record.id).await?;
@@ -61,10 +62,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Returns the message that the holder of a rejected token receives.
+/// Returns the text of the error with which a token was rejected. The caller that presented the
+/// token receives this text.
 ///
 /// # Errors
-/// Returns a text if the token was not rejected.
+/// Returns a text if `error` is `None`, because then the token was not rejected.
 fn refused(error: Option<VerifyError>) -> Result<String, &'static str> {
     error.map(|error| error.to_string()).ok_or("a token that has ended passed verification")
 }

@@ -1,8 +1,8 @@
 //! Import of existing tokens: brings the tokens of an earlier system into keyfob by their hashes.
 //!
-//! The holders keep their tokens. The example imports a million SHA-256 hashes into a SQLite file.
-//! Then it verifies some old tokens and a new one, and checks that the file contains none of their
-//! hashes.
+//! The holders of the tokens go on using them. The example imports a million SHA-256 hashes into a
+//! SQLite file. Then it verifies some of the old tokens and a new token, and checks that the file
+//! does not contain the hashes of these old tokens.
 //!
 //! `cargo run --release --features sqlite --example import -- 1000000`
 
@@ -22,27 +22,29 @@ use keyfob::{
 };
 use sha2::{Digest, Sha256};
 
-/// The approximate number of imported tokens to verify afterwards, spread over all tokens.
+/// The approximate number of imported tokens that the example verifies after the import. They are
+/// spread over all imported tokens.
 const SAMPLES: u64 = 2000;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns a token of the earlier system, as its holder has it: `old-` and 40 hex digits.
+/// Returns the text of a token of the earlier system: `old-` and 40 hex digits.
 fn old_text(number: u64) -> String {
     format!("old-{}", hex(&Sha256::digest(number.to_be_bytes())[..20]))
 }
 
-/// Returns the hash of a token, as the old table stores it.
+/// Returns the SHA-256 hash that the table of the earlier system stores for a token.
 fn old_hash(number: u64) -> [u8; 32] {
     Sha256::digest(old_text(number)).into()
 }
 
-/// Reads a row of the old table.
+/// Returns a row of the earlier system's table, as a token to import.
 ///
-/// The rows come project by project, so that the tokens of a batch are close together in most
-/// indices. On two busy cores, a million tokens took 106 s in this order and 188 s in random order.
+/// The example reads the table project by project, so that the tokens of a batch are close
+/// together in most indices. On two busy cores, the import of a million tokens took 106 s in this
+/// order and 188 s in random order.
 fn read(number: u64) -> Result<ImportToken, Invalid> {
     let digest = ImportDigest::from_text(ImportHash::Sha256, &hex(&old_hash(number)))?;
     let project = ProjectId::new(&format!("p{}", number / 10_000))?;
@@ -59,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let shape = ImportShape::new("old-", 40..=40, ImportAlphabet::LowerHex, ImportHash::Sha256)?;
     let tokens = Tokens::new(Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?), store.clone())
         .with_imports([shape])
-        // The old tokens never expire, which the default policy refuses.
+        // The old tokens never expire. The default policy refuses such tokens.
         .with_policy(Policy::default().with_never_expiring(true));
 
     let (started, mut progress) = (Instant::now(), ImportProgress::default());
@@ -107,7 +109,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         wanted.search(&folder.path().join(name))?;
         ids.search(&folder.path().join(name))?;
     }
-    // The search finds the ids of all samples, which proves that it would find their hashes too.
+    // The search finds the ids of all samples. So it would also find their hashes if the files
+    // contained them.
     assert_eq!((wanted.found.len(), ids.found.len()), (0, samples.len()));
     let size = folder.path().join("tokens.db").metadata()?.len() >> 20;
     println!("the {size} MiB file and its log contain no hash of {} tokens (as bytes, hex or base64)", samples.len());
@@ -117,21 +120,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Runs of 16 bytes to search for in files, and the runs that were found.
 #[derive(Default)]
 struct Wanted {
+    /// The runs to search for.
     runs: HashSet<[u8; 16]>,
     found: HashSet<[u8; 16]>,
 }
 
 impl Wanted {
-    /// Adds the first and the last 16 bytes of a text.
+    /// Adds the first 16 bytes and the last 16 bytes of a text to the runs to search for.
     fn add(&mut self, text: &[u8]) {
         let runs = [text.first_chunk(), text.last_chunk()].into_iter().flatten().copied();
         self.runs.extend(runs);
     }
 
-    /// Searches a file, part by part. The parts overlap by 15 bytes, so that no run is missed.
+    /// Searches a file for the runs, part by part, and keeps the runs that it finds. The parts
+    /// overlap by 15 bytes, so that the search also finds a run at the border of two parts.
     fn search(&mut self, path: &Path) -> std::io::Result<()> {
-        // A filter by the first two bytes. It keeps the search fast, because almost no place in a
-        // file begins a run.
+        // This table says which pairs of bytes a run begins with. Looking up a pair of bytes first
+        // keeps the search fast, because at almost all places in a file no run begins.
         let mut begins = vec![false; 1 << 16];
         for run in &self.runs {
             begins[usize::from(u16::from_be_bytes([run[0], run[1]]))] = true;

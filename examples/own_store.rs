@@ -3,9 +3,9 @@
 //! `cargo run --example own_store --features conformance`
 //!
 //! This store keeps its records in a `Vec` under a lock. A store for a database has the same
-//! structure. It begins a transaction instead of taking the lock, and it uses `WHERE` instead of
-//! iterating over the records. The crate defines how a call changes a record: by the methods
-//! `apply`, `revoke`, `rotate_to` and `touch` of `TokenRecord`.
+//! structure, but it begins a transaction instead of taking the lock, and it uses `WHERE` instead
+//! of iterating over the records. The methods `apply`, `revoke`, `rotate_to` and `touch` of
+//! `TokenRecord` define how an operation changes a record.
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,26 +27,28 @@ async fn main() -> ExitCode {
     if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A store in memory. Its records are in no order.
+/// A store that keeps its records in memory, in no particular order.
 #[derive(Default)]
 struct OwnStore {
     rows: Mutex<Vec<TokenRecord>>,
 }
 
 impl OwnStore {
-    /// Locks the records. Each call holds the lock until it ends and never awaits under it, so each
-    /// call is one atomic operation.
+    /// Locks the records and returns access to them. Each method of the store holds the lock until
+    /// the method returns, and does not await while it holds the lock. So each method is one atomic
+    /// operation.
     fn rows(&self) -> MutexGuard<'_, Vec<TokenRecord>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Returns the record with this key, if there is one.
 fn row<'r>(rows: &'r mut [TokenRecord], key: &TokenKey) -> Option<&'r mut TokenRecord> {
     rows.iter_mut().find(|record| record.key() == *key)
 }
 
-/// Checks that the issuer of a new token is still in the state that the caller saw. The lock keeps
-/// it in that state until the call ends.
+/// Checks that the issuer of a new token meets a condition. If there is no condition, the check
+/// succeeds. The store holds the lock, so the issuer cannot change before the new token is stored.
 ///
 /// # Errors
 /// Returns [`IssuerChanged`] if the issuer does not meet the condition.
@@ -60,12 +62,13 @@ fn check_issuer(
     if condition.holds(found.as_deref()) { Ok(()) } else { Err(IssuerChanged.into()) }
 }
 
-/// Revokes these records, and returns how many were not revoked before.
+/// Revokes these records, and returns the number of records that were not revoked before.
 fn revoke_all<'r>(rows: impl Iterator<Item = &'r mut TokenRecord>, revocation: &Revocation) -> u64 {
     rows.map(|record| u64::from(record.revoke(revocation))).sum()
 }
 
-/// Returns the current record, as each call on one record does.
+/// Returns a copy of the record. Each method of the store that works on one record returns the
+/// current state of the record in this way.
 fn answer(record: &TokenRecord) -> Result<Option<Arc<TokenRecord>>, StoreError> {
     Ok(Some(Arc::new(record.clone())))
 }
@@ -206,7 +209,7 @@ impl TokenStore for OwnStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut rows = self.rows();
-        // All checks come before the first change, so that a refused rotation changes nothing.
+        // All checks are made before the first change, so that a refused rotation changes nothing.
         let Some(old) = row(&mut rows, key).cloned() else { return Ok(None) };
         let mut near = |id: Option<TokenId>| row(&mut rows, &TokenKey { project: key.project, id: id? }).cloned();
         let (predecessor, earlier) = (near(old.rotated_from), near(old.rotated_to));

@@ -1,7 +1,7 @@
 //! Tokens in your own database transaction: `mint` and `check` without a store and without async.
 //!
-//! The record of a new token is written in one transaction with another row of your service. Later,
-//! the service reads the record itself and checks the token, without an async runtime.
+//! Your service writes the record of a new token and another row in one transaction. Later, the
+//! service reads the record itself and checks the token. It does not need an async runtime.
 //!
 //! `cargo run --example own_transaction`
 
@@ -14,7 +14,7 @@ use keyfob::{
     SystemClock, TokenKey, TokenRecord, VerifyError, check, mint,
 };
 
-/// A stand-in for your database, with two tables that are written together or not at all.
+/// A stand-in for your database, with two tables. A transaction writes to both tables or to none.
 #[derive(Default, Clone)]
 struct Database {
     tokens: HashMap<TokenKey, Arc<TokenRecord>>,
@@ -22,7 +22,8 @@ struct Database {
 }
 
 impl Database {
-    /// Runs a closure on a copy of the database, and keeps the copy if the closure succeeds.
+    /// Runs a closure on a copy of the database. If the closure succeeds, the copy replaces the
+    /// database. Otherwise the database stays unchanged.
     fn transaction<T>(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<T, Box<dyn Error>>,

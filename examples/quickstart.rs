@@ -1,4 +1,4 @@
-//! Quickstart: issues a token, verifies it and revokes it, with the store in memory.
+//! Quickstart: issues a token, verifies it and revokes it. The store keeps the token in memory.
 //!
 //! `cargo run --example quickstart`
 
@@ -9,7 +9,8 @@ use keyfob::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Choose the prefix once. Generate the pepper once, and keep it outside the database.
+    // Choose the prefix once, and never change it. Generate the pepper once, and keep it outside
+    // the database.
     let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
     let tokens = Tokens::new(keyring, MemoryStore::new());
     let (project, ada) = (ProjectId::new("145")?, OwnerId::new("ada")?);

@@ -1,4 +1,4 @@
-//! Secret scanning: prints the rules by which a secret scanner finds the tokens of your service.
+//! Secret scanning: prints rules with which a secret scanner finds the tokens of your service.
 //!
 //! ```sh
 //! cargo run --example scanner_rules --features scan -- \
@@ -37,13 +37,12 @@ fn help() -> String {
     )
 }
 
-/// Returns the rules for the prefixes and the format in the arguments.
-///
-/// An error never repeats an argument, because a user may have passed a token instead of a prefix.
+/// Returns the scanner rules for the prefixes and the format that the arguments name.
 ///
 /// # Errors
-/// Returns a text that names the problem if an argument is unknown, missing, invalid or given
-/// twice.
+/// Returns a text that describes the problem if an argument is unknown or invalid, if there is no
+/// prefix or no format, or if the format is given twice. The text never repeats an argument,
+/// because a user may have passed a token instead of a prefix.
 fn rules(arguments: &[String]) -> Result<String, String> {
     let (mut prefixes, mut format) = (Vec::new(), None);
     let mut arguments = arguments.iter();

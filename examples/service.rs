@@ -1,4 +1,4 @@
-//! An axum service that guards its routes with tokens and keeps them in SQLite, as in the README.
+//! An axum service that guards its routes with tokens, and keeps the tokens in SQLite.
 //!
 //! `cargo run --example service --features axum,sqlite`
 
@@ -14,7 +14,8 @@ async fn read_repo(caller: Authenticated) -> String {
     format!("{} reads the repository of project {}", caller.owner(), caller.project())
 }
 
-/// Accepts a token of any project, because the route names no project.
+/// Responds with the owner and the name of the presented token. The route accepts a token of any
+/// project, because its path names no project.
 async fn whoami(caller: Authenticated<OwnProject>) -> String {
     format!("{} by \"{}\"", caller.owner(), caller.name())
 }
@@ -22,24 +23,30 @@ async fn whoami(caller: Authenticated<OwnProject>) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let keyring = Keyring::new(Prefix::new("acme_pat")?, pepper("acme.pepper", "acme.db")?);
-    // Creates the file and its table if they are missing. Both paths are relative to the working
-    // directory.
+    // `open` creates the file and its table if they are missing. The paths of the pepper and of the
+    // database are relative to the working directory.
     let tokens = Tokens::new(keyring, SqliteStore::open("acme.db").await?);
 
     let guard = Guard::new(tokens).with_realm("acme");
     let app = Router::new()
         .route("/projects/{project}/repo", get(read_repo).layer(guard.project_in_path("project", "repo:read")?))
         .route("/whoami", get(whoami).layer(guard.own_project("")?));
-    // Run it behind a proxy on this machine, because this server has no time limit for a request.
+    // Run the service behind a proxy on this machine, because `axum::serve` has no time limit for a
+    // request.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     Ok(axum::serve(listener, app).await?)
 }
 
-/// Reads the pepper from its file, or generates it at the first start. Back the file up.
+/// Reads the pepper from its file. At the first start, generates the pepper and writes the file.
 ///
-/// Only the user of the service can read the file.
+/// Back up the file. On Unix, only the user that runs the service can read it.
+///
+/// # Errors
+/// Returns an error if the file cannot be read or written, if it contains no valid pepper, or if it
+/// is missing although the database exists.
 fn pepper(path: &str, database: &str) -> Result<Pepper, Box<dyn Error>> {
-    // If there are tokens but no pepper, the pepper is lost. A new pepper would reject all tokens.
+    // If the database exists but the file of the pepper does not, the pepper is lost. `read` fails
+    // then. With a new pepper, the service would reject all existing tokens.
     if std::fs::exists(path)? || std::fs::exists(database)? {
         return Ok(Pepper::new(std::fs::read(path)?)?);
     }
@@ -47,7 +54,8 @@ fn pepper(path: &str, database: &str) -> Result<Pepper, Box<dyn Error>> {
     let mut options = std::fs::OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // The file is complete and on disk before it gets its name: no token verifies without it.
+    // The file is complete and synced to disk before it gets its final name, because no token can
+    // be verified if its content is lost.
     let aside = format!("{path}.{}", std::process::id());
     let mut file = options.write(true).create(true).truncate(true).open(&aside)?;
     file.write_all(pepper.expose_secret())?;

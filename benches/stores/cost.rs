@@ -1,5 +1,5 @@
-//! Measures one verification among millions of tokens, without a cache and through one, and the
-//! space that a token takes.
+//! Measures how long the verification of one token among millions takes, without a cache and
+//! through a cache, and how much space a token needs.
 
 use std::time::{Duration, Instant};
 
@@ -11,24 +11,32 @@ use super::table::Table;
 use super::tokens::{Population, Random, Shown, verify};
 use super::zipf::{Ideal, Zipf, token_of};
 
+/// The number of tokens in each project.
 pub const IN_PROJECT: u64 = 500;
+/// The number of entries of the cache.
 const ENTRIES: u64 = Cached::<MemoryStore>::ENTRIES as u64;
+/// The staleness bound of the cache.
 const BOUND: Duration = Duration::from_secs(30);
-/// The number of operations in a batch. Batches of verifications and of the floor take turns.
+/// The number of operations in a batch. Batches of verifications alternate with batches of bare
+/// reads, which read a record directly from the engine.
 const BATCH: usize = 100;
-/// The number of measured batches, of verifications and of the floor alike.
+/// The number of measured batches of verifications. The number of batches of bare reads is the
+/// same.
 const BATCHES: usize = 300;
-/// The most verifications in one pass of a load. There are two passes: the first fills the cache,
-/// and the second is measured.
+/// The maximum number of verifications in one pass through the cache. There are two passes. The
+/// first pass fills the cache, and the second pass is measured.
 const REQUESTS: u64 = 3_000_000;
 
-/// A service over a `MemoryStore` with the same tokens, with which the cache is compared.
+/// A service whose tokens are in a `MemoryStore`. The benchmark compares the cache with this
+/// service.
 pub struct Memory {
+    /// The number of tokens in the store.
     pub tokens: u64,
     service: Tokens<MemoryStore>,
 }
 
 impl Memory {
+    /// Creates a service with the first `tokens` tokens of the population.
     pub async fn with(population: &Population, tokens: u64) -> Self {
         progress(&format!("inserting {} tokens into a MemoryStore", number(tokens)));
         let store = population.in_memory(0..tokens / population.in_project).await;
@@ -36,14 +44,15 @@ impl Memory {
     }
 }
 
-/// The ratios of one engine, for the picture.
+/// The ratios of one engine that the picture shows.
 pub struct Ratios {
+    /// The name of the engine.
     pub engine: &'static str,
-    /// The ratio of a verification without a cache to a bare read, and its upper limit if there is
-    /// one.
+    /// The median time of a verification without a cache, divided by the median time of a direct
+    /// read of the record, and the upper limit of this ratio, if there is one.
     pub bare: (f64, Option<f64>),
-    /// The ratio of the median verification through the cache to the median one on a `MemoryStore`,
-    /// and its upper limit if there is one.
+    /// The median time of a verification through the cache, divided by the median time of a
+    /// verification on a `MemoryStore`, and the upper limit of this ratio, if there is one.
     pub hit: (f64, Option<f64>),
 }
 
@@ -59,7 +68,7 @@ pub async fn measure<E: Engine>(memory: &Memory, population: &Population) -> Opt
     progress(&format!("{} is loaded after {} s: verifying without a cache", E::NAME, began.elapsed().as_secs()));
 
     let title = format!("{}: {} tokens in {} projects", engine.version().await, number(tokens), number(projects));
-    let mut table = Table::new(title, &["measured", "figure", "compared with", "figure", "ratio", "at most"]);
+    let mut table = Table::new(title, &["measurement", "keyfob", "compared with", "figure", "ratio", "maximum ratio"]);
     let bare = beside_bare(&engine, population, tokens).await;
     let (bare_at_most, all_at_most) = E::AT_MOST.unzip();
     push(&mut table, "verify without a cache, median", bare, E::FLOOR, bare_at_most);
@@ -71,11 +80,11 @@ pub async fn measure<E: Engine>(memory: &Memory, population: &Population) -> Opt
     let held = behind_cache(&engine, memory, population, Zipf::new(ENTRIES.min(tokens))).await;
     for (load, played, at_most) in [("all", &all, all_at_most), ("active", &held, None)] {
         let row = |what: &str| format!("{what}, load \"{load}\"");
-        push(&mut table, &row("verify through the cache, median"), played.median, "MemoryStore, median", at_most);
-        push(&mut table, &row("verify through the cache, mean"), played.mean, "MemoryStore, mean", None);
+        push(&mut table, &row("verify through the cache, median"), played.median, "median on a MemoryStore", at_most);
+        push(&mut table, &row("verify through the cache, mean"), played.mean, "mean on a MemoryStore", None);
         let (calls, ideal) = (format!("{:.4}", played.calls), format!("{:.4}", played.ideal));
         let ratio = if played.ideal > 0.0 { format!("{:.2}", played.calls / played.ideal) } else { String::new() };
-        table.row([row("store calls per verify"), calls, "an ideal cache".into(), ideal, ratio, String::new()]);
+        table.row([row("store calls per verification"), calls, "an ideal cache".into(), ideal, ratio, String::new()]);
     }
 
     progress("measuring the space per token");
@@ -98,8 +107,9 @@ fn push(table: &mut Table, what: &str, figures: Beside, floor: &str, at_most: Op
 fn notes(table: &mut Table, all: &Played, tokens: u64) {
     table.note("Each token has a name of 21 or 22 characters, an owner of 12 characters, two scopes and an expiry. All other optional fields are empty.");
     table.note(format!(
-        "The cache has {} entries and a bound of {} s. Load \"all\" presents all tokens, by Zipf's law with s = 1.1: the \
-         {} most popular tokens get {:.1} % of the requests. Load \"active\" presents only {} tokens, which the cache can hold.",
+        "The cache has {} entries and a staleness bound of {} s. Load \"all\" chooses from all tokens by Zipf's law with the \
+         exponent 1.1, so that the {} most popular tokens get {:.1} % of the requests. Load \"active\" chooses from only {} tokens, \
+         and the cache can hold all of them.",
         number(ENTRIES),
         BOUND.as_secs(),
         number(ENTRIES.min(tokens)),
@@ -107,17 +117,18 @@ fn notes(table: &mut Table, all: &Played, tokens: u64) {
         number(ENTRIES.min(tokens)),
     ));
     table.note(
-        "The median is the time of a request that the cache answers, as it does for most requests. The mean includes the calls of \
-         the store. It is close to the mean of a MemoryStore only if there are very few calls.",
+        "Most requests need no call of the store, so the median is the time of a request that the cache serves. The mean includes \
+         the time of the calls of the store. The mean is close to the mean on a MemoryStore only if there are very few calls.",
     );
     table.note(
-        "An ideal cache knows the most popular tokens in advance and holds only these. It received the same requests at the same \
-         times. Its calls of the store include first uses and entries older than the bound.",
+        "An ideal cache knows the most popular tokens in advance and holds only these tokens. The benchmark simulates an ideal cache \
+         with the same requests at the same times. The ideal cache calls the store if a token is used for the first time, if an \
+         entry is older than the bound, and if a token is not among the most popular tokens.",
     );
 }
 
-/// Times verifications without a cache and bare reads in turns. Each of the two uses different
-/// random tokens.
+/// Measures verifications without a cache and direct reads of records, in alternating batches.
+/// The verifications and the reads use different random tokens.
 async fn beside_bare<E: Engine>(engine: &E, population: &Population, tokens: u64) -> Beside {
     let service = population.tokens(engine.store().clone());
     let (mut ours, mut theirs) = (Random(1), Random(2));
@@ -141,25 +152,30 @@ async fn beside_bare<E: Engine>(engine: &E, population: &Population, tokens: u64
         began.elapsed()
     };
     let (mut verifications, mut reads) = (verifications, reads);
-    // The first batches only prepare the statements and warm the caches.
+    // The results of these first batches are discarded, because the first batches prepare the
+    // statements and warm the caches.
     by_turns(BATCHES / 10, BATCH, &mut verifications, &mut reads).await;
     by_turns(BATCHES, BATCH, verifications, reads).await
 }
 
 /// The results of one load.
 struct Played {
+    /// The median times of a verification through the cache and of one on a `MemoryStore`.
     median: Beside,
+    /// The mean times of a verification through the cache and of one on a `MemoryStore`.
     mean: Beside,
-    /// Calls of the store per verification through the cache.
+    /// The number of calls of the store per verification through the cache.
     calls: f64,
-    /// Calls of the store per verification through an ideal cache.
+    /// The number of calls of the store per verification through an ideal cache.
     ideal: f64,
-    /// The share of requests for tokens that are not among the [`ENTRIES`] most popular.
+    /// The share of the requests whose tokens are not among the [`ENTRIES`] most popular tokens.
     beyond: f64,
 }
 
-/// Runs the same load on a `MemoryStore` and through a cache over the engine, in turns of a
-/// thousand requests. The first half of the load fills the cache and is not counted.
+/// Measures the same load through a cache over the engine and on a `MemoryStore`.
+///
+/// The cache and the `MemoryStore` take turns of a thousand requests each. The first half of the
+/// load fills the cache and is not counted.
 async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Population, mut load: Zipf) -> Played {
     const AT_ONCE: u64 = 1000;
     let cached = Cached::new(engine.store().clone(), BOUND).with_entries(ENTRIES as usize);
@@ -176,8 +192,8 @@ async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Popul
         }
         let ranks: Vec<u64> = (0..AT_ONCE).map(|_| load.next()).collect();
         let shown: Vec<Shown> = ranks.iter().map(|rank| population.shown(token_of(*rank, memory.tokens))).collect();
-        // The order alternates, because the second of the two finds the texts in the processor's
-        // caches.
+        // The order alternates, because the service that comes second finds the texts of the
+        // tokens in the processor's caches.
         for cached in [round % 2 == 0, round % 2 != 0] {
             if cached {
                 let mut rank = ranks.iter();
@@ -201,8 +217,9 @@ async fn behind_cache<E: Engine>(engine: &E, memory: &Memory, population: &Popul
     Played { median, mean, calls, ideal, beyond: load.beyond(ENTRIES) }
 }
 
-/// Verifies each token, and calls `took` with its time in nanoseconds and with the instant of its
-/// end. The time includes one reading of the clock.
+/// Verifies each token, and calls `took` for each verification. `took` receives the duration in
+/// nanoseconds and the instant at which the verification ended. The duration includes one reading
+/// of the clock.
 async fn each<S: TokenStore>(service: &Tokens<S>, shown: &[Shown], mut took: impl FnMut(f64, Instant)) {
     let mut times = Vec::with_capacity(shown.len());
     let began = Instant::now();

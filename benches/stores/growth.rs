@@ -1,4 +1,5 @@
-//! Measures how the cost of three operations grows with the number of tokens, compared with log n.
+//! Measures how the cost of three operations grows with the number of tokens, and compares the
+//! growth with log n.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -14,37 +15,46 @@ use super::measure::{median, nanos, number, progress, time};
 use super::table::Table;
 use super::tokens::{OF_OWNER, Population, Random, verify};
 
-/// The number of tokens in each project. It is the same at each size, and so is the number of
-/// tokens of each owner. Only the number of projects grows, from 1 to 10,000.
+/// The number of tokens in each project. It is the same at all of the [`SIZES`], and so is the
+/// number of tokens of each owner. Only the number of projects grows, from 1 to 10,000.
 pub const IN_PROJECT: u64 = 1000;
+/// The total numbers of tokens with which the benchmark measures the operations.
 pub const SIZES: [u64; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+/// The names of the measured operations.
 pub const ACTS: [&str; 3] = ["verify", "list a page of 50", "revoke all 100 tokens of an owner"];
+/// The number of measured verifications at each of the [`SIZES`].
 const VERIFICATIONS: usize = 5_000;
+/// The number of measured pages of a list at each of the [`SIZES`].
 const PAGES: usize = 1_000;
-/// The most projects in which all tokens are revoked at each size, one owner after the other.
+/// The maximum number of projects in which the benchmark revokes all tokens, at each of the
+/// [`SIZES`]. It revokes the tokens of one owner after the other.
 const REVOKED: u64 = 4;
+/// The number of owners in each project.
 const OWNERS: u64 = IN_PROJECT / OF_OWNER;
 
-/// The median costs of an engine in nanoseconds, for each operation at each size.
+/// The median costs of the operations on one engine.
 pub struct Curves {
+    /// The name of the engine.
     pub engine: &'static str,
+    /// For each operation, its median time at each of the [`SIZES`], in nanoseconds.
     pub acts: [Vec<f64>; 3],
 }
 
 impl Curves {
-    /// Returns the cost of an operation at each size, divided by its cost at the first size.
+    /// Returns the cost of an operation at each of the [`SIZES`], divided by the cost of the
+    /// operation at the first size. The caller passes the index of the operation in [`ACTS`].
     pub fn growth(&self, act: usize) -> impl Iterator<Item = f64> {
         self.acts[act].iter().map(move |cost| cost / self.acts[act][0])
     }
 }
 
-/// Returns the logarithm of `size`, divided by the logarithm of the first size.
+/// Returns the logarithm of `size`, divided by the logarithm of the first of the [`SIZES`].
 pub fn log(size: u64) -> f64 {
     (size as f64).ln() / (SIZES[0] as f64).ln()
 }
 
-/// Measures one engine at all sizes up to `most` tokens. Returns `None` if the engine is not
-/// installed.
+/// Measures one engine with each of the [`SIZES`] that is not greater than `most`. Returns `None`
+/// if the engine is not installed.
 pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(Table, Curves)> {
     let mut engine = E::start().await?;
     let mut curves = Curves { engine: E::NAME, acts: Default::default() };
@@ -62,6 +72,8 @@ pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(T
     Some((table(&version, &curves), curves))
 }
 
+/// Returns the median time of each operation at one size, in nanoseconds. Adds the owners whose
+/// tokens it revoked to `revoked`.
 async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, revoked: &mut HashSet<u64>) -> [f64; 3] {
     let service = population.tokens(engine.store().clone());
     let mut random = Random(size);
@@ -88,7 +100,7 @@ async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, r
     }
     let page = median(times.split_off(PAGES / 10));
 
-    // The tokens stay revoked, because the next size has enough others.
+    // The tokens stay revoked, because the next size adds enough tokens that are not revoked.
     let mut times = Vec::new();
     for _ in 0..REVOKED.min(size / IN_PROJECT) {
         let first = loop {
@@ -107,8 +119,8 @@ async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, r
             let count = service.revoke_group(&actor, &project, &group, reason).await.unwrap();
             let took = began.elapsed();
             assert_eq!(count, OF_OWNER);
-            // The first revocation in a project is not counted. It has to make room in the pages,
-            // which only a bulk load leaves so dense.
+            // The first revocation in a project is not counted. It has to make room in the pages of
+            // the table, which are so dense only because of the bulk load.
             if owner > first {
                 times.push(nanos(took));
             }
@@ -122,9 +134,9 @@ fn table(version: &str, curves: &Curves) -> Table {
     let sizes = &SIZES[..curves.acts[0].len()];
     let mut head = vec!["operation".to_owned()];
     head.extend(sizes.iter().map(|size| number(*size)));
-    head.push("faster than log n".into());
+    head.push("grows faster than log n".into());
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    let mut table = Table::new(format!("{version}: the cost as the number of tokens grows"), &head);
+    let mut table = Table::new(format!("{version}: the cost of operations as the number of tokens grows"), &head);
     let logs = sizes.iter().map(|size| format!("×{:.2}", log(*size)));
     table.row(std::iter::once("log n".to_owned()).chain(logs).chain([String::new()]));
     for (act, name) in ACTS.into_iter().enumerate() {
@@ -136,9 +148,10 @@ fn table(version: &str, curves: &Curves) -> Table {
         table.row(std::iter::once(name.to_owned()).chain(costs).chain([verdict]));
     }
     table.note(format!(
-        "Medians, and their ratio to the median at the first size. At each size, a project has {} tokens of {OWNERS} owners. There is no \
-         cache, and tokens and projects are random. Each size has {VERIFICATIONS} verifications and {PAGES} pages. It also has revocations \
-         in {REVOKED} projects, or in the only one: all owners except the first, one after the other.",
+        "Each cell shows the median time of an operation, and the ratio of this median to the median at the first size. Each project has \
+         {} tokens, which belong to {OWNERS} owners. There is no cache. The benchmark chooses tokens and projects at random. At each size, \
+         it measures {VERIFICATIONS} verifications and {PAGES} pages. Then it revokes the tokens of all owners in {REVOKED} projects (at \
+         the first size in the only project), one owner after the other. The revocation for the first owner in a project is not counted.",
         number(IN_PROJECT),
     ));
     table

@@ -1,20 +1,21 @@
-//! Benchmark of the stores with millions of tokens: what an operation costs, and how the cost
-//! grows.
+//! Benchmark of the stores with millions of tokens: how much time an operation takes, and how this
+//! time grows with the number of tokens.
 //!
-//! Each figure is compared with a floor that was measured in the same run. The benchmark takes
-//! about twenty minutes:
+//! The benchmark compares the time of a verification without a cache with a floor: the time of the
+//! read that no store on the engine can avoid, measured in the same run. The benchmark takes about
+//! twenty minutes:
 //!
 //! ```sh
 //! cargo bench --bench stores --all-features
 //! ```
 //!
-//! It starts the engines itself and keeps their data below the target folder. It needs up to 20 GB
-//! of disk there until it ends. Redis keeps its data in `/dev/shm` if that folder exists. These
-//! arguments may follow after `--`:
+//! The benchmark starts the engines itself and keeps their data below the target folder. The data
+//! take up to 20 GB of disk space there until the benchmark ends. Redis keeps its data in
+//! `/dev/shm` if that folder exists. These arguments may follow after `--`:
 //!
-//! - `cost` or `growth` measures only one half;
-//! - `--most N` uses at most N tokens (at least 1000), for a quick trial;
-//! - `--write` writes the figures to the operations page.
+//! - `cost` measures only the cost of operations, and `growth` measures only how the cost grows.
+//! - `--most N` limits the number of tokens to N, for a quick trial. N must be at least 1000.
+//! - `--write` writes the figures to the files that the operations page of the guide includes.
 
 mod cost;
 mod engines;
@@ -40,8 +41,8 @@ use self::measure::progress;
 use self::table::Table;
 use self::tokens::Population;
 
-/// The number of tokens with which `cost` measures. Redis gets fewer because it holds them in
-/// memory.
+/// The number of tokens with which the module `cost` measures PostgreSQL and SQLite. Redis gets
+/// fewer tokens because it holds them in memory.
 const TOKENS: u64 = 5_000_000;
 
 /// The parsed command line.
@@ -49,6 +50,7 @@ struct Wanted {
     cost: bool,
     growth: bool,
     write: bool,
+    /// The maximum number of tokens.
     most: u64,
 }
 
@@ -75,7 +77,7 @@ impl Wanted {
     }
 }
 
-/// The results so far. Each table is printed as soon as it is measured.
+/// The results so far. The benchmark prints each table as soon as all of its figures are measured.
 #[derive(Default)]
 struct Report {
     cost: Vec<(Table, Ratios)>,
@@ -97,7 +99,8 @@ impl Report {
         }
     }
 
-    /// Writes the tables and the picture of each measured half to files of the operations page.
+    /// Writes the tables and the pictures to the files that the operations page includes. Skips
+    /// `cost` or `growth` if it was not measured.
     fn write(self, most: u64) {
         let (tables, ratios): (Vec<_>, Vec<_>) = self.cost.into_iter().unzip();
         write("cost", most, &tables, || plot::cost(&ratios));
@@ -140,8 +143,8 @@ fn machine() -> String {
     format!("a machine with {cores} cores ({processor}) and {:.0} GB of memory", memory * 1024.0 / 1e9)
 }
 
-// One thread is enough, because one request at a time is measured. A second thread would only add
-// wake-ups to the figures.
+// One thread is enough, because the benchmark runs one request at a time. With more threads, the
+// measured times would include wake-ups of threads.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {

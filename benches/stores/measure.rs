@@ -1,18 +1,20 @@
-//! Measuring times, summarizing them, and writing them as text.
+//! Functions that measure times, compute medians, and write times and numbers as text.
 
 use std::time::{Duration, Instant};
 
-/// Returns the median of the figures. There must be at least one.
+/// Returns the median of the figures. Panics if there are no figures.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     assert!(!figures.is_empty());
     let middle = figures.len() / 2;
     *figures.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// The times of an operation and of its floor, in nanoseconds per operation.
+/// The time of an operation and the time of its floor: the operation that it is compared with.
 #[derive(Clone, Copy)]
 pub struct Beside {
+    /// The time of the operation, in nanoseconds.
     pub act: f64,
+    /// The time of the floor, in nanoseconds.
     pub floor: f64,
 }
 
@@ -22,10 +24,12 @@ impl Beside {
     }
 }
 
-/// Times an operation and its floor in turns, and returns the medians of the batches.
+/// Measures an operation and its floor in turns, and returns the median time of each. The floor is
+/// the operation with which the first operation is compared.
 ///
-/// There are `batches` batches of `of` operations each. The batches are small, so that other load
-/// on the machine affects the operation and the floor alike.
+/// Each of the two runs in `batches` batches of `of` operations. Each closure runs a batch and
+/// returns how long the batch took. Small batches ensure that other load on the machine affects the
+/// operation and the floor alike.
 pub async fn by_turns(
     batches: usize,
     of: usize,
@@ -34,7 +38,7 @@ pub async fn by_turns(
 ) -> Beside {
     let (mut acts, mut floors) = (Vec::new(), Vec::new());
     for batch in 0..batches {
-        // The order alternates because the first of the two warms the caches for the second.
+        // The order alternates, because the batch that runs first warms the caches for the other.
         if batch % 2 == 0 {
             acts.push(act(of).await);
             floors.push(floor(of).await);
@@ -51,8 +55,8 @@ pub fn nanos(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
-/// Returns the time of reading the clock, in nanoseconds. Subtract it from times that are not much
-/// longer.
+/// Returns how long one reading of the clock takes, in nanoseconds. The caller subtracts it from
+/// measured times that are not much longer.
 pub fn clock_cost() -> f64 {
     let mut last = Instant::now();
     let costs = (0..100_000).map(|_| {
@@ -64,7 +68,7 @@ pub fn clock_cost() -> f64 {
     median(costs.collect())
 }
 
-/// Returns a time as text, in ns, µs or ms.
+/// Returns a time in nanoseconds as text, with the unit ns, µs or ms.
 pub fn time(nanos: f64) -> String {
     match nanos {
         ..1e3 => format!("{nanos:.0} ns"),
@@ -87,7 +91,8 @@ pub fn number(number: u64) -> String {
     text
 }
 
-/// Prints a progress message to stderr, with the seconds since the first message.
+/// Prints a progress message to stderr. The message begins with the seconds since the first
+/// progress message.
 pub fn progress(what: &str) {
     use std::sync::OnceLock;
     static BEGAN: OnceLock<Instant> = OnceLock::new();

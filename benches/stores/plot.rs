@@ -1,17 +1,19 @@
-//! Draws the figures as SVG pictures. Text and axes have the text colour of the page.
+//! Draws the measured figures as SVG pictures. Text and axes have the text colour of the page that
+//! contains the picture.
 
 use std::fmt::Write;
 
 use super::cost::Ratios;
 use super::growth::{ACTS, Curves, SIZES, log};
 
-/// The colour and the dash pattern of each engine. The colours are visible on light and on dark
+/// The colours and the dash patterns of the engines. The colours are visible on light and on dark
 /// pages. The patterns are for readers who cannot distinguish the colours.
 const LOOKS: [(&str, &str); 3] = [("#3b82c4", "none"), ("#d9722e", "7 3"), ("#2f9e6e", "2 3")];
 
-/// A picture that is being drawn. It has no empty line, because an empty line would end the HTML
-/// block in Markdown.
+/// An SVG picture that is being drawn.
 struct Picture {
+    /// The SVG text so far. It contains no empty line, because an empty line would end the HTML
+    /// block in Markdown.
     text: String,
 }
 
@@ -62,7 +64,7 @@ impl Picture {
     }
 }
 
-/// Draws a bar for each ratio, and a stroke at each upper limit.
+/// Draws a bar chart of the cost: a bar for each ratio, and a stroke at each upper limit.
 pub fn cost(engines: &[Ratios]) -> String {
     let (left, wide, high) = (300.0, 330.0, 16.0);
     let rows: Vec<_> = engines
@@ -83,10 +85,10 @@ pub fn cost(engines: &[Ratios]) -> String {
         "keyfob-cost",
         700,
         bottom as u32 + 24,
-        "The cost of a verification, compared with its floor",
-        &format!("Ratios of medians from one run. {}.", said.join("; ")),
+        "The time of a verification, divided by the time that it is compared with",
+        &format!("The picture shows ratios of medians from one run. {}.", said.join("; ")),
     );
-    picture.words((left, 16.0), "start", "ratio; a stroke marks the upper limit");
+    picture.words((left, 16.0), "start", "ratio (a stroke marks the upper limit)");
     for (row, (at, (what, ratio, at_most))) in rows.iter().enumerate() {
         let y = 28.0 + 24.0 * row as f64;
         picture.words((left - 8.0, y + 12.0), "end", what);
@@ -98,7 +100,7 @@ pub fn cost(engines: &[Ratios]) -> String {
     }
     picture.line((left, 24.0), (left, bottom), "");
     picture.line((x(1.0), 24.0), (x(1.0), bottom), "stroke-dasharray=\"2 3\" opacity=\"0.6\"");
-    picture.words((x(1.0), bottom + 14.0), "middle", "1, the floor");
+    picture.words((x(1.0), bottom + 14.0), "middle", "1: the same time");
     picture.done()
 }
 
@@ -120,7 +122,7 @@ pub fn growth(engines: &[Curves]) -> String {
         290,
         "The cost of three operations as the number of tokens grows",
         &format!(
-            "The cost as a multiple of the cost with 1,000 tokens. A curve ends at 10,000,000 tokens or at the most that the engine was given. The curve of log n ends at ×{:.2}. The curves of the engines end at: {}.",
+            "The picture shows the cost as a multiple of the cost with 1,000 tokens. A curve ends at the largest number of tokens with which the engine was measured. The curve of log n ends at ×{:.2}. The curves of the engines end at: {}.",
             log(SIZES[SIZES.len() - 1]),
             said.join("; ")
         ),

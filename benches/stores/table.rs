@@ -1,6 +1,6 @@
-//! A table of figures, written as plain text for a terminal and as Markdown.
+//! A table of figures that can be written as plain text for a terminal or as Markdown.
 
-/// A table with its title, and notes that explain it.
+/// A table of figures, with a title above it and explaining notes below it.
 pub struct Table {
     pub title: String,
     pub head: Vec<String>,
@@ -59,7 +59,7 @@ impl Table {
     }
 }
 
-/// Returns a note broken into lines of at most 118 columns, for a terminal.
+/// Returns a note as lines of at most 118 columns, for a terminal.
 fn wrapped(note: &str) -> String {
     const ROOM: usize = 118;
     let (mut text, mut line) = (String::new(), String::from(" "));

@@ -1,7 +1,7 @@
-//! The tokens with which the engines are filled.
+//! The tokens that the benchmark loads into the engines.
 //!
-//! Each token can be computed from its number at any time. So the benchmark does not have to keep
-//! the texts that it presents.
+//! The benchmark can compute each token again from its number, so it does not have to keep the
+//! texts of the tokens.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -14,15 +14,17 @@ use keyfob::{
 };
 use rand_core::{TryCryptoRng, TryRng};
 
-/// The number of tokens of each owner. All of them are in one project.
+/// The number of tokens of each owner. All tokens of an owner are in one project.
 pub const OF_OWNER: u64 = 100;
-/// The length of a token: `acme_pat_00000_` (15), the id and its separator (17), and the rest (50).
+/// The length of a token in bytes: `acme_pat_00000_` (15), the id and the separator after it (17),
+/// and the rest (50).
 const TEXT: usize = 15 + 17 + 50;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// An unlimited series of tokens, numbered project by project.
 #[derive(Clone)]
 pub struct Population {
+    /// The number of tokens in each project.
     pub in_project: u64,
     keyring: Arc<Keyring>,
     policy: Policy,
@@ -47,18 +49,19 @@ impl Population {
         }
     }
 
-    /// Returns the id of a project. All ids have at least five digits, so that the order of the ids
-    /// is the order of the numbers.
+    /// Returns the id of the project with this number. An id is the number with at least five
+    /// digits. So ids as text have the same order as the numbers, up to project 99999.
     pub fn project(&self, number: u64) -> ProjectId {
         ProjectId::new(&format!("{number:05}")).unwrap()
     }
 
+    /// Returns the owner of the token with this number.
     pub fn owner(&self, token: u64) -> OwnerId {
         OwnerId::new(&format!("user-{:07}", token / OF_OWNER)).unwrap()
     }
 
-    /// Returns the token with this number. Its time of creation is random, within the last 60 days.
-    /// Its lifetime is 90 days.
+    /// Returns the token with this number. The token was created at a random time within the last
+    /// 60 days and has a lifetime of 90 days.
     pub fn token(&self, number: u64) -> Issued {
         let mut random = Random(number);
         let project = self.project(number / self.in_project);
@@ -71,6 +74,7 @@ impl Population {
         mint_with(&mut random, &self.keyring, &self.policy, new, &actor, self.now.saturating_sub(age)).unwrap()
     }
 
+    /// Returns the text and the key of the token with this number.
     pub fn shown(&self, number: u64) -> Shown {
         let issued = self.token(number);
         let text = issued.token.expose_secret().as_bytes();
@@ -85,7 +89,7 @@ impl Population {
         records
     }
 
-    /// Returns a service over a store that holds these tokens.
+    /// Returns a service that uses this store and can verify the tokens of this population.
     pub fn tokens<S: TokenStore>(&self, store: S) -> Tokens<S> {
         Tokens::new(keyring(), store).with_clock(FixedClock::new(self.now))
     }
@@ -112,8 +116,8 @@ pub async fn verify<S: TokenStore>(tokens: &Tokens<S>, shown: &Shown) {
     tokens.verify(&shown.text, &Access::to(&shown.key.project, &[])).await.unwrap();
 }
 
-/// A SplitMix64 generator. The same seed always gives the same numbers, so the tokens are
-/// predictable. That does no harm in a benchmark.
+/// A SplitMix64 random number generator with its state. The same seed always gives the same
+/// numbers, so the tokens are predictable. This predictability does no harm in a benchmark.
 pub struct Random(pub u64);
 
 impl Random {
@@ -125,13 +129,13 @@ impl Random {
         word ^ (word >> 31)
     }
 
-    /// Returns a number below `end`. Some numbers are slightly more frequent than others, which
-    /// does not matter here.
+    /// Returns a random number below `end`. Some numbers are slightly more frequent than others,
+    /// but the difference is too small to affect the benchmark.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// Returns a number that is at least 0 and less than 1.
+    /// Returns a random number that is at least 0 and less than 1.
     pub fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -1,4 +1,5 @@
-//! A realistic load, in which most requests present one of a few tokens, and the best cache for it.
+//! A realistic load, and the best cache for this load. In a realistic load, a small part of the
+//! tokens gets most requests.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,14 @@ const EXPONENT: f64 = 1.1;
 /// A sequence of independent requests. The probability that a request presents the r-th most
 /// popular token is proportional to r^-1.1.
 pub struct Zipf {
-    /// The sum of the weights up to each rank.
+    /// For each rank, the sum of the weights of all ranks up to this rank. The weight of the r-th
+    /// most popular token is r^-1.1.
     sums: Vec<f64>,
     random: Random,
 }
 
 impl Zipf {
+    /// Creates a sequence of requests for `ranks` different tokens.
     pub fn new(ranks: u64) -> Self {
         let mut sum = 0.0;
         let sums = (1..=ranks).map(|rank| {
@@ -31,26 +34,29 @@ impl Zipf {
         self.sums.partition_point(|sum| *sum <= at).min(self.sums.len() - 1) as u64
     }
 
-    /// Returns the share of the requests that do not present one of the `most_popular` first
-    /// tokens.
+    /// Returns the share of the requests whose tokens are not among the most popular tokens.
+    /// `most_popular` is the number of tokens that count as the most popular.
     pub fn beyond(&self, most_popular: u64) -> f64 {
         let held = (most_popular as usize).min(self.sums.len());
         1.0 - self.sums[held - 1] / self.sums[self.sums.len() - 1]
     }
 }
 
-/// Returns the number of the token with this rank. The popular tokens are spread over all projects.
+/// Returns the number of the token with this rank of popularity. The popular tokens are spread over
+/// all projects. `tokens` is the number of all tokens.
 pub fn token_of(rank: u64, tokens: u64) -> u64 {
-    // The factor is a prime that divides none of the sizes, so that each rank has a different
-    // token.
+    // The factor is a prime that does not divide `tokens`. So no two ranks have the same token.
     ((u128::from(rank) * 2_654_435_761 + 12_345) % u128::from(tokens)) as u64
 }
 
-/// The best cache for a load: it knows the most popular tokens in advance, and holds only these.
+/// A simulation of the best cache for a load. The best cache knows the most popular tokens in
+/// advance, and holds only these tokens.
 ///
-/// It receives the same requests at the same times as the real cache. It queries the store at the
-/// first use of a token, and again if the entry is older than the bound. If requests are
-/// independent of each other, no cache has fewer misses unless it knows future requests.
+/// The simulation receives the same requests at the same times as the real cache, and counts the
+/// misses: the requests that need a call of the store. A token that the best cache holds needs a
+/// call at its first use, and again if its entry is older than the bound. Each request for any
+/// other token needs a call. If requests are independent of each other, no cache has fewer misses
+/// unless it knows future requests.
 pub struct Ideal {
     asked_at: Vec<Option<Instant>>,
     bound: Duration,
@@ -62,6 +68,7 @@ impl Ideal {
         Self { asked_at: vec![None; entries], bound, misses: 0 }
     }
 
+    /// Processes a request for the token with this rank, and counts a miss if there is one.
     pub fn request(&mut self, rank: u64, now: Instant) {
         match self.asked_at.get_mut(rank as usize) {
             Some(Some(asked_at)) if now.duration_since(*asked_at) <= self.bound => {}

@@ -1,4 +1,5 @@
-//! Migration from SQLite to PostgreSQL: moves the tokens of a keyfob file while services verify.
+//! Migration from SQLite to PostgreSQL: moves the tokens of a SQLite file into a PostgreSQL
+//! database, while services go on verifying tokens.
 //!
 //! The page `keyfob::guide::operations` describes the steps.
 //!
@@ -18,15 +19,16 @@ use std::time::{Duration, Instant};
 use moving::{Failure, Move};
 
 const HELP: &str = "\
-move_to_postgres FILE            copies new and changed tokens; repeat it as often as you like
+move_to_postgres FILE            copies new and changed tokens; repeat this as often as you like
 move_to_postgres FILE --finish   refuses writes to the file, copies the rest, compares both sides
 move_to_postgres FILE --open     lets PostgreSQL take writes; run it when all services use PostgreSQL
 move_to_postgres FILE --reopen   lets the file take writes again; possible only before --open
 
-Set DATABASE_URL to the address of the database. It is no argument, because other users can read
-the arguments of a process.
+Set DATABASE_URL to the address of the database. The address is not an argument, because other
+users can read the arguments of a process.
 ";
 
+/// The step of the move that the arguments name.
 enum Step {
     Copy,
     Finish,
@@ -34,6 +36,8 @@ enum Step {
     Reopen,
 }
 
+/// Returns the path of the file and the step that the arguments name, or `None` if the arguments
+/// are wrong.
 fn args() -> Option<(PathBuf, Step)> {
     let mut args = env::args_os().skip(1);
     let file = args.next().filter(|file| !file.to_string_lossy().starts_with('-'))?;
@@ -67,6 +71,7 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Runs one step of the move, and prints its result.
 async fn run(file: PathBuf, step: Step, url: &str) -> Result<(), Failure> {
     let mut told = Instant::now();
     let tell = move |act: &str, tokens: u64, all: u64| {

@@ -1,8 +1,12 @@
 //! Fuzzes the reading of a credential from headers.
 //!
-//! A credential is read only if there is exactly one header, and it is a part of that header. If
-//! the credential parses, it is a canonical token. A token is found inside the quotes, spaces and
-//! other characters with which clients and pasted text surround it.
+//! The fuzz target checks these properties:
+//!
+//! - A credential is read only if there is exactly one header value. The credential is a part of
+//!   this value, or of the decoded value.
+//! - If a credential parses as a token, it is the canonical text of this token.
+//! - A token is found if it is surrounded by quotes, spaces and other characters that clients and
+//!   pasted texts add.
 #![no_main]
 
 use arbitrary::{Arbitrary, Result, Unstructured};
@@ -10,14 +14,16 @@ use keyfob::{Credential, PlaintextToken, PresentedToken};
 use keyfob_fuzz::{ISSUED, KEYED, is_token};
 use libfuzzer_sys::fuzz_target;
 
+/// Characters that may surround a token.
 const AROUND: [&str; 19] = [
     " ", "\t", "\r", "\n", "\"", "'", "`", "<", ">", ",", ";", "\u{a0}", "\u{200b}", "\u{2060}", "\u{feff}", "‘", "’",
     "“", "”",
 ];
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// A header value, and the token that must be found in it, if any.
+/// A header value, and the token that must be found in the header value, if there is one.
 struct Value {
+    /// The bytes of the header value.
     bytes: Vec<u8>,
     token: Option<&'static str>,
 }
@@ -50,7 +56,8 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Returns values of `Authorization` and of `X-API-Key`. In most cases there is one value in total.
+/// Returns the values of the headers `Authorization` and `X-API-Key`. In most cases, there is only
+/// one value in total.
 fn headers(u: &mut Unstructured<'_>) -> Result<(Vec<Value>, Vec<Value>)> {
     Ok(match u.int_in_range(0..=7)? {
         0 => (Vec::new(), vec![value(u, 0)?]),
@@ -64,8 +71,8 @@ fn headers(u: &mut Unstructured<'_>) -> Result<(Vec<Value>, Vec<Value>)> {
 
 /// Returns a header value: arbitrary bytes, or a token with a few characters around it.
 ///
-/// The token is bare (`way` 0), in the scheme Bearer (1) or in the scheme Basic (2). In some
-/// values, one byte is replaced.
+/// If `way` is 0, the value has no authentication scheme. If `way` is 1, the scheme is Bearer. If
+/// `way` is 2, the scheme is Basic. In some values, one byte is replaced.
 fn value(u: &mut Unstructured<'_>, way: u8) -> Result<Value> {
     if u.ratio(1, 4)? {
         return Ok(Value { bytes: <&[u8]>::arbitrary(u)?.to_vec(), token: None });
@@ -85,7 +92,8 @@ fn value(u: &mut Unstructured<'_>, way: u8) -> Result<Value> {
     }
     scheme.extend(bytes);
     let mut value = Value { bytes: scheme, token: Some(token) };
-    // A value of more than 8 KiB is never read, so no token must be found in it.
+    // The library reads no value of more than 8 KiB. So a longer value has no token that must be
+    // found.
     if u.ratio(1, 4)? || value.bytes.len() > 8192 {
         let at = u.choose_index(value.bytes.len())?;
         value.bytes[at] = u.arbitrary()?;
@@ -94,10 +102,12 @@ fn value(u: &mut Unstructured<'_>, way: u8) -> Result<Value> {
     Ok(value)
 }
 
+/// Returns up to four of the characters that may surround a token.
 fn around(u: &mut Unstructured<'_>) -> Result<String> {
     (0..u.int_in_range(0..=4)?).map(|_| u.choose(&AROUND).copied()).collect()
 }
 
+/// Encodes bytes as base64.
 fn encoded(bytes: &[u8], padded: bool) -> Vec<u8> {
     let mut text = Vec::new();
     for chunk in bytes.chunks(3) {
@@ -108,7 +118,7 @@ fn encoded(bytes: &[u8], padded: bool) -> Vec<u8> {
     text
 }
 
-/// Decodes the base64 after the first white space of a value.
+/// Decodes the base64 text that begins after the first white space of a header value.
 fn decoded(value: &[u8]) -> Vec<u8> {
     let (mut bits, mut held, mut bytes) = (0u32, 0, Vec::new());
     let encoded = value.trim_ascii().iter().skip_while(|byte| !byte.is_ascii_whitespace());

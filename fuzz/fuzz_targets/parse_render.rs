@@ -1,5 +1,7 @@
-//! Fuzzes the parsing of tokens: a text is accepted if and only if it matches the grammar, and an
-//! accepted text is rendered to the same bytes.
+//! Fuzzes the parsing of tokens.
+//!
+//! The library must accept a text if and only if the text matches the grammar of tokens. It must
+//! render an accepted text to the same bytes.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -13,10 +15,11 @@ fuzz_target!(|data: &[u8]| {
     let _ = near_misses(&mut Unstructured::new(data));
 });
 
-/// Reads texts that are almost tokens.
+/// Checks texts that are tokens or almost tokens.
 ///
-/// The first is a text with the shape of a token and at most one slip. The others have a corrected
-/// checksum, and a corrected tag too. Each text is read once more with a second slip.
+/// The first text has the form of a token, except that an edit may have changed one byte. Then
+/// follow the same text with a correct checksum, and with a correct checksum and a correct tag.
+/// Each text is also checked after another edit.
 fn near_misses(u: &mut Unstructured<'_>) -> Result<()> {
     let (before, after) = (Slip::any(u)?, Slip::any(u)?);
     let text = before.made_in(shaped(u)?);
@@ -25,14 +28,15 @@ fn near_misses(u: &mut Unstructured<'_>) -> Result<()> {
     for text in [text, mended].into_iter().chain(tagged.into_iter().flatten()) {
         read(&text);
         read(&after.made_in(text.clone()));
-        // A slip in the tag is detected as such only if the checksum is right.
+        // The library checks the checksum before the tag. So it compares an edited tag only if the
+        // checksum is right.
         read(&with_crc(after.made_in(text)));
     }
     Ok(())
 }
 
-/// Asserts that the library agrees with [`is_token`], and that an accepted text is rendered
-/// unchanged.
+/// Asserts that the library accepts a text if and only if [`is_token`] does, and that it renders an
+/// accepted text unchanged.
 fn read(text: &[u8]) {
     match TokenText::parse(text) {
         Ok(token) => {
@@ -52,8 +56,8 @@ fn read(text: &[u8]) {
     present(text, &UNKEYED);
 }
 
-/// Asserts that a keyring accepts a text if and only if the text is a token, the keyring has its
-/// prefix and its key, and the tag is right.
+/// Asserts that a keyring accepts a text if and only if the text is a token, the keyring has the
+/// prefix and the key of the token, and the tag of the token is right.
 fn present(text: &[u8], keyring: &Keyring) {
     let token = TokenText::parse(text).ok().filter(|token| keyring.prefixes().contains(&token.prefix()));
     let tag = token.and_then(|token| expected_tag(&token, keyring));
@@ -68,7 +72,7 @@ fn present(text: &[u8], keyring: &Keyring) {
     }
 }
 
-/// An edit of one byte in a text, or none.
+/// An edit that changes a text by one byte, or no edit.
 enum Slip {
     None,
     Replace(usize, u8),
@@ -77,6 +81,7 @@ enum Slip {
 }
 
 impl Slip {
+    /// Returns an arbitrary edit.
     fn any(u: &mut Unstructured<'_>) -> Result<Self> {
         let (at, byte) = (u.int_in_range(0..=120)?, *u.choose(b"_0Aaz- \0\xc3")?);
         Ok(match u.int_in_range(0..=7)? {
@@ -87,6 +92,8 @@ impl Slip {
         })
     }
 
+    /// Returns the text after this edit. If the place of the edit is beyond the end of the text,
+    /// returns the text unchanged.
     fn made_in(&self, mut text: Vec<u8>) -> Vec<u8> {
         match *self {
             Self::Replace(at, byte) if at < text.len() => text[at] = byte,

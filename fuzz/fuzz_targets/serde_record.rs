@@ -1,5 +1,7 @@
-//! Fuzzes the serde support: records survive a round trip, no JSON causes a panic, and no output of
-//! a record depends on its digest.
+//! Fuzzes the serde support of records.
+//!
+//! A record must be equal after it is serialized and deserialized. No JSON text may cause a panic.
+//! Neither the JSON of a record's view nor its `Debug` text may depend on the digest.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -13,21 +15,23 @@ fuzz_target!(|data: &[u8]| {
     let _ = made(&mut Unstructured::new(data));
 });
 
+/// Checks the JSON of an arbitrary record, and the same JSON with one changed field.
 fn made(u: &mut Unstructured<'_>) -> Result<()> {
     let record = record(u)?;
     let mut json = serde_json::to_value(&record).unwrap();
-    // No store can hold a version above the maximum, so deserializing must fail.
+    // No store can hold a record with a version above the maximum, so deserializing must fail.
     json["version"] = u.int_in_range(TokenRecord::MAX_VERSION + 1..=u64::MAX)?.into();
     assert!(serde_json::from_value::<TokenRecord>(json.clone()).is_err());
     json["version"] = record.version.into();
     assert_eq!(serde_json::from_value::<TokenRecord>(json.clone()).unwrap(), record);
-    // Both sources are read, because JSON text gives borrowed strings and a JSON value owned ones.
+    // The record is read from a JSON value and from a JSON text. A JSON value passes owned strings
+    // to the deserializer, and a text passes borrowed strings.
     let text = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<TokenRecord>(&text).unwrap(), record);
     shows_no_digest(&record, u)?;
 
-    // One field, or a field of a nested object such as `revoked`, gets a value that often has
-    // another type.
+    // One field gets a new value, which often has a wrong type. It may also be a field of a nested
+    // object such as `revoked`.
     let mut fields = json.as_object_mut().unwrap();
     let at = u.choose_index(fields.len())?;
     let mut field = fields.values_mut().nth(at).unwrap();
@@ -47,8 +51,8 @@ fn made(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Asserts that an accepted record is equal after a round trip, and is always written in the same
-/// way.
+/// Asserts that a deserialized record stays equal if it is serialized and deserialized again, and
+/// that both serializations are the same text. Ignores JSON that could not be deserialized.
 fn reread(read: serde_json::Result<TokenRecord>) {
     let Ok(record) = read else { return };
     assert!((1..=TokenRecord::MAX_VERSION).contains(&record.version));
@@ -58,9 +62,11 @@ fn reread(read: serde_json::Result<TokenRecord>) {
     assert_eq!(serde_json::to_string(&again).unwrap(), text);
 }
 
-/// Asserts that the JSON of a view and the `Debug` of a record do not depend on the digest.
+/// Asserts that the JSON of a record's view and the `Debug` text of the record do not depend on the
+/// digest.
 ///
-/// A search for the text of the digest would prove less, because a name may contain it by chance.
+/// The function replaces the digest and compares the outputs. It does not search the outputs for
+/// the digest, because a name may contain the same text by chance.
 fn shows_no_digest(record: &TokenRecord, u: &mut Unstructured<'_>) -> Result<()> {
     let mut other = record.clone();
     other.digest = Digest::from_bytes(u.arbitrary()?);

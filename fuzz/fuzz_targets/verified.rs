@@ -1,5 +1,7 @@
-//! Fuzzes `check`: it accepts a token if and only if all rules hold, and otherwise returns the
-//! first rule that does not. The rules are implemented a second time here.
+//! Fuzzes `check`. `check` must accept a token if and only if all rules hold. Otherwise it must
+//! return the first rule that does not hold.
+//!
+//! The fuzz target has its own implementation of the rules, and compares the results.
 #![no_main]
 
 use core::net::IpAddr;
@@ -17,10 +19,13 @@ use keyfob_fuzz::{ISSUED, KEYED, any, maybe, now, record, time};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // If the data ends early, `Unstructured` returns zeros. It does not return an error then.
+    // Errors are ignored. They are rare, because `Unstructured` returns zeros if the data ends
+    // early.
     let _ = judge(&mut Unstructured::new(data));
 });
 
+/// Runs `check` on arbitrary arguments, and compares its result with the first rule that does not
+/// hold.
 fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     let token = PresentedToken::parse(u.choose(&ISSUED)?.token.expose_secret(), &KEYED).expect("issued");
     let (granted, needed) = (scopes(u)?, scopes(u)?);
@@ -29,7 +34,7 @@ fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     let from = maybe(u, |u| address(u, &blocks))?;
     let (max, never) = (Duration::from_millis(u.int_in_range(0..=4)?), u.arbitrary()?);
     let policy = Policy::default().with_max_lifetime(max).with_never_expiring(never);
-    // The two setters do not change the lifetimes of agents, so agents get the same ones here.
+    // The two setters do not change the lifetimes of agents. So agents get the same lifetimes here.
     let lifetimes = *policy.lifetimes(TokenKind::Human);
     let policy = policy.with_lifetimes(TokenKind::Agent, lifetimes);
     let now = time(u)?;
@@ -70,6 +75,8 @@ fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Runs `check` and asserts that it returns the expected rejection, or accepts the token if
+/// `expected` is `None`.
 fn compare<P: ProjectRequirement>(
     token: &PresentedToken<'_>,
     record: Option<TokenRecord>,
@@ -91,7 +98,8 @@ fn compare<P: ProjectRequirement>(
     }
 }
 
-/// Returns the record of an issued token, with some of the fields changed on which `check` decides.
+/// Returns a record for an issued token. Some of the fields on which the result of `check` depends
+/// have arbitrary values.
 fn stored(u: &mut Unstructured<'_>, granted: &[String], blocks: &[Block]) -> Result<TokenRecord> {
     let issued = u.choose(&ISSUED)?.record.clone();
     let changed: u16 = u.arbitrary()?;
@@ -129,6 +137,7 @@ fn stored(u: &mut Unstructured<'_>, granted: &[String], blocks: &[Block]) -> Res
     Ok(record)
 }
 
+/// Returns up to three scopes.
 fn scopes(u: &mut Unstructured<'_>) -> Result<Vec<String>> {
     const SOME: [&str; 10] =
         ["repo:*", "repo:read", "repo", "repo:", "repo:issues:*", "user", "*", ":*", ":", "repository:read"];
@@ -139,8 +148,8 @@ fn scopes(u: &mut Unstructured<'_>) -> Result<Vec<String>> {
     (0..u.int_in_range(0..=3)?).map(|_| scope(u)).collect()
 }
 
-/// Returns whether one of the granted scopes covers the needed one. A scope `a:*` covers all scopes
-/// below `a:`.
+/// Returns whether one of the granted scopes covers the needed scope. A scope `a:*` covers all
+/// scopes that begin with `a:`.
 fn grants(granted: &[String], needed: &str) -> bool {
     granted.iter().any(|granted| match granted.rsplit_once(':') {
         Some((under, "*")) if !under.is_empty() => needed.strip_prefix(under).is_some_and(|rest| rest.starts_with(':')),

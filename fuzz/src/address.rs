@@ -1,14 +1,15 @@
-//! A second implementation of address ranges, on plain bits.
+//! A second implementation of address ranges, which compares addresses bit by bit. It is
+//! independent of the library.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use arbitrary::{Result, Unstructured};
 
-/// A block of addresses: its first address, and the number of leading bits that its addresses
-/// share.
+/// A block of addresses: its first address, and the number of leading bits that all addresses of
+/// the block have in common.
 pub type Block = (IpAddr, usize);
 
-/// Returns up to two blocks.
+/// Returns up to two arbitrary blocks of addresses.
 pub fn blocks(u: &mut Unstructured<'_>) -> Result<Vec<Block>> {
     let block = |u: &mut Unstructured<'_>| {
         let address = address(u, &[])?;
@@ -19,8 +20,9 @@ pub fn blocks(u: &mut Unstructured<'_>) -> Result<Vec<Block>> {
     (0..u.int_in_range(0..=2)?).map(|_| block(u)).collect()
 }
 
-/// Returns an arbitrary address, or one that differs from the first address of a block in `near` in
-/// at most one bit. An arbitrary address is IPv4, IPv4 mapped in IPv6, or IPv6.
+/// Returns an arbitrary address, or an address close to one of the blocks in `near`. An arbitrary
+/// address is IPv4, IPv4 mapped in IPv6, or IPv6. A close address differs from the first address of
+/// the block in at most one bit.
 pub fn address(u: &mut Unstructured<'_>, near: &[Block]) -> Result<IpAddr> {
     Ok(match u.int_in_range(0..=3)? {
         0 if !near.is_empty() => {
@@ -33,20 +35,21 @@ pub fn address(u: &mut Unstructured<'_>, near: &[Block]) -> Result<IpAddr> {
     })
 }
 
-/// Returns whether the address begins with the bits of one of the blocks.
+/// Returns whether the address is in one of the blocks.
 pub fn lies_in(address: IpAddr, blocks: &[Block]) -> bool {
     let address = bits(address);
     blocks.iter().any(|(base, count)| {
         let base_bits = bits(*base);
-        // A mapped base counts as IPv4. No bit of a base is set after the first `count`, and the
-        // mapping sets bits up to the 96th. So `count` is at least 96.
+        // A base that is IPv4 mapped in IPv6 counts as IPv4, so its first 96 bits are not compared.
+        // `count` is at least 96: a base has no bit set after its first `count` bits, and the last
+        // bit of the mapping, which is bit 96, is set.
         let count = if base.is_ipv6() && base_bits.len() == 32 { count - 96 } else { *count };
         base_bits.len() == address.len() && base_bits[..count] == address[..count]
     })
 }
 
-/// Returns the bits of an address, the most significant first. IPv4 has 32 bits, also if it is
-/// mapped in IPv6. Other IPv6 addresses have 128.
+/// Returns the bits of an address, beginning with the most significant bit. An IPv4 address has 32
+/// bits, even if it is mapped in IPv6. All other IPv6 addresses have 128 bits.
 fn bits(address: IpAddr) -> Vec<bool> {
     let octets = match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
@@ -56,7 +59,8 @@ fn bits(address: IpAddr) -> Vec<bool> {
     octets.iter().flat_map(|octet| (0..8).map(move |at| octet >> (7 - at) & 1 == 1)).collect()
 }
 
-/// Returns the address with each bit replaced. `bit` receives the place and the old value of a bit.
+/// Returns the address after each bit was replaced by the result of `bit`. `bit` receives the index
+/// and the old value of a bit. The most significant bit has the index 0.
 fn with_bits(address: IpAddr, bit: impl Fn(usize, bool) -> bool) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {

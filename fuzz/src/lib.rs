@@ -1,5 +1,5 @@
-//! The code that the fuzz targets share: a second implementation of the token grammar, which is
-//! independent of the library, and generators of values.
+//! The code that the fuzz targets share: generators of arbitrary values, and a second
+//! implementation of the token grammar that is independent of the library.
 
 pub mod address;
 
@@ -14,14 +14,15 @@ use keyfob::{
     text::TokenText,
 };
 
+/// The digits of base62.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The length of the checksum, which ends a token.
+/// The length of the checksum at the end of a token.
 const CRC: usize = 6;
-/// The length of the tag, which comes before the checksum.
+/// The length of the tag, which comes directly before the checksum of a token.
 const TAG: usize = 11;
 
-/// Returns whether a text is a token. It follows the grammar in the documentation of [`TokenText`]
-/// and calls no code of the library.
+/// Returns whether a text is a token. This function follows the grammar in the documentation of
+/// [`TokenText`] and calls no code of the library.
 pub fn is_token(text: &[u8]) -> bool {
     let parts: Vec<&[u8]> = text.rsplitn(4, |byte| *byte == b'_').collect();
     let [tail, id, project, prefix] = parts[..] else { return false };
@@ -39,8 +40,8 @@ pub fn is_token(text: &[u8]) -> bool {
         && with_crc(text.to_vec()) == text
 }
 
-/// Returns the text with the right checksum in place of its last six bytes. A shorter text is
-/// unchanged.
+/// Returns the text after its last six bytes were replaced by the right checksum. A text of fewer
+/// than six bytes is returned unchanged.
 pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
     if let Some(body) = text.len().checked_sub(CRC) {
         let crc = crc32(&text[..body]);
@@ -49,8 +50,8 @@ pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// Returns the text with the tag and the checksum that this keyring expects. Returns `None` if the
-/// text is not a token or if the keyring has no key for it.
+/// Returns the text after its tag and its checksum were replaced by those that this keyring
+/// expects. Returns `None` if the text is not a token, or if the keyring has no key for the token.
 pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
     let tag = expected_tag(&TokenText::parse(&text).ok()?, keyring)?;
     let at = text.len() - CRC - TAG;
@@ -58,14 +59,15 @@ pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
     Some(with_crc(text))
 }
 
-/// Returns the tag that a token must have under this keyring, or `None` if the keyring has no key
-/// for it.
+/// Returns the tag that this keyring expects in a token, or `None` if the keyring has no key for
+/// the token.
 pub fn expected_tag(token: &TokenText<'_>, keyring: &Keyring) -> Option<[u8; TAG]> {
     let digest = keyring.digest(token).ok()?;
     let first = digest.as_bytes().first_chunk().expect("32 bytes");
     Some(base62(u64::from_be_bytes(*first)))
 }
 
+/// Returns the last `N` base62 digits of a number, with leading zeros.
 fn base62<const N: usize>(mut value: u64) -> [u8; N] {
     let mut digits = [b'0'; N];
     for digit in digits.iter_mut().rev() {
@@ -75,17 +77,17 @@ fn base62<const N: usize>(mut value: u64) -> [u8; N] {
     digits
 }
 
-/// Computes CRC-32/ISO-HDLC bit by bit.
+/// Returns the checksum CRC-32/ISO-HDLC of these bytes. Computes it bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
-/// A prefix and a project id of the greatest valid length.
+/// A prefix and a project id that both have the maximum valid length.
 const LONGEST: (&str, &str) = ("abcdefghijklmnopqrst", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f");
 
 /// A keyring with three prefixes and the keys 1 and 61. One of the prefixes is the beginning of
-/// another. The keyring accepts no unkeyed tokens.
+/// another prefix. The keyring accepts only tokens that were issued with a pepper.
 pub static KEYED: LazyLock<Keyring> = LazyLock::new(|| {
     let builder = Keyring::builder(prefix("acme_pat")).accept_prefix(prefix("acme")).accept_prefix(prefix(LONGEST.0));
     let builder = builder.verify_with(KeyNumber::MAX, pepper(2)).mint_with(KeyNumber::FIRST, pepper(1));
@@ -94,8 +96,9 @@ pub static KEYED: LazyLock<Keyring> = LazyLock::new(|| {
 /// A keyring without a pepper.
 pub static UNKEYED: LazyLock<Keyring> = LazyLock::new(|| Keyring::unkeyed(prefix("acme_pat")));
 
-/// Tokens that [`KEYED`] accepts. Two have the same project, one has another project, one has
-/// another prefix, and one has the greatest length, 121 characters.
+/// Five tokens that [`KEYED`] accepts. The first two have the same prefix and the same project. The
+/// third has another project, and the fourth has another prefix. The fifth has the maximum length,
+/// 121 characters.
 pub static ISSUED: LazyLock<Vec<Issued>> = LazyLock::new(|| {
     let under =
         |text| Keyring::builder(prefix(text)).mint_with(KeyNumber::FIRST, pepper(1)).build().expect("a keyring");
@@ -108,7 +111,7 @@ pub static ISSUED: LazyLock<Vec<Issued>> = LazyLock::new(|| {
     kinds.into_iter().enumerate().map(mint).collect()
 });
 
-/// Returns the time around which most other times lie.
+/// Returns a fixed time. Most times that [`time`] generates are close to it.
 pub fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().expect("a time")
 }
@@ -143,7 +146,7 @@ impl rand_core::TryRng for Counter {
 
 impl rand_core::TryCryptoRng for Counter {}
 
-/// Returns a text with the shape of a token. Its tag and its checksum are arbitrary.
+/// Returns a text that has the form of a token, but an arbitrary tag and an arbitrary checksum.
 pub fn shaped(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let lower: Vec<u8> = (b'0'..=b'9').chain(b'a'..=b'z').collect();
     let mut text = u.choose(&["acme_pat", "acme", "k9", LONGEST.0])?.as_bytes().to_vec();
@@ -163,7 +166,8 @@ pub fn shaped(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Returns a record with arbitrary fields that its types and a store can hold.
+/// Returns a record with arbitrary fields. The values of the fields are valid for their types, and
+/// a store can hold them.
 pub fn record(u: &mut Unstructured<'_>) -> Result<TokenRecord> {
     let key = TokenKey { project: any(u, "145")?, id: any(u, "1000000000000000")? };
     let (prefix, digest) = (any(u, "acme_pat")?, Digest::from_bytes(u.arbitrary()?));
@@ -196,26 +200,27 @@ pub fn record(u: &mut Unstructured<'_>) -> Result<TokenRecord> {
     Ok(record)
 }
 
-/// Returns a time. Seven of eight are at most 2 ms from [`now`], so that bounds are hit exactly.
-/// The others are arbitrary.
+/// Returns an arbitrary time. Seven of eight times differ from [`now`] by at most 2 ms, so that
+/// they are often exactly at a bound.
 pub fn time(u: &mut Unstructured<'_>) -> Result<Timestamp> {
     let base = now().as_unix_millis();
     let millis = if u.ratio(7, 8)? { base + u.int_in_range(-2..=2)? } else { u.arbitrary()? };
     Ok(Timestamp::from_unix_millis(millis).unwrap_or(Timestamp::MAX))
 }
 
-/// Returns a value of a type that is parsed from text. The text is from the fuzzer if it is valid,
-/// and is otherwise `usual`.
+/// Returns a value that is parsed from a text. In about half of the cases, the text comes from the
+/// fuzzer. Otherwise, or if the fuzzer's text is not valid for the type, the text is `usual`.
 pub fn any<T: for<'a> TryFrom<&'a str>>(u: &mut Unstructured<'_>, usual: &str) -> Result<T> {
     let found = if u.arbitrary()? { T::try_from(u.arbitrary()?).ok() } else { None };
     Ok(found.unwrap_or_else(|| text(usual)))
 }
 
-/// Returns a value or `None`.
+/// Returns a value from the generator `value`, or `None`. The fuzzer's data decide which.
 pub fn maybe<T>(u: &mut Unstructured<'_>, value: impl FnOnce(&mut Unstructured<'_>) -> Result<T>) -> Result<Option<T>> {
     if u.arbitrary()? { value(u).map(Some) } else { Ok(None) }
 }
 
+/// Returns the value that is parsed from this text. Panics if the text is not valid for the type.
 fn text<T: for<'a> TryFrom<&'a str>>(usual: &str) -> T {
     T::try_from(usual).unwrap_or_else(|_| panic!("{usual} is not valid for its type"))
 }

@@ -1,5 +1,7 @@
-//! The engines. Each is started only for the benchmark, filled quickly, and read as directly as
-//! possible to measure its floor.
+//! The database engines that the benchmark measures.
+//!
+//! The benchmark starts each engine only for the measurement, and fills it quickly. It also reads
+//! records as directly as possible, because no store can be faster than a direct read.
 
 pub mod postgres;
 pub mod redis;
@@ -14,20 +16,22 @@ use keyfob::{TokenKey, TokenStore};
 use super::tokens::Population;
 
 #[path = "../../../tests/support/postgres.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
+#[allow(dead_code, reason = "the benchmark uses only a part of this module")]
 mod postgres_server;
 #[path = "../../../tests/support/redis.rs"]
-#[allow(dead_code, reason = "the benchmark uses a part of it")]
+#[allow(dead_code, reason = "the benchmark uses only a part of this module")]
 mod redis_server;
 
-/// The folder for the data of the engines. It is on a disk, because the data may outgrow memory.
+/// The folder for the data of the engines. It is on a disk, because the data may not fit into
+/// memory.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// The label of the space per token in a table that grew row by row, in random order. Such a table
-/// is less dense than a table that was filled in order and indexed afterwards.
+/// The label of the space per token in a table whose rows were inserted one by one in random order.
+/// Such a table is less dense than a table that was filled in order and then indexed.
 const GROWN: &str = "on disk, inserted in random order (up to 200,000 tokens)";
 
-/// A running engine, with a store on it. The data are the same as after inserts through the store.
+/// A running database engine, and a store that uses it. [`load`](Engine::load) writes the same data
+/// as inserts through the store.
 pub trait Engine: Sized {
     type Store: TokenStore + Clone;
 
@@ -37,9 +41,10 @@ pub trait Engine: Sized {
     const MOST: u64;
     /// A description of the read that no store on this engine can avoid.
     const FLOOR: &'static str;
-    /// The upper limits of two ratios, if the engine has limits. The first is for a verification
-    /// without a cache, compared with the floor. The second is for a verification through a cache,
-    /// compared with a `MemoryStore`.
+    /// The upper limits of two ratios, or `None` if the engine has no limits. The first limit is
+    /// for the time of a verification without a cache, divided by the time of the read that
+    /// [`FLOOR`](Self::FLOOR) describes. The second limit is for the time of a verification through
+    /// a cache, divided by the time of a verification on a `MemoryStore`.
     const AT_MOST: Option<(f64, f64)>;
 
     /// Starts the engine without tokens. Returns `None` if the engine is not installed.
@@ -48,16 +53,18 @@ pub trait Engine: Sized {
     /// Returns the name and the version of the engine.
     async fn version(&self) -> String;
 
-    /// Adds the tokens of these projects. Their numbers continue those of the projects added
-    /// before.
+    /// Adds the tokens of these projects. The range begins where the range of the previous call
+    /// ended.
     async fn load(&mut self, population: &Population, projects: Range<u64>);
 
     fn store(&self) -> &Self::Store;
 
-    /// Reads the record of a token over the same kind of connection as the store, and discards it.
+    /// Reads the record of a token over the same kind of connection that the store uses, and
+    /// discards the record.
     async fn read_barely(&self, key: &TokenKey);
 
-    /// Returns the bytes per token, counted in several ways. Each figure has a label.
+    /// Returns the space per token in bytes, measured in several ways. Each figure comes with a
+    /// label that says how it was measured.
     async fn room(&mut self, tokens: u64) -> Vec<(&'static str, f64)>;
 
     /// Stops the engine and deletes its data.

@@ -1,4 +1,4 @@
-//! PostgreSQL, filled by COPY.
+//! The engine PostgreSQL. The benchmark fills it by COPY.
 
 use std::fmt::Write;
 use std::ops::Range;
@@ -12,9 +12,9 @@ use super::row::{COLUMNS, SELECT, Value, values};
 use super::{Engine, FOLDER, GROWN};
 use crate::tokens::Population;
 
-/// Settings for a machine with some memory. They keep the server from writing in the background
-/// during a measurement. There is no standby, so the server need not log the indices that it
-/// builds.
+/// Settings of the server, for a machine with several GB of memory. They keep the server from
+/// writing in the background during a measurement. `wal_level` is minimal because there is no
+/// standby, so the server does not have to log the indices that it builds.
 const SETTINGS: [&str; 8] = [
     "shared_buffers=2GB",
     "maintenance_work_mem=1GB",
@@ -26,6 +26,7 @@ const SETTINGS: [&str; 8] = [
     "random_page_cost=1.1",
 ];
 
+/// The query for the definitions of all indices and constraints of keyfob's tables.
 const INDICES: &str = "SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'keyfob%' \
      UNION SELECT conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid::regclass::text LIKE 'keyfob%' \
      ORDER BY 1";
@@ -40,7 +41,7 @@ impl Engine for Postgres {
 
     const NAME: &'static str = "PostgreSQL";
     const MOST: u64 = 10_000_000;
-    const FLOOR: &'static str = "bare SELECT by the primary key, prepared, same pool";
+    const FLOOR: &'static str = "bare prepared SELECT by the primary key, on the same pool";
     const AT_MOST: Option<(f64, f64)> = Some((1.25, 1.5));
 
     async fn start() -> Option<Self> {
@@ -82,8 +83,8 @@ impl Engine for Postgres {
         let tokens = tokens as f64;
         vec![
             ("on disk", (table + indices) / tokens),
-            ("on disk, the table", table / tokens),
-            ("on disk, the indices", indices / tokens),
+            ("on disk, only the table", table / tokens),
+            ("on disk, only the indices", indices / tokens),
             (GROWN, grown / grown_tokens),
         ]
     }
@@ -93,12 +94,13 @@ impl Engine for Postgres {
     }
 }
 
-/// Inserts the first 200,000 tokens row by row, in random order, into a table with the same schema.
+/// The SQL that creates a table with the same schema and inserts the first 200,000 tokens into it
+/// in random order.
 const GROW: &str = "CREATE TABLE grown (LIKE keyfob_tokens INCLUDING ALL); \
      INSERT INTO grown SELECT * FROM keyfob_tokens WHERE project < '00400' ORDER BY md5(id)";
 
-/// Fills the table by COPY. It drops the indices first, and lets the store's migration create them
-/// again at the end.
+/// Fills the table by COPY. To be faster, `fill` drops the indices first. The store's migration
+/// creates the indices again at the end.
 async fn fill(pool: &PgPool, projects: impl Iterator<Item = Vec<TokenRecord>>) {
     let schema = schema(pool).await;
     let indices: Vec<String> = sqlx::query_scalar(
@@ -117,16 +119,17 @@ async fn fill(pool: &PgPool, projects: impl Iterator<Item = Vec<TokenRecord>>) {
         copy.send(lines.as_bytes()).await.unwrap();
     }
     copy.finish().await.unwrap();
-    // `migrate` would give up after five seconds.
+    // `PostgresStore::migrate` would give up after five seconds.
     sqlx::raw_sql(PostgresStore::MIGRATION).execute(pool).await.unwrap();
     assert_eq!(self::schema(pool).await, schema, "the migration did not restore the indices");
-    // The server would do both by itself in the next minutes, and disturb the measurements.
+    // Otherwise the server would run a vacuum and a checkpoint by itself in the next minutes, and
+    // they would disturb the measurements.
     sqlx::raw_sql("VACUUM ANALYZE keyfob_tokens").execute(pool).await.unwrap();
     sqlx::raw_sql("CHECKPOINT").execute(pool).await.unwrap();
 }
 
-/// Appends a record as a line in the text format of COPY. Nothing is escaped, because no text here
-/// contains a tab, a backslash or a line break.
+/// Appends a record as a line in the text format of COPY. The line needs no escapes, because no
+/// text of these records contains a tab, a backslash or a line break.
 fn push_line(lines: &mut String, record: &TokenRecord) {
     for (at, value) in values(record).into_iter().enumerate() {
         if at > 0 {
@@ -149,7 +152,8 @@ async fn schema(pool: &PgPool) -> Vec<String> {
     sqlx::query_scalar(INDICES).fetch_all(pool).await.unwrap()
 }
 
-/// Asserts that [`fill`] writes the same rows as inserts of the same tokens through the store.
+/// Asserts that [`fill`] writes the same rows as the store does if the same tokens are inserted
+/// through it.
 async fn is_filled_as_by_inserts(server: &Server) {
     let records = Population::new(200).records(0);
     let (inserted, filled) = (server.store().await, server.store().await);

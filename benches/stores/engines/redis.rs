@@ -1,4 +1,4 @@
-//! Redis, filled by the store's own inserts.
+//! The engine Redis. The benchmark fills it by inserts through the store.
 
 use std::ops::Range;
 use std::path::Path;
@@ -16,25 +16,25 @@ use super::redis_server::Servers;
 use super::{Engine, FOLDER, bytes_in};
 use crate::tokens::Population;
 
-/// The number of concurrent inserts. They are many, so that the server syncs many inserts at a
-/// time.
+/// The number of concurrent inserts. It is large, so that one sync of the server covers many
+/// inserts.
 const TASKS: usize = 512;
-/// The number of connections for the inserts. They are several, because the server reads at most 16
-/// KB of each connection between two syncs.
+/// The number of connections for the inserts. There are several, because the server reads at most
+/// 16 KB from each connection between two syncs.
 const CONNECTIONS: usize = 32;
 /// Settings that keep the server from rewriting the append-only file during a measurement.
 const SETTINGS: [&str; 2] = ["--auto-aof-rewrite-percentage", "0"];
-/// The fields of a record, in the order in which the store's script reads them.
+/// The names of the fields of a record, in the order in which the store's script reads them.
 const FIELDS: [&str; 27] = [
     "px", "dg", "na", "ow", "ki", "sc", "me", "ad", "ca", "cb", "co", "nb", "ex", "lu", "da", "db", "ra", "rb", "rr",
     "fa", "rf", "rt", "gr", "rq", "ns", "nl", "ve",
 ];
 
-/// A folder in memory for the append-only file, used if it exists. The server syncs the file before
-/// it acknowledges an insert, so a million inserts take many minutes on a disk.
+/// A folder in memory. If it exists, the server keeps its append-only file there. The server syncs
+/// the file before it acknowledges an insert, so a million inserts take many minutes on a disk.
 const QUICK: &str = "/dev/shm";
 
-/// Returns whether the folder in memory exists.
+/// Returns whether the folder in memory, [`QUICK`], exists.
 fn is_quick() -> bool {
     Path::new(QUICK).is_dir()
 }
@@ -42,7 +42,9 @@ fn is_quick() -> bool {
 pub struct Redis {
     store: RedisStore,
     servers: Servers,
+    /// The connection for the bare reads.
     bare: MultiplexedConnection,
+    /// The memory that the server used before the benchmark loaded tokens, in bytes.
     empty: u64,
 }
 
@@ -51,7 +53,7 @@ impl Engine for Redis {
 
     const NAME: &'static str = "Redis";
     const MOST: u64 = 1_000_000;
-    const FLOOR: &'static str = "bare HMGET of the same fields, same kind of connection, no script";
+    const FLOOR: &'static str = "bare HMGET of the same fields, without a script, on the same kind of connection";
     const AT_MOST: Option<(f64, f64)> = None;
 
     async fn start() -> Option<Self> {
@@ -131,7 +133,7 @@ impl Engine for Redis {
     }
 }
 
-/// Returns a number from a section of the server's INFO.
+/// Returns the number with this name from a section of the server's reply to the command INFO.
 fn told(servers: &Servers, section: &str, name: &str) -> u64 {
     let info = servers.ask(&["INFO", section]);
     let told = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

@@ -2,7 +2,7 @@
 
 use keyfob::TokenRecord;
 
-/// The columns of a record, in the order in which the stores read them.
+/// Expands to the names of the columns of a record, in the order in which the stores read them.
 macro_rules! all_columns {
     () => {
         "prefix, project, id, digest, name, owner, kind, scopes, metadata, addresses, created_at, created_by, \
@@ -13,14 +13,16 @@ macro_rules! all_columns {
     };
 }
 
-/// The query of the look-up in the SQL stores.
+/// The query with which the SQL stores look up the record of a token.
 pub const SELECT: &str = concat!("SELECT ", all_columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
 
-/// The columns that are not NULL in the row of a new token that expires.
+/// The names of the columns that are not NULL in the row of a new token that expires.
 pub const COLUMNS: &str = "prefix, project, id, digest, name, name_folded, owner, kind, scopes, metadata, addresses, \
      created_at, created_by, expires_at, family, notice_leases, version";
+/// The number of these [`COLUMNS`].
 pub const WIDTH: usize = 17;
 
+/// The value of a column.
 pub enum Value<'r> {
     Text(&'r str),
     Own(String),
@@ -28,7 +30,7 @@ pub enum Value<'r> {
     Number(i64),
 }
 
-/// Returns the values of the [`COLUMNS`] of a record.
+/// Returns the values that a record has in the [`COLUMNS`].
 pub fn values(record: &TokenRecord) -> [Value<'_>; WIDTH] {
     [
         Value::Text(record.prefix.as_str()),

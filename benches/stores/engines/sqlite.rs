@@ -1,4 +1,4 @@
-//! SQLite, filled by one large transaction.
+//! The engine SQLite. The benchmark fills it in one large transaction.
 
 use std::fs::File;
 use std::ops::Range;
@@ -26,7 +26,7 @@ impl Engine for Sqlite {
 
     const NAME: &'static str = "SQLite";
     const MOST: u64 = 10_000_000;
-    const FLOOR: &'static str = "bare SELECT by the primary key, prepared, same pool";
+    const FLOOR: &'static str = "bare prepared SELECT by the primary key, on the same pool";
     const AT_MOST: Option<(f64, f64)> = None;
 
     async fn start() -> Option<Self> {
@@ -66,21 +66,21 @@ impl Engine for Sqlite {
         let tokens = tokens as f64;
         vec![
             ("on disk", whole / tokens),
-            ("on disk, the table", table / tokens),
-            ("on disk, the indices", (whole - table) / tokens),
+            ("on disk, only the table", table / tokens),
+            ("on disk, only the indices", (whole - table) / tokens),
             (GROWN, self.grown().await),
         ]
     }
 
     async fn stop(self) {
-        // The drop of `folder` deletes the files. The pool must have closed them before.
+        // Dropping `folder` deletes the files. The pool must close the files before.
         self.store.pool().close().await;
     }
 }
 
 impl Sqlite {
-    /// Returns the bytes per token of a file into which the first 200,000 tokens are inserted in
-    /// random order.
+    /// Inserts the first 200,000 tokens into a new file in random order, and returns the size of
+    /// the file per token, in bytes.
     async fn grown(&self) -> f64 {
         let path = self.folder.path().join("grown.db");
         SqliteStore::open(&path).await.unwrap().pool().close().await;
@@ -102,8 +102,9 @@ impl Sqlite {
     }
 }
 
-/// Fills the file in one transaction without a journal. It drops the indices first, and lets the
-/// store's migration create them again at the end. No other connection has the file open.
+/// Fills the file in one transaction without a journal. To be faster, `fill` drops the indices
+/// first. The store's migration creates the indices again at the end. No other connection may have
+/// the file open.
 async fn fill(path: &Path, projects: impl Iterator<Item = Vec<TokenRecord>>) {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -154,7 +155,8 @@ async fn schema(database: &mut SqliteConnection) -> Vec<String> {
     sqlx::query_scalar(schema).fetch_all(database).await.unwrap()
 }
 
-/// Asserts that [`fill`] writes the same rows as inserts of the same tokens through the store.
+/// Asserts that [`fill`] writes the same rows as the store does if the same tokens are inserted
+/// through it.
 async fn is_filled_as_by_inserts() {
     let folder = tempfile::tempdir_in(FOLDER).unwrap();
     let records = Population::new(200).records(0);
@@ -174,7 +176,7 @@ async fn is_filled_as_by_inserts() {
     filled.pool().close().await;
 }
 
-/// Returns all rows, each as one text with all columns.
+/// Returns all rows of the table of tokens. Each row is one text that contains all columns.
 async fn rows(pool: &SqlitePool) -> Vec<String> {
     let columns: Vec<String> =
         sqlx::query_scalar("SELECT 'quote(' || name || ')' FROM pragma_table_xinfo('keyfob_tokens')")

@@ -1,4 +1,5 @@
-//! Compares both sides: row by row, by counts, and by a digest over all rows.
+//! Compares the SQLite file and the PostgreSQL database: row by row, by counts, and by a digest
+//! over all rows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,27 +11,34 @@ use sqlx::sqlite::SqliteConnection;
 use super::row::{self, Key, Page, Row};
 use super::{Failure, Tell};
 
-/// The most differing tokens, and the most differing projects, that are named.
+/// The maximum number of differing tokens, and of projects with different numbers of tokens, that
+/// the printed result names.
 const NAMED: usize = 10;
 
-/// The counts and the digest of one side.
+/// The counts and the digest of one side: of the SQLite file or of the PostgreSQL database.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Side {
+    /// The number of tokens.
     pub tokens: u64,
+    /// The number of import keys.
     pub imports: u64,
+    /// The number of projects that have tokens.
     pub projects: u64,
-    /// SHA-256 of every column of every row, in hex.
+    /// The SHA-256 digest over all columns of all rows, in hex.
     pub digest: String,
 }
 
-/// The result of a comparison.
+/// The result of a comparison of the SQLite file with the PostgreSQL database.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Compared {
+    /// The counts and the digest of the file.
     pub source: Side,
+    /// The counts and the digest of the PostgreSQL database.
     pub target: Side,
-    /// The number of tokens that are on one side only or are different on the two sides.
+    /// The number of tokens that exist on only one side or that differ between the two sides.
     pub differing: u64,
-    /// The number of differing tokens that have a later state in PostgreSQL.
+    /// The number of tokens that are on both sides and have a later state in PostgreSQL than in the
+    /// file.
     pub newer: u64,
     /// The projects and ids of some differing tokens.
     pub named: Vec<String>,
@@ -40,6 +48,7 @@ pub struct Compared {
 }
 
 impl Compared {
+    /// Returns whether both sides have the same rows.
     pub fn is_equal(&self) -> bool {
         self.source == self.target && self.differing == 0 && self.uneven.is_empty()
     }
@@ -61,11 +70,12 @@ impl fmt::Display for Compared {
     }
 }
 
-/// The counts and the digest of a side while it is read.
+/// The counts and the digest of the rows of one side that were read so far.
 #[derive(Default)]
 struct Reading {
     side: Side,
     digest: Sha256,
+    /// The project of the row that was added last.
     project: String,
 }
 
@@ -85,10 +95,13 @@ impl Reading {
     }
 }
 
-/// Compares all rows of both sides.
+/// Compares all rows of the file with all rows of the PostgreSQL database.
 ///
-/// The result is exact only if no other connection writes to either side in the meantime, because
-/// the rows are not read at one point in time.
+/// The rows are not all read at the same time. So the result is exact only if no other connection
+/// writes to the file or to the database during the comparison.
+///
+/// # Errors
+/// Returns a failure if a query fails.
 pub async fn compare(
     source: &mut SqliteConnection,
     target: &mut PgConnection,
@@ -109,13 +122,15 @@ pub async fn compare(
         after = page.next;
     }
     (compared.source, compared.target) = (of_source.end(), of_target.end());
-    // This count includes imports without a token. The pages do not contain them.
+    // This count includes import keys in PostgreSQL that belong to no token. The pages contain no
+    // such import keys.
     let imports = sqlx::query_scalar("SELECT count(*) FROM keyfob_imports").fetch_one(target).await;
     compared.target.imports = imports.map(i64::unsigned_abs)?;
     Ok(compared)
 }
 
 impl Compared {
+    /// Adds the differences between the two sides in this page.
     fn add(&mut self, page: &Page) {
         let mut keys: BTreeMap<Key, (Option<&Row>, Option<&Row>)> = BTreeMap::new();
         for row in &page.source {

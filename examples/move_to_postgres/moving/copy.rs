@@ -1,4 +1,5 @@
-//! Copies the file: writes the rows that differ, and deletes the rows that the file no longer has.
+//! Copies the SQLite file to PostgreSQL: writes the rows that differ, and deletes the rows that the
+//! file no longer has.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,15 +13,15 @@ use keyfob::store::ColumnKind as Kind;
 use super::row::{self, COLUMNS, Key, Page, Row, Value};
 use super::{Failure, Tell, refuse};
 
-/// The counts of one copy.
+/// The numbers of rows that one run of the copy read, wrote and deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Copied {
     /// The number of rows read from the file.
     pub read: u64,
     /// The number of rows written to PostgreSQL.
     pub written: u64,
-    /// The number of tokens deleted from PostgreSQL. They were copied before, and then purged from
-    /// the file.
+    /// The number of rows deleted from PostgreSQL. An earlier run copied these rows, and then they
+    /// were purged from the file.
     pub deleted: u64,
 }
 
@@ -33,8 +34,11 @@ impl fmt::Display for Copied {
 
 /// Copies the file in one pass, page by page.
 ///
-/// A token that is created during the pass, in a page that was already read, is left to the next
-/// pass.
+/// During the pass, a service may create a token in a page that the pass has already read. The next
+/// pass copies this token.
+///
+/// # Errors
+/// Returns a failure if a query fails, or if PostgreSQL has a later state of a token than the file.
 pub async fn bring_over(
     source: &mut SqliteConnection,
     target: &mut PgConnection,
@@ -65,8 +69,8 @@ pub async fn bring_over(
         tell("copy", copied.read, all);
         after = page.next;
     }
-    // PostgreSQL needs statistics to plan well from the first request on. By itself it would
-    // collect them later.
+    // PostgreSQL needs statistics to choose good query plans from the first request on. Without
+    // this command, it would collect the statistics only later.
     sqlx::raw_sql("ANALYZE keyfob_tokens; ANALYZE keyfob_imports").execute(target).await?;
     Ok(copied)
 }
@@ -83,10 +87,14 @@ async fn delete(keys: &[Key], target: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Writes these rows and their import keys to PostgreSQL.
+///
+/// # Errors
+/// Returns a failure if a query fails, or if PostgreSQL has a later state of a token than the file.
 async fn write(rows: &[&Row], target: &mut PgConnection) -> Result<(), Failure> {
     let places: Vec<_> = row::names().enumerate().map(|(place, _)| array(place)).collect();
     let changes: Vec<_> = row::names().map(|name| format!("{name} = excluded.{name}")).collect();
-    // The condition keeps an older state from replacing a later one.
+    // The condition after WHERE keeps an older state of a token from replacing a later state.
     let sql = format!(
         "INSERT INTO keyfob_tokens AS token ({}) SELECT * FROM unnest({}) ON CONFLICT (project, id) DO UPDATE SET {} \
          WHERE token.version < excluded.version OR (token.version = excluded.version \
@@ -111,6 +119,7 @@ async fn write(rows: &[&Row], target: &mut PgConnection) -> Result<(), Failure> 
     Ok(())
 }
 
+/// Replaces the import keys of the tokens in these rows.
 async fn write_imports(rows: &[&Row], target: &mut PgConnection) -> sqlx::Result<()> {
     const FREE: &str = "DELETE FROM keyfob_imports USING unnest($1::text[], $2::text[]) AS token (of_project, of_id) \
          WHERE project = of_project AND id = of_id";
@@ -129,11 +138,13 @@ async fn write_imports(rows: &[&Row], target: &mut PgConnection) -> sqlx::Result
     Ok(())
 }
 
+/// Splits the keys into their projects and their token ids.
 fn halves<'k>(keys: impl Iterator<Item = &'k Key>) -> (Vec<String>, Vec<String>) {
     keys.map(|key| (key.project.clone(), key.id.clone())).unzip()
 }
 
-/// Returns the placeholder for an array with all values of a column.
+/// Returns the placeholder in an SQL statement for an array with all values of a column. `place` is
+/// the index of the column in [`COLUMNS`].
 fn array(place: usize) -> String {
     let kind = match COLUMNS[place].1 {
         Kind::Text => "text",

@@ -1,4 +1,8 @@
-//! The fences that refuse writes to either side, and the mark that names the file of the copy.
+//! The fences of the move. A fence is a set of triggers that refuse writes, either to the SQLite
+//! file or to the PostgreSQL database.
+//!
+//! The fence of PostgreSQL comes with the table `keyfob_move`. This table names the file whose copy
+//! the database holds.
 
 use std::time::Duration;
 
@@ -8,19 +12,19 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::{Failure, refuse};
 
-/// The state of PostgreSQL.
+/// The state of the PostgreSQL database.
 pub enum Target {
-    /// No tokens and no fence.
+    /// The database has no tokens and no fence.
     Empty,
-    /// A fenced copy of the file with the id `of`. `equal` says whether the last finish found both
-    /// sides equal.
+    /// The database is fenced and holds a copy of the file with the id `of`. `equal` says whether
+    /// the last run of the step `--finish` found the file and the database equal.
     Copy { of: String, equal: bool },
-    /// Tokens without a fence.
+    /// The database has tokens and no fence.
     InUse,
 }
 
-/// Takes the lock of the move, so that only one move runs at a time. The lock lasts until the
-/// connection closes.
+/// Takes a lock in the PostgreSQL database, so that only one move into it runs at a time. The lock
+/// lasts until the connection closes.
 ///
 /// # Errors
 /// Returns a failure if another move holds the lock.
@@ -30,13 +34,13 @@ pub async fn take_turn(target: &mut PgConnection) -> Result<(), Failure> {
     if !sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(TURN).fetch_one(&mut *target).await? {
         return refuse("another move into this database is under way");
     }
-    // The fence lets only connections with this setting write.
+    // The fence of PostgreSQL refuses writes by all connections without this setting.
     sqlx::raw_sql("SET keyfob.moving = 'yes'").execute(target).await?;
     Ok(())
 }
 
-/// Returns the id that is stored in the file. It is created at the first call, and stays the same
-/// if the file is moved or copied.
+/// Returns the id of the SQLite file. The first call creates the id and stores it in the file. So
+/// the id stays the same if the file is moved or copied.
 pub async fn source_id(source: &mut SqliteConnection) -> Result<String, Failure> {
     const TABLE: &str = "CREATE TABLE IF NOT EXISTS keyfob_move (id TEXT NOT NULL) STRICT";
     const MAKE: &str =
@@ -49,7 +53,7 @@ pub async fn source_id(source: &mut SqliteConnection) -> Result<String, Failure>
     Ok(id)
 }
 
-/// Returns the state of PostgreSQL.
+/// Returns the state of the PostgreSQL database.
 pub async fn target(target: &mut PgConnection) -> Result<Target, Failure> {
     const HOLDS: &str = "SELECT EXISTS (SELECT 1 FROM keyfob_tokens) OR EXISTS (SELECT 1 FROM keyfob_imports)";
     if sqlx::query_scalar("SELECT to_regclass('keyfob_move') IS NOT NULL").fetch_one(&mut *target).await? {
@@ -60,11 +64,11 @@ pub async fn target(target: &mut PgConnection) -> Result<Target, Failure> {
     Ok(if holds { Target::InUse } else { Target::Empty })
 }
 
-/// Fences an empty PostgreSQL. A service that writes to it gets the same error as from a read-only
-/// database.
+/// Fences the empty PostgreSQL database, and stores the id of the file that will be copied into it.
+/// A service that writes to a fenced database gets the same error as from a read-only database.
 ///
 /// # Errors
-/// Returns a failure if PostgreSQL holds tokens.
+/// Returns a failure if a query fails, or if the database holds tokens.
 pub async fn begin(target: &mut PgConnection, source: &str) -> Result<(), Failure> {
     const FENCE: &str = "
         CREATE TABLE keyfob_move (source TEXT NOT NULL, equal BOOLEAN NOT NULL);
@@ -81,8 +85,8 @@ pub async fn begin(target: &mut PgConnection, source: &str) -> Result<(), Failur
             FOR EACH STATEMENT EXECUTE FUNCTION keyfob_move_fence();";
     let mut transaction = target.begin().await?;
     sqlx::raw_sql(FENCE).execute(&mut *transaction).await?;
-    // Creating the triggers has locked the tables, so no other connection can insert a token after
-    // this check.
+    // Creating the triggers locked the tables, so no other connection can insert a token after this
+    // check.
     let holds: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM keyfob_tokens)").fetch_one(&mut *transaction).await?;
     if holds {
@@ -93,13 +97,14 @@ pub async fn begin(target: &mut PgConnection, source: &str) -> Result<(), Failur
     Ok(())
 }
 
-/// Records whether both sides were found equal.
+/// Records in PostgreSQL whether a comparison found the file and the database equal.
 pub async fn set_equal(target: &mut PgConnection, equal: bool) -> Result<(), Failure> {
     sqlx::query("UPDATE keyfob_move SET equal = $1").bind(equal).execute(target).await?;
     Ok(())
 }
 
-/// Removes the whole fence of PostgreSQL in one transaction. Repeats it until it gets the locks.
+/// Removes the whole fence of PostgreSQL in one transaction. Repeats the transaction until it gets
+/// the locks of the tables.
 pub async fn open_target(target: &mut PgConnection) -> Result<(), Failure> {
     const OPEN: &str = "
         DROP TRIGGER keyfob_move_fence ON keyfob_tokens;
@@ -108,9 +113,9 @@ pub async fn open_target(target: &mut PgConnection) -> Result<(), Failure> {
         DROP TABLE keyfob_move;";
     loop {
         let mut transaction = target.begin().await?;
-        // A long report or a dump may hold the tables. While this transaction waits for their
-        // locks, look-ups would queue after it. So it waits for 100 ms only, and tries again a
-        // second later.
+        // A long report or a dump may hold locks on the tables. While this transaction waits for
+        // its locks, look-ups by services wait too. So this transaction waits for only 100 ms, and
+        // the loop tries again a second later.
         sqlx::raw_sql("SET LOCAL lock_timeout = '100ms'").execute(&mut *transaction).await?;
         match sqlx::raw_sql(OPEN).execute(&mut *transaction).await {
             Ok(_) => return Ok(transaction.commit().await?),
@@ -123,13 +128,14 @@ pub async fn open_target(target: &mut PgConnection) -> Result<(), Failure> {
     }
 }
 
-/// The statements on the file that the fence refuses.
+/// The SQL statements on the table of tokens that the fence of the file refuses.
 const SOURCE_FENCE: [&str; 3] = ["insert", "update", "delete"];
 
-/// Fences the file.
+/// Fences the SQLite file, so that it refuses all further writes to the tokens. A caller can repeat
+/// a refused write after the move.
 ///
-/// Writes that were committed before are copied by the finish. Later writes are refused, and can be
-/// repeated after the move.
+/// The last copy of the move reads the file after this function. So it includes every write that
+/// was committed before the fence.
 pub async fn close_source(source: &mut SqliteConnection) -> Result<(), Failure> {
     let mut transaction = source.begin_with("BEGIN IMMEDIATE").await?;
     for act in SOURCE_FENCE {
@@ -143,7 +149,7 @@ pub async fn close_source(source: &mut SqliteConnection) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Returns whether the file is fenced.
+/// Returns whether the SQLite file is fenced.
 pub async fn is_source_closed(source: &mut SqliteConnection) -> Result<bool, Failure> {
     const FENCE: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'keyfob_tokens' \
          AND name LIKE 'keyfob_moved_%'";
@@ -151,7 +157,7 @@ pub async fn is_source_closed(source: &mut SqliteConnection) -> Result<bool, Fai
     Ok(triggers as usize == SOURCE_FENCE.len())
 }
 
-/// Removes the fence of the file.
+/// Removes the fence of the SQLite file, so that it takes writes again.
 pub async fn open_source(source: &mut SqliteConnection) -> Result<(), Failure> {
     let mut transaction = source.begin_with("BEGIN IMMEDIATE").await?;
     for act in SOURCE_FENCE {

@@ -1,12 +1,14 @@
-//! The steps of the move, and the conditions of each step.
+//! The steps of the move from a SQLite file to a PostgreSQL database, and the conditions of each
+//! step.
 //!
-//! From the first copy until the opening, only the move can write to PostgreSQL, so that all its
-//! tokens are copies. From the finish on, no service can write to the file, so that each
-//! acknowledged write is copied.
+//! A fence refuses writes, to the file or to PostgreSQL. PostgreSQL is fenced from the first copy
+//! until the step `--open`. In this time only the move can write to PostgreSQL, so all tokens there
+//! are copies. The file is fenced from the step `--finish` on, so that the last copy includes every
+//! acknowledged write.
 //!
-//! The two sides never take writes at the same time. From the finish until the opening, neither
-//! side takes writes. Otherwise, PostgreSQL could acknowledge a revocation while another service
-//! still verifies with the file and accepts the revoked token.
+//! The file and PostgreSQL never take writes at the same time. Between `--finish` and `--open`,
+//! both are fenced. Otherwise, PostgreSQL could acknowledge the revocation of a token while another
+//! service still verifies tokens with the file and accepts the revoked token.
 
 mod compare;
 mod copy;
@@ -25,35 +27,38 @@ pub use self::compare::Compared;
 pub use self::copy::Copied;
 use self::fence::Target;
 
+/// The error of a step that failed or was refused.
 pub type Failure = Box<dyn Error + Send + Sync>;
-/// A callback for progress. It receives the name of the operation, the number of tokens processed
-/// so far, and the number of all tokens.
+/// A callback for progress messages. It receives the name of the operation, the number of tokens
+/// that the operation has processed so far, and the number of all tokens.
 type Tell = dyn FnMut(&str, u64, u64) + Send;
 
-/// Returns a failure that says why a step cannot be done.
+/// Returns a failure with a text that says why a step cannot be done.
 pub fn refuse<T>(why: impl Into<String>) -> Result<T, Failure> {
     Err(why.into().into())
 }
 
-/// A move from a file to a PostgreSQL database. It holds the lock of the move.
+/// A move from a SQLite file to a PostgreSQL database. It holds a lock, so that no other move into
+/// this database can run at the same time.
 pub struct Move {
     source: SqliteConnection,
     target: PgConnection,
     tell: Box<Tell>,
 }
 
-/// The results of a finish.
+/// The results of [`Move::finish`].
 pub struct Finished {
     pub copied: Copied,
     pub compared: Compared,
 }
 
 impl Move {
-    /// Connects to both sides and takes the lock of the move.
+    /// Connects to the SQLite file and to the PostgreSQL database, and takes the lock of the move
+    /// in the database.
     ///
     /// # Errors
-    /// Returns a failure if a connection fails, if the file has unknown columns, if the database
-    /// may lose acknowledged writes, or if another move holds the lock.
+    /// Returns a failure if a connection or a query fails, if the file has unknown columns, if the
+    /// database may lose acknowledged writes, or if another move holds the lock.
     pub async fn between(
         file: &Path,
         url: &str,
@@ -64,26 +69,27 @@ impl Move {
         // `connect` refuses a database that may lose acknowledged writes.
         let store = PostgresStore::connect(url).await?;
         store.migrate().await?;
-        // There is only one connection, because the lock and the right to pass the fence belong to
-        // it.
+        // The move uses only this connection to PostgreSQL, because the lock and the right to write
+        // to the fenced tables belong to a connection.
         let mut target = store.pool().acquire().await?.detach();
         store.pool().close().await;
         fence::take_turn(&mut target).await?;
         Ok(Self { source, target, tell: Box::new(tell) })
     }
 
-    /// Copies new and changed tokens, and deletes copied tokens that were purged from the file.
+    /// Copies new and changed tokens to PostgreSQL. Deletes tokens from PostgreSQL that were copied
+    /// before and then purged from the file.
     ///
     /// # Errors
-    /// Returns a failure if PostgreSQL holds other tokens than a copy of this file, or a later
-    /// state of a token.
+    /// Returns a failure if PostgreSQL holds tokens that were not copied from this file, or if a
+    /// token there has a later state than in the file. Also returns a failure if a query fails.
     pub async fn copy(&mut self) -> Result<Copied, Failure> {
         let source = fence::source_id(&mut self.source).await?;
         match fence::target(&mut self.target).await? {
             Target::Empty => fence::begin(&mut self.target, &source).await?,
             Target::Copy { of, .. } if of == source => {
-                // This check comes before the first write. A file that was restored from a back-up
-                // may lack changes that the copy has.
+                // The copy in PostgreSQL may have changes that the file lacks, if the file was
+                // restored from a back-up. So this check comes before the first write.
                 let compared = self.compare().await?;
                 if compared.newer > 0 {
                     return refuse(format!(
@@ -98,10 +104,10 @@ impl Move {
         self.bring_over().await
     }
 
-    /// Fences the file: all further writes to it are refused. Services still read it.
+    /// Fences the file, so that it refuses all further writes. Services can still read the file.
     ///
     /// # Errors
-    /// Returns a failure if PostgreSQL holds no fenced copy of this file.
+    /// Returns a failure if PostgreSQL holds no fenced copy of this file, or if a query fails.
     pub async fn fence(&mut self) -> Result<(), Failure> {
         self.copied_before().await?;
         // The result of an earlier comparison may be outdated.
@@ -109,11 +115,12 @@ impl Move {
         fence::close_source(&mut self.source).await
     }
 
-    /// Copies the rest after [`fence`](Self::fence), and checks that both sides are equal.
+    /// Copies the tokens that changed since the last copy, and checks that the file and PostgreSQL
+    /// are equal. Call [`fence`](Self::fence) before.
     ///
     /// # Errors
     /// Returns a failure if PostgreSQL holds no fenced copy of this file, if the file still takes
-    /// writes, or if the sides differ.
+    /// writes, if the file and PostgreSQL differ after the copy, or if a query fails.
     pub async fn finish(&mut self) -> Result<Finished, Failure> {
         self.copied_before().await?;
         if !fence::is_source_closed(&mut self.source).await? {
@@ -131,8 +138,9 @@ impl Move {
     /// Lets services write to PostgreSQL.
     ///
     /// # Errors
-    /// Returns a failure unless a [`finish`](Self::finish) found both sides equal and the file is
-    /// still fenced.
+    /// Returns a failure if PostgreSQL holds no fenced copy of this file, if the last
+    /// [`finish`](Self::finish) did not find the file and PostgreSQL equal, if the file is no
+    /// longer fenced, or if a query fails.
     pub async fn open(&mut self) -> Result<(), Failure> {
         let equal = self.copied_before().await?;
         if !equal || !fence::is_source_closed(&mut self.source).await? {
@@ -144,19 +152,20 @@ impl Move {
     /// Lets services write to the file again.
     ///
     /// # Errors
-    /// Returns a failure if PostgreSQL holds no fenced copy of this file, because it is empty or
-    /// open.
+    /// Returns a failure if PostgreSQL is empty, if it holds a copy of another file, if services
+    /// can already write to it, or if a query fails.
     pub async fn reopen(&mut self) -> Result<(), Failure> {
         self.copied_before().await?;
-        // This comes first, so that PostgreSQL cannot be opened once the file takes writes.
+        // The stored result of the comparison is reset before the file takes writes. So PostgreSQL
+        // cannot be opened while the file takes writes.
         fence::set_equal(&mut self.target, false).await?;
         fence::open_source(&mut self.source).await
     }
 
-    /// Returns whether the last finish found both sides equal.
+    /// Returns whether the last [`finish`](Self::finish) found the file and PostgreSQL equal.
     ///
     /// # Errors
-    /// Returns a failure if PostgreSQL holds no fenced copy of this file.
+    /// Returns a failure if PostgreSQL holds no fenced copy of this file, or if a query fails.
     async fn copied_before(&mut self) -> Result<bool, Failure> {
         let source = fence::source_id(&mut self.source).await?;
         match fence::target(&mut self.target).await? {
@@ -170,7 +179,10 @@ impl Move {
         copy::bring_over(&mut self.source, &mut self.target, &mut *self.tell).await
     }
 
-    /// Compares all rows of both sides.
+    /// Compares all rows of the file with all rows of the PostgreSQL database.
+    ///
+    /// # Errors
+    /// Returns a failure if a query fails.
     pub async fn compare(&mut self) -> Result<Compared, Failure> {
         compare::compare(&mut self.source, &mut self.target, &mut *self.tell).await
     }

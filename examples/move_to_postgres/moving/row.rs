@@ -1,4 +1,4 @@
-//! The rows of the tokens in both engines, and pages with the rows of both sides.
+//! The rows of the tokens in SQLite and in PostgreSQL, and pages that contain the rows of both.
 
 use std::fmt::{self, Display};
 
@@ -11,11 +11,13 @@ use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Type};
 
 use super::{Failure, refuse};
 
-/// The number of rows of the file in a page. Each page is read in a transaction of its own, because
-/// a long transaction would keep SQLite from reusing the space of the write-ahead log.
+/// The number of rows of the SQLite file that are read as one page. Each page is read in its own
+/// transaction, because a long transaction would keep SQLite from reusing the space of the
+/// write-ahead log.
 const PAGE: usize = 1000;
 
-/// All columns of a token. PostgreSQL keeps the last one, the import key, in a separate table.
+/// The names and the kinds of all columns of a token. The last column is the import key, which
+/// PostgreSQL keeps in a separate table.
 pub const COLUMNS: [(&str, Kind); IMPORT_KEY + 1] = {
     let mut columns = [("", Kind::Text); IMPORT_KEY + 1];
     let mut place = 0;
@@ -34,7 +36,8 @@ const VERSION: usize = 36;
 const NAME_FOLDED: usize = TokenRecord::COLUMNS;
 const IMPORT_KEY: usize = NAME_FOLDED + 1;
 
-/// Returns the names of the columns that the table `keyfob_tokens` has on both sides.
+/// Returns the names of the columns that the table `keyfob_tokens` has in SQLite and also in
+/// PostgreSQL.
 pub fn names() -> impl Iterator<Item = &'static str> {
     COLUMNS[..IMPORT_KEY].iter().map(|(name, _)| *name)
 }
@@ -47,8 +50,8 @@ pub enum Value {
     Bytes(Option<Vec<u8>>),
 }
 
-/// The project and the id of a token. Both engines and Rust sort keys in the same order, byte by
-/// byte.
+/// The project and the id of a token. SQLite, PostgreSQL and Rust sort keys in the same order: byte
+/// by byte.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Key {
     pub project: String,
@@ -61,6 +64,7 @@ impl Display for Key {
     }
 }
 
+/// The row of a token: the values of all [`COLUMNS`], in their order.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Row(pub Vec<Value>);
 
@@ -83,8 +87,9 @@ impl Row {
         }
     }
 
-    /// Returns the version and the time of the last use. Each change raises the version, and the
-    /// time only moves forward. So a later state of a token has the greater pair.
+    /// Returns the version of the token and the time of its last use. Each change of the token
+    /// increases the version, and the time of the last use never decreases. So of two states of a
+    /// token, the later state has the greater pair.
     pub fn age(&self) -> (Option<i64>, Option<i64>) {
         (self.number(VERSION), self.number(LAST_USED_AT))
     }
@@ -96,8 +101,9 @@ impl Row {
         }
     }
 
-    /// Adds the row to a digest, in a form that no other row has. Before each
-    /// value comes a byte that says whether it is NULL, and then its length.
+    /// Adds the row to a digest, in a form that differs for any two different rows. Each value
+    /// begins with a byte that says whether the value is NULL. If it is not NULL, its length and
+    /// its bytes follow.
     pub fn add_to(&self, digest: &mut Sha256) {
         for value in &self.0 {
             let number = match value {
@@ -135,17 +141,21 @@ impl Row {
     }
 }
 
-/// The rows of both sides in one range of keys. The range ends with a full page of the file, or
-/// with the last key of both sides.
+/// The rows of the SQLite file and of the PostgreSQL database in one range of keys.
+///
+/// The range contains a thousand rows of the file. The last range contains fewer rows of the file,
+/// and all remaining rows of the database.
 pub struct Page {
+    /// The rows of the file.
     pub source: Vec<Row>,
+    /// The rows of the database.
     pub target: Vec<Row>,
-    /// The key after which the next page begins, or `None` after the last page.
+    /// The key after which the next page begins, or `None` if this page is the last.
     pub next: Option<Key>,
 }
 
 impl Page {
-    /// Reads the page of both sides that begins after a key.
+    /// Reads the page that begins after a key, from the file and from the database.
     pub async fn behind(after: &Key, source: &mut SqliteConnection, target: &mut PgConnection) -> sqlx::Result<Self> {
         let columns: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
         let sql = format!(
@@ -156,8 +166,8 @@ impl Page {
         let source = query.fetch_all(source).await?.iter().map(Row::of).collect::<sqlx::Result<Vec<_>>>()?;
         let next = source.last().filter(|_| source.len() == PAGE).map(Row::key);
 
-        // This key is greater than all others, because no project id contains the greatest
-        // character.
+        // The key for the last page is greater than all other keys, because no project id contains
+        // the greatest character, U+10FFFF.
         let until = next.clone().unwrap_or(Key { project: "\u{10ffff}".to_owned(), id: String::new() });
         let sql = format!(
             "SELECT {}, (SELECT import_key FROM keyfob_imports AS import \
@@ -173,18 +183,18 @@ impl Page {
     }
 }
 
-/// Returns the number of tokens in the file, for the progress messages.
+/// Returns the number of tokens in the SQLite file, for the progress messages.
 pub async fn count(source: &mut SqliteConnection) -> sqlx::Result<u64> {
     sqlx::query_scalar("SELECT count(*) FROM keyfob_tokens").fetch_one(source).await.map(i64::unsigned_abs)
 }
 
-/// Checks that the file has exactly the columns that this program knows. The program would not copy
-/// other columns.
+/// Checks that the table of tokens in the SQLite file has exactly the columns that this program
+/// copies.
 ///
 /// # Errors
-/// Returns a failure if the table is missing or has other columns.
+/// Returns a failure if a query fails, if the table is missing, or if it has other columns.
 pub async fn is_known(source: &mut SqliteConnection) -> Result<(), Failure> {
-    // `pragma_table_info` does not list generated columns.
+    // `pragma_table_info` does not list generated columns, which this program does not copy.
     let names = "SELECT name FROM pragma_table_info('keyfob_tokens') ORDER BY name";
     let there: Vec<String> = sqlx::query_scalar(names).fetch_all(source).await?;
     let mut known: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();

@@ -1,7 +1,9 @@
-//! Checks each page and dialog with axe-core, in light and dark, on a wide and a narrow screen.
+//! Checks the accessibility of each page and dialog with axe-core. Each check runs with light and
+//! dark colours, and with a wide and a narrow window.
 //!
-//! The tests need `axe.min.js` (npm's axe-core), at `AXE_CORE` or in the folder that `.ci/run`
-//! installs it in. Without this file, the tests are skipped. Under `CI=true` they fail.
+//! The tests need the file `axe.min.js` of the npm package axe-core. They look for it at the path
+//! in the variable `AXE_CORE`. Without this variable, they look in the folder into which `.ci/run`
+//! installs it. If the file is missing, the tests are skipped. With `CI=true`, they fail instead.
 
 use std::path::PathBuf;
 
@@ -10,7 +12,9 @@ use serde_json::{Value, json};
 use crate::driver::{Browser, Driver, Scheme, open};
 use crate::support::{Host, TOKENS, WHOAMI};
 
+/// The width and the height of a wide window, in pixels.
 const WIDE: (u32, u32) = (1280, 900);
+/// The width and the height of a narrow window, in pixels.
 const NARROW: (u32, u32) = (400, 800);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,6 +43,7 @@ async fn missing_label_is_found() {
     browser.client.close().await.unwrap();
 }
 
+/// Checks all pages and dialogs with the colours of one scheme.
 async fn in_scheme(scheme: Scheme) {
     let (Some(axe), Some(driver)) = (axe(), Driver::start()) else { return };
     let host = Host::start_configured(json!({
@@ -48,8 +53,8 @@ async fn in_scheme(scheme: Scheme) {
     .await;
     let ada = host.ada().await;
     let day = std::time::Duration::from_secs(24 * 60 * 60);
-    // One token for each colour of a badge: expired, about to expire, replaced, disabled and
-    // active.
+    // The list has one token for each colour of a status badge: a token that has expired, is about
+    // to expire, was replaced, is disabled or is active.
     ada.make("Ended", None).await;
     host.clock.advance(10 * day);
     ada.make("About to end", None).await;
@@ -127,9 +132,10 @@ async fn in_scheme(scheme: Scheme) {
 }
 
 impl Browser {
-    /// Returns the violations that axe finds, a line each: the rule and the elements.
+    /// Returns the violations that axe-core finds on the page. Each line names the violated rule
+    /// and the elements that violate it. `axe` is the script of axe-core.
     async fn violations(&self, axe: &str) -> Vec<String> {
-        // A page keeps the script when its width changes.
+        // The page already has the script if only the size of the window has changed.
         if self.client.execute("return !window.axe", vec![]).await.unwrap() == true {
             self.client.execute(axe, vec![]).await.unwrap();
         }
@@ -143,6 +149,7 @@ impl Browser {
     }
 }
 
+/// Returns the script of axe-core, or `None` if it is not installed.
 fn axe() -> Option<String> {
     let installed = "../../target/ci-tools/node_modules/axe-core/axe.min.js";
     let path = std::env::var_os("AXE_CORE")

@@ -1,4 +1,4 @@
-//! Tests what an administrator does in the browser.
+//! Tests the pages for administrators in the browser.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,8 @@ async fn an_administrator_ends_all_tokens_of_a_person() {
     let id: i64 = 2;
     browser.goto("/admin").await;
     browser.see(&format!("#person-{id} .live"), "3").await;
-    // A suspended person's tokens are rejected, and work again after the person is reinstated.
+    // The tokens of a suspended person are rejected. They work again after the administrator has
+    // reinstated the person.
     browser.follow(&format!("#person-{id} form[action$='/suspend'] button")).await;
     browser.find(&format!("#person-{id} form[action$='/reinstate']")).await;
     let (status, problem) = get(&whoami, &hers[0]).await;

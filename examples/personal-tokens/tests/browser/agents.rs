@@ -1,12 +1,13 @@
-//! Tests an agent token in the browser: created under a token, used, shown in the tree, and revoked
-//! with its issuer.
+//! Tests agent tokens in the browser: a person creates them under another token, uses them, sees
+//! them in the tree of issued tokens, and revokes them together with their issuer.
 
 use serde_json::json;
 
 use crate::driver::{Browser, Driver, get, signed_in};
 
 impl Browser {
-    /// Creates an agent token with the open form, and returns it. The pop-up stays open.
+    /// Creates an agent token with the form that is open, and returns the token's text. The pop-up
+    /// that shows the token stays open.
     async fn make_agent(&self, name: &str, scope: &str) -> String {
         self.fill("#token-name", name).await;
         self.fill("#amount", "10").await;
@@ -25,7 +26,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     browser.follow("#done").await;
     browser.see("tbody .name", "Laptop").await;
 
-    // The form opens from the list, and from the issuer's own page.
+    // The form for an agent token opens from the list, and from the page of the issuing token.
     browser.follow("tbody a[href*='agent=']").await;
     assert!(browser.is_modal().await);
     browser.see("#dialog-title", "New agent token").await;
@@ -55,7 +56,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     let other = browser.make_agent("Night agent", "models:use").await;
     browser.follow("#done").await;
 
-    // After a use, the tree shows the last use of each token and its address.
+    // After each token was used, the tree shows the time and the client address of its last use.
     let whoami = format!("http://{}/api/v2/auth/whoami", browser.address);
     for token in [&laptop, &agent, &other] {
         assert_eq!(get(&whoami, token).await.0, 200);
@@ -78,7 +79,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     assert_eq!(browser.client.execute(fits, vec![]).await.unwrap(), json!(true));
     browser.client.set_window_size(1280, 900).await.unwrap();
 
-    // The button counts the tokens that are revoked with their issuer.
+    // The button shows the number of tokens that end together with their issuer.
     browser.follow("#revoke").await;
     browser.see("#ends-too", "It issued 2 agent tokens, which end with it.").await;
     browser.see("#delete", "Revoke with everything it issued (2)").await;

@@ -1,4 +1,5 @@
-//! Starts a chromedriver and a browser for a test, and drives them.
+//! Starts a chromedriver and a browser for a test, and controls the browser through the
+//! chromedriver.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -17,12 +18,14 @@ use tempfile::TempDir;
 
 use crate::support::{self, Host};
 
-/// How long a test waits for the page to show something. A busy machine takes seconds for a page.
+/// The maximum time that a test waits until a page shows what the test expects. A busy machine
+/// takes seconds to load a page.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The pause between two looks at the page.
+/// The time between two checks of the page.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Starts a host on a port, and a browser in which its first person is signed in.
+/// Starts a host that listens on a port, and a browser. Signs in the host's first person in the
+/// browser.
 pub async fn signed_in(driver: &Driver) -> (Host, Browser) {
     let host = Host::start().await;
     let browser = open(driver, &host, Scheme::Light).await;
@@ -30,19 +33,21 @@ pub async fn signed_in(driver: &Driver) -> (Host, Browser) {
     (host, browser)
 }
 
-/// Starts a browser that knows the host's address. It shows no page yet.
+/// Starts a browser for this host, with light or dark pages. The browser shows no page at first.
 pub async fn open(driver: &Driver, host: &Host, scheme: Scheme) -> Browser {
     let address = host.serve().await;
     Browser { client: driver.client(scheme).await, address, downloads: driver.downloads.path().into() }
 }
 
+/// The colour scheme that the browser prefers.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Scheme {
     Light,
     Dark,
 }
 
-/// Sends a request over HTTP, with the token as Bearer. Returns the status and the JSON.
+/// Sends a GET request with this Bearer token. Returns the status and the JSON body of the
+/// response.
 pub async fn get(url: &str, token: &str) -> (u16, Value) {
     let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(HttpConnector::new());
     let request = axum::http::Request::get(url).header("authorization", format!("Bearer {token}"));
@@ -52,13 +57,17 @@ pub async fn get(url: &str, token: &str) -> (u16, Value) {
     (status, serde_json::from_slice(&body).unwrap())
 }
 
+/// A browser that shows the pages of one host.
 pub struct Browser {
     pub client: Client,
+    /// The address of the host.
     pub address: SocketAddr,
+    /// The folder to which the browser downloads files.
     downloads: PathBuf,
 }
 
 impl Browser {
+    /// Signs in the host's first person.
     pub async fn sign_in(&self, host: &Host) {
         self.goto("/").await;
         self.fill("#name", &host.first.name).await;
@@ -67,7 +76,8 @@ impl Browser {
         self.find("#new").await;
     }
 
-    /// Writes a picture of the page to `target/screenshots/NAME.png`, for people to look at.
+    /// Writes a screenshot of the page to `target/screenshots/NAME.png`, so that people can look at
+    /// it.
     pub async fn keep(&self, name: &str) {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
         std::fs::create_dir_all(&kept).unwrap();
@@ -79,7 +89,7 @@ impl Browser {
         let path = self.downloads.join(name);
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            // The browser renames the file to this name after the last byte.
+            // The browser gives the file this name only after it has received the last byte.
             if let Ok(text) = std::fs::read_to_string(&path) {
                 std::fs::remove_file(&path).unwrap();
                 return text;
@@ -89,14 +99,14 @@ impl Browser {
         panic!("{name} was not downloaded");
     }
 
-    /// Returns the text of the first matching element, including hidden text.
+    /// Returns the text of the first element that matches the selector, including hidden text.
     pub async fn text(&self, css: &str) -> String {
         self.find(css).await;
         let script = "return document.querySelector(arguments[0]).textContent";
         self.client.execute(script, vec![json!(css)]).await.unwrap().as_str().unwrap().into()
     }
 
-    /// Returns the number of matching elements.
+    /// Returns the number of elements that match the selector.
     pub async fn count(&self, css: &str) -> u64 {
         let script = "return document.querySelectorAll(arguments[0]).length";
         self.client.execute(script, vec![json!(css)]).await.unwrap().as_u64().unwrap()
@@ -106,6 +116,7 @@ impl Browser {
         self.client.goto(&format!("http://{}{path}", self.address)).await.unwrap();
     }
 
+    /// Waits until an element matches the selector, and returns the element.
     pub async fn find(&self, css: &str) -> Element {
         let found = self.client.wait().at_most(PATIENCE).every(POLL).for_element(Locator::Css(css)).await;
         found.unwrap_or_else(|error| panic!("{css}: {error}"))
@@ -115,37 +126,40 @@ impl Browser {
         self.find(css).await.click().await.unwrap();
     }
 
-    /// Clicks an element that leads to another page, and waits for that page.
+    /// Clicks an element that leads to another page, and waits until the other page has loaded.
     pub async fn follow(&self, css: &str) {
         self.find(css).await;
         self.arrive(self.click(css)).await;
     }
 
-    /// Runs an action that leads to another page, and waits for that page. The old page may already
-    /// contain the text that the test looks for on the new one, because a list is visible around
-    /// its dialog.
+    /// Runs an action that leads to another page, and waits until the other page has loaded.
+    ///
+    /// It is not enough to wait for a text of the new page. The old page may contain the same text,
+    /// because the list of tokens is also on the page while a dialog is open.
     pub async fn arrive(&self, act: impl Future<Output = ()>) {
         self.client.execute("window.isLeft = true", vec![]).await.unwrap();
         act.await;
         self.until("!window.isLeft && document.readyState === 'complete'", "html").await;
     }
 
+    /// Replaces the text of an input.
     pub async fn fill(&self, css: &str, text: &str) {
         let input = self.find(css).await;
         input.clear().await.unwrap();
         input.send_keys(text).await.unwrap();
     }
 
-    /// Waits until the first matching element has this text.
+    /// Waits until the first element that matches the selector has exactly this text.
     pub async fn see(&self, css: &str, text: &str) {
         self.until(&format!("document.querySelector(arguments[0])?.textContent.trim() === {}", json!(text)), css).await;
     }
 
-    /// Waits until the input has this value.
+    /// Waits until the first input that matches the selector has this value.
     pub async fn holds(&self, css: &str, value: &str) {
         self.until(&format!("document.querySelector(arguments[0])?.value === {}", json!(value)), css).await;
     }
 
+    /// Waits until this JavaScript condition is true. The selector is its `arguments[0]`.
     pub async fn until(&self, condition: &str, css: &str) {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
@@ -158,15 +172,18 @@ impl Browser {
         panic!("never true at {css}: {condition}\n{}", self.client.source().await.unwrap());
     }
 
+    /// Returns whether the dialog of the page is modal.
     pub async fn is_modal(&self) -> bool {
         self.client.execute("return document.querySelector('dialog').matches(':modal')", vec![]).await.unwrap() == true
     }
 
+    /// Checks that the page contains no part of the token's secret.
     pub async fn holds_nothing_of(&self, token: &str) {
         support::assert_holds_no_part(&self.client.source().await.unwrap(), token);
     }
 
-    /// Creates a token with the form, and returns it. The pop-up stays open.
+    /// Creates a token with the form, and returns the token's text. The pop-up that shows the token
+    /// stays open.
     pub async fn make(&self, name: &str, amount: &str, unit: &str) -> String {
         self.follow("#new").await;
         self.fill("#token-name", name).await;
@@ -177,28 +194,35 @@ impl Browser {
     }
 }
 
-/// A chromedriver that ends with its test, even if the test panics.
+/// A chromedriver process. It ends when the test drops this value, even if the test panics.
 pub struct Driver {
     child: Child,
     port: u16,
+    /// The folder for the profile of the browser.
     profile: TempDir,
+    /// The folder to which the browser downloads files.
     downloads: TempDir,
+    /// The path of the browser's program.
     chromium: PathBuf,
     _turn: Turn,
 }
 
-/// How many browsers run at the same time. On two cores, more of them take longer in total.
+/// The maximum number of browsers that run at the same time. On two cores, the tests take longer in
+/// total if more browsers run.
 const MOST_BROWSERS: usize = 3;
 
+/// The number of browsers that run.
 static BROWSERS: Mutex<usize> = Mutex::new(0);
+/// Notified when a browser has ended.
 static ENDED: Condvar = Condvar::new();
 
-/// One of the [`MOST_BROWSERS`] permits to run a browser. Dropping it frees the permit.
+/// A permit to run a browser. There are [`MOST_BROWSERS`] permits. Dropping a permit makes it
+/// available again.
 struct Turn;
 
 impl Turn {
-    /// Waits for a permit. This blocks the thread, which has no other work until its browser
-    /// starts.
+    /// Waits until a permit is available, and takes it. Blocks the thread of the test, which has no
+    /// other work until its browser starts.
     fn take() -> Self {
         let browsers = BROWSERS.lock().unwrap_or_else(PoisonError::into_inner);
         let mut browsers =
@@ -216,6 +240,7 @@ impl Drop for Turn {
 }
 
 impl Driver {
+    /// Starts a chromedriver. Returns `None` if chromium or chromedriver is not installed.
     pub fn start() -> Option<Self> {
         let (Some(chromium), Some(chromedriver)) = (on_path("chromium"), on_path("chromedriver")) else {
             test_summary::missing("chromium and chromedriver are not installed");
@@ -235,6 +260,7 @@ impl Driver {
         })
     }
 
+    /// Starts a browser, and returns the client that controls it.
     pub async fn client(&self, scheme: Scheme) -> Client {
         let flags = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run \
             --disable-background-networking --disable-component-update --disable-sync --window-size=1280,900";
@@ -259,7 +285,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // A shutdown request makes chromedriver end its browser. Killing chromedriver would not.
+        // A shutdown request makes chromedriver end its browser. If chromedriver were killed, the
+        // browser would continue to run.
         if let Ok(mut stream) = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) {
             let _ = std::io::Write::write_all(&mut stream, b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
             let began = Instant::now();
@@ -275,6 +302,7 @@ impl Drop for Driver {
     }
 }
 
+/// Returns the path of a program in the folders of the variable `PATH`, if it is installed there.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir: PathBuf| dir.join(name)).find(|file: &PathBuf| Path::is_file(file))

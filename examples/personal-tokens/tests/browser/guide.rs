@@ -1,4 +1,5 @@
-//! Tests each line of the guide for users. Each test keeps a picture.
+//! Tests what the guide for users promises. Each test covers one line of the guide and writes
+//! screenshots to `target/screenshots`.
 
 use std::time::Duration;
 
@@ -38,7 +39,8 @@ async fn line_2_plus_opens_a_form_with_a_name_and_an_expiration_after_which_the_
     for unit in ["Never", "Days", "Weeks", "Hours", "Minutes"] {
         browser.find("#unit").await.select_by_label(unit).await.unwrap();
     }
-    // A rejected form comes back with the reason and the draft.
+    // If the service refuses the form, the page shows the form again, with the reason and with the
+    // user's input.
     browser.fill("#token-name", "VSCode Integration").await;
     browser.fill("#amount", "4000").await;
     browser.find("#unit").await.select_by_label("Days").await.unwrap();
@@ -76,7 +78,8 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     browser.click("#copy").await;
     browser.see("#copy", "Copied").await;
 
-    // The token is gone after the pop-up closes, after a reload, and after the Back button.
+    // The page does not contain the token after the pop-up is closed, after a reload, or after the
+    // button "Back" of the browser.
     browser.follow("#done").await;
     browser.see("tbody .name", "VSCode Integration").await;
     browser.holds_nothing_of(&token).await;
@@ -86,7 +89,7 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     browser.client.back().await.unwrap();
     browser.holds_nothing_of(&token).await;
 
-    // Reloading the pop-up closes it, and creates no second token.
+    // A reload of the page with the pop-up closes the pop-up, and does not create a second token.
     browser.goto("/settings/tokens").await;
     host.clock.advance(Duration::from_secs(1));
     let other = browser.make("Night job", "1", "Hours").await;
@@ -95,7 +98,8 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
     browser.holds_nothing_of(&other).await;
     assert_eq!(host.ada().await.get(crate::support::TOKENS).await.json().as_array().unwrap().len(), 2);
 
-    // Pastes the clipboard into a text field, to check that the copy button put the token there.
+    // The test pastes the clipboard into a text field, to check that the copy button has copied the
+    // token to the clipboard.
     browser.follow("#new").await;
     browser.find("#token-name").await.send_keys(&format!("{}v", char::from(Key::Control))).await.unwrap();
     browser.holds("#token-name", &token).await;
@@ -131,7 +135,8 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
     let (host, browser) = signed_in(&driver).await;
     let token = browser.make("VSCode Integration", "30", "Days").await;
 
-    // The pop-up still knows the token, so each tool's preview equals its download.
+    // While the pop-up is open, the preview of a tool's settings equals the downloaded file. The
+    // settings for VS Code contain the token.
     for (tool, file) in [
         ("vscode", "settings.json"),
         ("vscode-alita", "settings.json"),
@@ -152,7 +157,8 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
         }
     }
 
-    // Later the icons beside the token offer the same files with a placeholder.
+    // After the pop-up is closed, icons beside the token in the list offer the same files. The file
+    // for VS Code then contains a placeholder instead of the token.
     browser.follow("#done").await;
     for (icon, file) in [("vscode", "settings.json"), ("jetbrains", "elitea.xml")] {
         browser.click(&format!("tbody a[download][href*='/connect/{icon}?']")).await;
@@ -163,7 +169,8 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
         browser.follow("[data-close]").await;
     }
 
-    // In a public project no model is preselected, and the icons appear after one is chosen.
+    // In a public project, no model is selected at first. The icons appear after the user has
+    // selected a model.
     let library = host.ada().await.project("Open library").await;
     host.ada().await.make("Reader", Some(library)).await;
     browser.goto(&format!("/settings/tokens?project={library}")).await;
@@ -209,7 +216,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
     assert_eq!(get(&whoami, &new).await.0, 200);
 
-    // Disables the token and enables it again.
+    // A disabled token is rejected until it is enabled again.
     browser.follow("form[action$='/disable'] button").await;
     browser.see("tbody .badge", "Disabled").await;
     assert_eq!(get(&whoami, &new).await.1["reason"], "disabled");
@@ -217,7 +224,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     browser.see("tbody .badge", "Active").await;
     assert_eq!(get(&whoami, &new).await.0, 200);
 
-    // The token's own page lists what happened to it.
+    // The page of the token lists the events in its history.
     browser.follow("tbody a.name").await;
     browser.see("#history tbody tr:last-child td:nth-child(2)", "issued").await;
     browser.client.close().await.unwrap();
@@ -234,7 +241,7 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
     let (status, problem) = get(&at(&format!("projects/{engine}/whoami")), &token).await;
     assert_eq!((status, &problem["reason"]), (403, &json!("wrong_project")));
 
-    // A lost token is deleted, but only after its name is typed.
+    // A user deletes a lost token. The button works only after the user has typed the token's name.
     browser.follow(".acts .danger").await;
     browser.fill("#typed", "VSCode").await;
     assert!(!browser.find("#delete").await.is_enabled().await.unwrap());
@@ -257,7 +264,7 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
 }
 
 impl Browser {
-    /// Returns the preview of a tool's settings.
+    /// Selects a tool, and returns the preview of its settings.
     async fn preview(&self, tool: &str) -> String {
         let before = self.text("#preview").await;
         let radio = format!("[name=tool][value={tool}]");

@@ -1,4 +1,4 @@
-//! Tests the list and its dialogs: search while typing, sorting, and use with the keyboard alone.
+//! Tests the list of tokens and its dialogs: the search, the sorting, and the use without a mouse.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn refused_rotation_says_why_and_what_to_do() {
 }
 
 impl Browser {
-    /// Sends the form of a rotation with a grace period that the page does not offer.
+    /// Sends the form of a rotation with a grace period that is longer than the page offers.
     pub async fn ask_for_a_long_grace(&self, uuid: &str) {
         self.goto(&format!("/settings/tokens?rotate={uuid}")).await;
         let forge = "document.querySelector('#grace').add(new Option('Long', '4294967295', true, true))";
@@ -89,7 +89,7 @@ async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
     browser.until("document.activeElement.id === 'token-name'", "#token-name").await;
     browser.keys("CI").await;
 
-    // Escape asks for confirmation first.
+    // The key Escape closes a form with a draft only after a confirmation.
     browser.press(&[Key::Escape]).await;
     assert_eq!(browser.client.get_alert_text().await.unwrap(), "Close without creating the token?");
     browser.client.dismiss_alert().await.unwrap();
@@ -99,7 +99,7 @@ async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
     browser.arrive_by(&[Key::Escape]).await;
     browser.see("tbody .name", "CI").await;
 
-    // After the dialog closes, the focus is back on the button that opened it.
+    // After a dialog was closed, the focus is on the button that opened the dialog.
     browser.focus("tbody .danger").await;
     browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
@@ -111,7 +111,7 @@ async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
     browser.arrive_by(&[Key::Enter]).await;
     browser.see(".notice", "The token is revoked and has stopped working.").await;
 
-    // The tools of the pane are one group, and the arrow keys move through it.
+    // The choices of a tool are one group of radio buttons, so the arrow keys move between them.
     browser.focus("#new").await;
     browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'token-name'", "#token-name").await;
@@ -125,6 +125,7 @@ async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
 }
 
 impl Browser {
+    /// Moves the focus to the first element that matches the selector.
     async fn focus(&self, css: &str) {
         self.find(css).await;
         self.client.execute("document.querySelector(arguments[0]).focus()", vec![json!(css)]).await.unwrap();
@@ -135,11 +136,12 @@ impl Browser {
         self.keys(&keys.iter().map(|key| char::from(*key)).collect::<String>()).await;
     }
 
-    /// Sends keys that lead to another page, and waits for that page.
+    /// Sends keys that lead to another page, and waits until the other page has loaded.
     async fn arrive_by(&self, keys: &[Key]) {
         self.arrive(self.press(keys)).await;
     }
 
+    /// Types a text into the focused element.
     async fn keys(&self, text: &str) {
         self.client.active_element().await.unwrap().send_keys(text).await.unwrap();
     }

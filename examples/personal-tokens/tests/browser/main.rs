@@ -1,7 +1,7 @@
 //! Tests the service in a real browser.
 //!
-//! The tests need `chromium` and `chromedriver` on the path. Without these programs, the tests are
-//! skipped. Under `CI=true` they fail.
+//! The tests need the programs `chromium` and `chromedriver` on the path. Without these programs,
+//! the tests are skipped. With `CI=true`, they fail instead.
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 

@@ -1,4 +1,4 @@
-//! Changes a password in the browser.
+//! Tests the form in which people change their password, in the browser.
 
 use crate::driver::{Driver, signed_in};
 

@@ -1,4 +1,5 @@
-//! The pictures of the READMEs: each is made here, and written with `KEYFOB_PICTURES=write`.
+//! Takes the pictures for the READMEs. With `KEYFOB_PICTURES=write`, the test writes the pictures
+//! to the repository. Otherwise it only compares their sizes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,11 +11,12 @@ use crate::support::{TOKENS, WHOAMI};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Returns the folder of the pictures in the repository.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("pictures")
 }
 
-/// Returns the width and the height of a PNG file.
+/// Returns the width and the height of a PNG image, in pixels.
 fn size(png: &[u8]) -> (u32, u32) {
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n", "it is a PNG file");
     let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
@@ -22,8 +24,9 @@ fn size(png: &[u8]) -> (u32, u32) {
 }
 
 impl Browser {
-    /// Takes a picture. Writes it, or checks that the repository has one of the same size by this
-    /// name.
+    /// Takes a picture of the page, and adds the name of its file to `taken`. With
+    /// `KEYFOB_PICTURES=write`, writes the picture to the repository. Then checks that the
+    /// repository has a picture with this name and the same size.
     async fn picture(&self, name: &str, taken: &mut Vec<String>) {
         self.client.execute("document.activeElement.blur()", vec![]).await.unwrap();
         let (png, file) = (self.client.screenshot().await.unwrap(), format!("{name}.png"));
@@ -55,7 +58,8 @@ async fn pictures_of_the_readmes_are_taken_from_the_pages() {
         let agent = ada.post_to(&path, &body).await.is(200).json();
         let whoami = format!("http://{}{WHOAMI}", browser.address);
         assert_eq!(get(&whoami, agent["token"].as_str().unwrap()).await.0, 200);
-        // Each entry has its own time, so the pages always show the same order.
+        // The clock moves after each entry, so that no two entries have the same time. So the pages
+        // always show the entries in the same order.
         host.clock.advance(Duration::from_secs(1));
     }
     let csrf = ada.get("/settings/tokens").await.field("csrf");
@@ -75,7 +79,7 @@ async fn pictures_of_the_readmes_are_taken_from_the_pages() {
     let laptop = "[...document.querySelectorAll('a.name')].find(a => a.textContent === 'Laptop').id = 'laptop'";
     browser.client.execute(laptop, vec![]).await.unwrap();
     browser.follow("#laptop").await;
-    browser.see("#issued-title", "Tokens that it issued").await;
+    browser.see("#issued-title", "Issued tokens").await;
     browser.picture("agents", &mut taken).await;
     browser.client.close().await.unwrap();
 
@@ -83,5 +87,5 @@ async fn pictures_of_the_readmes_are_taken_from_the_pages() {
     let mut kept: Vec<String> = names.collect();
     kept.sort();
     taken.sort();
-    assert_eq!(kept, taken, "the pictures of the repository, and those that are taken here");
+    assert_eq!(kept, taken, "the pictures in the repository, and the pictures that the test takes");
 }

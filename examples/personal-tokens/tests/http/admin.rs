@@ -1,4 +1,4 @@
-//! Tests what an administrator sees and does, and that other people see none of it.
+//! Tests the pages and operations for administrators, and that other people cannot use them.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn text(made: &Value) -> String {
     made["token"].as_str().unwrap().to_owned()
 }
 
-/// Returns the public id of a token.
+/// Returns the token id, which is a part of the token's text.
 fn id(token: &str) -> &str {
     token.rsplit('_').nth(1).unwrap()
 }
@@ -122,7 +122,8 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     };
     let csrf = ada.get("/admin").await.is(200).field("csrf");
 
-    // An administrator revokes all tokens of an owner. The owner had revoked one of them before.
+    // An administrator revokes all tokens of an owner. The owner had revoked one of these tokens
+    // before.
     let ended = eve.make("before", Some(shared)).await;
     eve.delete(&format!("{TOKENS}{}", ended["uuid"].as_str().unwrap())).await.is(204);
     host.clock.advance(Duration::from_secs(60));
@@ -139,7 +140,8 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     assert!(trail.contains(">eve<") && !trail.contains("with all tokens"), "{trail}");
     assert!(!trail_of(&mine, shared).await.contains("\"What\">revoked<"));
 
-    // The administrator revokes all tokens of a project, and an owner revokes all of her own.
+    // The administrator revokes all tokens of a project. Then an owner revokes all of her own
+    // tokens.
     host.clock.advance(Duration::from_secs(60));
     ada.post_form(&format!("/admin/projects/{shared}/revoke-all"), &format!("csrf={csrf}&typed=Open+library"))
         .await
@@ -157,15 +159,17 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     );
 }
 
-/// Deletes the entries of the tokens' own revocations, and then revokes all tokens of their
-/// project.
+/// A token may be revoked on its own, before an administrator revokes all tokens of its project. If
+/// the trail lacks the entry of the first revocation, the trail must not claim that the token was
+/// revoked with the other tokens. The test deletes the entries of such revocations.
 #[tokio::test]
 async fn trail_names_a_group_only_if_its_actor_and_reason_match() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Open library").await;
     let csrf = ada.get("/admin").await.is(200).field("csrf");
-    // Her own reason is the reason of the group too, but the administrator revokes the group.
+    // The owner revokes this token for the same reason as the group, but the administrator revokes
+    // the group.
     let by_another = eve.make("a", Some(shared)).await;
     eve.delete(&format!("{TOKENS}{}", by_another["uuid"].as_str().unwrap())).await.is(204);
     let for_another_reason = text(&eve.make("b", Some(shared)).await);
@@ -188,13 +192,13 @@ async fn trail_names_a_group_only_if_its_actor_and_reason_match() {
     }
 }
 
-/// Returns the trail of a token, as an administrator sees it.
+/// Returns the page with the audit trail of a token, as an administrator sees it.
 async fn trail(admin: &Person<'_>, token: &str) -> String {
     let project = token.split('_').nth(2).unwrap();
     admin.get(&format!("/admin/tokens/{project}/{}", id(token))).await.is(200).body
 }
 
-/// Returns the only line of the trail with this event.
+/// Returns the line of the trail with this event. Panics unless exactly one line has this event.
 #[track_caller]
 fn line<'t>(trail: &'t str, event: &str) -> &'t str {
     let what = format!("\"What\">{event}<");
@@ -208,14 +212,14 @@ async fn count(host: &Host, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(&host.app.pool).await.unwrap()
 }
 
-/// Moves the clock to the beginning of a UTC day.
+/// Moves the clock forward to the beginning of the next UTC day.
 fn begin_day(host: &Host) {
     const DAY: i64 = 24 * 60 * 60 * 1000;
     let left = DAY - host.app.tokens.now().as_unix_millis() % DAY;
     host.clock.advance(Duration::from_millis(left.unsigned_abs()));
 }
 
-/// The holder of a revoked token presents it and reports it, once a second.
+/// The holder of a revoked token presents it and reports it as leaked, once a second.
 #[tokio::test]
 async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     let host = Host::start().await;
@@ -233,14 +237,14 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     let page = trail(&ada, &token).await;
     assert!(line(&page, "revoked").contains("cessation of operation"));
     assert!(line(&page, "issued").contains(">you<"));
-    // All refusals of a day are one line, with the time of the last one.
+    // The trail shows all refusals of one day as one line, with the time of the last refusal.
     let refused = line(&page, "failed");
     assert!(refused.contains("revoked, 101 times that day") && refused.contains("just now"), "{refused}");
     let reported = line(&page, "leaked");
     assert!(reported.contains(">a leak report<") && reported.contains("reported again, 101 times"), "{reported}");
     assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 2);
 
-    // The next day adds another line. At most 100 lines are kept for a token.
+    // Each further day adds another line. The service keeps at most 100 such lines for a token.
     for _ in 0..110 {
         host.clock.advance(Duration::from_secs(24 * 60 * 60));
         host.with_token(WHOAMI, &token).await.is(401);
@@ -252,7 +256,8 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     assert_eq!(page.matches("\"What\">failed<").count(), 100);
 }
 
-/// Nothing is written between these events, because the test does not wait and has one thread.
+/// The events of this test all wait in memory, because the test has only one thread and does not
+/// wait between the events.
 #[tokio::test]
 async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;
@@ -272,7 +277,8 @@ async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     assert_eq!(host.app.audit.dropped(), 10_000 - 1024);
 }
 
-/// Returns in how many rows of the host's own tables a token is, apart from its alarm.
+/// Returns the number of rows with this token in the service's own tables. The table of leak alarms
+/// is not counted.
 async fn rows_of(host: &Host, token: &str) -> i64 {
     let mut rows = 0;
     for table in ["token_names", "token_events", "token_refusals", "bound_tokens"] {
@@ -304,17 +310,17 @@ async fn tokens_are_deleted_with_their_trail_90_days_after_their_end() {
     host.clock.advance(90 * DAY);
     assert_eq!(purge::purge(&host.app).await.unwrap(), 0);
     host.with_token(WHOAMI, &issuer).await.is_problem(401, "revoked");
-    // What is refused on another day is another row.
+    // A refusal on another day adds another row.
     assert_eq!(rows().await, (before.0, before.1 + 1, before.2));
 
     host.clock.advance(Duration::from_millis(1));
     assert_eq!(purge::purge(&host.app).await.unwrap(), 2);
     assert_eq!(rows().await, (before.0, 0, 0));
     host.with_token(WHOAMI, &live).await.is(200);
-    // An unknown token leaves no rows.
+    // A refusal of an unknown token adds no rows.
     host.with_token(WHOAMI, &issuer).await.is_problem(401, "invalid_token");
     assert_eq!(rows().await, (before.0, 0, 0));
-    // The alarm of a person's token stays until they say that they know.
+    // The alarm about a person's token stays until the person dismisses it.
     let page = ada.get(PAGE).await.is(200).body;
     let (_, alarms) = page.split_once("id=\"leaked\"").unwrap();
     let (alarms, _) = alarms.split_once("</div>").unwrap();
@@ -334,8 +340,8 @@ async fn configuration_says_when_tokens_are_deleted() {
     host.with_token(WHOAMI, &token).await.is_problem(401, "invalid_token");
 }
 
-/// An attacker can make up well-formed texts of tokens that never existed, because the prefix and
-/// the checksum are public.
+/// An attacker can create well-formed texts of tokens that never existed, because the prefix is
+/// public and everybody can compute the checksum.
 #[tokio::test]
 async fn refusals_of_unknown_tokens_are_not_kept() {
     let (host, elsewhere) = (Host::start().await, Host::start().await);
@@ -346,7 +352,8 @@ async fn refusals_of_unknown_tokens_are_not_kept() {
     assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 0);
 }
 
-/// An earlier version wrote each refusal as a row of its own, in the table of the other events.
+/// An earlier version of the service wrote each refusal as a separate row, into the table of the
+/// other events. When this version starts, it combines the rows of a day that have the same reason.
 #[tokio::test]
 async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
     let host = Host::start().await;
@@ -370,13 +377,14 @@ async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
         let row = sqlx::query(sql).bind(at + number).bind(project).bind(id).bind(event).bind(actor).bind(detail);
         row.execute(&host.app.pool).await.unwrap();
     }
-    // A process of an earlier version may write such rows while this one runs. They hide nothing.
+    // A process of the earlier version may write such rows while a process of this version runs.
+    // The rows must not hide other events.
     let page = trail(&ada, &token).await;
     assert!(line(&page, "revoked").contains("cessation of operation"));
 
-    // The earlier version had no such table.
+    // The earlier version did not have this table.
     sqlx::raw_sql("DROP TABLE token_refusals").execute(&host.app.pool).await.unwrap();
-    // Opens the host twice. The second time there is nothing left to fold.
+    // The test starts the service twice. The second start has no rows left to combine.
     for _ in 0..2 {
         setup::open(host.dir(), Settings::default(), std::sync::Arc::new(host.clock.clone())).await.unwrap();
         let page = trail(&ada, &token).await;
@@ -384,8 +392,8 @@ async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
             assert!(line(&page, event).contains(words), "{event}: {page}");
         }
         assert!(page.contains("revoked, 750 times that day"), "{page}");
-        // A refusal of an unproven token also counts refusals of other tokens, so no number is
-        // shown.
+        // The rejected token did not prove that it knows the secret. So the row may also count
+        // forged tokens with the same id, and the page shows no number.
         assert!(page.contains("digest, once or more that day"), "{page}");
         assert!(page.contains("reported again, 2 times that day"), "{page}");
         assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 3);

@@ -1,5 +1,5 @@
-//! Tests tokens for agents: issued by a session or by another token, listed, and ended with their
-//! issuer.
+//! Tests tokens for agents: a session or another token issues them, pages and the API list them,
+//! and they end together with their issuer.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
 
+/// The path of the route on which the presented token issues another token.
 const DELEGATE: &str = "/api/v2/auth/token/self/delegate";
 
 fn text_of(token: &Value) -> &str {
@@ -29,7 +30,8 @@ fn public_id(token: &Value) -> &str {
 }
 
 impl Host {
-    /// Requests an agent token with this token.
+    /// Requests an agent token. `token` authenticates the request and is the issuer of the agent
+    /// token.
     pub async fn delegate(&self, token: &str, body: &Value) -> Answer {
         let request = Request::post(DELEGATE).header("authorization", format!("Bearer {token}"));
         let request = request.header("content-type", "application/json");
@@ -37,7 +39,7 @@ impl Host {
     }
 }
 
-/// Creates a token of ada's that may issue tokens.
+/// Creates a token of ada that may issue other tokens.
 async fn manager(ada: &Person<'_>) -> Value {
     ada.post(json!({"name": "Laptop", "scopes": "models:use notes:read tokens:manage"})).await.is(200).json()
 }
@@ -62,7 +64,7 @@ async fn a_token_issues_a_bound_one_for_an_agent() {
     host.with_token("/api/v2/projects/1/notes", text_of(&agent)).await.is(200);
     host.with_token("/llm/v1/models", text_of(&agent)).await.is_problem(403, "insufficient_scope");
 
-    // Without a lifetime, the token gets the policy's default lifetime for agents.
+    // If the request names no lifetime, the token gets the policy's default lifetime for agents.
     let agent = host.delegate(text_of(&laptop), &json!({"name": "n", "scopes": ""})).await.is(200).json();
     let end: keyfob::Timestamp = agent["expires"].as_str().unwrap().parse().unwrap();
     assert_eq!(end.saturating_since(host.app.tokens.now()).as_secs(), 12 * 3600);
@@ -104,7 +106,7 @@ async fn each_refused_delegation_says_why() {
     let request = Request::post(DELEGATE).header("authorization", format!("Bearer {}", text_of(&laptop)));
     host.send(request.body(Body::from("{}")).unwrap()).await.is_problem(415, "not_json");
 
-    // A token without the scope, and a request without a token.
+    // A token without the scope `tokens:manage` is refused. So is a request without a token.
     let plain = ada.make("n", None).await;
     let answer = host.delegate(text_of(&plain), &json!({"name": "n", "scopes": ""})).await;
     assert!(answer.header("www-authenticate").contains(r#", scope="tokens:manage""#));
@@ -135,10 +137,10 @@ async fn a_bound_token_issues_no_further_than_the_policy_allows() {
     let agent = host.delegate(text_of(&laptop), &named).await.is(200).json();
     let second = host.delegate(text_of(&agent), &named).await.is(200).json();
     host.delegate(text_of(&second), &named).await.is_problem(422, "policy");
-    // The policy lets a token issue two tokens.
+    // The policy lets a token issue at most two tokens.
     host.delegate(text_of(&laptop), &named).await.is(200);
     host.delegate(text_of(&laptop), &named).await.is_problem(409, "limit");
-    // Revoking the first token ends the last one.
+    // If the first token of the chain is revoked, the last token of the chain ends too.
     host.ada().await.delete(&path_of(&laptop, "")).await.is(204);
     host.with_token(WHOAMI, text_of(&second)).await.is_problem(401, "issuer_ended");
 }
@@ -155,7 +157,7 @@ async fn person_creates_an_agent_token_under_their_own_token() {
     assert_eq!(agent["issuer"], json!({"public_id": public_id(&ci), "bound": true}));
     host.with_token(WHOAMI, text_of(&agent)).await.is(200);
 
-    // The agent token stays within its issuer, even if the person could do more.
+    // An agent token cannot have more rights than its issuer, even if the person has more rights.
     for (body, status, words) in [
         (json!({"name": "n", "scopes": "notes:read"}), 409, "a token cannot grant scopes that it does not have"),
         (
@@ -168,8 +170,8 @@ async fn person_creates_an_agent_token_under_their_own_token() {
         let refused = ada.post_to(&path_of(&ci, "/delegate"), &body.to_string()).await.is(status).json();
         assert_eq!(refused, json!({"error": words}));
     }
-    // An agent token issues no further token unless the policy allows it, and a disabled token
-    // issues none.
+    // An agent token cannot issue another token unless the policy allows it. A disabled token
+    // cannot issue any token.
     let refused = ada.post_to(&path_of(&agent, "/delegate"), &body).await.is(400).json();
     assert_eq!(refused["error"], "the chain of issuing tokens would be longer than the policy allows");
     ada.post_to(&path_of(&ci, "/disable"), "").await.is(200);
@@ -180,7 +182,7 @@ async fn person_creates_an_agent_token_under_their_own_token() {
     ada.post_to(&path_of(&ci, "/enable"), "").await.is(200);
     host.with_token(WHOAMI, text_of(&agent)).await.is(200);
 
-    // Another person gets the answer for a token that does not exist.
+    // Another person gets the same response as for a token that does not exist.
     let eve = host.eve().await;
     eve.post_to(&path_of(&ci, "/delegate"), &body).await.is(404);
     eve.get(&path_of(&ci, "/issued")).await.is(404);
@@ -205,7 +207,7 @@ async fn what_a_token_issued_is_listed_with_its_last_use() {
     assert_eq!(column("name"), ["second", "first"]);
     assert_eq!(column("status"), ["revoked", "active"]);
     assert_eq!(column("last_used_at"), [Value::Null, json!(host.app.tokens.now().to_string())]);
-    // The test sends its request without a connection, so no address is recorded.
+    // The test sends its requests without a network connection, so no address is recorded.
     assert_eq!(column("last_used_from"), [Value::Null, json!({"address": null, "client": "agent/1.0"})]);
     assert!(column("issuer").iter().all(|issuer| issuer["bound"] == true));
 }
@@ -238,7 +240,7 @@ async fn a_use_over_a_connection_has_its_address() {
     assert_eq!(shown["last_used_from"], json!({"address": "127.0.0.1", "client": "tester/2"}));
 }
 
-/// Uses the pages without their script.
+/// The test uses the pages without their JavaScript.
 #[tokio::test]
 async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     let host = Host::start_configured(json!({"policy": {"human": {"never_expiring": true}, "max_depth": 2}})).await;
@@ -253,7 +255,7 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     assert!(form.body.contains("Issued by <b>Laptop</b>") && !form.body.contains("value=\"tokens:manage\""));
     let (csrf, id) = (form.field("csrf"), form.field("form"));
     let fields = format!("csrf={csrf}&form={id}&name=Review+agent&unit=hours&scope=notes%3Aread");
-    // A rejected form comes back with its draft.
+    // If the service refuses the form, the page shows the form again with the user's input.
     let wrong = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=200")).await.is(400);
     assert!(wrong.body.contains("A token may live for at most 7 days."), "{}", wrong.body);
     assert!(wrong.body.contains("value=\"Review agent\"") && wrong.body.contains("value=\"notes:read\" checked"));
@@ -263,10 +265,10 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     ada.post_form(&format!("{page}/agent"), &format!("{}&amount=1", fields.replace(&csrf, "no"))).await.is(403);
     let shown = ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1")).await.is(200);
     assert!(shown.body.contains("It ends with the token that issued it."));
-    // Sending the form again creates no second token.
+    // If the same form is sent again, no second token is created.
     ada.post_form(&format!("{page}/agent"), &format!("{fields}&amount=1")).await.is(303);
 
-    // The first token issues another one, which issues a token below itself.
+    // The first token issues another agent token, and this agent token issues a third token.
     let agent = host.delegate(text_of(&laptop), &json!({"name": "Planner", "scopes": "tokens:manage"})).await.is(200);
     host.delegate(text_of(&agent.json()), &json!({"name": "<i>Worker", "scopes": ""})).await.is(200);
     let tree = ada.get(&page).await.is(200);
@@ -277,20 +279,23 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     }
     assert!(!tree.contains("<i>"), "{tree}");
     assert_eq!((tree.matches("<ul").count(), tree.matches("<li").count()), (2, 3), "{tree}");
-    // The trail names the actor: ada for the form, the token “Laptop” for its own request.
+    // The trail names the actor of each entry. It is ada for the token that the form created, and
+    // the token “Laptop” for the token that “Laptop” requested.
     assert!(history.contains("“Planner” (") && history.contains("token “Laptop” ("), "{history}");
     let agents_page = tree.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
     let of_agent = ada.get(agents_page).await.is(200);
     assert!(of_agent.body.contains(&format!("Issued by <a href=\"{page}\">Laptop</a>. It ends with that token.")));
 
-    // If the issuer is disabled, its tokens are blocked, and they would still end with it.
+    // If the issuer is disabled, the tokens that it issued are blocked. They would still end with
+    // the issuer if it were revoked, so the dialog counts them.
     ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
     assert_eq!(ada.get(&page).await.body.matches("Blocked by its issuer").count(), 3);
     let dialog = ada.get(&format!("/settings/tokens?delete={uuid}")).await.is(200);
     assert!(dialog.body.contains("Revoke with everything it issued (3)"));
     ada.post_to(&path_of(&laptop, "/enable"), "").await.is(200);
 
-    // A leak report ends all three with the issuer, and the list says so.
+    // A leak report about the issuer ends all three tokens together with the issuer. The list of
+    // tokens says so.
     let dialog = ada.get(&format!("/settings/tokens?delete={uuid}")).await.is(200);
     assert!(dialog.body.contains("Revoke with everything it issued (3)"));
     let report = json!([{"token": text_of(&laptop), "type": "t", "url": "https://paste.example/1", "source": "s"}]);
@@ -298,7 +303,8 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     host.send(request.body(Body::from(report.to_string())).unwrap()).await.is(202);
     let list = ada.get("/settings/tokens").await.is(200);
     assert!(list.body.contains("3 tokens that it had issued ended with it."), "{}", list.body);
-    // An administrator sees the tree of an ended token, and why its tokens ended.
+    // An administrator sees the tree of a token that has ended, and the reason for which the tokens
+    // in the tree ended.
     let key = public_id(&laptop);
     let of_admin = ada.get(&format!("/admin/tokens/1/{key}")).await.is(200);
     assert!(of_admin.body.contains("Issued tokens") && !of_admin.body.contains("Create agent token"));
@@ -315,7 +321,7 @@ async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
     let laptop = manager(&ada).await;
     ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
     ada.post_to(&path_of(&laptop, "/enable"), "").await.is(200);
-    // What she does by herself counts among the operations.
+    // A token that ada issues with her session counts as one of her operations.
     let named = |name: &str| json!({"name": name, "scopes": "", "expires": {"measure": "seconds", "value": 1}});
     ada.post_to(&path_of(&laptop, "/delegate"), &named("by ada").to_string()).await.is(200);
     for _ in 0..101 {
@@ -329,13 +335,14 @@ async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
         assert!(trail.contains(words), "not in the trail any more: {words}");
     }
     assert_eq!(trail.matches("“by the token”").count(), 100);
-    // Nor do they fill the database.
+    // The entries of tokens that another token issued are limited in the database too.
     let kept = "SELECT count(*) FROM token_events WHERE event = 'issued_token'";
     let (kept,): (i64,) = sqlx::query_as(kept).fetch_one(&host.app.pool).await.unwrap();
     assert_eq!(kept, 101);
 }
 
-/// Nothing is written between these events: the test does not wait, and it has one thread.
+/// The events of this test all wait in memory, because the test has only one thread and does not
+/// wait between the events.
 #[tokio::test]
 async fn issued_tokens_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;
@@ -372,14 +379,15 @@ async fn trail_of_an_agent_that_ended_with_its_issuer_outlasts_a_later_revocatio
     host.app.audit.written().await;
     let words = "with the token that issued it";
     assert!(ada.get(&page).await.is(200).body.contains(words));
-    // A day later she ends what else she has.
+    // A day later, the owner revokes all of her other tokens.
     host.clock.advance(Duration::from_secs(24 * 3600));
     let other = ada.post(json!({"name": "other", "scopes": "tokens:manage"})).await.is(200).json();
     let others = host.delegate(text_of(&other), &json!({"name": "n", "scopes": ""})).await.is(200).json();
     ada.post_to(REVOKE_ALL, "").await.is(200);
     host.app.audit.written().await;
     assert!(ada.get(&page).await.is(200).body.contains(words));
-    // Its agent ended with all of hers, independently of its issuer.
+    // The agent token of the other token ended with all tokens of the owner. The trail names this
+    // reason, and not the end of the issuer.
     let page = format!("/admin/tokens/{}/{}", others["project_id"], public_id(&others));
     assert!(ada.get(&page).await.is(200).body.contains("with all tokens of its owner"));
 }
@@ -398,7 +406,7 @@ async fn rotation_dialog_says_how_many_agent_tokens_end_with_the_old_token() {
     }
     let dialog = ada.get(&path).await.is(200);
     assert!(dialog.body.contains("Its 3 agent tokens end with the old token."));
-    // Also in the dialog that comes back with a fault.
+    // The dialog also shows this number if it is shown again because of invalid input.
     let form = format!("csrf={}&form={}&grace=x", dialog.field("csrf"), dialog.field("form"));
     let fault = ada.post_form(&path_of(&laptop, "/rotate").replace(TOKENS, "/settings/tokens/"), &form).await.is(400);
     assert!(fault.body.contains("Its 3 agent tokens end with the old token."));
@@ -427,7 +435,7 @@ async fn notices_name_tokens_of_people_before_those_of_agents() {
     let notices = shown().await;
     assert!(notices.find("Nightly backup").unwrap() < notices.find("harmless").unwrap(), "{notices}");
     assert_eq!((notices.matches("<li>").count(), notices.contains("and 2 more")), (5, true), "{notices}");
-    // Those that have ended are not counted.
+    // The notice does not count tokens that have ended.
     ada.post_to(REVOKE_ALL, "").await.is(200);
     assert!(!ada.get("/settings/tokens").await.is(200).body.contains("id=\"ending\""));
 }

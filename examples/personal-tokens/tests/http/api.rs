@@ -1,5 +1,5 @@
-//! Tests every shape and status code of the JSON API, of the session's routes and the token's
-//! routes.
+//! Tests the JSON API: the form and the status code of every response, on the routes for sessions
+//! and on the routes for tokens.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn token_is_shown_once_and_masked_afterwards() {
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
 }
 
-/// Existing clients know the first six fields.
+/// The first six fields must keep their order, because existing clients depend on them.
 #[tokio::test]
 async fn fields_keep_their_order() {
     let host = Host::start().await;
@@ -143,7 +143,7 @@ async fn invalid_bodies_are_refused() {
         "{\"name\": \"n\", \"kind\": \"service\"}",
         "{\"name\": \"n\", \"id\": 1}",
         "{\"name\": \"n\", \"token\": \"demo_pat_1\"}",
-        // A repeated field, and fields without their names.
+        // One body repeats a field, and another body has fields without their names.
         "{\"name\": \"n\", \"name\": \"m\"}",
         "[\"n\", null, null, \"\"]",
         "{\"name\": \"n\", \"scopes\": [\"notes:read\"]}",
@@ -156,7 +156,7 @@ async fn invalid_bodies_are_refused() {
     let plain = ada.request("POST", TOKENS).header("content-type", "text/plain");
     host.send(plain.body("{\"name\": \"n\"}".into()).unwrap()).await.is(415);
     assert_eq!(ada.get(TOKENS).await.json(), json!([]));
-    // No row is left either, not even one that no list shows.
+    // The refused requests also leave no rows in the table that no list shows.
     let (made,): (i64,) = sqlx::query_as("SELECT count(*) FROM token_names").fetch_one(&host.app.pool).await.unwrap();
     assert_eq!(made, 0);
 }
@@ -170,7 +170,8 @@ async fn project_errors_have_a_code() {
         assert_eq!(keys(&error), ["code", "message", "type"]);
         assert_eq!((&error["code"], &error["type"]), (&json!("invalid_project_id"), &json!("invalid_request_error")));
     }
-    // A project that is closed to her and one that does not exist get the same answer.
+    // If a person names a project without being a member, she gets the same response as for a
+    // project that does not exist.
     for project in [ada.project("Difference engine").await, 1, 9_999] {
         let error = eve.post(json!({"name": "n", "project_id": project})).await.is(403).json()["error"].clone();
         assert_eq!((&error["code"], &error["type"]), (&json!("project_forbidden"), &json!("permission_error")));
@@ -195,7 +196,8 @@ async fn anothers_token_is_refused() {
     let library = ada.project("Open library").await;
     let made = ada.make("n", Some(library)).await;
     let path = format!("{TOKENS}{}", made["uuid"].as_str().unwrap());
-    // The answer is the one for an unknown token. `attacks.rs` compares the two byte by byte.
+    // The response is the same as for an unknown token. A test in `attacks.rs` compares the two
+    // responses byte by byte.
     eve.get(&path).await.is(404);
     eve.delete(&path).await.is(400);
     for verb in ["rotate", "disable", "enable"] {
@@ -225,7 +227,7 @@ async fn requests_without_a_session_are_refused() {
         assert_eq!(host.with_headers(TOKENS, &headers).await.is(401).json(), json!({"error": "sign in first"}));
         assert_eq!(host.with_headers("/settings/tokens", &headers).await.is(303).header("location"), "/sign-in");
     }
-    // A token cannot create tokens on the session's routes.
+    // A token cannot create tokens on the routes for sessions.
     let request = Request::post(TOKENS)
         .header("authorization", format!("Bearer {token}"))
         .header("origin", "http://localhost")
@@ -293,7 +295,7 @@ async fn whoami_returns_the_user_the_project_and_the_token() {
         let path = format!("/api/v2/projects/{station}/whoami");
         assert_eq!(host.with_headers(&path, &[header]).await.is(200).json(), expected);
     }
-    // The page shows the use.
+    // The page of the project shows the last use of the token.
     assert!(ada.get(&format!("/settings/tokens?project={station}")).await.body.matches(">just now<").count() == 2);
 }
 
@@ -352,8 +354,8 @@ async fn caller_without_a_valid_token_learns_nothing() {
         host.with_headers(WHOAMI, &[("authorization", &bearer), second]).await.is_problem(400, "repeated_token");
     }
 
-    // The key of one token with the secret of another, a missing letter, another prefix: all get
-    // the same answer.
+    // The service returns the same response for every invalid token: for the key of one token with
+    // the secret of another, for a token without its last letter, and for another prefix.
     let crossed = format!("{}_{}", token.rsplit_once('_').unwrap().0, other.rsplit_once('_').unwrap().1);
     for text in ["x", &token[..token.len() - 1], &crossed, &token.replace("demo", "demi"), &"A".repeat(4_000)] {
         let answer = host.with_token(WHOAMI, text).await;

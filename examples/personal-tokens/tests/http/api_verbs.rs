@@ -1,5 +1,5 @@
-//! Tests rotate, disable, enable and revoke-all in the JSON API, and the document that describes
-//! the API.
+//! Tests the operations rotate, disable, enable and revoke-all in the JSON API, and the OpenAPI
+//! document that describes the API.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -80,13 +80,14 @@ async fn policy_bounds_the_grace_period() {
         assert_eq!(refused.json(), json!({"error": "grace: must be at most 2 hours"}), "{value}");
     }
     ada.post_to(&rotate, &span(7_200)).await.is(200);
-    // A request without a grace period gets one day, or the policy's maximum if that is shorter.
+    // If the request names no grace period, it is one day, or the policy's maximum if the maximum
+    // is shorter.
     let old = ada.make("n", None).await;
     let new = ada.post_to(&path_of(&old, "/rotate"), "").await.is(200).json();
     let end = host.app.tokens.now().saturating_add(Duration::from_secs(7_200));
     host.clock.set(end.saturating_sub(Duration::from_millis(1)));
     host.with_token(WHOAMI, text_of(&old)).await.is(200);
-    // A chain has at most two working tokens.
+    // At most two tokens of a chain of rotations work at the same time.
     let refused = ada.post_to(&path_of(&new, "/rotate"), "").await.is(409).json();
     let words = format!("the token that this one replaced works until {end}; end its grace period first");
     assert_eq!(refused, json!({ "error": words }));
@@ -138,7 +139,7 @@ async fn owner_cannot_rotate_in_a_project_that_they_left() {
     host.app.projects.leave(engine, 1).await.unwrap();
     let refused = ada.post_to(&path_of(&old, "/rotate"), "").await.is(403).json();
     assert_eq!(refused["error"]["code"], "project_forbidden");
-    // The owner can still revoke a token in a project that they left.
+    // The owner can still revoke their tokens in a project that they left.
     assert_eq!(ada.post_to(REVOKE_ALL, "").await.is(200).json(), json!({"revoked": 1}));
 }
 
@@ -218,7 +219,7 @@ async fn answers_without_the_database_follow_the_document() {
 #[tokio::test]
 async fn the_document_has_every_route_and_no_other() {
     let host = Host::start().await;
-    // The document needs no credentials.
+    // The document can be read without credentials.
     let document = host.with_headers("/api/v2/openapi.json", &[]).await.is(200).json();
     assert_eq!(document, host.document);
     let by_token = routes::by_token(&guard::guard(&host.app)).unwrap();
@@ -234,12 +235,13 @@ async fn the_document_has_every_route_and_no_other() {
         }
     }
     assert_eq!(routed, described);
-    // `app.rs` adds no route of the API outside the table.
+    // The file `app.rs` adds no route of the API, so the tables above contain all routes.
     let app = include_str!("../../src/app.rs");
     assert!(!app.contains(".route(\"/api"));
 }
 
-/// Readers can rely on the examples, because each one fits its schema.
+/// Each example in the OpenAPI document must be valid for its schema, so that readers can rely on
+/// it.
 #[tokio::test]
 async fn examples_fit_their_schemas() {
     let host = Host::start().await;

@@ -1,4 +1,4 @@
-//! Tries attacks on a person's tokens. Each one is refused.
+//! Tries attacks on a person's tokens. The service must refuse each of these attacks.
 
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use crate::support::{Answer, Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 
-/// Another site makes the browser of a signed-in person send a form. The browser sends the cookie,
-/// as one that ignores SameSite would. The form has no csrf value, a guessed one or a stolen one.
+/// Another site makes the browser of a signed-in person send a form. The browser also sends the
+/// session cookie, as a browser does that ignores `SameSite`. The form has no csrf value, a guessed
+/// value or a stolen value.
 #[tokio::test]
 async fn a_form_of_another_site() {
     let host = Host::start().await;
@@ -37,7 +38,7 @@ async fn a_form_of_another_site() {
         ("/admin/projects/1/revoke-all".into(), "typed=Personal+(ada)".into()),
         ("/admin/models".into(), "project=1&name=m&upstream=u".into()),
     ] {
-        // From another site, even the right value is refused.
+        // The service refuses a form from another site even if it has the right csrf value.
         for site in ["cross-site", "same-site"] {
             let request = Request::post(&path)
                 .header("cookie", &ada.cookie)
@@ -46,7 +47,8 @@ async fn a_form_of_another_site() {
             let body = format!("csrf={csrf}&{fields}");
             host.send(request.body(body.into()).unwrap()).await.is(403);
         }
-        // From this site, a missing value, a wrong one and the one of another session are refused.
+        // The service refuses a form from its own site if the csrf value is missing, wrong or from
+        // another session.
         assert!(matches!(ada.post_form(&path, &fields).await.status.as_u16(), 403 | 422), "{path}");
         for wrong in ["", "0", &hers] {
             ada.post_form(&path, &format!("csrf={wrong}&{fields}")).await.is(403);
@@ -63,8 +65,8 @@ async fn a_form_of_another_site() {
     ada.get(PAGE).await.is(200);
 }
 
-/// Every page forbids framing, in a header for new browsers and one for old browsers.
-/// [`Host::send`] checks both headers in every answer of every test.
+/// Every page forbids that another page shows it in a frame. Two headers say so: one for new
+/// browsers and one for old browsers.
 #[tokio::test]
 async fn a_frame_around_the_page() {
     let host = Host::start().await;
@@ -76,8 +78,9 @@ async fn a_frame_around_the_page() {
     }
 }
 
-/// A session id that an attacker planted in the browser, or made up, is worthless after the
-/// sign-in.
+/// An attacker puts a session id into a person's browser before the person signs in. It is the id
+/// of the attacker's own session, or an invented id. It must not be the id of the person's session
+/// after the sign-in.
 #[tokio::test]
 async fn a_session_that_was_planted() {
     let host = Host::start().await;
@@ -104,7 +107,7 @@ async fn a_session_that_was_planted() {
     host.send(request.body(Body::empty()).unwrap()).await.is(303);
 }
 
-/// A copied cookie is sent after the eight hours of its session.
+/// An attacker sends a copied cookie after the session has expired. A session lasts eight hours.
 #[tokio::test]
 async fn a_session_that_has_expired() {
     let host = Host::start().await;
@@ -122,8 +125,9 @@ async fn a_session_that_has_expired() {
     ada.post(json!({"name": "n"})).await.is(401);
 }
 
-/// An attacker on the network, or a script in the page, tries to read the cookie. A browser drops a
-/// cookie whose name begins with `__Host-` unless it is `Secure`.
+/// An attacker on the network, or a script in the page, tries to read the session cookie. The
+/// attributes and the name of the cookie prevent it: a browser ignores a cookie whose name begins
+/// with `__Host-` unless the cookie is `Secure`.
 #[tokio::test]
 async fn a_cookie_that_is_overheard() {
     for behind_tls in [false, true] {
@@ -140,8 +144,8 @@ async fn a_cookie_that_is_overheard() {
     }
 }
 
-/// Tries the id of another person's token on every route that takes one. Each answer equals the
-/// answer for an unknown id, byte by byte.
+/// A person uses the id of another person's token on every route that takes a token id. Each
+/// response equals the response for an unknown id, byte by byte.
 #[tokio::test]
 async fn another_persons_token_by_its_id() {
     let host = Host::start().await;
@@ -151,7 +155,8 @@ async fn another_persons_token_by_its_id() {
     let (uuid, token) = (made["uuid"].as_str().unwrap(), made["token"].as_str().unwrap());
     let page = eve.get("/settings/tokens?new=1").await;
     let (csrf, form) = (page.field("csrf"), page.field("form"));
-    // An id of no token, the id of a token that its owner deleted, and a text that is no id.
+    // These are an unknown id, the id of a token that its owner deleted, and a text that is not an
+    // id.
     let deleted = ada.make("gone", Some(shared)).await["uuid"].as_str().unwrap().to_owned();
     ada.delete(&format!("{TOKENS}{deleted}")).await.is(204);
     let absent = ["00000000-0000-4000-8000-000000000000", &deleted, "x"];
@@ -191,7 +196,7 @@ async fn another_persons_token_by_its_id() {
     for verb in ["rotate", "disable", "enable"] {
         same(404, "POST", &format!("{at}/{verb}"), "").await;
     }
-    // The routes that name a token by project and public id.
+    // On these routes, the path names a token by its project and its token id.
     let id = token.rsplit('_').nth(1).unwrap();
     for door in ["settings/leaks/{shared}/{id}/seen", "admin/tokens/{shared}/{id}/revoke"] {
         let ask = async |id: &str| {
@@ -213,7 +218,7 @@ async fn another_persons_token_by_its_id() {
     assert_eq!((&after["status"], &after["name"]), (&json!("active"), &json!("CI")));
 }
 
-/// Presents a token of one project on every route of another project of its owner.
+/// A person presents a token of one project on every route of another of their projects.
 #[tokio::test]
 async fn another_projects_token() {
     let host = Host::start().await;
@@ -232,12 +237,13 @@ async fn another_projects_token() {
             host.with_token(&at(none), token).await.is_problem(404, "not_found");
         }
     }
-    // A token's text cannot be moved to another project by changing the id in it.
+    // A token does not work in another project if the project id in its text is changed.
     let forged = token.replacen(&format!("_{station}_"), &format!("_{engine}_"), 1);
     host.with_token(WHOAMI, &forged).await.is_problem(401, "invalid_token");
 }
 
-/// A token works on none of the session's routes, so it cannot create, list or end tokens.
+/// A token is presented on the routes for sessions. These routes accept no token, so a token cannot
+/// create, list or revoke tokens there.
 #[tokio::test]
 async fn a_token_that_would_manage_tokens() {
     let host = Host::start().await;
@@ -258,7 +264,8 @@ async fn a_token_that_would_manage_tokens() {
     }
 }
 
-/// Bodies with fields that the API does not take, or that name another person or project.
+/// The bodies of the requests have fields that the API does not know, or name another person or a
+/// project of another person.
 #[tokio::test]
 async fn owner_or_project_in_the_body() {
     let host = Host::start().await;
@@ -279,7 +286,8 @@ async fn owner_or_project_in_the_body() {
         body[field] = value;
         eve.post(body).await.is(400);
     }
-    // A project that is closed to her, by its number and in other JSON types.
+    // The project is not open to this person. The bodies name it by its number and by values of
+    // other JSON types.
     let refused = eve.post(json!({"name": "n", "project_id": station})).await.is(403).json();
     assert_eq!(refused["error"]["code"], "project_forbidden");
     for odd in [json!("2"), json!(2.5), json!([station]), json!({"id": station}), json!(-1), json!(true)] {
@@ -301,8 +309,8 @@ async fn owner_or_project_in_the_body() {
     }
 }
 
-/// The rows come from a damaged table; no policy allows them. Neither the page nor the dialog
-/// loops.
+/// No policy allows that two tokens are bound to each other, so such rows can only come from a
+/// damaged table. The page and the dialog must not run into an endless loop.
 #[tokio::test]
 async fn page_of_two_tokens_that_are_bound_to_each_other_is_answered() {
     let host = Host::start().await;

@@ -1,4 +1,5 @@
-//! Tests the texts for tools by reading them with the tools' own parsers.
+//! Tests the settings and snippets that the service offers for tools. The tests read them with the
+//! parsers that the tools use.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,6 +9,7 @@ use personal_tokens::connect::{Connection, Group, PLACEHOLDER, Tool};
 use proptest::prelude::*;
 use serde_json::Value;
 
+/// The address of the service in the settings.
 const SERVER: &str = "https://tokens.example:8443";
 
 fn token() -> PlaintextToken {
@@ -18,7 +20,8 @@ fn connection<'a>(model: &'a str, token: Option<&'a PlaintextToken>) -> Connecti
     Connection { server: SERVER, project: 123, model_project: 7, model, token, verify_ssl: true }
 }
 
-/// Returns names that each break one careless way to write a file.
+/// Returns names with special characters. If the service forgot to escape one of these characters
+/// in a file, at least one of the names would break the file.
 fn hostile() -> Vec<String> {
     let mut names: Vec<String> = [
         "& < > \" '",
@@ -61,7 +64,7 @@ fn hostile() -> Vec<String> {
     names
 }
 
-/// Returns the text with a replacement character for each character that XML 1.0 forbids.
+/// Returns the text after U+FFFD has replaced each character that XML 1.0 forbids.
 fn as_xml_holds_it(text: &str) -> String {
     let unheld =
         |char| matches!(char, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}');
@@ -115,7 +118,7 @@ fn check_jet_brains(tool: Tool, connection: &Connection<'_>) {
     );
 }
 
-/// Returns the output of a program that reads this input, and checks that it succeeds.
+/// Runs a program with this standard input, checks that it succeeds, and returns its output.
 #[track_caller]
 fn run(program: &str, args: &[&str], input: &str) -> Vec<u8> {
     let mut command = Command::new(program);
@@ -128,7 +131,8 @@ fn run(program: &str, args: &[&str], input: &str) -> Vec<u8> {
     done.stdout
 }
 
-/// Returns the calls of curl in the snippet: the standard input of each, then its arguments.
+/// Runs the snippet for curl in a shell, with a stub instead of curl. Returns one list for each
+/// call of curl, with the standard input of the call and then its arguments.
 #[track_caller]
 fn curl_calls(connection: &Connection<'_>) -> Vec<Vec<String>> {
     let stub = r#"curl() { printf '%s\0' "$(cat)" "$@"; printf '\n\0'; }"#;
@@ -226,7 +230,7 @@ fn shell_passes_hostile_names_to_curl_unchanged() {
 }
 
 proptest! {
-    // Each case starts a shell.
+    // There are only a few cases, because each case starts a shell.
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn shell_passes_any_name_to_curl_unchanged(name in any::<String>()) {
@@ -274,7 +278,7 @@ print(json.dumps(said))
 
 #[test]
 fn python_snippet_calls_the_openai_package() {
-    // A stub replaces the package, so it need not be installed.
+    // A stub replaces the package `openai`, so the package does not have to be installed.
     const STUB: &str = r#"
 import os, sys, types
 class OpenAI:

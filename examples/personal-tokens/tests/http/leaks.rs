@@ -1,5 +1,5 @@
-//! Tests reports of leaked tokens: what they revoke, how they are answered, and how the owner
-//! learns of them.
+//! Tests reports of leaked tokens: which tokens they revoke, which responses they get, and how the
+//! owners of the tokens learn of them.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,13 +28,16 @@ use crate::support::upstream::Upstream;
 use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
 
 const PAGE: &str = "/settings/tokens";
+/// The path of the route for reports by anybody.
 const LEAKS: &str = "/api/v2/leaks";
+/// The path of the route for reports that GitHub signs.
 const BY_GITHUB: &str = "/api/v2/leaks/github";
-/// The address that a reporter sends, with markup that must stay text.
+/// The web address of a leak, as a report contains it. The address contains HTML, which the page
+/// must show as plain text.
 const URL: &str = "https://paste.example/1?<script>alert(1)</script>";
 
-/// Returns a report whose address also holds the token: once unchanged, and three times with a line
-/// break or an invisible character inside it.
+/// Returns a report whose web address also contains the token. The address contains the token once
+/// unchanged, and three times with a line break or an invisible character inside it.
 fn report(token: &str) -> Vec<u8> {
     let (head, tail) = token.split_at(token.len().saturating_sub(25));
     let (start, rest) = head.split_at(head.len().min(4));
@@ -65,7 +68,7 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
     assert!(!page.body.contains("<script>alert") && !page.body.contains("href=\"https://paste"));
     assert_holds_no_part(&page.body, token);
 
-    // Other people see no notice, and cannot dismiss hers.
+    // Other people do not see the notice, and cannot dismiss the notice of the owner.
     let eve = host.eve().await;
     let theirs = eve.get(PAGE).await.is(200);
     assert!(!theirs.body.contains("id=\"leaked\""));
@@ -77,12 +80,13 @@ async fn whoever_has_a_token_may_end_it_and_its_owner_is_told() {
 
     ada.post_form(&form, &format!("csrf={}", page.field("csrf"))).await.is(303);
     assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
-    // Repeating the report does not bring the notice back.
+    // If the report is repeated, the dismissed notice does not appear again.
     send(&host, report(token)).await.is(202);
     assert!(!ada.get(PAGE).await.body.contains("id=\"leaked\""));
 }
 
-/// The holder of a stolen token can make agents and report them all.
+/// The holder of a stolen token could issue many agent tokens with it and report them all, to hide
+/// the alarm about the stolen token.
 #[tokio::test]
 async fn alarms_name_tokens_of_people_before_those_of_agents() {
     let host = Host::start().await;
@@ -107,7 +111,7 @@ async fn alarms_name_tokens_of_people_before_those_of_agents() {
     let (alarms, csrf) = shown().await;
     assert!(alarms.find("<b>Laptop</b>").unwrap() < alarms.find("<b>harmless</b>").unwrap(), "{alarms}");
     assert_eq!((alarms.matches("<li>").count(), alarms.contains("and 2 more")), (5, true), "{alarms}");
-    // Those that she knows of are not counted.
+    // The page does not count alarms that the owner has dismissed.
     for left in [true, false] {
         let (alarms, _) = shown().await;
         let form = alarms.split("action=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -116,7 +120,8 @@ async fn alarms_name_tokens_of_people_before_those_of_agents() {
     }
 }
 
-/// Each of these characters is invisible in a browser: fillers, tags, selectors and joiners.
+/// The characters that part the token are invisible in a browser: fillers, tags, selectors and
+/// joiners.
 #[tokio::test]
 async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() {
     let host = Host::start().await;
@@ -135,7 +140,7 @@ async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() 
             sqlx::query_scalar("SELECT url FROM token_leaks").fetch_all(&host.app.pool).await.unwrap();
         kept.iter().for_each(|url| assert_holds_no_part(url, token));
     }
-    // A row that an earlier version stored still holds the address with the token.
+    // A row that an earlier version stored may contain a web address with the token.
     let token = ada.make("CI", None).await["token"].as_str().unwrap().to_owned();
     send(&host, report(&token)).await.is(202);
     let (head, tail) = token.split_at(token.len() - 40);
@@ -156,7 +161,7 @@ async fn a_reported_token_ends_whatever_stands_around_it() {
         send(&host, report_of(&[format!("{before}{token}{behind}")])).await.is(202);
         host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
     }
-    // The value of a logged `Authorization` header.
+    // This report contains the value of an `Authorization` header, as a log may contain it.
     let made = ada.make("CI", None).await;
     let token = made["token"].as_str().unwrap();
     send(&host, report_of(&[format!("Basic {}", STANDARD.encode(format!("{token}:x")))])).await.is(202);
@@ -170,14 +175,15 @@ async fn trail_and_metrics_record_a_leak() {
     let made = ada.make("CI", None).await;
     send(&host, report(made["token"].as_str().unwrap())).await.is(202);
     host.app.audit.written().await;
-    // Reads the trail as an administrator, because the owner's list no longer has the token.
+    // The test reads the trail as an administrator, because the owner's list no longer contains the
+    // token.
     let token = made["token"].as_str().unwrap().replace('_', "/");
     let trail = token.strip_prefix("demo/pat/").unwrap().rsplit_once('/').unwrap().0;
     let trail = ada.get(&format!("/admin/tokens/{trail}")).await.is(200).body;
     assert!(trail.contains("leaked") && trail.contains("a leak report"), "{trail}");
     let metrics = metrics::page(&host.app);
     assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
-    // A repeated report emits a sampled event, which this counter does not count.
+    // A repeated report emits only a sampled event. The counter does not count sampled events.
     send(&host, report(made["token"].as_str().unwrap())).await.is(202);
     let metrics = metrics::page(&host.app);
     assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
@@ -208,17 +214,19 @@ async fn what_is_no_report_is_refused() {
     assert!(many(1000).len() > 100_000);
     send(&host, many(1000)).await.is(202);
     send(&host, many(1001)).await.is_problem(413, "too_large");
-    // Without `github_keys` in the configuration, the route does not exist.
+    // If the configuration does not contain `github_keys`, the route for GitHub does not exist.
     host.send(Request::post(BY_GITHUB).body("[]".into()).unwrap()).await.is_problem(404, "not_found");
 }
 
-/// A stand-in for GitHub that publishes keys and signs reports.
+/// A stand-in for GitHub. It publishes a key and signs reports with it.
 struct Signer256 {
     key: SigningKey,
-    /// The name under which the key is published. If it is `None`, the server of the keys fails.
+    /// The name under which the server publishes the key. If the name is `None`, the server returns
+    /// an error.
     name: Arc<Mutex<Option<&'static str>>>,
-    /// Set if the answer of the server begins and never ends.
+    /// Whether the response of the server begins and never ends.
     is_slow: Arc<AtomicBool>,
+    /// The server that publishes the key.
     published: Upstream,
 }
 
@@ -269,7 +277,8 @@ async fn deliver(host: &Host, key: &str, signature: &str, body: Vec<u8>) -> Answ
     host.send(delivery(key, signature, body)).await
 }
 
-/// Returns a token of ada's, and the report that GitHub sends and signs for it.
+/// Returns ada, a token of hers, a report that this token has leaked, and GitHub's signature of the
+/// report.
 async fn token_and_report<'h>(host: &'h Host, github: &Signer256) -> (Person<'h>, String, Vec<u8>, String) {
     let ada = host.ada().await;
     let made = ada.make("CI", None).await;
@@ -322,8 +331,8 @@ async fn new_key_is_accepted_after_it_is_fetched() {
     let signed = async |key: &str, body: &str| deliver(&host, key, &github.sign(body.as_bytes()), body.into()).await;
     signed("k1", "[]").await.is(200);
     github.publish(Some("k2"));
-    // The keys are less than five minutes old, so they are not fetched again and the new key is
-    // unknown.
+    // The fetched keys are less than five minutes old. So the service does not fetch them again,
+    // and does not know the new key.
     host.clock.advance(Duration::from_secs(10));
     signed("k2", " []").await.is_problem(503, "unavailable");
     host.clock.advance(Duration::from_secs(5 * 60 - 11));
@@ -349,7 +358,7 @@ async fn failed_fetch_of_keys_is_repeated_after_a_minute() {
     assert_eq!(github.published.asked().len(), 2);
 }
 
-/// Calls what `main` calls each minute.
+/// The test calls `keep_keys`, which the service calls every minute.
 #[tokio::test]
 async fn withdrawn_key_is_accepted_for_a_day_at_most() {
     let github = Signer256::start().await;
@@ -366,7 +375,8 @@ async fn withdrawn_key_is_accepted_for_a_day_at_most() {
     keys.keep_keys().await;
     deliver(&host, "k1", &github.sign(b" []"), b" []".to_vec()).await.is_problem(403, "not_signed");
     assert_eq!(github.published.asked().len(), 1);
-    // A failed fetch is repeated after a minute, and the known key holds until then.
+    // If fetching the keys fails, the service tries again after a minute. Until then, the known key
+    // stays valid.
     github.publish(None);
     host.clock.advance(Duration::from_secs(24 * 60 * 60));
     keys.keep_keys().await;
@@ -376,14 +386,14 @@ async fn withdrawn_key_is_accepted_for_a_day_at_most() {
     keys.keep_keys().await;
     deliver(&host, "k3", &github.sign(b"   []"), b"   []".to_vec()).await.is(200);
     assert_eq!(github.published.asked().len(), 2);
-    // Setting the clock back does not stop the fetches.
+    // The service also fetches the keys if its clock was set back.
     github.publish(Some("k4"));
     host.clock.set(SystemClock.now().saturating_sub(Duration::from_secs(60)));
     keys.keep_keys().await;
     deliver(&host, "k4", &github.sign(b"    []"), b"    []".to_vec()).await.is(200);
 }
 
-/// Makes the database refuse to revoke this token.
+/// Creates a trigger in the database that refuses the revocation of this token.
 async fn refuse_to_end(host: &Host, token: &str) {
     let id = token.rsplit('_').nth(1).unwrap();
     let trigger = format!(
@@ -420,7 +430,8 @@ async fn failure_of_one_token_does_not_save_the_others() {
     host.with_token(WHOAMI, &a).await.is_problem(401, "revoked");
 }
 
-/// A reporter may not send a report a second time.
+/// If a revocation fails, the service itself tries it again, because the reporter may never send
+/// the report again.
 #[tokio::test]
 async fn brief_failure_is_retried_before_the_answer() {
     let github = Signer256::start().await;
@@ -437,7 +448,8 @@ async fn brief_failure_is_retried_before_the_answer() {
             }
         };
         let moment = async {
-            // The first attempt has ended once the second token is revoked.
+            // As soon as the second token is revoked, the first attempt to revoke the first token
+            // has failed.
             until("the second ends", async || host.with_token(WHOAMI, &b).await.status != 200).await;
             run(&host, "DROP TRIGGER refusing").await;
         };
@@ -465,7 +477,7 @@ async fn report_whose_connection_was_lost_is_answered_when_repeated() {
     let github = Signer256::start().await;
     let host = Host::start_configured(github.config()).await;
     let (ada, _, body, signature) = token_and_report(&host, &github).await;
-    // The request begins, and its connection is lost.
+    // The connection is lost after the request has begun.
     let lost = tokio::time::timeout(Duration::ZERO, deliver(&host, "k1", &signature, body.clone())).await;
     assert!(lost.is_err());
     until("its owner is notified", async || ada.get(PAGE).await.body.contains("id=\"leaked\"")).await;
@@ -513,8 +525,8 @@ async fn address_of_the_keys_must_be_https_or_on_loopback() {
     }
 }
 
-/// Tries another process of the data directory and a restarted one, with the tokens in SQLite and
-/// in PostgreSQL.
+/// The test repeats a report at a second process on the same data directory and at a process that
+/// started later. It does so with the tokens in SQLite and with the tokens in PostgreSQL.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replay_is_known_to_other_processes_and_after_a_restart() {
     let server = postgres::Server::start();
@@ -530,24 +542,27 @@ async fn replay_is_known_to_other_processes_and_after_a_restart() {
         for router in [&other, &restarted] {
             let answer = host.send_to(router, delivery("k1", &signature, body.clone())).await;
             answer.is_problem(409, "replayed");
-            // A stranger without a valid signature does not learn that the report was handled.
+            // A sender without a valid signature does not learn that the service has already
+            // processed the report.
             host.send_to(router, delivery("k1", "AAAA", body.clone())).await.is_problem(403, "not_signed");
         }
     }
 }
 
-/// Adds the header in which a proxy names the address of its client.
+/// Adds the header `X-Forwarded-For` to a request. In this header, a proxy names the address of its
+/// client.
 fn sent_by(address: impl AsRef<[u8]>, request: Request<Body>) -> Request<Body> {
     let mut request = request;
     request.headers_mut().insert("x-forwarded-for", HeaderValue::from_bytes(address.as_ref()).unwrap());
     request
 }
 
+/// Returns an unsigned report without tokens.
 fn small_report() -> Request<Body> {
     Request::post(LEAKS).header("content-type", "application/json").body("[]".into()).unwrap()
 }
 
-/// Returns the seconds to wait.
+/// Returns the number of seconds in the header `Retry-After` of the response.
 fn retry_after(answer: &Answer) -> u64 {
     answer.header("retry-after").parse().unwrap()
 }
@@ -569,11 +584,12 @@ async fn flood_of_one_reporter_delays_neither_others_nor_github() {
     };
     refused.is_problem(429, "too_many");
     assert!((1..=3).contains(&retry_after(&refused)) && taken >= 20, "{taken}");
-    // Only the address that the proxy appends counts. The client wrote the one before it.
+    // The service uses only the address that the proxy appended. The client itself wrote the
+    // address before it.
     host.send(sent_by(format!("192.0.2.9, {flooder}"), small_report())).await.is_problem(429, "too_many");
     host.send(sent_by("198.51.100.2", small_report())).await.is(202);
 
-    // False signatures do not delay GitHub either.
+    // Reports with false signatures do not delay GitHub's reports either.
     let sign = |body: &[u8]| delivery("k1", &github.sign(body), body.to_vec());
     host.send(sent_by("192.0.2.1", sign(b"[]"))).await.is(200);
     let mut falsely = 0;
@@ -604,33 +620,38 @@ async fn endless_bodies_of_one_sender_leave_room_for_github() {
     refused.is_problem(503, "busy");
     assert!(retry_after(&refused) > 0);
     drop(held);
-    // A request without a signature needs no free place, and none of its body is read.
+    // The service refuses a request without a signature before it reads the body. So this request
+    // does not wait for other requests.
     let unsigned = Request::post(BY_GITHUB).body(endless());
     host.send(unsigned.unwrap()).await.is_problem(403, "not_signed");
 }
 
+/// Returns a report of this sender, with a body that never ends.
 fn endless_of(sender: impl AsRef<[u8]>) -> Request<Body> {
     let mut request = delivery("k1", "AAAA", Vec::new());
     *request.body_mut() = endless();
     sent_by(sender, request)
 }
 
-/// Holds eight reports of one sender, whose bodies never end, until they are dropped.
+/// Sends eight reports of one sender, with bodies that never end. The requests stay open until the
+/// returned set is dropped.
 async fn hold_endless(host: &Host, sender: impl AsRef<[u8]>) -> JoinSet<Result<Response<Body>, Infallible>> {
     let held = (0..8).map(|_| host.router.clone().oneshot(endless_of(&sender))).collect();
     tokio::time::sleep(Duration::from_millis(50)).await;
     held
 }
 
-/// Sends a report from an address of GitHub's, signed with its known key. Checks that the answer
-/// comes sooner than it would if the report had to wait for a place.
+/// Sends a report that is signed with GitHub's known key, from the address 192.0.2.1. Checks the
+/// status of the response. Also checks that the report did not have to wait for other reports,
+/// because then the response would take longer than four seconds.
 async fn sent_by_github_is(status: u16, host: &Host, github: &Signer256, body: &str) {
     let signed = sent_by("192.0.2.1", delivery("k1", &github.sign(body.as_bytes()), body.into()));
     let answer = tokio::time::timeout(Duration::from_secs(4), host.send(signed)).await;
     answer.expect("there is room").is(status);
 }
 
-/// A proxy appends the address of its client to the value that the client sent in this header.
+/// A proxy appends the address of its client to the header `X-Forwarded-For` that the client sent.
+/// So the beginning of the header can be any bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_bodies_leave_room_for_github_whatever_their_sender_forwards() {
     let github = Signer256::start().await;
@@ -642,7 +663,8 @@ async fn endless_bodies_leave_room_for_github_whatever_their_sender_forwards() {
     }
 }
 
-/// An attacker can name an unknown key, and then the host fetches the keys from GitHub.
+/// If a report names an unknown key, the service fetches the keys from GitHub. An attacker can send
+/// such reports. They must not delay reports that are signed with a known key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn known_key_is_believed_while_keys_are_awaited_for_others() {
     let github = Signer256::start().await;
@@ -650,7 +672,7 @@ async fn known_key_is_believed_while_keys_are_awaited_for_others() {
     let host = Host::start_configured_with(github.config(), settings).await;
     sent_by_github_is(200, &host, &github, "[]").await;
     github.is_slow.store(true, Ordering::Relaxed);
-    // The time between two fetches.
+    // After this time, the service may fetch the keys again.
     host.clock.advance(Duration::from_secs(5 * 60));
     let unknown = |sender: &str| sent_by(sender, delivery("k2", "AAAA", b"[]".to_vec()));
     let senders = ["198.51.100.1", "198.51.100.1", "198.51.100.2", "198.51.100.2"];
@@ -659,18 +681,18 @@ async fn known_key_is_believed_while_keys_are_awaited_for_others() {
     for number in 1..=20 {
         sent_by_github_is(200, &host, &github, &(" ".repeat(number) + "[]")).await;
     }
-    // The places for reports that wait for keys are bounded.
+    // The number of reports that may wait for keys is limited.
     host.send(unknown("198.51.100.3")).await.is_problem(503, "busy");
 }
 
-/// GitHub's own reports with a new key can be among the refused ones.
+/// The service may also refuse GitHub's own reports if they are signed with a new key.
 #[tokio::test]
 async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
     let github = Signer256::start().await;
     let settings = Settings { behind_tls: true, ..Settings::default() };
     let host = Host::start_configured_with(github.config(), settings).await;
     sent_by_github_is(200, &host, &github, "[]").await;
-    // After a minute the keys are no longer fresh, but they are not fetched again yet.
+    // After a minute, the keys may be outdated, but the service does not fetch them again yet.
     host.clock.advance(Duration::from_secs(60));
     let unknown = |sender: &str| sent_by(sender, delivery("k2", "AAAA", b"[]".to_vec()));
     let mut taken = 0;
@@ -685,7 +707,7 @@ async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
     refused.is_problem(429, "too_many");
     assert!((1..=6).contains(&retry_after(&refused)));
     host.send(unknown("198.51.100.1")).await.is_problem(503, "unavailable");
-    // The sender may be GitHub, so its reports with a known key are accepted.
+    // The refused sender may be GitHub, so its reports with a known key are still accepted.
     sent_by_github_is(200, &host, &github, " []").await;
 }
 

@@ -1,5 +1,5 @@
-//! Tests the back end for models: what reaches a model's provider, what comes back, and which
-//! tokens may use it.
+//! Tests the routes for models: which requests reach the provider of a model, which responses come
+//! back, and which tokens may use the models.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,17 +16,18 @@ use tower::ServiceExt;
 use crate::support::upstream::Upstream;
 use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
 
+/// A chat question to the model `m`.
 const QUESTION: &str = r#"{"model": "m", "messages": []}"#;
 
-/// Starts a host with the model `m` in the personal project of its first person. Returns the host
-/// and a token of that project.
+/// Starts a host that has the model `m` in the personal project of its first person. Returns the
+/// host and a token for this project.
 async fn host_of(upstream: &Upstream) -> (Host, String) {
     let host = Host::start_configured(upstream.config(&[(1, "m")])).await;
     let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
     (host, token)
 }
 
-/// Returns the code of a refusal in the shape of OpenAI's API.
+/// Returns the error code in a response that has the form of an error of OpenAI's API.
 #[track_caller]
 fn code(answer: &Answer) -> String {
     let error = answer.json()["error"].clone();
@@ -134,7 +135,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn unreachable_provider_is_answered_502() {
-    // A port on which no server listens.
+    // No server listens on the port of the provider.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut upstream = Upstream::start().await;
     upstream.address = listener.local_addr().unwrap();
@@ -142,7 +143,7 @@ async fn unreachable_provider_is_answered_502() {
     drop(listener);
     assert_eq!(code(&host.ask(&token, QUESTION).await.is(502)), "upstream_failed");
 
-    // A provider that closes the connection in the middle of the head.
+    // The provider closes the connection in the middle of the response headers.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     upstream.address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -155,7 +156,8 @@ async fn unreachable_provider_is_answered_502() {
     assert_eq!(code(&host.ask(&token, QUESTION).await.is(502)), "upstream_failed");
 }
 
-/// Returns an answer that comes piece by piece, as a model sends it, and the sender of its pieces.
+/// Returns a channel and a function that creates a response. Each text sent to the channel becomes
+/// the next piece of the response's body, as a model sends its text piece by piece.
 fn streaming() -> (mpsc::Sender<&'static str>, impl Fn() -> Response + Clone) {
     let (sender, pieces) = mpsc::channel(1);
     let pieces = std::sync::Arc::new(std::sync::Mutex::new(Some(pieces)));
@@ -185,7 +187,7 @@ async fn a_streamed_answer_comes_piece_by_piece() {
     let response = raw(&host, &token).await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut body = response.into_body();
-    // The second piece is sent only after the first one has arrived.
+    // The test sends the second piece only after the first piece has arrived at the client.
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: one\n\n");
     sender.send("data: [DONE]\n\n").await.unwrap();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: [DONE]\n\n");
@@ -256,7 +258,8 @@ async fn bodies_are_bounded_and_not_read_without_a_token() {
     };
     host.ask(&token, &question(4 * 1024 * 1024)).await.is(200);
     assert_eq!(code(&host.ask(&token, &question(4 * 1024 * 1024 + 1)).await.is(413)), "too_large");
-    // The service rejects a caller without a token before it reads the body, which never ends here.
+    // The service refuses a request without a token before it reads the body. The body of this
+    // request never ends.
     let endless = Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
     host.send(Request::post("/llm/v1/chat/completions").body(endless).unwrap()).await.is_problem(401, "missing_token");
 }
@@ -270,11 +273,12 @@ async fn endless_questions_of_one_person_leave_room_for_others() {
         let request = request.header("authorization", format!("Bearer {}", mine["token"].as_str().unwrap()));
         request.body(Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>())).unwrap()
     };
-    // Takes every place that there is.
+    // The number of questions in progress is limited to sixteen. One person tries to use them all.
     let _held: JoinSet<_> = (0..16).map(|_| host.router.clone().oneshot(endless())).collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let question = r#"{"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}"#;
-    // The answer comes sooner than it would if the question had to wait for a place.
+    // The response comes within four seconds. It would take longer if the question had to wait for
+    // the other questions.
     let asking = host.ask(hers["token"].as_str().unwrap(), question);
     tokio::time::timeout(Duration::from_secs(4), asking).await.expect("there is room").is(200);
 }
@@ -366,7 +370,8 @@ async fn invalid_configuration_stops_the_start() {
         (with(json!([model(1, "", "main")])), "1 to 255 characters"),
         (with(json!([model(1, &"x".repeat(256), "main")])), "1 to 255 characters"),
         (with(json!([model(1, "\u{ffff}", "main")])), "and control characters"),
-        // Names with invisible characters, or with characters that turn the direction of the text.
+        // These names contain invisible characters, or characters that change the direction of the
+        // text.
         (with(json!([model(1, "gpt\u{202e}o4", "main")])), "without invisible"),
         (with(json!([model(1, "\u{200b}", "main")])), "without invisible"),
         (with(json!([model(1, "\u{3164}", "main")])), "without invisible"),
@@ -378,7 +383,7 @@ async fn invalid_configuration_stops_the_start() {
         assert!(error.contains(words), "{config}: {error}");
         assert!(!error.contains("password"), "{error}");
     }
-    // A file that others can read is refused only if it holds a credential.
+    // A `config.json` that other users can read is refused only if it contains a credential.
     let error = Host::refused(&with(json!([])), 0o640).await;
     assert!(error.contains("chmod 600"), "{error}");
     assert_eq!(Host::refused(&json!({"verify_ssl": false}), 0o644).await, "");

@@ -1,9 +1,9 @@
-//! Tests the service's answers, most of them from a router without a network. Each subject is a
-//! module.
+//! Tests the service's HTTP responses. Most tests send requests directly to the router, without a
+//! network. Each subject has its own module.
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
-#[allow(dead_code, reason = "each test crate uses a part of it")]
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/postgres.rs"]
 mod postgres;
 #[path = "../support/mod.rs"]

@@ -1,8 +1,9 @@
-//! Tests the pages of a person with ten thousand tokens in one project. The server pages, searches
-//! and sorts, so the cost of a page follows its rows and not the length of the list.
+//! Tests the pages of a person with ten thousand tokens in one project.
 //!
-//! The test prints the costs beside the costs of a list of ten (`--nocapture` shows them), and
-//! writes them to `target/tmp/many.txt`.
+//! The server searches, sorts, and selects the rows of a page. So the cost of a page depends on the
+//! number of its rows, and not on the length of the list. The test measures pages of this list and
+//! of a list of ten tokens. It prints the costs, which the option `--nocapture` shows, and writes
+//! them to `target/tmp/many.txt`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,6 +13,7 @@ use keyfob::{Actor, Keyring, Lifetime, Name, NewToken, OwnerId, Pepper, Policy, 
 
 use crate::support::{Host, Person};
 
+/// The number of tokens in the long list.
 const MANY: usize = 10_000;
 
 #[tokio::test]
@@ -22,7 +24,7 @@ async fn ten_thousand_tokens_page_by_page() {
     fill(&host, many, MANY).await;
     fill(&host, few, 10).await;
 
-    // Every token is on exactly one page, forwards and backwards, in each order.
+    // In each order, every token is on exactly one page of the list.
     for sort in ["created", "-created", "name", "-name", "expires", "-expires"] {
         let mut at = format!("/settings/tokens?project={many}&size=100&sort={sort}");
         let mut seen = Vec::new();
@@ -33,8 +35,8 @@ async fn ten_thousand_tokens_page_by_page() {
             let Some(next) = link(&page, "later") else { break };
             before = link(&page, "earlier");
             at = next;
-            // Reads two orders to the end and a few pages of the others, because they share the
-            // code.
+            // The test reads all pages only in the two orders by name. In the other orders, it
+            // reads five pages, because all orders use the same code.
             if !sort.ends_with("name") && seen.len() == 500 {
                 break;
             }
@@ -50,13 +52,14 @@ async fn ten_thousand_tokens_page_by_page() {
             sorted.reverse();
         }
         assert_eq!(seen, sorted, "{sort}: the fill creates tokens in the order of their names");
-        // One step back leads to the page before the last but one.
+        // The test also follows a link back. The link leads to a page that the test has already
+        // read.
         let back = names(&ada.get(&before.unwrap()).await.is(200).body);
         assert_eq!(back.len(), 100);
         assert!(back.iter().all(|name| seen.contains(name)));
     }
 
-    // A search covers all tokens, not only the page.
+    // A search finds tokens in the whole list, and not only on the shown page.
     let page = ada.get(&format!("/settings/tokens?project={many}&q=TOKEN+07")).await.is(200).body;
     assert_eq!(names(&page).len(), 10);
     assert!(link(&page, "later").is_some());
@@ -90,7 +93,8 @@ async fn cost(ada: &Person<'_>, path: &str) -> Duration {
     start.elapsed()
 }
 
-/// Inserts rows as `issue` writes them, without its limit on live tokens.
+/// Inserts the records of new tokens directly into the store, because `issue` would enforce the
+/// limit on live tokens.
 async fn fill(host: &Host, project: i64, count: usize) {
     let keyring = Keyring::new(Prefix::new("demo_pat").unwrap(), Pepper::generate().unwrap());
     let (project, ada) = (ProjectId::new(&project.to_string()).unwrap(), OwnerId::new("1").unwrap());
@@ -106,13 +110,14 @@ async fn fill(host: &Host, project: i64, count: usize) {
     host.clock.advance(Duration::from_secs(60));
 }
 
-/// Returns the names on a page, in their order.
+/// Returns the names of the tokens on a page in lower case, in the order of the page.
 fn names(page: &str) -> Vec<String> {
     let rows = page.split("<a class=\"name\"").skip(1);
     rows.map(|row| row.split('>').nth(1).unwrap().split('<').next().unwrap().to_lowercase()).collect()
 }
 
-/// Returns the address of a step of the pager.
+/// Returns the address of the link with this id, if the page has it. The id `later` is the link to
+/// the next page, and the id `earlier` is the link to the page before.
 fn link(page: &str, id: &str) -> Option<String> {
     let (_, rest) = page.split_once(&format!("id=\"{id}\""))?;
     let (_, rest) = rest.split_once("href=\"")?;

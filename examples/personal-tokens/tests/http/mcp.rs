@@ -1,8 +1,8 @@
 //! Tests the endpoint for clients of the Model Context Protocol.
 //!
-//! One test uses the protocol's own client library for Python (`pip install mcp`). It looks for the
-//! library in the Python that `MCP_PYTHON` names, in `target/ci-tools`, and in the `python3` on the
-//! path.
+//! One test uses the client library of the protocol for Python (`pip install mcp`). The test tries
+//! three Python interpreters until one has the library: the path in the variable `MCP_PYTHON`, the
+//! interpreter in `target/ci-tools`, and `python3` on the path.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ async fn its_tools_are_those_that_the_token_has_the_scopes_for() {
             let text = answer.is(200).json()["result"]["content"][0]["text"].clone();
             assert_eq!(text, "Personal (ada) has no notes.");
         } else {
-            // The challenge names the scopes that a client needs to ask for.
+            // The challenge names the scopes that the client's token needs.
             let challenge = answer.header("www-authenticate").to_owned();
             assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
             let rest = "scope=\"notes:read\", \
@@ -124,7 +124,8 @@ async fn its_tools_are_those_that_the_token_has_the_scopes_for() {
     }
 }
 
-/// Of the transport (2025-06-18): without these headers a request passes, as clients send it first.
+/// Tests the headers `MCP-Protocol-Version` and `Origin` of the HTTP transport (2025-06-18). A
+/// request without these headers is accepted, because the first request of a client has none.
 #[tokio::test]
 async fn unsupported_version_and_foreign_origin_are_refused() {
     let client = Client::start().await;
@@ -145,7 +146,8 @@ async fn unsupported_version_and_foreign_origin_are_refused() {
         send("origin", origin).await.is_problem(403, "cross_origin");
     }
 
-    // Where the administrator names the address, that one counts.
+    // If the administrator has configured the public address, only this address is accepted as the
+    // origin.
     let host = Host::start_configured(json!({"public_url": "https://tokens.example"})).await;
     let token = host.ada().await.make("MCP", None).await["token"].as_str().unwrap().to_owned();
     for (origin, status) in [("https://tokens.example", 200), ("https://evil.example", 403)] {
@@ -155,12 +157,13 @@ async fn unsupported_version_and_foreign_origin_are_refused() {
     }
 }
 
-/// RFC 9728 requires metadata of the resource that the client called.
+/// The challenge must contain the address of metadata that describe the called resource, as RFC
+/// 9728 requires.
 #[tokio::test]
 async fn the_challenge_leads_to_the_metadata_of_the_resource() {
     let host = Host::start().await;
     for (path, resource, scope) in [
-        // Each of its tools has a scope of its own.
+        // The challenge of `/mcp` names no scope, because each tool needs another scope.
         ("/mcp", "http://tokens.example/mcp", ""),
         ("/llm/v1/models", "http://tokens.example", "scope=\"models:use\", "),
     ] {
@@ -184,14 +187,15 @@ async fn the_challenge_leads_to_the_metadata_of_the_resource() {
             })
         );
     }
-    // The configured address wins over the `Host` header of the request.
+    // If a public address is configured, the metadata name this address instead of the address in
+    // the `Host` header of the request.
     let host = Host::start_configured(json!({"public_url": "https://tokens.example"})).await;
     let metadata = host.with_headers("/.well-known/oauth-protected-resource", &[("host", "evil.example")]).await;
     assert_eq!(metadata.json()["resource"], "https://tokens.example");
     host.with_headers("/.well-known/other", &[]).await.is_problem(404, "not_found");
 }
 
-/// Returns a Python that has the client library, if there is one.
+/// Returns the path of a Python interpreter that has the client library, if one is installed.
 fn python() -> Option<PathBuf> {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ci-tools/bin/python3");
     let named = std::env::var_os("MCP_PYTHON").map(PathBuf::from);
@@ -238,7 +242,7 @@ async fn a_client_library_sees_the_permitted_tools_and_after_revocation_the_chal
     }
 }
 
-/// The client library in a process that ends with the test.
+/// A Python process that runs the client library. Dropping this value kills the process.
 struct LibraryClient {
     child: Child,
     output: Option<BufReader<ChildStdout>>,
@@ -254,7 +258,7 @@ impl LibraryClient {
         Self { child, output }
     }
 
-    /// Returns the next line of its output.
+    /// Returns the next line that the process prints, as JSON.
     async fn said(&mut self) -> Value {
         let mut output = self.output.take().unwrap();
         let read = tokio::task::spawn_blocking(move || {
@@ -270,7 +274,7 @@ impl LibraryClient {
 
 impl Drop for LibraryClient {
     fn drop(&mut self) {
-        // The process may have ended by itself.
+        // An error is ignored, because the process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! Tests the page that Prometheus reads: its lines have the right format, and its numbers follow
-//! what they count.
+//! Tests the page of metrics that Prometheus reads: its lines have the right format, and its
+//! counters count the right events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +15,8 @@ use tower::ServiceExt;
 
 use crate::support::{Host, REVOKE_ALL, WHOAMI};
 
-/// Returns each series of the page, as it is written, with its value.
+/// Reads the page of metrics, and returns the value of each series. A key is the series' name with
+/// its label, as on the page.
 async fn read(host: &Host) -> BTreeMap<String, f64> {
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let answer = metrics::router(host.app.clone()).oneshot(request).await.unwrap();
@@ -25,13 +26,15 @@ async fn read(host: &Host) -> BTreeMap<String, f64> {
     parse(std::str::from_utf8(&page).unwrap())
 }
 
-/// Parses the page and checks it against Prometheus' [text format] and its rules for names.
+/// Returns the value of each series on the page. Checks that the page conforms to Prometheus' [text
+/// format] and to its rules for names.
 ///
 /// [text format]: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 fn parse(page: &str) -> BTreeMap<String, f64> {
     assert!(page.ends_with('\n'));
     let (mut series, mut helped, mut typed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-    // The metric of the current lines. Its help and type come first, and its lines are together.
+    // This is the name of the metric to which the current line belongs. The lines of a metric are
+    // together, and its help and its type come first.
     let mut current = String::new();
     for line in page.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
@@ -51,8 +54,8 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
             assert_eq!(name, current, "{line}");
             if what.contains('{') {
                 let (label, value) = labels.strip_suffix("\"}").unwrap().split_once("=\"").unwrap();
-                // The value of a label is a fixed word, never part of a token, an owner or a
-                // project.
+                // The value of a label is one of a few fixed words. It never contains a part of a
+                // token, an owner or a project.
                 assert!(["outcome", "act"].contains(&label), "{line}");
                 assert!(value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
             }
@@ -71,7 +74,8 @@ fn is_name(name: &str) -> bool {
 
 #[tokio::test]
 async fn numbers_follow_what_they_count() {
-    // Long enough that the cache still holds the entry at the second use, even on a busy machine.
+    // The staleness bound is so long that the cache still holds the entry of the token at the
+    // token's second use, even on a busy machine.
     let host = Host::start_with(Settings { cache: Duration::from_secs(3600), ..Settings::default() }).await;
     let ada = host.ada().await;
     let before = read(&host).await;
@@ -79,7 +83,7 @@ async fn numbers_follow_what_they_count() {
         assert!(before.contains_key(&format!("keyfob_verifications_total{{outcome=\"{rejection}\"}}")));
     }
     assert_eq!(before["keyfob_cache_max_staleness_seconds"], 3600.0);
-    // SQLite has no feed.
+    // A store on SQLite has no feed of invalidations.
     assert!(!before.contains_key("keyfob_cache_feed_age_seconds"));
 
     let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
@@ -100,7 +104,7 @@ async fn numbers_follow_what_they_count() {
     assert_eq!(moved("keyfob_acts_total{act=\"rotated\"}"), 1.0);
     assert_eq!(moved("keyfob_acts_total{act=\"group_revoked\"}"), 1.0);
     assert_eq!(moved("keyfob_group_revoked_tokens_total"), 3.0);
-    // At least the second use of the token hits the cache.
+    // The cache serves at least the second use of the token.
     assert!(moved("keyfob_cache_hits_total") >= 1.0);
     assert!(moved("keyfob_cache_misses_total") >= 2.0);
     assert!(after["keyfob_cache_entries"] >= 1.0);

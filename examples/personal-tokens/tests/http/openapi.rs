@@ -1,9 +1,9 @@
-//! Tests the API against its own document with schemathesis, which sends thousands of valid and
-//! invalid requests over the network.
+//! Compares the API with its OpenAPI document, by the program schemathesis. This program sends
+//! thousands of valid and invalid requests over the network, and checks the responses.
 //!
-//! The program comes from PyPI (`pip install schemathesis`). The test looks for it in
-//! `SCHEMATHESIS`, in `target/ci-tools` and on the path. `SCHEMATHESIS_SEED=…` repeats a run with
-//! the seed that the run printed.
+//! The program comes from PyPI (`pip install schemathesis`). The test looks for it at the path in
+//! the variable `SCHEMATHESIS`, in `target/ci-tools`, and on the path. Each run prints its seed. To
+//! repeat a run, set the variable `SCHEMATHESIS_SEED` to its seed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,14 +20,16 @@ use tokio::net::TcpListener;
 use crate::support::document::template;
 use crate::support::{Host, size};
 
-/// Returns the maximum number of requests for each operation in a phase.
+/// Returns the maximum number of requests that schemathesis generates for each operation in one
+/// phase, as text.
 fn most_examples() -> &'static str {
     if size::is_full() { "150" } else { "40" }
 }
 
-/// The number of tokens before the first request.
+/// The number of tokens that the test creates before the first request.
 const TOKENS: u32 = 160;
 
+/// Returns the path of schemathesis, if it is installed.
 fn schemathesis() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("SCHEMATHESIS") {
         return Some(path.into());
@@ -44,11 +46,12 @@ async fn api_matches_its_document() {
         test_summary::missing("schemathesis is not installed");
         return;
     };
-    // The run creates many tokens. Other tests cover the policy's limit of one hundred.
+    // The run creates more live tokens than the default policy allows for an owner. Other tests
+    // cover this limit.
     let policy = json!({"policy": {"human": {"never_expiring": true}, "most_live_per_owner": 1_000_000}});
     let host = Host::start_configured(policy).await;
-    // The requests use eve's session, so they revoke her tokens. The token that they present is
-    // ada's.
+    // The requests use the session of eve, so they revoke her tokens. The token that they present
+    // belongs to ada, so it stays valid.
     let (ada, eve) = (host.ada().await, host.eve().await);
     let token = ada.post(json!({"name": "n", "scopes": "models:use notes:read tokens:manage"})).await.is(200).json();
     let mut uuids = String::new();
@@ -56,7 +59,7 @@ async fn api_matches_its_document() {
         let owner = if number % 8 == 0 { &ada } else { &eve };
         uuids += &format!("{}\n", owner.make("n", None).await["uuid"]);
     }
-    // schemathesis reads both files in its working directory, and writes there too.
+    // schemathesis reads these two files from its working directory, and also writes files there.
     std::fs::write(host.dir().join("uuids.txt"), uuids).unwrap();
     std::fs::write(host.dir().join("schemathesis.toml"), include_str!("../schemathesis.toml")).unwrap();
 
@@ -69,8 +72,9 @@ async fn api_matches_its_document() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = std::env::var("SCHEMATHESIS_SEED").unwrap_or_else(|_| now.to_string());
     println!("SCHEMATHESIS_SEED={seed}");
-    // The operation that revokes all tokens runs last, because it would end the tokens of the
-    // others. It has no links, so the phase that follows links is left out.
+    // The operation that revokes all tokens runs last, because it would end the tokens that the
+    // other operations use. The document has no links for this operation, so the second run leaves
+    // out the phase "stateful", which follows links.
     let runs = [("exclude", "examples,coverage,fuzzing,stateful"), ("include", "examples,coverage,fuzzing")];
     for (which, phases) in runs {
         let mut command = Command::new(&program);
@@ -86,7 +90,8 @@ async fn api_matches_its_document() {
     }
     server.abort();
 
-    // If every request of an operation was refused, the run has shown nothing about it.
+    // If the service refused all requests for an operation, the run would prove nothing about the
+    // operation. So each success status in the document must have been returned at least once.
     let seen = seen.count.lock().unwrap();
     for (answer, count) in seen.iter() {
         println!("{count:6} {answer}");
@@ -95,7 +100,8 @@ async fn api_matches_its_document() {
         for (method, operation) in operations.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
             for status in operation["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2')) {
                 let answer = format!("{} {path} {status}", method.to_uppercase());
-                // This run cannot sign as GitHub. `leaks.rs` covers that route.
+                // schemathesis cannot sign reports as GitHub does. The tests in `leaks.rs` cover
+                // this route.
                 if path == "/api/v2/leaks/github" {
                     continue;
                 }
@@ -105,7 +111,7 @@ async fn api_matches_its_document() {
     }
 }
 
-/// Counts how often each operation returned each status.
+/// A counter of the responses, by operation and by status.
 #[derive(Clone)]
 struct Seen {
     document: Arc<Value>,

@@ -1,5 +1,5 @@
-//! Tests the pages without their script: forms, dialogs, the token that is shown once, and that no
-//! later answer holds it.
+//! Tests the pages without their JavaScript: the forms, the dialogs and the token that is shown
+//! once. No later response may contain the token.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -72,7 +72,8 @@ async fn token_is_created_shown_once_and_deleted_by_its_name() {
     let token = token_in(&shown.body).to_owned();
     host.with_token(&format!("/api/v2/projects/{station}/whoami"), &token).await.is(200);
 
-    // Reloading that page sends the form again. It creates no second token and shows nothing.
+    // A reload of the page that shows the token sends the form again. The service then neither
+    // creates a second token nor shows the first token again.
     assert_eq!(ada.post_form(PAGE, &send).await.is(303).header("location"), at);
     let list = ada.get(&at).await.is(200);
     assert_eq!(list.body.matches("<tr id=\"token-").count(), 1);
@@ -93,7 +94,7 @@ async fn token_is_created_shown_once_and_deleted_by_its_name() {
     ada.post_form(&path, &format!("csrf={csrf}&view=project%3D{station}&typed=VSCode+%26+co")).await.is(404);
 }
 
-/// A double click without the script sends the form several times.
+/// Without the JavaScript of the page, a double click sends the form several times.
 #[tokio::test]
 async fn form_that_is_sent_several_times_concurrently_creates_one_token() {
     let host = Host::start().await;
@@ -107,7 +108,7 @@ async fn form_that_is_sent_several_times_concurrently_creates_one_token() {
     let list = ada.get(TOKENS).await.is(200).json();
     assert_eq!(list.as_array().unwrap().len(), 1);
 
-    // The form for rotation behaves in the same way.
+    // The form for a rotation also has its effect only once.
     let uuid = list[0]["uuid"].as_str().unwrap();
     let form = ada.get(&format!("{PAGE}?rotate={uuid}")).await.is(200).field("form");
     let send = format!("csrf={csrf}&form={form}&grace=1");
@@ -118,7 +119,8 @@ async fn form_that_is_sent_several_times_concurrently_creates_one_token() {
     assert_eq!(ada.get(TOKENS).await.is(200).json().as_array().unwrap().len(), 2);
 }
 
-/// The service remembers the forms that each person sent, up to a bound.
+/// The service remembers the numbers of the forms that a person has sent, so that no form is
+/// processed twice. It remembers only the latest forms of each person.
 #[tokio::test]
 async fn forms_that_were_sent_are_remembered_within_bounds() {
     let host = Host::start().await;
@@ -136,9 +138,9 @@ async fn forms_that_were_sent_are_remembered_within_bounds() {
     };
     let form = |number: usize| format!("{number:032x}");
     assert_eq!((send(&ada, &form(0)).await, send(&ada, &form(0)).await), (200, 303));
-    // The same number in another person's form names another form.
+    // If another person sends a form with the same number, it counts as another form.
     assert_eq!((send(&eve, &form(0)).await, send(&eve, &form(0)).await), (200, 303));
-    // A number that no form of the page carries is not stored.
+    // The service does not store a number that has another format than the numbers of its forms.
     assert_eq!(send(&ada, "0").await, 303);
     let many = "INSERT INTO spent_forms (user_id, form) WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM \
                 number WHERE n < 200) SELECT 1, printf('%032x', n) FROM number";
@@ -175,7 +177,7 @@ async fn invalid_form_comes_back_with_its_draft_and_the_reason() {
     let owner = format!("csrf={csrf}&form={form}&project=1&name=n&amount=1&unit=days&owner=2");
     ada.post_form(PAGE, &owner).await.is(422);
     assert_eq!(ada.get(TOKENS).await.json(), json!([]));
-    // The corrected form still creates a token.
+    // If the same form is sent with corrected input, it creates a token.
     ada.post_form(PAGE, &format!("csrf={csrf}&form={form}&project=1&name=n&unit=never")).await.is(200);
     ada.get("/settings/tokens?project=x").await.is(404);
     ada.get("/settings/tokens?delete=x").await.is(404);
@@ -195,7 +197,8 @@ async fn names_are_text_and_not_markup() {
     }
 }
 
-/// A version without the rule for names stored such a name: an emoji of several code points.
+/// The name of a token must not contain an emoji of several code points. An earlier version did not
+/// have this rule, so a row with such a name may exist.
 #[tokio::test]
 async fn row_with_a_name_from_before_the_rule_is_listed_verified_and_ended() {
     const NAME: &str = "\u{1f469}\u{200d}\u{1f4bb} laptop";
@@ -239,8 +242,8 @@ impl Write for Log {
     }
 }
 
-/// Keeps every event enabled for the whole process. Otherwise a test on another thread that meets
-/// an event first can disable it for all threads.
+/// Keeps all tracing events enabled for the whole process. Without this function, if a test on
+/// another thread reaches an event first, `tracing` may disable the event for all threads.
 fn keep_events_of_interest() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -267,8 +270,8 @@ async fn no_answer_but_the_first_and_no_log_line_holds_a_part_of_the_secret() {
         ada.get(path).await;
     }
     ada.get(&format!("{PAGE}?delete={uuid}")).await.is(200);
-    // Sends the token in places where it does not belong: a path, a query, a field's name, a wrong
-    // header, a cookie.
+    // The test also sends the token in places where no token belongs: in a path, a query, the name
+    // of a field, a wrong header and a cookie.
     ada.get(&format!("{TOKENS}{token}")).await;
     ada.get(&format!("{PAGE}?project={token}")).await;
     ada.get(&format!("/{token}")).await;
@@ -333,14 +336,15 @@ async fn expiry_notice_of_a_token_stays_until_it_is_rotated() {
     let uuid = ada.make("CI", Some(station)).await["uuid"].as_str().unwrap().to_owned();
     let seen = async || {
         notices::gather(&host.app).await.unwrap();
-        // The notice is on every page, and this page is of another project.
+        // The notice is on all pages for tokens. This page belongs to another project than the
+        // token.
         ada.get(PAGE).await.is(200).body.contains("<li><b>CI</b> in Weather station")
     };
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     host.clock.advance(29 * DAY - Duration::from_millis(1));
     assert!(!seen().await);
     host.clock.advance(Duration::from_millis(1));
-    // Sessions last 8 hours by the real clock, which has not moved.
+    // The session has not expired, because sessions use the real clock and not the test's clock.
     assert!(seen().await);
     assert!(seen().await, "the notice stays until the token is rotated");
     let eve = host.eve().await;
@@ -365,8 +369,8 @@ async fn token_is_created_and_its_settings_downloaded_without_the_script() {
     let action = shown.body.split("id=\"pane\"").next().unwrap().rsplit("action=\"").next().unwrap().to_owned();
     let action = action.split('"').next().unwrap();
     let send = format!("csrf={csrf}&view=project%3D1&integration=4_echo&token={token}&tool=vscode");
-    // "Show" renders the pop-up again with the chosen settings, and "Download" returns the same
-    // text.
+    // The button "Show" shows the pop-up again, with the chosen settings. The button "Download"
+    // returns the same settings as a file.
     let shown = ada.post_form(action, &format!("{send}&do=show")).await.is(200);
     let file = ada.post_form(action, &format!("{send}&do=download")).await.is(200);
     assert_eq!(file.header("content-disposition"), "attachment; filename=\"settings.json\"");
@@ -374,7 +378,7 @@ async fn token_is_created_and_its_settings_downloaded_without_the_script() {
     assert_eq!(preview.replace("&#34;", "\""), file.body);
 }
 
-/// Returns a configuration whose policy has this maximum grace period.
+/// Returns a `config.json` whose policy has this maximum grace period, in seconds.
 fn with_max_grace(seconds: u64) -> Value {
     json!({ "policy": { "max_grace_seconds": seconds } })
 }

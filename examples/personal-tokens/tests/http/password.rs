@@ -1,10 +1,12 @@
-//! Tests the page on which people change their own password. The page needs no script.
+//! Tests the page on which people change their own password. The page works without JavaScript.
 
 use axum::http::Request;
 
 use crate::support::{Host, WHOAMI};
 
+/// The path of the page.
 const PATH: &str = "/settings/password";
+/// A valid new password.
 const NEW: &str = "a battery of new words";
 
 fn form(csrf: &str, present: &str, new: &str, again: &str) -> String {
@@ -25,7 +27,7 @@ async fn changing_the_password_ends_all_other_sessions() {
     let csrf = page.field("csrf");
     let done = ada.post_form(PATH, &form(&csrf, &old, NEW, NEW)).await.is(303);
     assert_eq!(done.header("location"), "/settings/password?said=changed");
-    // The session continues under another id, so a copy of the old cookie is worthless.
+    // The session gets a new id, so a copy of the old cookie no longer works.
     let cookie = done.header("set-cookie").split(';').next().unwrap().to_owned();
     assert_ne!(cookie, ada.cookie);
     let here = crate::support::Person { host: &host, cookie };
@@ -39,16 +41,16 @@ async fn changing_the_password_ends_all_other_sessions() {
 
     host.try_sign_in(&name, &old).await.is(401);
     host.sign_in(&name, &NEW.replace(' ', "+")).await;
-    // A second change requires the new password.
+    // After the change, another change requires the new password as the current password.
     let csrf = here.get(PATH).await.field("csrf");
     let other = "yet another battery of words";
     here.post_form(PATH, &form(&csrf, &old, other, other)).await.is(400);
     here.post_form(PATH, &form(&csrf, NEW, other, other)).await.is(303);
 }
 
-/// Both requests know the current password when they begin. The second one must not overwrite the
-/// password that the first one set. Otherwise the holder of an old password could undo
-/// `--reset-password`.
+/// Both requests contain the password that is valid when they begin. The second request must not
+/// overwrite the password that the first request has set. Otherwise, a person who knows an old
+/// password could undo a reset by `--reset-password`.
 #[tokio::test]
 async fn one_of_two_concurrent_changes_succeeds() {
     let host = Host::start().await;
@@ -84,10 +86,11 @@ async fn each_error_is_shown_at_its_field_and_changes_nothing() {
         let input = answer.body.split(&format!("<input id=\"{field}\"")).nth(1).unwrap().split('>').next().unwrap();
         assert!(input.contains("aria-invalid=\"true\"") && input.contains("autofocus"), "{input}");
         assert_eq!(answer.body.matches("autofocus").count(), 1);
-        // The page does not repeat the typed passwords.
+        // The page must not contain the passwords that the person has typed.
         assert!(!answer.body.contains(&old) && !answer.body.contains(NEW));
     }
-    // Fifteen characters are enough in any script.
+    // A password of fifteen characters is long enough in any script, because characters are counted
+    // and not bytes.
     host.sign_in(&host.first.name, &old).await;
     ada.post_form(PATH, &form(&csrf, &old, "пятнадцать букв", "пятнадцать букв")).await.is(303);
 }

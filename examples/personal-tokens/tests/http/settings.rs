@@ -1,5 +1,5 @@
-//! Tests the settings that the page offers: the preview equals the download, the file holds the
-//! chosen values byte for byte, and it opens the service.
+//! Tests the settings files that the page offers for tools. The preview equals the downloaded file.
+//! The file contains exactly the chosen values. A client with these settings can use the service.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -12,13 +12,15 @@ use crate::support::upstream::Upstream;
 use crate::support::{Answer, Host, Person, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
+/// Names of models with special characters.
 const ODD: [&str; 3] = ["a & b < c > \"d\" 'e' \\ / ]]>", "模型 Модель Ünï 🙂", " ${x} %41 + =&amp; "];
 
-/// A token that the form just created, as its pop-up shows it.
+/// The pop-up that shows a new token and offers settings files for it.
 struct Popup {
     csrf: String,
-    /// The address to which the pane's form is sent.
+    /// The path to which the form for the settings is sent.
     action: String,
+    /// The text of the new token.
     token: String,
 }
 
@@ -59,7 +61,7 @@ impl Popup {
     }
 }
 
-/// Returns the text of the pane's preview.
+/// Returns the text of the preview of a settings file on the page.
 fn preview(page: &str) -> String {
     let text = page.split("aria-label=\"Preview\">").nth(1).unwrap().split("</pre>").next().unwrap();
     roxmltree::Document::parse(&format!("<pre>{text}</pre>")).unwrap().root_element().text().unwrap().into()
@@ -81,7 +83,8 @@ async fn preview_equals_the_download() {
             assert_eq!(file.contains(&popup.token), tool.holds_token(), "{tool:?}");
             assert!(!file.contains(PLACEHOLDER), "{tool:?}");
 
-            // Later the service no longer knows the token, so the file holds a placeholder.
+            // After the pop-up is closed, the service no longer knows the text of the token. So a
+            // file for a tool that needs the token contains a placeholder.
             let uuid = popup.uuid();
             let file = ada.get(&format!("{PAGE}/{uuid}/connect/{}?{query}", tool.as_str())).await.is(200).body;
             let page = ada.get(&format!("{PAGE}?settings={uuid}&tool={}&{query}", tool.as_str())).await.is(200);
@@ -174,10 +177,10 @@ async fn a_file_never_carries_another_token() {
         crate::support::assert_holds_no_part(&answer.body, &popup.token);
     }
     popup.send(&ada, "download", Tool::VsCode, "4_echo", &popup.token).await.is(200);
-    // A file names no other model than the requested one.
+    // If the requested model does not exist, the service returns no file with another model.
     popup.send(&ada, "download", Tool::VsCode, "4_none", &popup.token).await.is(400);
     ada.get(&format!("{PAGE}/{}/connect/vscode?integration=4_none", popup.uuid())).await.is(400);
-    // Previewing the file does not count as a use of the token.
+    // A preview or a download of the file does not count as a use of the token.
     assert!(ada.get(&format!("{PAGE}?project=1")).await.body.contains("<span class=\"pale\">Never used</span>"));
     let uuid = popup.uuid();
     let delete = format!("csrf={}&typed=Editor", popup.csrf);
@@ -209,7 +212,7 @@ async fn script_needs_only_the_downloaded_file() {
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].headers["authorization"], "Bearer credential-of-2");
 
-    // The settings of a rotated token work too.
+    // The settings that the page offers for a rotated token also work.
     let uuid = popup.uuid();
     let page = ada.get(&format!("{PAGE}?project=2&rotate={uuid}")).await.is(200);
     let fields = format!("csrf={}&form={}&grace=0", popup.csrf, page.field("form"));
@@ -219,18 +222,22 @@ async fn script_needs_only_the_downloaded_file() {
     let lines = ask(&host, &download(&rotated).await).await.unwrap();
     assert_eq!(lines[2], json!(format!("Rain, says {}", ODD[1])));
 
-    // The placeholder of a later download does not work.
+    // A file that is downloaded later contains the placeholder. The service rejects the placeholder
+    // as a token.
     let later = ada.get(&format!("{PAGE}/{}/connect/vscode", rotated.uuid())).await.is(200).body;
     let refused = ask(&host, &reached_at(address, &later)).await.unwrap_err();
     assert!(refused.starts_with("401 ") && refused.contains("invalid_token"), "{refused}");
 }
 
-/// Returns the file that a browser would get from the service at this address.
+/// Returns the text of the file in which the address of the service is replaced by this address.
 fn reached_at(address: SocketAddr, file: &str) -> String {
     file.replace("http://tokens.example", &format!("http://{address}"))
 }
 
-/// Returns the lines that the script prints, or its error.
+/// Runs the script `ask.py` with these settings, and returns the lines that it prints.
+///
+/// # Errors
+/// Returns the text that the script wrote to stderr if it failed.
 async fn ask(host: &Host, settings: &str) -> Result<Vec<Value>, String> {
     let path = host.dir().join("settings.json");
     std::fs::write(&path, settings).unwrap();

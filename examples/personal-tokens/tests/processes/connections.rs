@@ -1,7 +1,9 @@
-//! Checks that the service answers while strangers hold half-open requests, idle connections,
-//! bodies that never end, and requests that wait in the service's queues.
+//! Checks that the service responds while strangers keep many connections open: connections without
+//! a request, with incomplete requests, with bodies that never end, and with requests that wait in
+//! the service's queues.
 //!
-//! With `KEYFOB_TEST_SIZE=full`, 1,500 connections also send endless sign-ins and reports.
+//! With `KEYFOB_TEST_SIZE=full`, another test sends sign-ins and reports from 1,500 connections
+//! without a pause.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -29,17 +31,22 @@ use tower::ServiceExt;
 use crate::support::process::{PATIENCE, Process, client, command};
 use crate::support::{Host, WHOAMI, size, tempdir};
 
-/// Held by a test that measures a service under a flood or opens thousands of connections. Two such
-/// tests at the same time would overload the machine and exceed the files that this process may
-/// open.
+/// A lock for tests that flood the service or open thousands of connections. If two of these tests
+/// ran at the same time, they would overload the machine and need more open files than this process
+/// may have.
 static FLOOD: Mutex<()> = Mutex::const_new(());
 
+/// The number of connections with an incomplete request.
 const HALF_OPEN: usize = 2000;
+/// The number of reports that are sent at the same time.
 const POSTS: usize = 200;
+/// The size of a report, in bytes.
 const A_POST: usize = 4 << 20;
+/// The maximum number of bytes by which the memory of the service may grow.
 const MOST_GROWTH: u64 = 100 << 20;
 
-/// Returns a line of `/proc/PID/status`, in bytes.
+/// Returns a value from `/proc/PID/status` of the process, in bytes. `name` is the beginning of its
+/// line.
 fn memory(process: &Process, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -50,6 +57,8 @@ async fn connect(address: SocketAddr) -> TcpStream {
     connect_within(address, PATIENCE).await
 }
 
+/// Connects to an address, and repeats the attempt if the connection is refused or reset. Panics if
+/// this takes longer than `patience`.
 async fn connect_within(address: SocketAddr, patience: Duration) -> TcpStream {
     let began = Instant::now();
     loop {
@@ -64,7 +73,7 @@ async fn connect_within(address: SocketAddr, patience: Duration) -> TcpStream {
     }
 }
 
-/// A test that waits for a stopped or hanging service must fail in time.
+/// A test that waits for a service that has stopped or hangs must fail within its time limit.
 #[tokio::test]
 #[should_panic(expected = "no connection to 127.0.0.1:")]
 async fn wait_for_a_service_that_is_gone_ends() {
@@ -81,8 +90,8 @@ fn wait_for_a_line_that_is_not_printed_ends_with_the_log() {
     Process::start_within(hanging.args(["-c", "echo what the log says >&2; exec sleep 60"]), 1, SOON);
 }
 
-/// Sends all of a report except its last byte, as far as the service reads it, and holds the
-/// connection.
+/// Sends a report without its last byte, and returns the open connection. If the service does not
+/// read everything within five seconds, sends only a part of the report.
 async fn hold_post(address: SocketAddr, signed: bool) -> TcpStream {
     let mut stream = connect(address).await;
     let signature = match signed {
@@ -91,7 +100,7 @@ async fn hold_post(address: SocketAddr, signed: bool) -> TcpStream {
     };
     let head = format!("POST /api/v2/leaks/github HTTP/1.1\r\nhost: h\r\n{signature}content-length: {A_POST}\r\n\r\n");
     let body = vec![b' '; A_POST - 1];
-    // The service may refuse the report before it has read all of it.
+    // The service may refuse the report before it has read the whole report.
     let sent = async {
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(&body).await
@@ -100,6 +109,7 @@ async fn hold_post(address: SocketAddr, signed: bool) -> TcpStream {
     stream
 }
 
+/// Sends a request whose headers are incomplete, and returns the open connection.
 async fn hold_half_open(address: SocketAddr) -> TcpStream {
     let mut stream = connect(address).await;
     let _ = stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: h\r\n").await;
@@ -112,6 +122,10 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
     !matches!(tokio::time::timeout(Duration::from_millis(1), stream.read(&mut byte)).await, Ok(Ok(1)) | Err(_))
 }
 
+/// Checks that the service responds to a health check with 200.
+///
+/// # Errors
+/// Returns a text that says how the health check failed.
 async fn is_live(address: SocketAddr) -> Result<(), String> {
     let request = client().get(format!("http://{address}/health/live")).timeout(Duration::from_secs(10));
     match request.send().await {
@@ -121,10 +135,11 @@ async fn is_live(address: SocketAddr) -> Result<(), String> {
     }
 }
 
-/// Starts a service that may open 1,024 files and accepts GitHub's reports.
+/// Starts a service that accepts GitHub's reports and may open only 1,024 files. Returns the
+/// process and its address.
 async fn start_limited(dir: &Path) -> (Process, SocketAddr) {
     fs::write(dir.join("config.json"), r#"{"github_keys": "http://127.0.0.1:1/"}"#).unwrap();
-    // This process holds the other ends of the connections.
+    // Each connection also needs an open file in this process, which is the client.
     let own = rlimit::increase_nofile_limit(4096).unwrap();
     assert!(own > (HALF_OPEN + POSTS + 100) as u64, "this test may open {own} files only");
     let plain = command(dir);
@@ -169,7 +184,7 @@ async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     assert!(most - before <= MOST_GROWTH, "{} MB more", (most - before) >> 20);
 
-    // The oldest connections were closed, and the latest ones are still open.
+    // The service has closed the oldest connections, and the latest connections are still open.
     let (mut oldest, mut latest) = (0, 0);
     for stream in &mut half_open[..100] {
         oldest += usize::from(is_closed(stream).await);
@@ -183,7 +198,7 @@ async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reports_take_memory_in_proportion_to_their_size() {
     let _alone = FLOOD.lock().await;
-    // Anybody can make texts that look like tokens, because the checksum is public.
+    // Anybody can create texts that look like tokens, because everybody can compute the checksum.
     let keyring = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::generate().unwrap());
     let look_alike = |_| {
         let new = NewToken::new(ProjectId::new("1").unwrap(), OwnerId::new("x").unwrap(), Name::new("x").unwrap());
@@ -207,8 +222,10 @@ async fn reports_take_memory_in_proportion_to_their_size() {
     assert!(most - before <= MOST_GROWTH, "{} MB more", (most - before) >> 20);
 }
 
+/// The form of a sign-in with a wrong password.
 const WRONG: &str = "name=ada&password=wrong-wrong-wrong";
 
+/// Returns a request for a sign-in with a wrong password.
 fn sign_in() -> String {
     format!(
         "POST /sign-in HTTP/1.1\r\nhost: h\r\nsec-fetch-site: same-origin\r\ncontent-type: \
@@ -217,21 +234,22 @@ fn sign_in() -> String {
     )
 }
 
-/// Returns the headers of a report whose body never comes.
+/// Returns the headers of a report. The test never sends the body.
 fn report_without_body() -> String {
     "POST /api/v2/leaks/github HTTP/1.1\r\nhost: h\r\ngithub-public-key-identifier: k1\r\n\
      github-public-key-signature: AAAA\r\ncontent-length: 4194304\r\n\r\n"
         .into()
 }
 
+/// Sends a request, and returns the open connection.
 async fn hold(address: SocketAddr, request: String) -> TcpStream {
     let mut stream = connect(address).await;
-    // The service may close the connection to make room for another one.
+    // The service may close the connection to make room for another connection.
     let _ = stream.write_all(request.as_bytes()).await;
     stream
 }
 
-/// This attack needs no password, and each connection sends only 190 bytes.
+/// The test is an attack with wrong passwords, in which each connection sends only 190 bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_beside_600_sign_ins() {
     let _alone = FLOOD.lock().await;
@@ -244,7 +262,8 @@ async fn health_is_answered_beside_600_sign_ins() {
     drop(held);
 }
 
-/// Sends a request repeatedly from 1,500 connections, and requests the health meanwhile.
+/// Sends a request repeatedly from 1,500 connections, and checks the health of the service at the
+/// same time.
 async fn flood(address: SocketAddr, request: String) {
     let mut posting = JoinSet::new();
     for _ in 0..1500 {
@@ -252,7 +271,7 @@ async fn flood(address: SocketAddr, request: String) {
         posting.spawn(async move {
             loop {
                 let mut stream = hold(address, request.clone()).await;
-                // The loop continues after any answer, or after the connection has ended.
+                // The loop continues after any response, or after the connection was closed.
                 let _ = stream.read(&mut [0]).await;
             }
         });
@@ -260,8 +279,8 @@ async fn flood(address: SocketAddr, request: String) {
     tokio::time::sleep(Duration::from_secs(8)).await;
     for _ in 0..6 {
         let begun = Instant::now();
-        // On a busy machine the connection of a probe may wait so long that it is closed. Real
-        // probes repeat, so this one does too.
+        // On a busy machine, the connection of a health check may wait so long that the service
+        // closes it. Real health checks are repeated, so the test repeats them too.
         let mut answer = is_live(address).await;
         for _ in 0..2 {
             if answer.is_err() {
@@ -286,7 +305,8 @@ async fn health_is_answered_beside_endless_floods_of_sign_ins_and_reports() {
     flood(address, sign_in()).await;
 }
 
-/// More sign-ins than may wait for a password hash.
+/// The number of concurrent sign-ins. It is greater than the number of sign-ins that may wait for a
+/// password hash.
 const SIGN_INS: usize = 60;
 
 #[tokio::test]
@@ -302,7 +322,7 @@ async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_e
         host.router.clone().oneshot(request.body(Body::from(WRONG)).unwrap())
     };
     let mut posts: JoinSet<_> = (0..SIGN_INS).map(|_| post()).collect();
-    // The first answer goes to a sign-in that did not get into the queue for a hash.
+    // The first response belongs to a sign-in for which the queue for password hashes was full.
     let refused = posts.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "1");
@@ -310,7 +330,8 @@ async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_e
 
     host.with_token(WHOAMI, &token).await.is(200);
     ada.get("/settings/tokens").await.is(200);
-    // A signed-in person needs two hashes, and does not queue behind strangers.
+    // A change of the password needs two hashes. A signed-in person does not have to wait for the
+    // hashes of strangers.
     let (old, new) = (&host.first.password, "a+battery+of+new+words");
     let form = format!("csrf={csrf}&present={old}&new={new}&again={new}");
     ada.post_form("/settings/password", &form).await.is(303);
@@ -322,7 +343,8 @@ async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_e
     assert!(answered < SIGN_INS, "some of the strangers' sign-ins still wait");
 }
 
-/// The service closes only the connection that has waited longest. The others get their answers.
+/// If there are too many connections, the service closes only the connection that has waited
+/// longest. The other connections get their responses.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_whose_request_waits_in_a_queue_makes_room() {
     let host = Host::start().await;
@@ -351,8 +373,8 @@ async fn connection_whose_request_waits_in_a_queue_makes_room() {
     }
 }
 
-/// Requests wait for an engine that does not answer, so the service does not close their
-/// connections.
+/// The handler of the requests never returns, as if the engine did not respond. The service does
+/// not close the connections of requests in progress.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_while_no_other_request_ends() {
     let router = Router::new().route("/health/live", get(async || "")).fallback(std::future::pending::<()>);
@@ -378,7 +400,8 @@ async fn health_is_answered_while_no_other_request_ends() {
     }
 }
 
-/// The client reads none of its answers, and the service would wait 30 seconds for it.
+/// The client reads no responses. Without another connection, the service would wait 30 seconds
+/// before it closes this connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_whose_client_reads_nothing_makes_room() {
     let host = Host::start().await;
@@ -386,17 +409,19 @@ async fn connection_whose_client_reads_nothing_makes_room() {
     let stream = connect(address).await;
     let request = "GET /static/style.css HTTP/1.1\r\nhost: h\r\n\r\n".repeat(100);
     let (_unread, mut writing) = stream.into_split();
-    // The answers fill all buffers on their way, and then the service stops reading.
+    // The responses fill all buffers between the service and the client. Then the service stops
+    // reading requests.
     while tokio::time::timeout(SOON, writing.write_all(request.as_bytes())).await.is_ok() {}
     is_live(address).await.unwrap();
 }
 
+/// A short time limit.
 const SOON: Duration = Duration::from_millis(300);
 
-/// Reads until the connection is closed.
+/// Reads until the service closes the connection, and returns the received text.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
-    // A reset ends the connection too.
+    // An error of the read also means that the connection is closed.
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
     assert!(read.is_ok(), "it is held for ever");
     String::from_utf8(text).unwrap()
@@ -405,8 +430,9 @@ async fn rest(stream: &mut TcpStream) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_bodies_and_idle_connections_time_out() {
     let host = Host::start().await;
-    // A silent connection, and one that sends only some of the headers. Each has its own time
-    // limit, so a proxy may keep idle connections longer.
+    // A connection without a request and a connection with incomplete headers are closed after the
+    // time limit for headers. Idle connections have another time limit, so a proxy can keep them
+    // longer.
     let limits = Limits { headers: SOON, ..Limits::default() };
     let address = host.serve_within(limits).await;
     let mut silent = connect(address).await;
@@ -415,13 +441,14 @@ async fn headers_bodies_and_idle_connections_time_out() {
     let begun = Instant::now();
     assert_eq!(rest(&mut half_open).await, "");
     assert!(begun.elapsed() < Duration::from_secs(10));
-    // A connection that sends no second request.
+    // A connection that sends no second request is closed after the time limit for idle
+    // connections.
     let address = host.serve_within(Limits { idle: SOON, body: SOON, ..limits }).await;
     let mut idle = connect(address).await;
     idle.write_all(b"GET /health/live HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
     assert!(rest(&mut idle).await.starts_with("HTTP/1.1 200 "));
 
-    // A body that does not come, and one that comes byte by byte.
+    // A request whose body never arrives gets 408. So does a request whose body arrives too slowly.
     let head = "POST /sign-in HTTP/1.1\r\nhost: h\r\nsec-fetch-site: same-origin\r\n\
                 content-type: application/x-www-form-urlencoded\r\ncontent-length: 9000\r\n\r\n";
     let mut slow = connect(address).await;
@@ -453,7 +480,7 @@ async fn new_connection_takes_the_place_of_the_one_that_waited_longest() {
     }
     is_live(address).await.unwrap();
     assert_eq!(rest(&mut held[0]).await, "");
-    // The other two are still open, and complete their requests.
+    // The other two connections are still open, and their requests are completed.
     for stream in &mut held[1..] {
         stream.write_all(b"connection: close\r\n\r\n").await.unwrap();
         assert!(rest(stream).await.starts_with("HTTP/1.1 200 "));
@@ -466,7 +493,8 @@ async fn connection_whose_client_reads_nothing_is_closed() {
     let limits = Limits { connections: 1, write: SOON, idle: SOON, ..Limits::default() };
     let address = host.serve_within(limits).await;
     let stream = connect(address).await;
-    // The answers fill all buffers on their way, and then the service stops reading.
+    // The responses fill all buffers between the service and the client. Then the service stops
+    // reading requests.
     let request = "GET /static/style.css HTTP/1.1\r\nhost: h\r\n\r\n".repeat(100);
     let (_unread, mut writing) = stream.into_split();
     let asking = async { while writing.write_all(request.as_bytes()).await.is_ok() {} };

@@ -1,5 +1,7 @@
-//! Tests the service on each engine. The engine holds the tokens, the data directory holds the
-//! host's own data, and several processes share both.
+//! Tests the service on each database engine.
+//!
+//! The engine holds the tokens. The data directory holds the other data of the service. Several
+//! processes can share the engine and the data directory.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -14,10 +16,11 @@ use serde_json::json;
 use crate::support::{Host, WHOAMI, tempdir, until};
 use crate::{postgres, redis};
 
-/// Longer than any engine takes to answer on a busy machine.
+/// The staleness bound of the cache. It is longer than any engine takes to respond on a busy
+/// machine.
 const CACHE: Duration = Duration::from_secs(2);
 
-/// Checks that the service works on the engine at this address.
+/// Checks that the service works on the engine with this database URL.
 async fn is_an_engine(url: &str) {
     let settings = Settings { database: Some(url.parse().unwrap()), cache: CACHE, ..Settings::default() };
     let host = Host::start_with(settings.clone()).await;
@@ -28,12 +31,13 @@ async fn is_an_engine(url: &str) {
     host.with_token(WHOAMI, &ended).await.is(200);
     host.with_headers("/health/ready", &[]).await.is(200);
 
-    // The data directory's file holds no token.
+    // The SQLite file in the data directory contains no tokens, because the engine holds them.
     let file = SqliteStore::open(host.dir().join("personal-tokens.db")).await.unwrap();
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM keyfob_tokens").fetch_one(file.pool()).await.unwrap();
     assert_eq!(rows, 0, "{url}");
 
-    // No name contains a NUL, so a search or a page position that contains one reaches no engine.
+    // No name contains a NUL character. So the service does not query the engine for a search or a
+    // page position that contains a NUL character.
     let refused = ada.get("/settings/tokens?q=%00").await.is(400);
     assert!(refused.body.contains("The search contains a character that is not allowed."), "{}", refused.body);
     let place = URL_SAFE_NO_PAD.encode("1abcdefghijklmnon\0");
@@ -42,8 +46,9 @@ async fn is_an_engine(url: &str) {
         assert!(start.body.contains("<tr id=\"token-"), "{}", start.body);
     }
 
-    // A second process creates no first person, and it revokes one token. The other token still
-    // works there.
+    // A second process on the same data does not create the first person again. It revokes one
+    // token, and the first process then rejects this token. The other token still works in the
+    // second process.
     let (app, first) = setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.unwrap();
     assert!(first.is_none());
     let own = Access::to_own_project(&[]);
@@ -53,7 +58,8 @@ async fn is_an_engine(url: &str) {
     host.with_token(WHOAMI, &ended).await.is_problem(401, "revoked");
     assert!(app.tokens.verify(&token, &Access::to(&ProjectId::new("1").unwrap(), &[])).await.is_ok());
 
-    // With another pepper, the host would reject all of these tokens as forged.
+    // With another pepper, the service would reject all of these tokens as forged. So it does not
+    // start with another pepper.
     let pepper = std::fs::read(host.dir().join("pepper")).unwrap();
     std::fs::write(host.dir().join("pepper"), b"0123456789abcdef a wrong pepper!").unwrap();
     let refused = setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.err().unwrap();
@@ -61,7 +67,8 @@ async fn is_an_engine(url: &str) {
     std::fs::write(host.dir().join("pepper"), pepper).unwrap();
     assert!(setup::open(host.dir(), settings.clone(), Arc::new(SystemClock)).await.is_ok());
 
-    // A second data directory would have another pepper, and would reject these tokens as forged.
+    // A new data directory would get a new pepper, and the service would reject these tokens as
+    // forged. So it does not start with a new data directory.
     let dir = tempdir();
     let refused = setup::open(dir.path(), settings, Arc::new(SystemClock)).await.err().unwrap();
     assert!(refused.to_string().contains("no pepper"), "{refused}");
@@ -102,7 +109,8 @@ async fn without_its_engine_the_service_is_not_ready_and_accepts_no_token() {
     host.with_headers("/health/ready", &[]).await.is(200);
 
     server.halt("immediate");
-    // Both answers can be up to a second old.
+    // For both of the next requests, the service may use results that are up to a second old. So
+    // the test waits for a second.
     tokio::time::sleep(Duration::from_secs(1)).await;
     host.with_token(WHOAMI, &token).await.is_problem(503, "unavailable");
     let answer = host.with_headers("/health/ready", &[]).await.is(503);
@@ -114,10 +122,12 @@ async fn without_its_engine_the_service_is_not_ready_and_accepts_no_token() {
     host.with_token(WHOAMI, &token).await.is(200);
 }
 
-/// The address contains a password. The error says why the start failed, without the password.
+/// The database URL contains a password. The error says why the start failed, and does not contain
+/// the password.
 #[tokio::test]
 async fn failed_start_does_not_print_the_password() {
-    // All start at the same time, because some wait for their engine for seconds.
+    // The test starts all processes at the same time, because some of them wait several seconds for
+    // their engine.
     let mut started = Vec::new();
     for url in [
         "postgres://ada:s3cr3t@127.0.0.1:1/tokens",

@@ -1,4 +1,5 @@
-//! Tests the first start and later starts, as the operator runs them.
+//! Tests the first start of the service on an empty data directory, and later starts. Most tests
+//! are about the pepper and its stored check value.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +19,8 @@ use personal_tokens::setup::{self, PREFIX, Settings};
 use crate::support::process::{Process, Visitor, client, command, output_within, whoami};
 use crate::support::tempdir;
 
-/// Starts the process and stops it after this number of lines. Returns the lines that it printed.
+/// Starts the process, and stops it after it has printed this number of lines. Returns the printed
+/// lines.
 fn printed(data: &Path, lines: usize) -> Vec<String> {
     let mut process = Process::start(&mut command(data), lines);
     process.terminate();
@@ -44,7 +46,7 @@ fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
     assert_eq!(second.len(), 1, "{second:?}");
     assert_eq!(fs::read(data.join("pepper")).unwrap(), pepper);
 
-    // The directory holds the pepper and the database, and no temporary file.
+    // The data directory contains the pepper and the database, and no temporary files.
     let mut names: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.retain(|name| !name.to_string_lossy().starts_with("personal-tokens.db"));
     assert_eq!(names, ["pepper"]);
@@ -103,7 +105,7 @@ async fn of_several_concurrent_first_starts_one_creates_the_first_person() {
         assert_eq!(firsts, 1);
         let projects = apps[0].projects.all().await.unwrap();
         assert_eq!((apps[0].accounts.all().await.unwrap().len(), projects.len()), (1, 4));
-        // All share one pepper, so each accepts the token of another.
+        // All of these starts use the same pepper, so each of them accepts a token of any other.
         let (user, project) = (apps[0].accounts.find(1).await.unwrap().unwrap(), ProjectId::new("1").unwrap());
         let new = NewToken::new(project, user.owner_id(), Name::new("n").unwrap());
         let issued = apps[0].tokens.issue(&Actor::from(&user.owner_id()), new).await.unwrap();
@@ -124,7 +126,7 @@ async fn two_processes_share_a_data_directory_from_their_first_start() {
     let (one, other) = (start(), start());
     let mut both = [one.join().unwrap(), other.join().unwrap()];
 
-    // Each process has printed its sign-in, if any, by the time it ends.
+    // The process that created the first person has printed the sign-in before it ends.
     let addresses = [both[0].address(), both[1].address()];
     let mut firsts = Vec::new();
     for process in &mut both {
@@ -142,12 +144,13 @@ async fn two_processes_share_a_data_directory_from_their_first_start() {
     }
 }
 
-/// The time after which a start that should fail is killed.
+/// The time after which a test kills a process that should have failed to start.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A pepper that no generator made.
+/// A pepper that the service did not generate. It is a wrong pepper for every data directory.
 const ANOTHER: &[u8; 32] = b"0123456789abcdef a wrong pepper!";
 
-/// Starts a host in a directory, issues a token and stops. Returns the token's text.
+/// Opens the service on a data directory, issues a token, and closes the service. Returns the text
+/// of the token.
 async fn one_live_token(data: &Path) -> String {
     let (app, _) = setup::open(data, Settings::default(), Arc::new(SystemClock)).await.unwrap();
     let user = app.accounts.find(1).await.unwrap().unwrap();
@@ -157,14 +160,14 @@ async fn one_live_token(data: &Path) -> String {
     issued.token.expose_secret().into()
 }
 
-/// Runs SQL on the host's own database while no process has it open.
+/// Runs SQL statements on the service's SQLite database. No process may have the database open.
 async fn change(data: &Path, statements: &'static str) {
     let pool = SqliteStore::open(data.join("personal-tokens.db")).await.unwrap().pool().clone();
     sqlx::raw_sql(statements).execute(&pool).await.unwrap();
     pool.close().await;
 }
 
-/// Starts the process and stops it. Returns its log.
+/// Starts the process, and stops it after it has printed this number of lines. Returns its log.
 fn log_of_start(data: &Path, lines: usize) -> String {
     let mut process = Process::start(&mut command(data), lines);
     process.terminate();
@@ -172,8 +175,8 @@ fn log_of_start(data: &Path, lines: usize) -> String {
     process.log()
 }
 
-/// Starts the process with a wrong pepper, and then restores the right one. Returns what the
-/// process wrote to stderr.
+/// Starts the process with a wrong pepper, and checks that the start fails. Then restores the right
+/// pepper. Returns the text that the process wrote to stderr.
 fn refusal_of_another_pepper(data: &Path) -> String {
     let right = fs::read(data.join("pepper")).unwrap();
     fs::write(data.join("pepper"), ANOTHER).unwrap();
@@ -214,7 +217,7 @@ async fn a_wrong_pepper_is_found_before_another_engine_is_opened() {
     let data = dir.path();
     one_live_token(data).await;
     fs::write(data.join("pepper"), ANOTHER).unwrap();
-    // Opening this engine creates its file.
+    // If the service opened this engine, it would create the file.
     let elsewhere = data.join("elsewhere.db");
     let database = Some(format!("sqlite:{}", elsewhere.display()).parse().unwrap());
     let settings = Settings { database, ..Settings::default() };
@@ -233,7 +236,7 @@ async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
     change(data, NOBODY).await;
 
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
-    // No person exists yet, so a start with the right pepper prints the first sign-in.
+    // No person exists in the database, so a start with the right pepper prints the first sign-in.
     assert!(printed(data, 2)[0].starts_with("first sign-in, shown only once: name ada password "));
 }
 
@@ -241,7 +244,8 @@ async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
 async fn a_database_without_a_check_value_gets_one_with_one_warning() {
     let dir = tempdir();
     let data = dir.path();
-    // Before the first start there are no tokens of another pepper, so no warning is needed.
+    // Before the first start, there are no tokens that another pepper could belong to. So the first
+    // start needs no warning.
     assert_eq!(log_of_start(data, 2), "");
     one_live_token(data).await;
     change(data, "DROP TABLE IF EXISTS key_checks").await;
@@ -252,8 +256,8 @@ async fn a_database_without_a_check_value_gets_one_with_one_warning() {
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
 }
 
-/// The first start after an upgrade cannot check its pepper. If that pepper is wrong, the start
-/// stores a wrong check value.
+/// After an upgrade from a version without check values, the next start cannot check its pepper. If
+/// the pepper is wrong, this start stores a wrong check value.
 #[tokio::test]
 async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
     let dir = tempdir();
@@ -275,7 +279,7 @@ async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
         !refused.status.success() && !said.contains("tokens were made with another one"),
         "the message must not say that this pepper is wrong: {said}"
     );
-    // The message says how to delete the wrong value.
+    // The error message says how to delete the wrong check value.
     const TAKE_BACK: &str = "DELETE FROM key_checks WHERE number IN (1)";
     let file = data.join("personal-tokens.db").display().to_string();
     assert!(said.contains(TAKE_BACK) && said.contains(&file), "{said}");
@@ -286,8 +290,9 @@ async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
 }
 
-/// If the value were stored before its warning, a later start would have a value to compare with,
-/// and would not warn.
+/// A start that cannot check its pepper must emit a warning, and then store the check value. If it
+/// stored the check value first and then failed, the next start would find the value and not emit
+/// the warning.
 #[tokio::test]
 async fn no_value_is_stored_before_its_warning() {
     let dir = tempdir();
@@ -357,7 +362,7 @@ async fn of_two_first_starts_with_different_peppers_one_is_refused() {
             pool
         };
         let pools = (database().await, database().await);
-        // Neither start finds a value before both of them write one.
+        // Neither of the two starts finds a check value. Then both starts try to write one.
         key_checks::compare_in(&file, &one).await.unwrap();
         key_checks::compare_in(&file, &other).await.unwrap();
         let started =

@@ -1,5 +1,5 @@
-//! Tests that the first start prints the first person's password before it creates the account, and
-//! that a lost password can be replaced.
+//! Tests that the first start prints the password of the first person before it creates the
+//! account, and that the operator can replace a lost password.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -17,12 +17,15 @@ use tokio::task::block_in_place;
 use crate::support::process::{Process, Visitor, client, command};
 use crate::support::{TOKENS, tempdir, until};
 
+/// Writes this `config.json` to the data directory.
 fn configure(data: &Path, config: &Value) {
     let path = data.join("config.json");
     fs::write(&path, config.to_string()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// Checks that the process failed and printed no password. Returns the text that the process wrote
+/// to stderr.
 #[track_caller]
 fn refused(output: &Output) -> String {
     let (said, printed) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
@@ -64,13 +67,15 @@ async fn start_with_a_bad_configuration_makes_no_account() {
         fs::remove_file(dir.path().join("config.json")).unwrap();
         is_still_to_come(dir.path()).await;
     }
-    // A model may name a project that the first start creates.
+    // The configuration of a model may name a project that does not exist before the first start
+    // creates it.
     let dir = tempdir();
     configure(dir.path(), &json!({ "upstreams": upstreams(), "models": [model(2, "main")] }));
     is_still_to_come(dir.path()).await;
 }
 
-/// Returns a command that starts the service through a shell, with this redirection.
+/// Returns a command that starts the service through a shell. `redirected` follows the arguments of
+/// the service, for example the redirection `>/dev/full`.
 fn in_shell(data: &Path, redirected: &str) -> Command {
     let plain = command(data);
     let mut shell = Command::new("sh");
@@ -79,7 +84,8 @@ fn in_shell(data: &Path, redirected: &str) -> Command {
     shell
 }
 
-/// Waits until the process ends by itself, and returns its output.
+/// Starts the process and waits until it ends by itself. Returns its output. Panics after 60
+/// seconds.
 #[track_caller]
 fn ended(command: &mut Command) -> Output {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -102,7 +108,7 @@ async fn password_that_cannot_be_printed_makes_no_account() {
         assert!(said.contains("the first sign-in"), "{redirected}: {said}");
         is_still_to_come(dir.path()).await;
     }
-    // A pipe without a reader.
+    // The standard output is a pipe without a reader.
     let dir = tempdir();
     let mut piped = command(dir.path());
     let (reader, writer) = std::io::pipe().unwrap();
@@ -112,7 +118,8 @@ async fn password_that_cannot_be_printed_makes_no_account() {
     is_still_to_come(dir.path()).await;
 }
 
-/// Runs the service as `personal-tokens | head -1`, which reads only one line.
+/// The test runs the service as in `personal-tokens | head -1`. The program `head` reads only one
+/// line.
 #[tokio::test]
 async fn first_line_of_a_first_start_has_the_password() {
     let dir = tempdir();
@@ -121,7 +128,7 @@ async fn first_line_of_a_first_start_has_the_password() {
     let printed = String::from_utf8(head.stdout).unwrap();
     let said = printed.trim_end().strip_prefix("first sign-in, shown only once: name ");
     let (name, password) = said.unwrap_or_else(|| panic!("{printed}")).split_once(" password ").unwrap();
-    // The account is created after its password is printed.
+    // The service creates the account after it has printed the password.
     let pool = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap().pool().clone();
     let exists = "SELECT EXISTS (SELECT 1 FROM users)";
     until("the account is created", async || sqlx::query_scalar(exists).fetch_one(&pool).await.unwrap()).await;
@@ -131,10 +138,12 @@ async fn first_line_of_a_first_start_has_the_password() {
     Visitor::sign_in(&process.address(), (name.into(), password.into())).await;
 }
 
+/// Runs the command that resets the password of this person.
 fn reset(data: &Path, name: &str) -> Output {
     command(data).args(["--reset-password", name]).output().unwrap()
 }
 
+/// Tries to sign in, and returns the status of the response. A successful sign-in gets 303.
 async fn sign_in_status(at: &str, name: &str, password: &str) -> u16 {
     let request = client().post(format!("{at}/sign-in")).header("sec-fetch-site", "same-origin");
     let request = request.header("content-type", "application/x-www-form-urlencoded");
@@ -157,7 +166,7 @@ async fn lost_password_is_replaced_on_the_command_line() {
 
     let unknown = reset(dir.path(), "eve");
     assert!(refused(&unknown).contains("there is no person named \"eve\""), "{unknown:?}");
-    // A password that cannot be printed is not set.
+    // If the new password cannot be printed, the old password stays valid.
     for redirected in [">&-", ">/dev/full"] {
         let mut shell = in_shell(dir.path(), &format!("--reset-password ada {redirected}"));
         let output = shell.output().unwrap();
@@ -165,7 +174,7 @@ async fn lost_password_is_replaced_on_the_command_line() {
     }
     assert_eq!(page().await, 200);
 
-    // The service runs while the password is reset.
+    // The password can be reset while the service runs.
     let output = reset(dir.path(), "ada");
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && printed.lines().count() == 1, "{printed}");
@@ -175,7 +184,8 @@ async fn lost_password_is_replaced_on_the_command_line() {
     assert_eq!(sign_in_status(&at, &name, said).await, 303);
 }
 
-/// The terminal can block for a long time: ctrl-S, a pager, a full pipe.
+/// Printing the password can take a long time, because a terminal stopped with ctrl-S, a pager or a
+/// full pipe blocks the output.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
     let dir = tempdir();
@@ -201,7 +211,7 @@ async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
     assert_eq!(sign_in_status(&at, &name, &old).await, 401);
     assert_eq!(sign_in_status(&at, &name, &new).await, 303);
 
-    // The person is renamed while the password is being printed.
+    // If the person is renamed while the password is printed, the password is not changed.
     let pool = SqliteStore::open(dir.path().join("personal-tokens.db")).await.unwrap().pool().clone();
     let renaming = |_: &FirstSignIn| {
         let rename = sqlx::query("UPDATE users SET name = 'eve'").execute(&pool);

@@ -1,4 +1,4 @@
-//! Tests what the process does periodically, besides answering requests.
+//! Tests the periodic work of the process, which runs beside the requests.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::support::process::{Process, Visitor, client, command, whoami};
 use crate::support::{TOKENS, tempdir, until};
 
-/// The server of GitHub's keys accepts the connection and never answers.
+/// The server that publishes GitHub's keys accepts the connection and never responds.
 #[tokio::test]
 async fn slow_fetch_of_keys_does_not_delay_last_uses() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -35,7 +35,7 @@ async fn slow_fetch_of_keys_does_not_delay_last_uses() {
         }
     };
     let given_up = async {
-        // Reads the request, and then waits for the end of the connection.
+        // The loop reads the request, and then waits until the service closes the connection.
         while asked.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
     };
     tokio::select! {

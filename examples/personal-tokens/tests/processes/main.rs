@@ -1,14 +1,15 @@
-//! Tests the service as a process: start and stop, connections, engines, and several processes.
+//! Tests the service as a process: its start and its end, its connections, its database engines,
+//! and several processes on the same data.
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
-#[allow(dead_code, reason = "each test crate uses a part of it")]
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/notes.rs"]
 mod notes;
-#[allow(dead_code, reason = "each test crate uses a part of it")]
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/postgres.rs"]
 mod postgres;
-#[allow(dead_code, reason = "each test crate uses a part of it")]
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/redis.rs"]
 mod redis;
 #[path = "../support/mod.rs"]

@@ -1,8 +1,11 @@
-//! Moves the tokens of a serving host from its SQLite file into PostgreSQL.
+//! Moves the tokens of the service from its SQLite file into PostgreSQL, while the service runs.
 //!
-//! The test runs the code of the example `move_to_postgres`, with the host behind a balancer. No
-//! request with a live token is rejected or lost. An ended token is rejected as soon as its
-//! revocation is acknowledged. Every acknowledged operation is still there afterwards.
+//! The test runs the code of the example `move_to_postgres`. A load balancer forwards the requests
+//! to the service. The test checks three properties:
+//!
+//! - No request with a live token is rejected or lost.
+//! - A revoked token is rejected as soon as its revocation is acknowledged.
+//! - The effects of all acknowledged operations are still there after the move.
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../move_to_postgres/moving/mod.rs"]
@@ -24,24 +27,29 @@ use crate::postgres;
 use crate::support::process::{Process, Visitor, command, json, whoami};
 use crate::support::{TOKENS, tempdir};
 
-/// The number of operations, and of requests with each outcome, that must be seen before the move
-/// continues.
+/// The number of responses of each kind that the test waits for in each phase of the move: of
+/// operations, of accepted tokens and of rejected tokens.
 const MORE: usize = 5;
+/// The time between two operations, or between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The longest wait for these numbers.
+/// The maximum time that the test waits in each phase until the tasks have counted enough.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Forwards each connection to the process that serves.
+/// A load balancer that forwards all new connections to one process.
 struct Balancer {
+    /// The URL at which the balancer listens.
     url: String,
+    /// The address of the process that gets the new connections.
     to: Arc<Mutex<SocketAddr>>,
 }
 
+/// Returns the address of a process.
 fn place(process: &Process) -> SocketAddr {
     process.address().strip_prefix("http://").unwrap().parse().unwrap()
 }
 
 impl Balancer {
+    /// Starts a balancer that forwards connections to this process.
     async fn before(process: &Process) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -61,38 +69,52 @@ impl Balancer {
         Self { url, to }
     }
 
+    /// Forwards new connections to another process.
     fn switch(&self, process: &Process) {
         *self.to.lock().unwrap() = place(process);
     }
 }
 
-/// The test's knowledge of a token.
+/// The state of a token, as far as the test knows it.
 struct Token {
     text: String,
+    /// Whether a task has requested the revocation of the token.
     asked: bool,
+    /// Whether the service has acknowledged the revocation of the token.
     ended: bool,
 }
 
-/// What the tasks have seen since the phase began.
+/// The numbers of responses that the tasks have received since the phase began.
 #[derive(Debug, Default)]
 struct Seen {
+    /// The number of accepted tokens.
     accepted: AtomicUsize,
+    /// The number of rejected tokens.
     refused: AtomicUsize,
+    /// The number of acknowledged operations.
     done: AtomicUsize,
+    /// The number of operations that got 503.
     unavailable: AtomicUsize,
 }
 
+/// The state that the tasks of the test share.
 struct World {
+    /// The URL of the balancer.
     url: String,
     visitor: Visitor,
     tokens: Mutex<Vec<Token>>,
+    /// The responses in the current phase.
     seen: Mutex<Arc<Seen>>,
+    /// The descriptions of all faults so far.
     faults: Mutex<Vec<String>>,
+    /// Whether the tasks must end.
     over: AtomicBool,
+    /// What each task is doing, for the message of a failure.
     notes: Notes,
 }
 
-/// Records a fault if a task panics. Otherwise the panic would go unnoticed until the end.
+/// A guard that records a fault if its task panics. Without the guard, the test would notice the
+/// panic only at its end.
 struct Panicking<'w>(&'w World);
 
 impl Drop for Panicking<'_> {
@@ -116,7 +138,9 @@ impl World {
         self.faults.lock().unwrap().push(what);
     }
 
-    /// Begins a phase, and waits until enough was seen in it.
+    /// Begins a phase, and waits until the tasks have counted enough responses in it: [`MORE`]
+    /// accepted tokens, [`MORE`] rejected tokens, and [`MORE`] responses in the counter that the
+    /// closure chooses.
     async fn watch(&self, acts: impl Fn(&Seen) -> &AtomicUsize) {
         let seen = Arc::new(Seen::default());
         *self.seen.lock().unwrap() = Arc::clone(&seen);
@@ -130,7 +154,8 @@ impl World {
         }
     }
 
-    /// Repeats a request for as long as the answer is 503.
+    /// Sends a request, and repeats it while the response is 503. Returns the JSON of the response
+    /// if it has the expected status. Otherwise records a fault and returns `None`.
     async fn insist(&self, task: &str, expected: u16, request: RequestBuilder) -> Option<Value> {
         while !self.is_over() {
             self.notes.set(task, format!("repeats a request until it is answered {expected}"));
@@ -153,7 +178,7 @@ impl World {
         None
     }
 
-    /// Creates tokens, and revokes every other one.
+    /// Creates tokens and revokes every second token, until the test is over.
     async fn act(&self, task: &str) {
         let _panicking = Panicking(self);
         let url = format!("{}{TOKENS}", self.url);
@@ -180,7 +205,9 @@ impl World {
         }
     }
 
-    /// Presents a token, and compares the answer with what was known before and after the request.
+    /// Presents a token, and checks the status of the response. The service may accept the token
+    /// unless its revocation was acknowledged before the request. The service may reject the token
+    /// only if its revocation was requested before the response.
     async fn try_token(&self, client: &Client, number: usize) {
         let (text, ended) = {
             let token = &self.tokens.lock().unwrap()[number];
@@ -199,7 +226,7 @@ impl World {
         };
     }
 
-    /// Presents the latest tokens for as long as the test runs.
+    /// Presents the latest tokens again and again, until the test is over.
     async fn try_all(&self, task: &str) {
         let _panicking = Panicking(self);
         const LATEST: usize = 20;
@@ -215,8 +242,8 @@ impl World {
     }
 }
 
-/// Returns a client that opens a connection for each request, so that no connection stays with the
-/// process that is to end.
+/// Returns a client that opens a new connection for each request. So no connection to the old
+/// process stays open when the process has to end.
 fn client() -> Client {
     Client::builder().pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
@@ -272,7 +299,7 @@ async fn service_moves_without_rejecting_a_live_token() {
         task.await.unwrap();
     }
 
-    // Presents all tokens once more.
+    // The test presents all tokens once more.
     let count = world.tokens.lock().unwrap().len();
     let ended = world.tokens.lock().unwrap().iter().filter(|token| token.ended).count();
     let client = client();

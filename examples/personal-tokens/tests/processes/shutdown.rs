@@ -1,4 +1,4 @@
-//! Tests the end of the process after the operator has stopped it.
+//! Tests how the process ends after the operator has stopped it with SIGTERM.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +11,14 @@ use tokio::net::TcpStream;
 use crate::support::process::{Process, Visitor, client, command, whoami};
 use crate::support::{TOKENS, tempdir, until};
 
-/// Waits for the end of the process without blocking the test's other tasks. Returns whether it
-/// succeeded, and its log.
+/// Waits until the process has ended, without blocking the other tasks of the test. Returns whether
+/// the process ended successfully, and returns its log.
 async fn ended(mut process: Process) -> (bool, String) {
     let ended = tokio::task::spawn_blocking(move || (process.ended().0.success(), process.log()));
     ended.await.unwrap()
 }
 
+/// Returns the stored time of the token's last use, if it is stored.
 async fn last_use(store: &SqliteStore, made: &Value) -> Option<String> {
     // The parts of a token are prefix, project, id and secret.
     let text = made["token"].as_str().unwrap();
@@ -28,10 +29,12 @@ async fn last_use(store: &SqliteStore, made: &Value) -> Option<String> {
     record.last_used_at.map(|time| time.to_string())
 }
 
+/// Returns the number of stored events in the audit trail.
 async fn trail(store: &SqliteStore) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM token_events").fetch_one(store.pool()).await.unwrap()
 }
 
+/// Starts the service and signs in the first person. Also opens the store of the service.
 async fn started(data: &Path) -> (Process, Visitor, SqliteStore) {
     let process = Process::start(command(data).args(["--metrics-addr", "127.0.0.1:0"]), 3);
     let visitor = Visitor::sign_in(&process.address(), process.first()).await;
@@ -47,7 +50,7 @@ async fn last_uses_and_trail_in_memory_are_written_at_the_end() {
     let made = loop {
         let made = visitor.make(&at).await;
         assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 200);
-        // If the periodic work has already written the last use, tries another token.
+        // If the periodic work has already written the last use, the test tries another token.
         if last_use(&store, &made).await.is_none() {
             break made;
         }
@@ -56,7 +59,7 @@ async fn last_uses_and_trail_in_memory_are_written_at_the_end() {
     let (success, log) = ended(process).await;
     assert!(success, "{log}");
     assert!(last_use(&store, &made).await.is_some(), "{log}");
-    // At least the event of the issue is written.
+    // The trail contains at least the event that the token was issued.
     assert!(trail(&store).await >= 1);
 }
 
@@ -68,7 +71,8 @@ async fn trail_that_waits_for_the_database_is_written_at_the_end() {
     let made = visitor.make(&at).await;
     let path = format!("{at}{TOKENS}{}", made["uuid"].as_str().unwrap());
     assert_eq!(visitor.of(visitor.client.delete(path)).send().await.unwrap().status(), 204);
-    // Only the trail remains to be written at the end.
+    // The lock keeps the service from writing the trail. Nothing else remains to be written at the
+    // end.
     let lock = store.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
     assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 401);
     process.terminate();
@@ -93,7 +97,7 @@ async fn request_in_progress_completes_while_readiness_reports_stopping() {
 
     let mut under_way = begin(&visitor, &process.address()).await;
     process.terminate();
-    // The process needs a moment to handle the signal.
+    // The process needs some time until it has handled the signal.
     until("not ready after the signal", async || ready().await.0 != 200).await;
     assert_eq!(ready().await, (503, r#"{"status":"stopping"}"#.into()));
     let address = process.address();
@@ -124,17 +128,21 @@ async fn endless_request_is_cut_off() {
     assert!(last_use(&store, &made).await.is_some(), "{log}");
 }
 
+/// The body of a request.
 const BODY: &[u8] = br#"{"name": "under way"}"#;
+/// The part of the body that [`begin`] does not send.
 const REST: &[u8] = BODY.split_at(5).1;
 
-/// Begins a request. The service has read a part of its body, and waits for the rest.
+/// Begins a request, and sends the first five bytes of its body. Then the service waits for
+/// [`REST`].
 async fn begin(visitor: &Visitor, at: &str) -> TcpStream {
     let request = visitor.of(visitor.client.post(format!("{at}{TOKENS}"))).build().unwrap();
     let mut head = format!("POST {TOKENS} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n");
     for (name, value) in request.headers() {
         head += &format!("{name}: {}\r\n", value.to_str().unwrap());
     }
-    // The service sends `100 Continue` once it wants the body, and then the request is in progress.
+    // The service sends `100 Continue` when its handler wants to read the body. From then on, the
+    // request is in progress.
     head +=
         &format!("content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n", BODY.len());
     let mut stream = TcpStream::connect(at.trim_start_matches("http://")).await.unwrap();

@@ -1,8 +1,8 @@
-//! Runs two processes under load on one PostgreSQL, and kills and restarts one of them several
-//! times.
+//! Runs two processes of the service under load on one PostgreSQL server. Kills and restarts one of
+//! the processes several times.
 //!
-//! No acknowledged operation is lost. A request with an ended token is rejected if it begins later
-//! than the cache's bound after the acknowledgement.
+//! No acknowledged operation is lost. After the end of a token is acknowledged, a process may still
+//! accept the token, but only for the time of the cache's staleness bound.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,52 +18,62 @@ use crate::postgres;
 use crate::support::process::{Process, Visitor, client, command, json, whoami};
 use crate::support::{TOKENS, size, tempdir};
 
-/// The bound on the age of a cached answer. If PostgreSQL took longer than this to answer, the
-/// request would fail, and the load must not cause that even on a busy machine.
+/// The staleness bound of the cache. If PostgreSQL took longer than this to respond, the request
+/// would fail. The bound is so long that this does not happen under load on a busy machine.
 const BOUND: Duration = Duration::from_secs(2);
+/// The [`BOUND`] as the text of the option `--cache`.
 const CACHE: &str = "2s";
 
-/// Returns how often a process is killed. Each of the two is killed at least once.
+/// Returns the number of times that the test kills a process. It kills each of the two processes at
+/// least once.
 fn rounds() -> usize {
     if size::is_full() { 5 } else { 3 }
 }
 
-/// The number of operations of each process that are acknowledged before the kill, and again after
-/// the start.
+/// The minimum number of operations that each process acknowledges before the test kills a process.
+/// After the restart, each process acknowledges the same number again.
 const ACTS: usize = 6;
-/// The pause between two attempts while a process is down.
+/// The time between two attempts while a process is not running.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The longest wait for these operations.
+/// The maximum time that the test waits until the processes have acknowledged [`ACTS`] operations,
+/// or have decided about a token.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The test's knowledge of a token.
+/// The state of a token, as far as the test knows it.
 struct Token {
     text: String,
-    /// When its revocation was requested. From then on the token may be rejected.
+    /// The time at which the test requested the end of the token. After this time, a process may
+    /// reject the token.
     asked: Option<Instant>,
-    /// When its revocation was acknowledged. After this time plus the bound, the token must be
-    /// rejected.
+    /// The time at which a process acknowledged the end of the token. If a request begins after
+    /// this time plus [`BOUND`], a process must reject the token.
     ended: Option<Instant>,
 }
 
 /// The state that the tasks of the test share.
 struct World {
+    /// The addresses of the two processes.
     addresses: [Mutex<String>; 2],
     visitor: Visitor,
     tokens: Mutex<Vec<Token>>,
-    /// The number of acknowledged operations, by process.
+    /// For each process, the number of operations that it has acknowledged.
     acts: [AtomicUsize; 2],
-    /// How often a process verified a token before the token ended.
+    /// The number of times that a process verified a token shortly before the token ended.
     shown: AtomicUsize,
-    /// The number of answers 200 and 401 to presented tokens.
+    /// The number of accepted tokens.
     accepted: AtomicUsize,
+    /// The number of rejected tokens.
     refused: AtomicUsize,
+    /// The descriptions of all faults so far.
     faults: Mutex<Vec<String>>,
+    /// Whether the tasks must end.
     over: AtomicBool,
+    /// What each task is doing, for the message of a failure.
     notes: Notes,
 }
 
-/// Records a fault if a task panics. Otherwise the panic would go unnoticed until the end.
+/// A guard that records a fault if its task panics. Without the guard, the test would notice the
+/// panic only at its end.
 struct Panicking<'w>(&'w World);
 
 impl Drop for Panicking<'_> {
@@ -75,6 +85,7 @@ impl Drop for Panicking<'_> {
 }
 
 impl World {
+    /// Returns the address of a process.
     fn at(&self, host: usize) -> String {
         self.addresses[host].lock().unwrap().clone()
     }
@@ -87,28 +98,34 @@ impl World {
         self.over.load(Ordering::SeqCst)
     }
 
+    /// Records an issued token, and returns its number.
     fn issued(&self, text: &str) -> usize {
         let mut tokens = self.tokens.lock().unwrap();
         tokens.push(Token { text: text.into(), asked: None, ended: None });
         tokens.len() - 1
     }
 
+    /// Records that the end of a token is requested now.
     fn ask(&self, number: usize) {
         self.tokens.lock().unwrap()[number].asked = Some(Instant::now());
     }
 
+    /// Records that the end of a token is acknowledged now.
     fn end(&self, number: usize) {
         self.tokens.lock().unwrap()[number].ended = Some(Instant::now());
     }
 
-    /// Creates a token. In some turns the token is rotated, and in most turns it is revoked. Stops
-    /// at the first request that gets no answer.
+    /// Creates a token through one process. In every third turn, rotates the token. Then revokes
+    /// the token, except in every fourth turn.
+    ///
+    /// # Errors
+    /// Returns an error if a request gets no response. The remaining operations are then skipped.
     async fn act(&self, host: usize, turn: usize) -> reqwest::Result<()> {
         let tokens = format!("{}{TOKENS}", self.at(host));
         let acknowledged = || self.acts[host].fetch_add(1, Ordering::SeqCst);
 
-        // A rotation empties the cache of its whole project. It uses a project of its own, so that
-        // the other tokens stay cached.
+        // A rotation removes all tokens of its project from the cache. So the rotated tokens have a
+        // separate project, and the other tokens stay in the cache.
         let rotates = turn.is_multiple_of(3);
         let project = if rotates { 2 } else { 1 };
         let answer = self.visitor.post(&tokens, &json!({"name": "n", "project_id": project})).await?;
@@ -122,7 +139,7 @@ impl World {
         acknowledged();
 
         if rotates {
-            // Without a grace period the old token ends immediately.
+            // The rotation has no grace period, so the old token ends immediately.
             self.show(number, &made).await;
             self.ask(number);
             let rotate = format!("{tokens}{}/rotate", made["uuid"].as_str().unwrap());
@@ -153,8 +170,11 @@ impl World {
         Ok(())
     }
 
-    /// Brings a token into the cache of each running process before it ends. Reading the token
-    /// writes its last use, which removes it from the cache. The second use then stays cached.
+    /// Brings a token into the cache of each running process, before the test ends the token.
+    ///
+    /// The function presents the token, reads it with the session, and presents it again. The read
+    /// makes the process write the token's last use, and this write removes the token from the
+    /// cache. The second use then puts the token into the cache, where it stays.
     async fn show(&self, number: usize, made: &Value) {
         for host in 0..2 {
             let of_token = format!("{}{TOKENS}{}", self.at(host), made["uuid"].as_str().unwrap());
@@ -168,8 +188,14 @@ impl World {
         }
     }
 
-    /// Presents a token to a process, and compares the answer with what was known before and after
-    /// the request. Returns whether the token was accepted or rejected.
+    /// Presents a token to a process, and checks the status of the response. Records a fault if the
+    /// process accepts the token although the time [`BOUND`] has passed since its end, or rejects
+    /// the token although its end was not requested.
+    ///
+    /// Returns `false` if the process could not decide, and otherwise `true`.
+    ///
+    /// # Errors
+    /// Returns an error if the request gets no response.
     async fn try_token(&self, client: &reqwest::Client, host: usize, number: usize) -> reqwest::Result<bool> {
         let (text, ended) = {
             let token = &self.tokens.lock().unwrap()[number];
@@ -200,7 +226,7 @@ impl World {
     }
 }
 
-/// Runs operations through one process for as long as the test runs.
+/// Runs operations through one process, until the test is over.
 async fn act_on(world: Arc<World>, host: usize) {
     let (task, _panicking) = (format!("actor on {host}"), Panicking(&world));
     for turn in 1.. {
@@ -208,14 +234,16 @@ async fn act_on(world: Arc<World>, host: usize) {
             break;
         }
         world.notes.set(&task, format!("act {turn}"));
-        // Without an answer, the outcome of the operation is unknown.
+        // If an operation gets no response, its outcome is unknown. The task goes on with the next
+        // turn.
         if world.act(host, turn).await.is_err() {
             tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
-/// Presents the latest tokens to one process, including ended ones, for as long as the test runs.
+/// Presents the latest tokens to one process again and again, until the test is over. Some of these
+/// tokens have ended.
 async fn try_on(world: Arc<World>, host: usize) {
     const LATEST: usize = 48;
     let client = client();
@@ -232,21 +260,23 @@ async fn try_on(world: Arc<World>, host: usize) {
     }
 }
 
-/// A run of wrk, which calls `whoami` with some tokens in turn.
+/// A run of the program wrk. It calls the route `whoami` repeatedly, with several tokens in turn.
 struct Load {
     wrk: Child,
+    /// The file that receives the output of wrk.
     out: PathBuf,
 }
 
 impl Load {
+    /// Starts wrk with this script on the process at this address.
     fn on(address: &str, script: &Path, out: PathBuf) -> Self {
         let mut wrk = Command::new("wrk");
-        // The test ends the run long before these 600 seconds.
+        // The test ends the run long before 600 seconds have passed.
         wrk.args(["-t1", "-c2", "-d600", "--timeout", "60", "-s"]).arg(script).arg(address);
         Self { wrk: wrk.stdout(fs::File::create(&out).unwrap()).stderr(Stdio::null()).spawn().unwrap(), out }
     }
 
-    /// Ends the run with SIGINT, as ctrl-C does. Returns wrk's output.
+    /// Ends the run with the signal SIGINT, so that wrk prints its results. Returns these results.
     fn seen(&mut self) -> String {
         let pid = self.wrk.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
@@ -262,12 +292,14 @@ impl Drop for Load {
     }
 }
 
-/// Returns the number of requests that wrk got an answer to.
+/// Returns the number of requests that got a response, from the results of wrk.
 fn requests(seen: &str) -> usize {
     let line = seen.lines().find(|line| line.contains(" requests in ")).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// Starts a process on this data directory and this database. Waits until the process has printed
+/// this number of lines.
 fn start(data: &Path, database: &str, lines: usize) -> Process {
     Process::start(command(data).env("DATABASE_URL", database).args(["--cache", CACHE]), lines)
 }
@@ -353,7 +385,7 @@ async fn acknowledged_operations_survive_a_killed_process() {
         task.await.unwrap();
     }
 
-    // Presents all tokens to both processes once more.
+    // The test presents all tokens to both processes once more.
     tokio::time::sleep(BOUND).await;
     let count = world.tokens.lock().unwrap().len();
     let (mut live, mut ended, mut unknown) = (0, 0, 0);
@@ -378,7 +410,7 @@ async fn acknowledged_operations_survive_a_killed_process() {
     );
     let faults = world.faults.lock().unwrap();
     assert!(faults.is_empty(), "{}: {:#?}", faults.len(), &faults[..faults.len().min(10)]);
-    // The test shows little if few tokens were cached before they ended.
+    // The test proves little if the caches held only a few of the tokens before these tokens ended.
     let shown = world.shown.load(Ordering::SeqCst);
     assert!(
         live >= rounds && ended >= 2 * rounds && shown >= ended,

@@ -1,8 +1,10 @@
-"""Lists the models and asks one. Its only input is the settings.json that the page offers for VS Code.
+"""Lists the models of a project, and sends a question to one of them.
+
+The only input is the file settings.json that the service's page offers for VS Code.
 
 Usage: ask.py SETTINGS.JSON
-Prints three lines of JSON: the project's models, the names of the models that the token may use, and the
-answer.
+Prints three lines of JSON: the models of the project, the names of the models that the token may use, and the
+text with which the model answers.
 """
 
 import json

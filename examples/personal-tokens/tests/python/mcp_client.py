@@ -1,8 +1,9 @@
-"""Connects to the service's MCP endpoint with a token, by the client library of the Model Context Protocol.
+"""Connects to the service's MCP endpoint with a token, using the client library of the Model Context Protocol.
 
 Usage: mcp_client.py URL, with the token in the environment variable TOKEN.
-Prints a line of JSON with the names of the tools and the answer of one tool. After a line on its input, calls
-that tool again, which must be refused, and prints what the library reads from the refusal.
+Prints a line of JSON with the names of the tools and the result of the tool list_models. Then waits for a line
+on standard input, and calls the tool again. The service must refuse this second call. Prints the parts of the
+refusal that the library reads.
 """
 
 import asyncio
@@ -44,7 +45,8 @@ async def main(url):
 
 
 async def read(response, http):
-    # Reads the metadata as JSON: the library's own type requires an authorization server, which this service lacks.
+    # This reads the metadata as plain JSON, because the library's own type requires an authorization server. This
+    # service has no authorization server.
     metadata = (await http.get(extract_resource_metadata_from_www_auth(response))).json()
     print(
         json.dumps(

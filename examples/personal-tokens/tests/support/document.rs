@@ -1,14 +1,15 @@
-//! Compares answers with the OpenAPI document.
+//! Compares the service's HTTP responses with its OpenAPI document.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::Answer;
 
+/// The `$id` of the JSON schema that [`assert_fits`] builds from a schema of the document.
 const WHOLE: &str = "https://personal-tokens.invalid/openapi.json";
 
-/// Checks that the document describes this answer: the status of the operation, its headers, its
-/// content type and the shape of its body.
+/// Checks that the document describes this response: its status, its headers, its content type and
+/// the JSON schema of its body.
 #[track_caller]
 pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &Answer) {
     let status = answer.status.as_u16();
@@ -35,7 +36,7 @@ pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &
         Some(content) => {
             let media = content.get(answer.header("content-type"));
             let media = media.unwrap_or_else(|| panic!("type {}: {what}", answer.header("content-type")));
-            // Only JSON has a schema.
+            // The document has schemas only for JSON bodies.
             if media["schema"].is_object() {
                 assert_fits(document, &media["schema"], &answer.json(), &what);
             }
@@ -43,24 +44,25 @@ pub fn assert_describes(document: &Value, method: &Method, path: &str, answer: &
     }
 }
 
-/// Returns the operation of the document for a request.
+/// Returns the operation that the document describes for a request.
 ///
 /// # Errors
-/// Returns the name and the status of the document's response for an unknown address or method if
-/// the document has no such operation.
+/// Returns the name and the status of a response that is common to all operations: `NoSuchAddress`
+/// if the document does not have the path, and `NoSuchMethod` if the path does not have the method.
 fn operation<'d>(document: &'d Value, method: &Method, path: &str) -> Result<&'d Value, (&'static str, u16)> {
     let template = template(document, path).ok_or(("NoSuchAddress", 404))?;
     document["paths"][template].get(method.as_str().to_lowercase()).ok_or(("NoSuchMethod", 405))
 }
 
-/// Returns the path template of the document that this path matches.
+/// Returns the path template in the document that this path matches, if there is one.
 pub fn template<'d>(document: &'d Value, path: &str) -> Option<&'d str> {
     let paths = document["paths"].as_object().unwrap().keys();
     let fitting = paths.filter(|template| fits_template(template, path)).map(String::as_str);
-    // Like the router, prefers a fixed segment to a variable one.
+    // A template without a variable is preferred to a template with one, as in the router.
     fitting.min_by_key(|template| template.contains('{'))
 }
 
+/// Returns whether the path matches the template. A segment that begins with `{` is a variable.
 fn fits_template(template: &str, path: &str) -> bool {
     let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     template.len() == path.len()
@@ -69,6 +71,7 @@ fn fits_template(template: &str, path: &str) -> bool {
         })
 }
 
+/// Returns the value to which a `$ref` points, or the value itself if it is not a `$ref`.
 fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     match value["$ref"].as_str() {
         Some(pointer) => document.pointer(pointer.trim_start_matches('#')).unwrap(),
@@ -76,7 +79,8 @@ fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     }
 }
 
-/// Checks a value against a schema, which may refer to other schemas of the document.
+/// Checks that a JSON value is valid for a schema. The schema may refer to other schemas of the
+/// document.
 #[track_caller]
 pub fn assert_fits(document: &Value, schema: &Value, value: &Value, what: &str) {
     let whole = json!({"$id": WHOLE, "components": document["components"], "allOf": [schema]});

@@ -1,7 +1,8 @@
-//! Starts a separate host for each test, with a fresh directory and a clock that the test moves.
-//! Requests need no network.
+//! Starts a separate host for each test. A host is an instance of the service, with its own data
+//! directory and with a clock that the test sets. The tests send requests to the router of the
+//! host, without a network.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses a part of it")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test crate uses only a part of this module")]
 
 use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,18 +30,21 @@ pub mod process;
 pub mod size;
 pub mod upstream;
 
+/// The path of the API's routes for the tokens of the signed-in person.
 pub const TOKENS: &str = "/api/v2/auth/token/";
+/// The path of the route that revokes all tokens of the signed-in person.
 pub const REVOKE_ALL: &str = "/api/v2/auth/token/revoke-all";
+/// The path of the route that returns the owner and the project of the presented token.
 pub const WHOAMI: &str = "/api/v2/auth/whoami";
 
-/// Returns a new folder, in memory if possible. A host syncs each of its writes, and there a sync
-/// costs nothing.
+/// Creates a temporary folder, in memory if possible. A host syncs each of its writes, and a sync
+/// to memory costs nothing.
 pub fn tempdir() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }
 
-/// Repeats a check until it holds, for at most 60 seconds.
+/// Repeats a check until it returns true. Panics with `what` if this takes more than 60 seconds.
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !is_so().await {
@@ -49,18 +53,23 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// A running instance of the service, with its own data directory. The directory is deleted after
+/// the test.
 pub struct Host {
     pub app: Arc<App>,
     pub router: Router,
+    /// The clock of the service. The test sets it.
     pub clock: FixedClock,
+    /// The name and the password of the first person, an administrator.
     pub first: FirstSignIn,
-    /// All answers so far, with their headers.
+    /// The text of all responses so far, with their headers.
     pub answered: Mutex<String>,
     /// The OpenAPI document of the host.
     pub document: Value,
     dir: TempDir,
 }
 
+/// An HTTP response of the service.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -68,11 +77,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Returns the body as JSON. Panics if it is no JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.body))
     }
 
+    /// Checks that the response has this status, and returns the response.
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
@@ -84,7 +95,7 @@ impl Answer {
         self.headers[name].to_str().unwrap()
     }
 
-    /// Returns the value of the first hidden field of this name.
+    /// Returns the value of the first hidden form field with this name in the page.
     #[track_caller]
     pub fn field(&self, name: &str) -> String {
         let start = format!("name=\"{name}\" value=\"");
@@ -92,7 +103,7 @@ impl Answer {
         rest.split('"').next().unwrap().into()
     }
 
-    /// Checks that the answer is a problem document with this status and reason.
+    /// Checks that the response is a problem document (RFC 9457) with this status and reason.
     #[track_caller]
     pub fn is_problem(&self, status: u16, reason: &str) {
         assert_eq!(self.status, status, "{}", self.body);
@@ -115,7 +126,7 @@ impl Host {
         Self::start_in(tempdir(), settings).await
     }
 
-    /// Starts a host with this `config.json`.
+    /// Starts a host whose data directory contains this `config.json`.
     pub async fn start_configured(config: Value) -> Self {
         Self::start_configured_with(config, Settings::default()).await
     }
@@ -124,14 +135,15 @@ impl Host {
         Self::start_in(configured(&config, 0o600), settings).await
     }
 
-    /// Returns the router of another process on the same data directory.
+    /// Opens the data directory a second time, as another process would, and returns the router.
     pub async fn another(&self, settings: Settings) -> Router {
         let (app, first) = setup::open(self.dir.path(), settings, Arc::new(self.clock.clone())).await.unwrap();
         assert!(first.is_none());
         router(app).unwrap()
     }
 
-    /// Returns the error of a start with this `config.json`, or an empty text if it starts.
+    /// Starts the service with this `config.json`, and returns the text of the error. Returns an
+    /// empty text if the service starts. `mode` is the Unix permissions of the file.
     pub async fn refused(config: &Value, mode: u32) -> String {
         let dir = configured(config, mode);
         let opened = setup::open(dir.path(), Settings::default(), Arc::new(SystemClock)).await;
@@ -150,13 +162,16 @@ impl Host {
         Self { app, router, clock, first: first.unwrap(), answered: Mutex::default(), document, dir }
     }
 
-    /// Sends a request to the host's router. Checks that the answer carries the headers of every
-    /// answer and, for an API route, that the OpenAPI document describes it.
+    /// Sends a request to the host's router, and returns the response.
+    ///
+    /// Checks that the response has the headers that every response must have. If the route belongs
+    /// to the API, also checks that the OpenAPI document describes the response.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         self.send_to(&self.router, request).await
     }
 
-    /// Sends a request to the router of another process.
+    /// Sends a request to this router instead of the host's own router. Makes the same checks as
+    /// [`send`](Self::send).
     pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = router.clone().oneshot(request).await.unwrap();
@@ -188,17 +203,19 @@ impl Host {
         Person { host: self, cookie: cookie.split(';').next().unwrap().into() }
     }
 
+    /// Signs in the first person, ada, who is an administrator.
     pub async fn ada(&self) -> Person<'_> {
         self.sign_in(&self.first.name, &self.first.password).await
     }
 
-    /// Adds another person, who has only a personal project, and signs them in.
+    /// Adds another person, eve, and signs her in. The only project of her own is her personal
+    /// project.
     pub async fn eve(&self) -> Person<'_> {
         setup::add_user(&self.app.pool, "eve", "eves-password").await.unwrap();
         self.sign_in("eve", "eves-password").await
     }
 
-    /// Asks a model.
+    /// Sends a chat question to the route for models, with this token.
     pub async fn ask(&self, token: &str, question: &str) -> Answer {
         let request = Request::post("/llm/v1/chat/completions")
             .header("authorization", format!("Bearer {token}"))
@@ -206,7 +223,7 @@ impl Host {
         self.send(request.body(question.to_owned().into()).unwrap()).await
     }
 
-    /// Serves the host on a free loopback port for the rest of the test.
+    /// Serves the host on a free loopback port until the test ends, and returns the address.
     pub async fn serve(&self) -> SocketAddr {
         self.serve_within(Limits::default()).await
     }
@@ -218,10 +235,12 @@ impl Host {
         address
     }
 
+    /// Sends a GET request with this token as the Bearer token.
     pub async fn with_token(&self, path: &str, token: &str) -> Answer {
         self.with_headers(path, &[("authorization", &format!("Bearer {token}"))]).await
     }
 
+    /// Sends a GET request with these headers.
     pub async fn with_headers(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::get(path);
         for (name, value) in headers {
@@ -231,6 +250,7 @@ impl Host {
     }
 }
 
+/// Creates a data directory with this `config.json`. `mode` is the Unix permissions of the file.
 fn configured(config: &Value, mode: u32) -> TempDir {
     let dir = tempdir();
     let path = dir.path().join("config.json");
@@ -239,9 +259,10 @@ fn configured(config: &Value, mode: u32) -> TempDir {
     dir
 }
 
-/// The browser of a signed-in person.
+/// A signed-in person. Its methods send requests as the browser of this person does.
 pub struct Person<'h> {
     pub host: &'h Host,
+    /// The session cookie: its name and its value.
     pub cookie: String,
 }
 
@@ -259,16 +280,19 @@ impl Person<'_> {
         self.host.send(self.request("DELETE", path).body(Body::empty()).unwrap()).await
     }
 
+    /// Requests a new token with this JSON body.
     pub async fn post(&self, body: Value) -> Answer {
         self.post_text(&body.to_string()).await
     }
 
+    /// Requests a new token with this text as the body.
     pub async fn post_text(&self, body: &str) -> Answer {
         let request = self.request("POST", TOKENS).header("content-type", "application/json");
         self.host.send(request.body(body.to_owned().into()).unwrap()).await
     }
 
-    /// Sends a request without a content type if the body is empty.
+    /// Sends a POST request with a JSON body. If the body is empty, the request has no content
+    /// type.
     pub async fn post_to(&self, path: &str, body: &str) -> Answer {
         let request = self.request("POST", path);
         let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
@@ -280,8 +304,8 @@ impl Person<'_> {
         self.host.send(request.body(form.to_owned().into()).unwrap()).await
     }
 
-    /// Creates a token for a project, by default the personal one. Returns its JSON with the token
-    /// in clear text.
+    /// Creates a token for a project. If `project` is `None`, the token is for the personal
+    /// project. Returns the response's JSON, which contains the token in clear text.
     pub async fn make(&self, name: &str, project: Option<i64>) -> Value {
         let mut body = serde_json::json!({"name": name, "expires": {"measure": "days", "value": 30}});
         if let Some(project) = project {
@@ -290,6 +314,7 @@ impl Person<'_> {
         self.post(body).await.is(200).json()
     }
 
+    /// Returns the id of ada's project with this name.
     pub async fn project(&self, name: &str) -> i64 {
         let user = self.host.app.accounts.find(1).await.unwrap().unwrap();
         let projects = self.host.app.projects.of_user(user.id).await.unwrap();
@@ -297,7 +322,7 @@ impl Person<'_> {
     }
 }
 
-/// Checks that no eight consecutive characters of the secret are in the text.
+/// Checks that the text contains no eight consecutive characters of the token's secret.
 #[track_caller]
 pub fn assert_holds_no_part(text: &str, token: &str) {
     let (_, secret) = token.rsplit_once('_').unwrap();

@@ -1,4 +1,4 @@
-//! Runs the service as a process, and acts as its client.
+//! Runs the service as a process, and sends requests to it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
@@ -12,28 +12,32 @@ use serde_json::Value;
 
 use super::{TOKENS, WHOAMI};
 
-/// The longest wait for a line, for the end of a process or for a connection. A test that waits
-/// longer fails and prints the log.
+/// The maximum time that a test waits for a printed line, for the end of a process or for a
+/// connection. After this time, the test fails and prints the log.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process of the service that ends with its test. If the test fails, it prints the process's
-/// log.
+/// A process of the service. Dropping this value kills the process. If the test has failed, the
+/// drop also prints the log of the process.
 pub struct Process {
     child: Child,
+    /// The lines of the process's standard output that the test has received so far.
     pub printed: Vec<String>,
-    /// The printed lines. A thread reads them, so that a wait for a line can time out.
+    /// The next lines of the process's standard output. A thread reads them from the process, so
+    /// that a wait for a line can time out.
     out: Receiver<String>,
+    /// The file to which the process writes its log, on standard error.
     log: File,
 }
 
+/// Returns a command that starts the service on a free port with this data directory.
 pub fn command(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_personal-tokens"));
     command.args(["--addr", "127.0.0.1:0", "--data-dir"]).arg(data).env_remove("DATABASE_URL");
     command
 }
 
-/// Runs a start that should fail, and returns its output. If the process still runs after this
-/// time, it is killed.
+/// Runs a command that should fail to start the service, and returns the output of the process. If
+/// the process still runs after `time`, kills it.
 pub fn output_within(command: &mut Command, time: Duration) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
@@ -47,18 +51,19 @@ pub fn output_within(command: &mut Command, time: Duration) -> Output {
 }
 
 impl Process {
-    /// Starts the process, and waits for this number of lines.
+    /// Starts the process, and waits until it has printed this number of lines.
     pub fn start(command: &mut Command, lines: usize) -> Self {
         Self::start_within(command, lines, PATIENCE)
     }
 
-    /// Starts the process, and waits at most this long for this number of lines.
+    /// Starts the process, and waits until it has printed this number of lines. Panics if this
+    /// takes longer than `patience`.
     pub fn start_within(command: &mut Command, lines: usize, patience: Duration) -> Self {
         let log = tempfile::tempfile().unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log.try_clone().unwrap()).spawn().unwrap();
         let printed = BufReader::new(child.stdout.take().unwrap()).lines();
         let (sender, out) = channel();
-        // The thread ends with the process, or when the test no longer reads.
+        // The thread ends when the process ends or when the test drops the receiver.
         std::thread::spawn(move || printed.map(Result::unwrap).try_for_each(|line| sender.send(line)));
         let mut process = Self { child, printed: Vec::new(), out, log };
         let began = Instant::now();
@@ -68,14 +73,16 @@ impl Process {
         process
     }
 
-    /// Waits for the next line. Returns whether there was one.
+    /// Waits for the next line of standard output. Returns whether the process printed a line
+    /// within this time.
     fn read_line(&mut self, patience: Duration) -> bool {
         let line = self.out.recv_timeout(patience);
         self.printed.extend(line.iter().cloned());
         line.is_ok()
     }
 
-    /// Starts the process, and waits for its address. A first start prints the sign-in before it.
+    /// Starts the process, and waits until it has printed its address. The first start on a data
+    /// directory prints a line with the first sign-in before the address.
     pub fn start_to_address(command: &mut Command) -> Self {
         let mut process = Self::start(command, 1);
         if !process.printed[0].starts_with("personal-tokens: ") {
@@ -88,23 +95,26 @@ impl Process {
         self.child.id()
     }
 
+    /// Returns the rest of the first printed line that begins with `start`.
     fn line(&self, start: &str) -> &str {
         let line = self.printed.iter().find_map(|line| line.strip_prefix(start));
         line.unwrap_or_else(|| panic!("no line {start}: {:?}", self.printed))
     }
 
-    /// Returns the address as `http://HOST:PORT`.
+    /// Returns the address that the process printed, as `http://HOST:PORT`.
     pub fn address(&self) -> String {
         self.line("personal-tokens: ").trim_end_matches('/').to_owned()
     }
 
-    /// Returns the name and the password that a first start prints.
+    /// Returns the name and the password of the first person. Only the first start on a data
+    /// directory prints them.
     pub fn first(&self) -> (String, String) {
         let said = self.line("first sign-in, shown only once: name ");
         let (name, password) = said.split_once(" password ").unwrap();
         (name.into(), password.into())
     }
 
+    /// Returns the log so far.
     pub fn log(&mut self) -> String {
         let mut log = String::new();
         self.log.rewind().unwrap();
@@ -112,17 +122,18 @@ impl Process {
         log
     }
 
+    /// Sends the signal SIGTERM to the process.
     pub fn terminate(&self) {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
     }
 
-    /// Kills the process with SIGKILL.
+    /// Kills the process with the signal SIGKILL, and waits until it has ended.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits for the end of the process. Returns its status and all lines that it printed.
+    /// Waits until the process has ended. Returns its exit status and all lines that it printed.
     pub fn ended(&mut self) -> (ExitStatus, &[String]) {
         let until = Instant::now() + PATIENCE;
         let printed = loop {
@@ -147,15 +158,16 @@ impl Drop for Process {
     }
 }
 
-/// Returns a client that follows no redirect, so that the test sees each answer.
+/// Returns an HTTP client that follows no redirects, so that the test sees each response.
 pub fn client() -> Client {
     Client::builder().redirect(redirect::Policy::none()).build().unwrap()
 }
 
-/// A person's session, which every process on the same data directory accepts.
+/// A person with a session. Every process on the same data directory accepts the session.
 #[derive(Clone)]
 pub struct Visitor {
     pub client: Client,
+    /// The session cookie: its name and its value.
     pub cookie: String,
 }
 
@@ -170,6 +182,8 @@ impl Visitor {
         Self { client, cookie }
     }
 
+    /// Adds the session cookie to a request, and the other headers that the person's browser would
+    /// send.
     pub fn of(&self, request: RequestBuilder) -> RequestBuilder {
         request.header("cookie", &self.cookie).header("sec-fetch-site", "same-origin")
     }
@@ -179,7 +193,7 @@ impl Visitor {
         request.body(body.to_string()).send().await
     }
 
-    /// Creates a token. Returns its JSON with the token in clear text.
+    /// Creates a token. Returns the response's JSON, which contains the token in clear text.
     pub async fn make(&self, at: &str) -> Value {
         let answer = self.post(&format!("{at}{TOKENS}"), &serde_json::json!({"name": "n"})).await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -191,11 +205,11 @@ pub async fn json(answer: Response) -> reqwest::Result<Value> {
     Ok(serde_json::from_slice(&answer.bytes().await?).unwrap())
 }
 
-/// Presents a token at `whoami`, and returns the status.
+/// Presents a token at the route `whoami`, and returns the status of the response.
 pub async fn whoami(client: &Client, at: &str, token: &str) -> reqwest::Result<u16> {
     let answer = client.get(format!("{at}{WHOAMI}")).bearer_auth(token).send().await?;
     let status = answer.status().as_u16();
-    // An answer counts only if its body arrives completely.
+    // A response whose body does not arrive completely is an error.
     answer.bytes().await?;
     Ok(status)
 }

@@ -1,4 +1,5 @@
-//! A stand-in for a model's provider on a loopback port, which records the requests that it gets.
+//! A stand-in for the provider of a model. It listens on a loopback port and records the requests
+//! that it receives.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// A request that the service sent.
+/// A request that the service sent to the provider.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub method: Method,
@@ -28,13 +29,14 @@ impl Asked {
     }
 }
 
+/// A stand-in for the provider of a model.
 pub struct Upstream {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Upstream {
-    /// Starts a provider that answers each request with this function.
+    /// Starts a provider that calls this function for the response to each request.
     pub async fn answering(answer: impl Fn(&Asked) -> Response + Clone + Send + Sync + 'static) -> Self {
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let noted = Arc::clone(&asked);
@@ -51,7 +53,7 @@ impl Upstream {
         Self { address, asked }
     }
 
-    /// Starts a provider that answers each question with the weather.
+    /// Starts a provider whose models answer each question with "Rain".
     pub async fn start() -> Self {
         Self::answering(|asked| {
             let text = format!("Rain, says {}", asked.json()["model"].as_str().unwrap());
@@ -60,13 +62,13 @@ impl Upstream {
         .await
     }
 
-    /// Returns the requests since the last call.
+    /// Returns the requests that the provider has received since the last call of this function.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
-    /// Returns a `config.json` with these models, each with the credential `credential-of-PROJECT`
-    /// of its project.
+    /// Returns a `config.json` with these models of this provider. Each model is given by its
+    /// project and its name. The credential of a project is `credential-of-PROJECT`.
     pub fn config(&self, models: &[(i64, &str)]) -> Value {
         let credentials: serde_json::Map<String, Value> = models
             .iter()
