@@ -38,9 +38,9 @@ pub fn program(name: &str, tree: &Tree) -> Command {
 
 /// Runs a command and returns its output.
 ///
-/// # Panics Panics if the exit status is not the expected one. The message contains the output,
-/// except for lines with a token.
-/// lines that have a token.
+/// # Panics
+/// Panics if the exit status is not the expected one. The message contains the output, except for
+/// lines with a token.
 #[track_caller]
 pub fn run(mut command: Command, expected: i32) -> Output {
     let name = command.get_program().to_owned();
