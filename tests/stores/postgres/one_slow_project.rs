@@ -34,8 +34,8 @@ const MOST: u64 = 50;
 /// turn.
 const HELD: Duration = Duration::from_secs(10);
 
-/// The permits to run one of these tests. At most two tests run at the same time, because each keeps
-/// the machine busy and checks how long calls take.
+/// The permits to run one of these tests. At most two tests run at the same time, because each
+/// keeps the machine busy and checks how long calls take.
 static PLACES: Semaphore = Semaphore::const_new(2);
 
 /// A service with a quiet project that has one token. The tests make other projects of the service
