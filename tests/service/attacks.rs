@@ -1,4 +1,5 @@
-//! Attacks on tokens that issue tokens. Each test repeats an attack that once found a weakness.
+//! Attacks on tokens that issue tokens. Each test repeats an attack that revealed a weakness in an
+//! earlier version.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,8 +27,8 @@ const MS: Duration = Duration::from_millis(1);
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// A store in memory that counts most of its calls. It can fail after a maximum number of calls,
-/// and it can delay look-ups.
+/// A store in memory that counts its reads and its calls of `revoke_issued_by`. It can fail after a
+/// maximum number of these calls, and it can delay look-ups.
 #[derive(Default)]
 struct Watched {
     store: MemoryStore,
@@ -278,8 +279,9 @@ async fn no_notice_is_sent_of_a_token_whose_issuer_has_ended() {
     assert!(notices.iter().all(|notice| notice.id.key != made.record.key()), "{:?}", notices[0].view.status);
 }
 
-/// If the issuer of a token has ended, the service refuses to rotate the token. It must also refuse
-/// to repeat a rotation from before the issuer ended, because the successor would not verify.
+/// If the issuer of a token has ended, the service refuses to rotate the token. If the token was
+/// rotated before its issuer ended, the service must also refuse a repeat of this rotation, because
+/// the successor would not verify.
 #[tokio::test]
 async fn a_rotation_is_not_repeated_after_the_issuer_has_ended() {
     let (_, tokens) = service(MemoryStore::new());

@@ -1,5 +1,5 @@
-//! Tests of the cache. It keeps the laws of a store, calls the store as rarely as possible, and
-//! never returns a record that is older than its bound.
+//! Tests of the cache. The cache keeps the laws of a store, calls the store as rarely as possible,
+//! and never returns a record that is older than its bound.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -198,8 +198,8 @@ fn waiter(cached: &Cached<Arc<CountingStore>>, key: TokenKey) -> Wait {
     wait
 }
 
-/// Maintenance runs every minute or every night, and often finds nothing to change. In this case it
-/// must not empty the cache.
+/// Maintenance runs every minute or every night, and often finds nothing to change. A run that
+/// changes nothing must not empty the cache.
 #[tokio::test]
 async fn maintenance_that_changes_nothing_empties_no_cache() {
     let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), Duration::from_secs(600)));

@@ -27,7 +27,7 @@ const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// The events that the test has not checked yet, as text of `Debug`.
+/// The events that the test has not checked yet, each as its `Debug` text.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 

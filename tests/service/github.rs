@@ -1,5 +1,5 @@
-//! Tests of the webhook for leaked tokens that GitHub calls: which deliveries it accepts, what its
-//! responses contain, and which tokens it revokes.
+//! Tests of the webhook that GitHub calls when it finds leaked tokens: which deliveries the webhook
+//! accepts, what its responses contain, and which tokens it revokes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{Script, actor, keyring, new_token, now, project, with_checksum};
 
-/// A signing key of these tests: its name, and the byte that all bytes of the key are equal to.
+/// The name of a signing key, and the value of each byte of this key.
 const CURRENT: (&str, u8) = ("current", 7);
 const OLD: (&str, u8) = ("old", 8);
 const STRANGERS: (&str, u8) = ("current", 9);

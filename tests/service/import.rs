@@ -1,5 +1,5 @@
-//! Tests of the import: the tokens of an earlier service are imported by their stored hashes. They
-//! verify like the tokens that the new service issues.
+//! Tests of the import. The tokens of an earlier service are imported by their stored hashes, and
+//! then verify like the tokens of the new service.
 
 use std::fs;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
 type Service<S> = Tokens<S>;
 
-/// Creates a service on this store that accepts tokens of the earlier service. Its clock always
-/// shows noon.
+/// Creates a service on this store that accepts the tokens of an earlier service. The clock of the
+/// new service always shows noon.
 fn service<S: TokenStore + ImportStore + Clone + 'static>(store: &S, keyring: Keyring) -> Service<S> {
     Tokens::new(keyring, store.clone()).with_clock(FixedClock::new(now())).with_imports([shape()])
 }
 
-/// Returns the old token with this number. It was created a month before `now`, and expires eleven
-/// months after `now`.
+/// Returns the token of the earlier service with this number. It was created a month before `now`,
+/// and expires eleven months after `now`.
 fn old(number: u64) -> Result<ImportToken, Invalid> {
     let digest = keyfob::import::ImportDigest::from_text(ImportHash::Sha256, &digest_in_hex(number))?;
     let created_at: Timestamp = "2026-10-23T12:00:00Z".parse()?;

@@ -35,7 +35,7 @@ fn finder() -> Finder {
     Finder::new([prefix()])
 }
 
-/// Returns the tokens that are found in a report with this one text.
+/// Reads a leak report that contains only this text. Returns one entry for each token in the text.
 fn read(text: &str) -> Vec<LeakReport> {
     LeakReport::read_all(json!([{ "token": text }]).to_string().as_bytes(), &finder()).unwrap()
 }

@@ -36,7 +36,7 @@ fn service() -> (FixedClock, Service) {
     (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock))
 }
 
-/// Inserts `count` tokens of the owner `ada` in a project. They live for ten days.
+/// Inserts `count` tokens of the owner `ada` in a project. Each token lives for ten days.
 async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
     let new = NewToken::new(project(place), ada(), Name::new("CI").unwrap()).with_lifetime(Lifetime::For(10 * DAY));
     for _ in 0..count {

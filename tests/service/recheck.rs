@@ -199,7 +199,7 @@ async fn a_recheck_compares_project_scopes_and_address_again() {
     assert_eq!(tokens.recheck(&proof, &whose).await.unwrap().project(), &own);
 }
 
-/// The emitted events, as text of `Debug`.
+/// The emitted events, each as its `Debug` text.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 

@@ -115,8 +115,8 @@ async fn rows<S: TokenStore>(tokens: &Service<S>) -> HashMap<TokenKey, Option<Ti
     page.items.iter().map(|view| (TokenKey { project: view.project, id: view.id }, view.last_used_at)).collect()
 }
 
-/// Checks how often last uses are written. It verifies a hundred tokens `rounds` times each within
-/// one resolution, and flushes five times during the rounds.
+/// Checks how often last uses are written. The test verifies a hundred tokens `rounds` times each
+/// within one resolution, and flushes five times during the rounds.
 async fn one_window_costs_one_update_a_token<S: TokenStore>(store: S, rounds: u32) {
     let (clock, tokens) = service(store, Usage::default());
     let mut made = Vec::new();

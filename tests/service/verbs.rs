@@ -1,5 +1,5 @@
-//! Tests of the operations of the service, from issue to revocation. They run with a store in
-//! memory and with a store that fails.
+//! Tests of the operations of the service, from issue to revocation. The tests use a store in
+//! memory, or a store that fails.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

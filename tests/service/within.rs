@@ -1,5 +1,5 @@
-//! Checks that no sequence of operations gives a token more permissions than every token in its
-//! chain has at this time. The test runs random operations, and compares the results with a second
+//! Checks that no sequence of operations gives a token a permission that any token in its chain
+//! lacks at this time. The test runs random operations, and compares the results with a second
 //! implementation of this rule, which reads the records.
 //!
 //! The test runs 100,000 operations, or 1,000,000 with `KEYFOB_TEST_SIZE=full`. If a sequence
@@ -235,7 +235,7 @@ impl World {
         page.items.into_iter().map(|record| (record.key(), record)).collect()
     }
 
-    /// Verifies some of the tokens for different scopes and addresses. If a verification succeeds,
+    /// Verifies some of the tokens, for different scopes and addresses. If a verification succeeds,
     /// checks that every token in the chain allows the request.
     async fn judge(&self, seed: usize, depths: &mut [usize; DEPTH + 1]) -> Result<(), TestCaseError> {
         let rows = self.rows().await;

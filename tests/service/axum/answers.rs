@@ -34,8 +34,8 @@ fn guarded(guard: &Guard) -> Router {
 
 const REPO: &str = "/projects/145/repo";
 
-/// Every response to a caller that has not proven to hold a token is the same, so that it does not
-/// show which check failed.
+/// A caller that has not proven that it holds a token always gets the same response, so that the
+/// response does not show which check failed.
 #[tokio::test]
 async fn before_proof_all_are_told_the_same() {
     let world = World::new();

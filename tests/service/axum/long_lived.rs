@@ -17,7 +17,8 @@ use crate::support::{actor, new_token};
 
 type Kept<P> = Arc<Mutex<Option<Authenticated<P>>>>;
 
-/// Sends a request to a handler that stores its caller, and returns this caller after the response.
+/// Sends a request to a handler that stores its `Authenticated` caller. Returns this caller after
+/// the response.
 async fn kept(world: &World, made: &crate::axum::world::Made) -> Authenticated {
     let slot = Kept::default();
     let within = Arc::clone(&slot);

@@ -144,7 +144,8 @@ async fn a_last_use_records_the_address_and_the_client() {
     assert_eq!(tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_from, None);
 }
 
-/// Clients of the Model Context Protocol need the scopes and the metadata in every 401 response.
+/// Clients of the Model Context Protocol need the scopes and the address of the metadata in every
+/// 401 response.
 #[tokio::test]
 async fn every_401_names_the_scopes_of_its_route_and_the_metadata() {
     let world = World::new();

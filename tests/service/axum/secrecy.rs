@@ -21,7 +21,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::axum::world::{get, in_project};
 use crate::support::{Script, actor, keyring, new_token, now};
 
-/// The text of all log lines, and of all values that a test prints with `Debug`.
+/// The text of all log lines, and the `Debug` text of all values that a test writes to it.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<u8>>>);
 
@@ -49,7 +49,8 @@ impl MakeWriter<'_> for Seen {
     }
 }
 
-/// Prints everything that a handler receives from the guard with `Debug`, and logs the request.
+/// Writes the `Debug` text of everything that a handler receives from the guard to `seen`, and logs
+/// the request.
 async fn inside(State(seen): State<Seen>, caller: Authenticated, request: Request, next: Next) -> Response {
     tracing::trace!(?request, "guarded");
     seen.show(&request);
@@ -59,7 +60,8 @@ async fn inside(State(seen): State<Seen>, caller: Authenticated, request: Reques
     next.run(request).await
 }
 
-/// Prints and logs everything that a host's own middleware can see of a response.
+/// Writes the `Debug` text of a response to `seen`. If the response is a refusal, also writes the
+/// text of the refusal and its cause, and logs the refusal.
 async fn outside(State(seen): State<Seen>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     seen.show(&response);

@@ -1,4 +1,4 @@
-//! The service of these tests, which has one guard, and functions that send requests to it.
+//! A service with one guard for these tests, and functions that send requests to the service.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -71,7 +71,7 @@ pub async fn own_project(caller: Authenticated<OwnProject>) -> String {
     format!("{} of {}", caller.owner(), caller.project())
 }
 
-/// Returns an app with one guarded route at `path`.
+/// Returns an app whose only route is `route`, at `path`.
 pub fn app(path: &str, route: MethodRouter) -> Router {
     Router::new().route(path, route)
 }

@@ -1,6 +1,6 @@
 //! Checks that the redactor removes every tail of a token and passes on everything else, for all
 //! sizes of writes and all behaviours of its writer. The tail of a token is the part after the last
-//! `_`, and the head is the part up to the last `_`.
+//! `_`. The head is the part before the tail, including this `_`.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -58,8 +58,8 @@ fn redacted(text: &[u8]) -> (Vec<u8>, u64) {
     (out, count)
 }
 
-/// A writer that takes at most a given number of bytes in each call. For some of the given numbers,
-/// the call fails and takes no byte.
+/// A writer that takes only a few bytes in each call. The given sizes are used in turn, modulo 5:
+/// for 0 and 1 the call fails, otherwise it takes at most this number of bytes.
 struct Meagre<'s> {
     out: Vec<u8>,
     sizes: std::iter::Cycle<std::slice::Iter<'s, usize>>,
@@ -180,7 +180,7 @@ fn a_tail_is_redacted_after_a_refused_write() {
     assert_eq!(redactor.into_inner().0, format!("{head}…").as_bytes());
 }
 
-/// A writer that checks that it receives the expected text again and again.
+/// A writer that expects the same text again and again, and panics at the first difference.
 struct Expecting<'e> {
     expected: &'e [u8],
     at: usize,

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use crate::support::{actor, base62, keyring, new_token, now, with_checksum};
 
-/// The prefixes of the tokens in the texts. `acme` is also the beginning of `acme_pat`, and `pat`
-/// is also its end.
+/// The prefixes of the tokens in the texts. One of them, `acme_pat`, begins with the prefix `acme`
+/// and ends with the prefix `pat`.
 pub const PREFIXES: [&str; 4] = ["pat", "acme_pat", "acme", "k9"];
 
 pub fn finder() -> Finder {

@@ -66,8 +66,8 @@ impl Tree {
         self.folder.path().join("tree")
     }
 
-    /// Returns the folder that contains the folder of the scanned files. It also has the rules and
-    /// reports.
+    /// Returns the folder that contains the folder of the scanned files. The rules and reports are
+    /// also in this folder.
     pub fn beside(&self) -> &Path {
         self.folder.path()
     }

@@ -38,8 +38,8 @@ const HELD: Duration = Duration::from_secs(10);
 /// keeps the machine busy and checks how long calls take.
 static PLACES: Semaphore = Semaphore::const_new(2);
 
-/// A service with a quiet project that has one token. The tests make other projects of the service
-/// slow.
+/// A service with a quiet project, which has one token. The tests make other projects of this
+/// service slow.
 struct World {
     tokens: Tokens<PostgresStore>,
     quiet: Issued<Arc<TokenRecord>>,
