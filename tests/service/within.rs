@@ -127,7 +127,7 @@ impl World {
     }
 
     /// Returns the proof of a token that works at this time, in most cases one of the latest three
-    /// tokens. If the chosen token does not work, returns a kept proof.
+    /// tokens. If the chosen token does not work, returns a kept proof, if there is one.
     async fn proof(&mut self, at: usize) -> Option<Verified> {
         let at = if at < 16 { at } else { self.made.len().saturating_sub(1 + at % 3) };
         for from in FROM {

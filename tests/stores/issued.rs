@@ -1,6 +1,6 @@
 //! Checks the revocation of a token to which thousands of tokens are bound. The caches receive a
-//! single invalidation for all bound tokens. No cache accepts a bound token for longer than its
-//! bound.
+//! single invalidation for all these tokens. After the revocation, no cache accepts one of these
+//! tokens for longer than the maximum age of its records.
 //!
 //! The test uses 2,000 bound tokens, or 10,000 with `KEYFOB_TEST_SIZE=full`.
 
@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::support::{actor, keyring, new_token, project, size};
 
 const BOUND: Duration = Duration::from_millis(200);
-/// If a feed is silent for this time, the test assumes that it has no more events. Invalidations
+/// If a feed is silent for this time, the test assumes that no more events follow. Invalidations
 /// arrive much sooner.
 const QUIET: Duration = Duration::from_millis(500);
 

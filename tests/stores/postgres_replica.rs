@@ -19,8 +19,8 @@ use crate::support::kit::keeps_every_law;
 use crate::support::postgres::Server;
 use crate::support::{actor, keyring, new_token, now};
 
-/// The maximum lag of the standby. It is longer than a heartbeat takes to reach the standby on a
-/// busy machine.
+/// The maximum lag at which the store reads from the standby. It is longer than a heartbeat takes
+/// to reach the standby on a busy machine.
 const LAG: Duration = Duration::from_secs(2);
 /// The maximum time that a test waits for something.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -299,8 +299,8 @@ async fn a_replica_that_is_away_holds_up_nobody() {
     }
 }
 
-/// If no replica has a change, the call fails. A repeat of the call has nothing to change. It must
-/// also fail as long as no replica has the change.
+/// If no replica has a change, the call fails. A repeat of the call finds nothing left to change,
+/// but the repeat must also fail as long as no replica has the change.
 #[tokio::test]
 async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     let Some(mut servers) = Servers::cluster(1) else { return };

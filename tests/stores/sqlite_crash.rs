@@ -22,10 +22,10 @@ use keyfob::{
 
 use crate::support::{changed, size};
 
-/// The maximum time between two lines of a worker's output. A worker that hangs writes nothing for
-/// longer.
+/// The maximum time between two lines of a worker's output. If a worker is silent for longer, the
+/// test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The number of tokens of an owner, which one operation revokes.
+/// The number of tokens that one operation revokes: all tokens of one owner.
 const GROUP: usize = 4;
 /// The environment variable with the path of the database. The test sets it for the worker process,
 /// which is the same test binary.
@@ -224,7 +224,7 @@ fn check(acknowledged: &Acknowledged, rows: &HashMap<String, TokenRecord>) {
             "an acknowledged rotation is gone"
         );
     }
-    // Each other operation is either complete or not applied.
+    // Each operation that was not acknowledged is applied completely or not at all.
     for row in rows.values() {
         let at = |id: TokenId| rows.get(id.as_str()).expect("the linked token does not exist");
         if let Some(next) = row.rotated_to {

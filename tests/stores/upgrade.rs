@@ -39,8 +39,8 @@ impl Old {
         Self { text: issued.token.expose_secret().to_owned(), record, stage, due }
     }
 
-    /// Returns the SQL with which the old version inserts this token. Its only parameter is the
-    /// digest.
+    /// Returns the SQL statement with which the old version inserts this token. The only parameter
+    /// of the statement is the digest.
     fn insert(&self) -> String {
         let values = self.record.to_columns().unwrap();
         let new = ["issuer", "bound", "last_used_address", "last_used_client", "notice_lead", "notice_leases"];

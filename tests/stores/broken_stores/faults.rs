@@ -40,7 +40,7 @@ faults! {
     UpdateIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
     TouchIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
     LimitCountsOnlyActive => limit_counts_live_tokens,
-    /// If the limit is zero, an insert fails as it should, but the store keeps the record.
+    /// If the limit is zero, an insert returns the right error, but the store keeps the record.
     LimitOfNoneKeepsTheRefused => limit_counts_live_tokens,
     LimitIgnoresGrace => limit_counts_live_tokens,
     LimitCountsDead => limit_ignores_dead_tokens,
@@ -134,7 +134,7 @@ faults! {
     RevokeForgetsAReason => revoke_writes_time_actor_and_reason,
     RevokeEnables => revoke_writes_time_actor_and_reason,
     RevokeKeepsTheVersion => revoke_raises_the_version,
-    /// A second revocation replaces the first if its time is earlier.
+    /// A second revocation of a token replaces the first one if the second has the earlier time.
     RevokeTakesTheEarliest => the_first_revocation_stays,
     RevokeAgainRaisesTheVersion => a_second_revoke_leaves_the_version,
     RevokeOfNoneFails => revoke_answers_none_for_the_absent,
@@ -149,8 +149,9 @@ faults! {
     GroupOfAnOwnerInOneStep => owner_and_family_are_revoked_in_one_call,
     GroupSkipsTheEnded => owner_and_family_take_all_that_can_still_work,
     GroupSkipsDisabled => owner_and_family_take_all_that_can_still_work,
-    /// The revocation of an owner or a family skips tokens that ended more than a minute before.
-    /// The law allows this only for tokens that ended more than a day before.
+    /// The revocation of an owner or a family skips tokens that ended more than a minute before the
+    /// time of the revocation. The law allows this only for tokens that ended more than a day
+    /// before this time.
     GroupTrustsTheClock => owner_and_family_take_all_that_can_still_work,
     GroupCountsTheRevoked => a_group_counts_its_rows,
     BatchIgnoresMost => revoke_batch_revokes_no_more_than_asked,
@@ -208,7 +209,7 @@ faults! {
     TouchFailsOnUnknown => touch_ignores_unknown_tokens,
     TouchStopsAtUnknown => touch_ignores_unknown_tokens,
     TouchEndsTheLease => touch_changes_no_other_column,
-    /// Every touch of a token except the first raises the version.
+    /// Every write of a token's last use, except the first one, raises the version of the token.
     TouchRaisesTheVersion => touch_leaves_the_version,
     TouchCountsAll => touch_counts_the_rows_it_moved,
     TouchSkipsExpired => touch_takes_dead_tokens,
@@ -234,8 +235,8 @@ faults! {
     RaceOfTouches => the_latest_touch_at_once_stays,
     /// `rotate` inserts the successor, pauses, and then links the old token to the successor.
     RotateInTwoActs => a_dropped_rotation_is_whole_or_nothing,
-    /// The revocation of an owner remembers which tokens it has done, but remembers the first token
-    /// before it revokes this token. If the call is dropped in between, a repeat skips the token.
+    /// The revocation of an owner records the first token as done before it revokes this token. If
+    /// the call is dropped between these two steps, a repeat of the call skips the token.
     GroupKeepsACursor => a_dropped_revoke_owner_can_be_repeated,
 
     /// The list of projects skips the first project after the cursor.
@@ -255,8 +256,8 @@ faults! {
     PurgeIsDoneAtOnce => purge_is_done_when_none_is_left,
     ClaimTakesRotated => claim_takes_just_what_is_due,
     ClaimCutsTheProject => claim_stays_in_its_project,
-    /// `claim_notices` takes over a lease up to a second before it ends, as if times had no
-    /// milliseconds.
+    /// `claim_notices` compares times without their milliseconds, so it can take over a lease up to
+    /// a second before the lease ends.
     ClaimForgetsTheMilliseconds => claim_respects_a_lease,
     ClaimWaitsAMillisecond => claim_takes_over_when_a_lease_ends,
     ClaimAcknowledges => claim_writes_the_lease,

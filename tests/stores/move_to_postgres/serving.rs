@@ -31,7 +31,7 @@ const MORE: usize = 3;
 /// The maximum time that a test waits for something.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The number of operations of one kind in a phase, after which this kind pauses until the next
-/// phase. So the tokens of the file are enough for all phases.
+/// phase. The pauses ensure that the tokens of the file are enough for all phases.
 const MOST: usize = 30;
 /// The phases in which no operation may succeed: from the fence, which stops the writes to the
 /// file, until PostgreSQL is opened for writes.
@@ -106,8 +106,8 @@ struct Seen {
     done: BTreeMap<(&'static str, &'static str), usize>,
     /// The number of operations that failed with `Unavailable`, by phase and kind.
     unavailable: BTreeMap<(&'static str, &'static str), usize>,
-    /// The number of operations that succeeded, and both began and ended in phases in which none
-    /// may succeed.
+    /// The number of operations that succeeded although they began and ended in phases in which no
+    /// operation may succeed.
     while_shut: usize,
     /// The number of operations that did not find an existing token.
     astray: usize,
@@ -240,7 +240,7 @@ impl Stage {
     }
 
     /// Repeats an operation until it succeeds. Each attempt uses the next process in turn. Returns
-    /// `None` if the test is over before.
+    /// `None` if the test ends first.
     async fn insist<T, F>(&self, act: &'static str, attempt: impl Fn(Arc<Service>) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, StoreErrorKind>>,

@@ -190,7 +190,7 @@ async fn each_step_requires_the_one_before() {
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 1, 0));
 
     // After the file is reopened, it accepts writes again. It must be fenced a second time, and
-    // only `finish` copies the new writes. Without this, the move refuses to open PostgreSQL.
+    // `finish` must copy the new writes. Until then, the move refuses to open PostgreSQL.
     moving.reopen().await.unwrap();
     rename(&world, 4).await;
     assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");

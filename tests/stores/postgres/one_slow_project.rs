@@ -433,8 +433,8 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// A frozen process holds the turns of five projects. A process cannot hold more, because it uses
-/// only half of its pool's connections for turns.
+/// A frozen process holds the turns of five projects. It cannot hold more turns, because it uses
+/// only half of the ten connections of its pool for turns.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     const HELD_TURNS: usize = 5;

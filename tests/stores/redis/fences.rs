@@ -43,8 +43,8 @@ fn give_rows(servers: &Servers, count: usize) {
     assert_eq!(servers.ask(&["EVAL", &script, "0"]).trim(), "OK");
 }
 
-/// Returns whether the token with this key is revoked. The store must return true as soon as the
-/// fence is set.
+/// Returns whether the token with this key is revoked. The store must show the token as revoked as
+/// soon as the fence is set.
 async fn is_revoked(store: &RedisStore, key: &TokenKey) -> bool {
     store.find(key).await.unwrap().unwrap().revoked.is_some()
 }

@@ -1,4 +1,4 @@
-//! Tests of a network partition in a Redis Cluster. They run in a network namespace of their own.
+//! Tests of a network partition in a Redis Cluster. The tests run in their own network namespace.
 //!
 //! The partition separates the master of the tokens and one of its replicas from the other nodes.
 //! The other nodes elect the master's second replica as the new master. When the partition heals,
@@ -227,8 +227,7 @@ async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
         pause(10).await;
     }
     println!("revoked on the other side after {acknowledged:?}, and last read as live after {last:?}");
-    // The margin is large: a node notices about a tenth of a second late that the timeout has
-    // passed.
+    // After the timeout has passed, a node needs about a tenth of a second to notice this.
     assert!(last < NODE_TIMEOUT * 2, "{last:?}");
     let stopped = near.find(&key).await;
     assert!(
