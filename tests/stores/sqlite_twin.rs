@@ -45,7 +45,7 @@ impl Random {
         self.chance(percent).then(|| value(self))
     }
 
-    /// Returns a time: the start of one of the days around which notices are due, or one
+    /// Returns the start of one of the days around which notices are due, or the time one
     /// millisecond before or after it. In two of a hundred cases, returns the earliest or the
     /// latest possible time.
     fn time(&mut self) -> Timestamp {
@@ -163,8 +163,8 @@ impl Random {
         ImportRow { other_keys, ..ImportRow::new(record, self.import_key()) }
     }
 
-    /// Sometimes returns a condition on an issuer. The issuer may not exist, or may have another
-    /// version.
+    /// Returns a condition on an issuer in three of ten cases. The issuer may not exist, or may
+    /// have another version.
     async fn issuer(&mut self, project: ProjectId, memory: &MemoryStore) -> Option<IssuerCondition> {
         if self.chance(70) {
             return None;

@@ -33,7 +33,8 @@ fn tails(text: &[u8]) -> (Vec<bool>, u64) {
     (masked, tails.len() as u64)
 }
 
-/// If `text` begins with the head of a token with this prefix, returns the length of the head.
+/// Returns the length of the head at the beginning of `text`, or `None` if `text` does not begin
+/// with a head that has this prefix.
 fn head(text: &[u8], prefix: &str) -> Option<usize> {
     let rest = text.strip_prefix(prefix.as_bytes())?.strip_prefix(b"_")?;
     let mut parts = rest.split(|byte| *byte == b'_');
