@@ -111,8 +111,8 @@ impl BrokenStore {
         self.rows.lock().unwrap()
     }
 
-    /// If the store has this fault, yields, so that other calls run between a read and a write of
-    /// the store.
+    /// Yields if the store has this fault, so that other calls run between a read and a write of the
+    /// store.
     async fn pause(&self, fault: Fault) {
         if self.is(fault) {
             yield_now().await;
