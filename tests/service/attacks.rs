@@ -1,4 +1,5 @@
-//! Attacks on tokens that issue tokens: one test for each weakness that an attack found.
+//! Attacks on tokens that issue tokens. Each test repeats an attack that revealed a weakness in an
+//! earlier version.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,8 @@ const MS: Duration = Duration::from_millis(1);
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// A store that counts its calls, fails after too many of them, and can be slow.
+/// A store in memory that counts its reads and its calls of `revoke_issued_by`. It can fail after a
+/// maximum number of these calls, and it can delay look-ups.
 #[derive(Default)]
 struct Watched {
     store: MemoryStore,
@@ -117,8 +119,8 @@ async fn child<S: TokenStore>(tokens: &Tokens<S>, by: &Delegation, new: NewToken
     tokens.issue(&by.actor(), new.within(by)).await.unwrap()
 }
 
-/// A cache's bound applies to the returned result. While the store looks up the issuer, the token's
-/// own cached record grows older.
+/// The cache's bound limits the age of every record of the returned chain. While the store looks up
+/// the issuer, the cached record of the token itself grows older.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
@@ -129,8 +131,8 @@ async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
     let manager = managing(&here, "").await;
     let made = child(&here, &delegation(&here, &manager).await, new_token()).await;
     let access = Access::to(&made.record.project, &[]);
-    // The cache holds the token's record but not its issuer's. This is so whenever a last use of
-    // the issuer has just been written.
+    // The cache holds the record of the token, but not the record of its issuer: the write of the
+    // issuer's last use removes that record from the cache.
     here.store().find_recent(&made.record.key()).await.unwrap();
     let asked = Instant::now();
     let used = LastUse { key: manager.record.key(), used_at: keyfob::Clock::now(&keyfob::SystemClock), from: None };
@@ -149,7 +151,8 @@ async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
     }
 }
 
-/// No policy allows such a record. It can come from a host's own SQL or from a damaged table.
+/// A token is bound to itself. No policy allows such a record, but a host's own SQL or a damaged
+/// table can contain one.
 #[tokio::test]
 async fn a_leak_report_ends_though_a_token_is_bound_to_itself() {
     let (_, tokens) = service(Watched { most: Some(1000), ..Watched::default() });
@@ -173,8 +176,8 @@ async fn a_leak_report_ends_though_two_tokens_are_bound_to_each_other() {
     assert!(report.is_ok(), "{report:?} after {} calls", tokens.store().calls());
 }
 
-/// The holder issues tokens that live for a millisecond. They do not count against the limit, and
-/// their records stay until a purge.
+/// The holder of a token issues tokens that live for a millisecond. Ended tokens do not count
+/// towards the limit of live tokens, and their records stay in the store until a purge.
 #[tokio::test]
 async fn a_leak_report_does_not_walk_through_what_has_ended_long_ago() {
     let (clock, tokens) = service(Watched::default());
@@ -203,7 +206,7 @@ async fn what_had_expired_before_is_not_counted_as_ended_by_a_leak_report() {
     assert_eq!(outcome.unwrap().issued().bound_ended, 0);
 }
 
-/// An explanation names every check that fails, not only the first.
+/// An explanation of a token lists every check that fails, not only the first one.
 #[tokio::test]
 async fn an_explanation_names_the_issuer_beside_the_tokens_own_state() {
     let (_, tokens) = service(MemoryStore::new());
@@ -215,8 +218,8 @@ async fn an_explanation_names_the_issuer_beside_the_tokens_own_state() {
     assert!(explanation.fails.contains(&keyfob::Rejection::IssuerEnded), "{:?}", explanation.fails);
 }
 
-/// The ended issuer is further up the chain than the current policy allows. The policy allowed that
-/// depth when the tokens were issued.
+/// The chain of the token is longer than the current policy allows, and its topmost issuer has
+/// ended. The policy in force when the tokens were issued allowed such a chain.
 #[tokio::test]
 async fn a_token_below_an_ended_root_is_not_shown_as_active_nor_rotated() {
     let (_, tokens) = service(MemoryStore::new());
@@ -233,8 +236,8 @@ async fn a_token_below_an_ended_root_is_not_shown_as_active_nor_rotated() {
     assert!(status == Status::IssuerEnded && rotated.is_err(), "{status:?}, {rotated:?}");
 }
 
-/// If a token has ended by itself, its issuer makes no difference, so the service does not look it
-/// up.
+/// If a token has expired, the service does not look up its issuer, because the state of the issuer
+/// cannot change the result.
 #[tokio::test]
 async fn a_page_of_dead_tokens_asks_for_no_issuers() {
     let (clock, tokens) = service(Watched::default());
@@ -248,7 +251,8 @@ async fn a_page_of_dead_tokens_asks_for_no_issuers() {
     assert_eq!(tokens.store().calls() - before, 1);
 }
 
-/// `revoke_orphans` records the issuer as the actor, in the same form as `created_by` does.
+/// `revoke_orphans` records the issuer of a token as the actor of the revocation, in the same form
+/// as in the field `created_by`.
 #[tokio::test]
 async fn maintenance_names_the_issuer_as_an_actor_as_everything_else_does() {
     let (_, tokens) = service(MemoryStore::new());
@@ -261,7 +265,8 @@ async fn maintenance_names_the_issuer_as_an_actor_as_everything_else_does() {
     assert_eq!(revoked.by, made.record.created_by);
 }
 
-/// The notice would announce the expiry of a token that no longer works.
+/// A notice would announce the expiry of a token that no longer works, because its issuer was
+/// revoked.
 #[tokio::test]
 async fn no_notice_is_sent_of_a_token_whose_issuer_has_ended() {
     let (clock, tokens) = service(MemoryStore::new());
@@ -274,8 +279,9 @@ async fn no_notice_is_sent_of_a_token_whose_issuer_has_ended() {
     assert!(notices.iter().all(|notice| notice.id.key != made.record.key()), "{:?}", notices[0].view.status);
 }
 
-/// The first rotation of a token whose issuer has ended is refused. A repeat must be refused too,
-/// because its successor would not verify.
+/// If the issuer of a token has ended, the service refuses to rotate the token. If the token was
+/// rotated before its issuer ended, the service must also refuse a repeat of this rotation, because
+/// the successor would not verify.
 #[tokio::test]
 async fn a_rotation_is_not_repeated_after_the_issuer_has_ended() {
     let (_, tokens) = service(MemoryStore::new());
@@ -294,7 +300,8 @@ async fn a_rotation_is_not_repeated_after_the_issuer_has_ended() {
     }
 }
 
-/// The view that a change returns must not show the token as active.
+/// Each change of a token returns a view of the token. If the issuer has ended, this view must not
+/// show the token as active.
 #[tokio::test]
 async fn a_change_does_not_answer_that_a_token_works_whose_issuer_has_ended() {
     let (_, tokens) = service(MemoryStore::new());
@@ -312,8 +319,8 @@ async fn a_change_does_not_answer_that_a_token_works_whose_issuer_has_ended() {
     assert!(!told.iter().any(|told| matches!(told, Ok(Status::Active))), "{told:?}");
 }
 
-/// A policy may also block a token because of its chain: the chain is too long, or an issuer is
-/// outside the policy. A dry run must count these tokens too.
+/// A policy can block a token because its chain is too long, or because the policy blocks one of
+/// its issuers. A dry run must count these tokens too.
 #[tokio::test]
 async fn a_dry_run_counts_what_a_policy_blocks_by_the_chain() {
     let (_, tokens) = service(MemoryStore::new());
@@ -343,8 +350,8 @@ async fn a_dry_run_counts_what_a_policy_blocks_by_the_chain() {
     assert!(missed.is_empty(), "{missed:?}");
 }
 
-/// Each call of the store takes less than the bound. One call reads a whole chain, so this takes
-/// less than the bound too.
+/// Every call of the store takes less time than the cache's bound. A single call reads a whole
+/// chain, so reading a chain takes less time than the bound too.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_bound_token_passes_a_cache_whose_store_answers_in_time() {
@@ -362,7 +369,8 @@ async fn a_bound_token_passes_a_cache_whose_store_answers_in_time() {
     }
 }
 
-/// A token at the end of the longest allowed chain cannot have issued a token that works.
+/// The bound tokens are at the end of the longest allowed chain, so no token is bound to one of
+/// them. A leak report must not ask the store about each of them.
 #[tokio::test]
 async fn a_leak_report_makes_no_call_for_each_token_that_ends() {
     let (_, tokens) = service(Watched::default());

@@ -1,5 +1,5 @@
-//! The cache: it keeps the laws of a store, calls the store as rarely as possible, and never
-//! returns outdated records.
+//! Tests of the cache. The cache keeps the laws of a store, calls the store as rarely as possible,
+//! and never returns a record that is older than its bound.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -60,7 +60,8 @@ async fn a_token_that_this_process_ends_is_rejected_immediately() {
     }
 }
 
-/// The other process shares the store but not the cache.
+/// Another process uses the same store without this cache, and revokes a token that the cache
+/// holds.
 #[tokio::test]
 async fn a_token_that_another_process_ends_is_rejected_within_the_bound() {
     let bound = Duration::from_millis(50);
@@ -88,14 +89,14 @@ async fn each_verification_reports_its_age() {
     assert!((least..=most).contains(&verified.age()), "{least:?} {:?} {most:?}", verified.age());
     assert!(tokens.recheck(&verified, &access).await.unwrap().age() >= verified.age());
 
-    // Without a cache, the store is read each time.
+    // Without a cache, each verification reads the store.
     let tokens = Tokens::new(keyring(), MemoryStore::new());
     let issued = tokens.issue(&actor(), new_token()).await.unwrap();
     assert_eq!(tokens.verify(issued.token.expose_secret(), &access).await.unwrap().age(), Duration::ZERO);
 }
 
-/// The cache still holds the token as disabled, but another process has enabled it. A call to
-/// disable it must change the store.
+/// The cache still holds the token as disabled, although another process has enabled it. A call
+/// that disables the token must change the store.
 #[tokio::test]
 async fn what_is_changed_is_judged_by_what_is_there() {
     let store = Arc::new(MemoryStore::new());
@@ -111,7 +112,8 @@ async fn what_is_changed_is_judged_by_what_is_there() {
     assert_eq!(elsewhere.verify(text, &access).await.unwrap_err().rejection(), Some(keyfob::Rejection::Disabled));
 }
 
-/// All waiters share one call of the store, so the cache must limit how long they wait.
+/// All waiters for a token share one call of the store. If this call never returns, the cache must
+/// limit how long they wait.
 #[tokio::test]
 async fn a_store_call_that_never_returns_holds_no_waiter_beyond_the_patience() {
     const PATIENCE: Duration = Duration::from_millis(100);
@@ -134,18 +136,19 @@ async fn a_store_call_that_never_returns_holds_no_waiter_beyond_the_patience() {
     }
     assert!(began.elapsed() >= PATIENCE);
     assert_eq!(cached.counts().given_up, 3);
-    // The call was given up, so the next waiter starts its own call.
+    // The cache has given up the call, so the next waiter starts a new call.
     store.hang(false);
     let before = store.calls();
     assert_eq!(cached.find_recent(&key).await.unwrap().record.unwrap().key(), key);
     assert_eq!(store.calls() - before, 1);
 }
 
-/// Two threads drop the last two waiters for a call at the same time, in many rounds. If they left
-/// the call behind, the next waiter would join it.
+/// In many rounds, two threads drop the last two waiters for a call at the same time. If the cache
+/// kept the call, the next waiter would wait for a call that never returns.
 #[test]
 fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
-    // On two idle cores, the two threads met in 1 of 30 rounds.
+    // On a machine with two idle cores, both threads dropped their waiters at the same time in 1 of
+    // 30 rounds.
     const ROUNDS: usize = 1000;
     let store = Arc::new(CountingStore::default());
     store.hang(true);
@@ -187,7 +190,7 @@ fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Creates a waiter and polls it once, so that it waits.
+/// Creates a waiter for a token, and polls it once so that it starts to wait.
 fn waiter(cached: &Cached<Arc<CountingStore>>, key: TokenKey) -> Wait {
     let cached = cached.clone();
     let mut wait: Wait = Box::pin(async move { drop(cached.find_recent(&key).await) });
@@ -195,8 +198,8 @@ fn waiter(cached: &Cached<Arc<CountingStore>>, key: TokenKey) -> Wait {
     wait
 }
 
-/// Maintenance runs every minute or every night, and often finds nothing to do. Then it must not
-/// empty the cache.
+/// Maintenance runs every minute or every night, and often finds nothing to change. A run that
+/// changes nothing must not empty the cache.
 #[tokio::test]
 async fn maintenance_that_changes_nothing_empties_no_cache() {
     let tokens = Tokens::new(keyring(), Cached::new(MemoryStore::new(), Duration::from_secs(600)));

@@ -1,4 +1,4 @@
-//! A host can distinguish every cause of an error with at most two nested patterns.
+//! Checks that a host can distinguish every cause of an error with at most two nested patterns.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use crate::verbs::Away;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Describes an error as a host does: with one match whose patterns are at most two levels deep.
+/// Returns a description of an error. The function uses a single `match` whose patterns are at most
+/// two levels deep, as a host can.
 fn said(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Invalid(_) => "invalid",

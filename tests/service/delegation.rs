@@ -1,4 +1,4 @@
-//! Tokens that issue tokens. What they issue stays within their own permissions.
+//! Tests of tokens that issue tokens. An issued token never has more permissions than its issuer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn service() -> (FixedClock, Service) {
     (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock).with_policy(policy()))
 }
 
-/// Returns a policy under which agents' tokens may live as long as persons' tokens.
+/// Returns a policy with the same lifetimes for agents' tokens as for persons' tokens.
 fn policy() -> Policy {
     Policy::default().with_lifetimes(TokenKind::Agent, Lifetimes::default())
 }
@@ -38,8 +38,8 @@ fn scopes(text: &str) -> ScopeSet {
     ScopeSet::new(text).unwrap()
 }
 
-/// Issues a managing token that lives ten days, is limited to one network, and has the scopes
-/// `repo:*` and `tokens:manage`.
+/// Issues a managing token. It lives for ten days, works only in the network 10.0.0.0/8, and has
+/// the scopes `repo:*` and `tokens:manage`.
 async fn managing(tokens: &Service) -> Made {
     let new = new_token()
         .with_scopes(scopes("tokens:manage repo:*"))
@@ -48,14 +48,16 @@ async fn managing(tokens: &Service) -> Made {
     tokens.issue(&actor(), new).await.unwrap()
 }
 
-/// Presents the token from its network. Returns the delegation, or why the token may not manage.
+/// Presents a managing token from an address that it allows. Returns the delegation, or the reason
+/// why the token may not issue tokens.
 async fn manager(tokens: &Service, made: &Made) -> Result<Delegation, Rejection> {
     let access = Access::to(&made.record.project, &[]).from_address([10, 0, 0, 1].into());
     let verified = tokens.verify(made.token.expose_secret(), &access).await.unwrap();
     verified.delegate(&Scope::new("tokens:manage").unwrap())
 }
 
-/// Issues a token within the manager, or returns why that is refused.
+/// Issues a token with the permissions of the delegation `manager`, or returns why the service
+/// refuses.
 async fn child(tokens: &Service, manager: &Delegation, new: NewToken) -> Result<Made, ErrorKind> {
     kind_of(tokens.issue(&manager.actor(), new.within(manager)).await)
 }
@@ -92,8 +94,8 @@ async fn what_a_token_issues_is_within_it() {
     ] {
         assert_eq!(child(&tokens, &manager, new).await.unwrap_err(), expected);
     }
-    // A token may issue all permissions that it has itself, but issuing tokens that issue tokens
-    // must be allowed explicitly.
+    // A token may pass on all of its permissions. Only the permission to issue tokens must be
+    // allowed explicitly.
     let all = || {
         new_token()
             .with_scopes(scopes("tokens:manage repo:*"))
@@ -106,8 +108,8 @@ async fn what_a_token_issues_is_within_it() {
     assert_eq!(made.record.issuer, Some(Issuer { id: manager.key().id, bound: true }));
 }
 
-/// A manager that expires cannot issue a token that never expires, even if the policy allows such
-/// tokens.
+/// A token that expires cannot issue a token that never expires, even if the policy allows tokens
+/// that never expire.
 #[tokio::test]
 async fn a_token_that_expires_issues_none_that_never_expires() {
     let (_, tokens) = service();
@@ -119,14 +121,14 @@ async fn a_token_that_expires_issues_none_that_never_expires() {
     let stays = never().with_scopes(scopes("tokens:manage")).with_addresses("10.0.0.0/8".parse().unwrap());
     let stays = tokens.issue(&actor(), stays).await.unwrap();
     let stays = manager(&tokens, &stays).await.unwrap();
-    // A bound token always expires.
+    // A bound token must have an expiry, even if its issuer never expires.
     let bound = child(&tokens, &stays, never()).await.unwrap_err();
     assert_eq!(bound, ErrorKind::Policy(PolicyBreach::NeverExpires));
     assert_eq!(child(&tokens, &stays.independent(), never()).await.unwrap().record.expires_at, None);
 }
 
-/// If the caller does not state a value, the token gets the widest value that the managing token
-/// allows.
+/// If the caller does not set an expiry or addresses, the new token gets the expiry and the
+/// addresses of the managing token.
 #[tokio::test]
 async fn defaults_are_shortened_to_the_managing_token() {
     let (clock, tokens) = service();
@@ -140,14 +142,16 @@ async fn defaults_are_shortened_to_the_managing_token() {
     );
     assert_eq!(made.record.addresses, parent.record.addresses);
     assert_eq!(made.record.scopes, ScopeSet::default());
-    // If the default is shorter, it is used.
+    // If the policy's default lifetime ends earlier than the managing token, the new token gets the
+    // default.
     let agents = Lifetimes { default: DAY, ..Lifetimes::default() };
     let tokens = tokens.with_policy(policy().with_lifetimes(TokenKind::Agent, agents));
     let made = child(&tokens, &manager, new_token()).await.unwrap();
     assert_eq!(made.record.expires_at, tokens.now().checked_add(DAY));
 }
 
-/// A manager in its grace period cannot issue a token that lives longer than the grace period.
+/// While a managing token is in its grace period, it cannot issue a token that lives longer than
+/// the grace period.
 #[tokio::test]
 async fn a_managing_token_in_its_grace_period_issues_only_within_it() {
     let (_, tokens) = service();
@@ -180,8 +184,8 @@ async fn a_token_rotates_only_within_its_own_permissions() {
     for (new, expected) in [
         (other("146", "ada"), OutsideIssuer::Project),
         (other("145", "eve"), OutsideIssuer::Owner),
-        // A manager may rotate only tokens that it issued, even if another token is within its
-        // permissions.
+        // A manager may rotate only itself and tokens that it issued. It may not rotate any other
+        // token.
         (inside().with_scopes(scopes("repo:read user")), OutsideIssuer::NotIssued),
         (new_token(), OutsideIssuer::NotIssued),
     ] {
@@ -190,7 +194,8 @@ async fn a_token_rotates_only_within_its_own_permissions() {
         let view = tokens.get(&old.record.key()).await.unwrap().unwrap();
         assert_eq!((view.rotated_to, view.version), (None, 1), "nothing was changed");
     }
-    // It may not rotate other tokens of its owner either, although they are within its permissions.
+    // The manager did not issue this token of the same owner, so it may not rotate the token,
+    // although the token has no more permissions than the manager.
     let old = tokens.issue(&actor(), inside().with_scopes(scopes("repo:read"))).await.unwrap();
     assert_eq!(rotate(&old, grace()).await.unwrap_err(), OutsideIssuer::NotIssued);
     let old = child(&tokens, &manager, inside().with_scopes(scopes("repo:read"))).await.unwrap();
@@ -199,10 +204,10 @@ async fn a_token_rotates_only_within_its_own_permissions() {
     let new = rotate(&old, grace()).await.unwrap();
     assert_eq!(new.record.expires_at, parent.record.expires_at);
     assert_eq!((&new.record.scopes, &new.record.addresses), (&old.record.scopes, &old.record.addresses));
-    // It may rotate itself, but cannot extend its own life this way.
+    // A manager may rotate itself, but the successor has the same expiry.
     let itself = rotate(&parent, grace()).await.unwrap();
     assert_eq!(itself.record.expires_at, parent.record.expires_at);
-    // The manager was narrowed after it had issued the token.
+    // The operator narrows the manager after it has issued the token.
     let parent = managing(&tokens).await;
     let manager = self::manager(&tokens, &parent).await.unwrap();
     let old = child(&tokens, &manager, inside()).await.unwrap();
@@ -212,7 +217,8 @@ async fn a_token_rotates_only_within_its_own_permissions() {
     assert_eq!(wider, ErrorKind::OutsideIssuer(OutsideIssuer::Addresses));
 }
 
-/// The successor of a token that never expires ends with the managing token, if that expires.
+/// A managing token rotates a token that never expires. If the managing token expires, the
+/// successor expires at the same time.
 #[tokio::test]
 async fn a_successor_that_an_expiring_token_rotates_expires_too() {
     let (_, tokens) = service();
@@ -235,7 +241,8 @@ async fn a_successor_that_an_expiring_token_rotates_expires_too() {
     }
 }
 
-/// Checks that the manager can neither issue a token nor rotate itself. Returns the reason.
+/// Checks that a manager can neither issue a token nor rotate itself. Returns why the service
+/// refuses.
 async fn refused<S: TokenStore>(tokens: &Tokens<S>, manager: &Delegation) -> Rejection {
     let issued = tokens.issue(&manager.actor(), new_token().within(manager)).await.unwrap_err();
     let ErrorKind::IssuerEnded(rejection) = issued.kind() else { panic!("{issued}") };
@@ -269,7 +276,8 @@ async fn a_manager_kept_over_what_it_proves_issues_nothing() {
     let (key, kept) = managed().await;
     let narrowed = Narrowing { scopes: Some(scopes("tokens:manage")), ..Narrowing::default() };
     tokens.narrow(&actor(), &key, narrowed).await.unwrap();
-    // The manager may still manage, but it gives only the permissions that it still has.
+    // The manager may still issue tokens, but only with the permissions that it has after the
+    // change.
     let wide = child(&tokens, &kept, new_token().with_scopes(scopes("repo:read"))).await.unwrap_err();
     assert_eq!(wide, ErrorKind::OutsideIssuer(OutsideIssuer::Scopes));
     child(&tokens, &kept, new_token()).await.unwrap();
@@ -279,7 +287,8 @@ async fn a_manager_kept_over_what_it_proves_issues_nothing() {
     assert_eq!(refused(&tokens, &kept).await, Rejection::Expired);
 }
 
-/// The delegation may come from a cache that has not yet received the revocation.
+/// A process reads the managing token from its cache, which has not yet received the token's
+/// revocation.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_manager_from_another_nodes_cache_issues_nothing_after_its_revocation() {
@@ -311,8 +320,8 @@ async fn a_suspended_owners_manager_issues_nothing() {
     assert_eq!(issued.kind(), ErrorKind::IssuerEnded(Rejection::OwnerSuspended));
 }
 
-/// An earlier version allowed too much: a person's token could issue a service's token that never
-/// expires and has a role in its metadata.
+/// In an earlier version, a person's token could issue a service's token that never expires and has
+/// a role in its metadata.
 #[tokio::test]
 async fn what_a_token_issues_is_for_an_agent_and_without_metadata() {
     let (_, tokens) = service();
@@ -325,12 +334,13 @@ async fn what_a_token_issues_is_for_an_agent_and_without_metadata() {
     let made = child(&tokens, &kept, new_token()).await.unwrap();
     assert_eq!(made.record.kind, TokenKind::Agent);
 
-    // The host can allow both.
+    // The host can allow both another kind and metadata.
     let allowed = kept.allow_kind(TokenKind::Service).allow_metadata();
     let new = new_token().with_kind(TokenKind::Service).with_metadata(role());
     let made = child(&tokens, &allowed, new).await.unwrap();
     assert_eq!((made.record.kind, &made.record.metadata), (TokenKind::Service, &role()));
-    // The successor keeps the metadata, because it was checked when the token was issued.
+    // The successor keeps the metadata of the old token, because the host allowed it when the old
+    // token was issued.
     let kept = manager(&tokens, &managing(&tokens).await).await.unwrap();
     let made = child(&tokens, &kept.clone().allow_metadata(), new_token().with_metadata(role())).await.unwrap();
     let rotation = Rotation::with_grace(Duration::ZERO).within(&kept);
@@ -338,8 +348,8 @@ async fn what_a_token_issues_is_for_an_agent_and_without_metadata() {
     assert_eq!(rotated.issued.record.metadata, role());
 }
 
-/// An agent rotates its own token, the response is lost, and the agent repeats the rotation with
-/// the same request id.
+/// An agent rotates its own token and does not receive the response. The agent repeats the rotation
+/// with the same request id.
 #[tokio::test]
 async fn a_repeat_of_its_own_rotation_lives_as_long_as_the_first_would_have() {
     let (_, tokens) = service();

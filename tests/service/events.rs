@@ -1,4 +1,5 @@
-//! Events: each operation emits its event once, a repeat emits none, and no event shows a secret.
+//! Tests of events. Each operation emits its event once, a repeated operation emits no event, and
+//! no event shows a secret.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,7 +27,7 @@ const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// The events that were not checked yet, as `Debug` prints them.
+/// The events that the test has not checked yet, each as its `Debug` text.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 
@@ -65,8 +66,8 @@ impl World {
         made
     }
 
-    /// Checks that exactly these events were emitted since the last check, and then advances the
-    /// clock by a millisecond.
+    /// Checks that the service has emitted exactly these events since the last check. Then advances
+    /// the clock by a millisecond.
     #[track_caller]
     fn heard(&self, events: &[Event<'_>]) {
         let expected = events.iter().map(|event| format!("{event:?}")).collect::<Vec<_>>();
@@ -137,7 +138,7 @@ async fn the_events_of_a_rotation_its_repeat_its_end_and_a_reuse() {
     let grace_until = first.old.grace_until.unwrap();
     let successor = first.issued.record.id;
     world.heard(&[Event::Rotated { key, successor, grace_until, actor: &ada }]);
-    // A repeat revokes the successor that was lost.
+    // A repeat of the rotation revokes the first successor, because its text was lost.
     let lost = first.issued.record.key();
     let second = tokens.rotate(&ada, &key, rotation.clone()).await.unwrap();
     let successor = second.issued.record.id;
@@ -150,8 +151,8 @@ async fn the_events_of_a_rotation_its_repeat_its_end_and_a_reuse() {
     assert!(tokens.rotate(&ada, &key, rotation).await.is_err());
     world.heard(&[]);
 
-    // Within its grace period the old token is used like any other. A later use means that an old
-    // secret is still around.
+    // A use of the old token within its grace period emits the same event as any other use. A use
+    // after the grace period means that the old secret is still in circulation.
     assert_eq!(world.outcome(&made).await, Ok(()));
     world.heard(&[Event::Verified { key, issuers: &[], left_out: 0 }]);
     for times in [1, 0] {
@@ -209,7 +210,8 @@ async fn each_claim_of_a_notice_emits_an_event() {
         world.tokens.claim_notices(HOUR, PageSize::default()).await.unwrap();
         world.heard(&told[..times]);
     }
-    // The notice was not acknowledged, so it is claimed again, and the event is emitted again.
+    // The notice was not acknowledged. So after its lease, the next call claims it again, and emits
+    // the event again.
     world.clock.advance(HOUR);
     let notices = world.tokens.claim_notices(HOUR, PageSize::default()).await.unwrap();
     world.heard(&told);
@@ -244,7 +246,7 @@ async fn a_token_that_the_policy_blocks_has_its_own_event() {
     assert_eq!(world.tokens.counts().unwrap().rejected(Rejection::Policy), 1);
 }
 
-/// A directory of owners that fails.
+/// A directory of owners whose look-ups fail.
 struct Away;
 
 impl Owners for Away {
@@ -268,7 +270,7 @@ async fn an_owner_that_cannot_be_looked_up_is_a_503() {
     assert_eq!(world.heard.since(), told(Event::Unavailable { key: Some(key), left_out: 0 }));
     let counts = tokens.counts().unwrap();
     assert_eq!((counts.unavailable, counts.verified, counts.all_rejected()), (1, 0, 0));
-    // If the token has ended, its owner is not looked up.
+    // If a token has ended, the service does not look up its owner.
     tokens.revoke(&actor(), &key, LEAK).await.unwrap();
     world.heard.since();
     let error = tokens.verify(made.token.expose_secret(), &access).await.unwrap_err();
@@ -297,7 +299,8 @@ async fn verifications_are_sampled_and_all_counted() {
     assert_eq!(world.tokens.counts().unwrap().verified, 26);
 }
 
-/// Issues a token and rotates it without a grace period, so that its text is outdated.
+/// Issues a token, and rotates it with a grace period of zero, so that the returned token no longer
+/// works.
 async fn rotated(world: &World) -> Made {
     let made = world.issue(new_token()).await;
     world.tokens.rotate(&actor(), &made.record.key(), Rotation::with_grace(Duration::ZERO)).await.unwrap();
@@ -322,7 +325,7 @@ async fn uses_of_one_old_token_do_not_hide_those_of_another() {
     assert!(told.iter().any(|told| about(told, &stolen)), "{told:?}");
     assert!(told.len() <= 2 * Event::SAMPLES as usize, "{told:?}");
 
-    // The counts are kept for each token.
+    // The number of events that were left out is counted separately for each token.
     world.clock.set(start.saturating_add(Duration::from_secs(1)));
     for (made, uses) in [(&stolen, 300), (&own, 600)] {
         let before = told.iter().filter(|told| about(told, made)).count();
@@ -370,8 +373,8 @@ async fn refusals_and_repeated_reports_of_one_token_do_not_hide_those_of_another
     }
 }
 
-/// A sink that panics at each event. Without a guard, the caller would lose the result of the
-/// operation.
+/// A sink that panics on each event. If the service did not catch the panic, the caller would lose
+/// the result of its operation.
 struct Panicking;
 
 impl EventSink for Panicking {
@@ -393,13 +396,14 @@ async fn a_panicking_sink_does_not_undo_or_hide_what_was_done() {
     assert!(tokens.revoke(&actor(), &successor, LEAK).await.unwrap().revoked.is_some());
     let error = tokens.verify(rotated.issued.token.expose_secret(), &access).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Revoked));
-    // The lost events are counted: issued, verified, rotated, reused, revoked and failed.
+    // The service counts the panics of the sink. They occurred on six events: issued, verified,
+    // rotated, reused, revoked and failed.
     let counts = tokens.counts().unwrap();
     assert_eq!((counts.sink_panics, counts.verified, counts.all_rejected()), (6, 1, 2));
 }
 
-/// The digits of the token are fixed. In about one run in a hundred, a random secret would have
-/// four characters that also occur in a word of an event.
+/// The secret of this token is always the same. In about one run in a hundred, a random secret
+/// would contain four characters that also occur in a word of an event.
 #[tokio::test]
 async fn no_event_shows_four_characters_of_a_secret() {
     let world = World::new();

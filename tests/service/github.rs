@@ -1,5 +1,5 @@
-//! GitHub's webhook for leaked tokens: which deliveries are accepted, what the response says, and
-//! which tokens are revoked.
+//! Tests of the webhook that GitHub calls when it finds leaked tokens: which deliveries the webhook
+//! accepts, what its responses contain, and which tokens it revokes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{Script, actor, keyring, new_token, now, project, with_checksum};
 
-/// A signing key of this test: its name, and the byte that is repeated to make the key.
+/// The name of a signing key, and the value of each byte of this key.
 const CURRENT: (&str, u8) = ("current", 7);
 const OLD: (&str, u8) = ("old", 8);
 const STRANGERS: (&str, u8) = ("current", 9);
@@ -102,7 +102,7 @@ async fn answer(
     Ok((handled, body))
 }
 
-/// Returns no keys, as if GitHub had no newer ones.
+/// Returns no keys, as if GitHub had published no newer keys.
 async fn no_keys() -> Option<GitHubKeys> {
     None
 }
@@ -148,7 +148,7 @@ async fn what_github_reports_is_revoked_and_labelled() {
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
 }
 
-/// Text that may be before and after a token in a file.
+/// Pairs of texts that can be before and after a token in a file.
 const AROUND: [(&str, &str); 24] = [
     (" ", " "),
     ("\t", "\t"),
@@ -202,7 +202,8 @@ async fn all_tokens_of_one_reported_text_end() {
         assert!(is_revoked(&tokens, text).await);
     }
     assert_eq!(handled.leaks.len(), 3);
-    // The response has one label for each text that GitHub reported.
+    // The response has one label for each reported text, even if several tokens were found in a
+    // text.
     assert_eq!(serde_json::from_str::<Value>(&body).unwrap().as_array().unwrap().len(), 1);
 }
 
@@ -256,15 +257,15 @@ async fn a_replay_is_refused_also_under_another_signature() {
     let body = report(&[issue(&tokens).await]);
     assert!(deliver(&tokens, &webhook, CURRENT, &body).await.is_ok());
     refused(deliver(&tokens, &webhook, CURRENT, &body).await, DeliveryRefusal::Replayed, 409);
-    // For each ECDSA signature (r, s), the signature (r, -s) is valid too.
+    // For each valid ECDSA signature (r, s), the signature (r, -s) is valid too.
     let signature = p256::ecdsa::Signature::from_der(&STANDARD.decode(sign(CURRENT, &body)).unwrap()).unwrap();
     let (r, s) = signature.split_scalars();
     let other = p256::ecdsa::Signature::from_scalars(r, -*s).unwrap();
     let other = STANDARD.encode(other.to_der().as_bytes());
     let replay = GitHubDelivery { key_id: "current", signature: &other, body: &body };
     refused(answer(&tokens, &webhook, replay).await, DeliveryRefusal::Replayed, 409);
-    // A delivery with a stranger's key is refused because of its signature. The refusal does not
-    // reveal which reports were handled.
+    // A delivery that is signed with an unknown key is refused because of its signature, even if it
+    // repeats a handled delivery. So the refusal does not reveal which deliveries were handled.
     refused(deliver(&tokens, &webhook, STRANGERS, &body).await, DeliveryRefusal::Signature, 403);
 }
 
@@ -278,8 +279,8 @@ async fn remembered_replay_is_refused() {
     assert_eq!(delivery.digest(), digest);
     webhook.remember(digest);
     refused(answer(&tokens, &webhook, delivery).await, DeliveryRefusal::Replayed, 409);
-    // A delivery with a stranger's key is refused because of its signature. The refusal does not
-    // reveal which reports were handled.
+    // A delivery that is signed with an unknown key is refused because of its signature, even if it
+    // repeats a handled delivery. So the refusal does not reveal which deliveries were handled.
     refused(deliver(&tokens, &webhook, STRANGERS, &body).await, DeliveryRefusal::Signature, 403);
     assert!(deliver(&tokens, &webhook, CURRENT, &report(&["another"])).await.is_ok());
 }
@@ -307,7 +308,7 @@ async fn of_a_thousand_reported_three_are_ours() {
     let ours = [issue(&tokens).await, issue(&tokens).await, issue(&tokens).await];
     let spared = issue(&tokens).await;
     let look_alike = |number: usize| with_checksum(&format!("{}{number:03}......", &ours[0][..ours[0].len() - 9]));
-    // By chance, one of the look-alikes may be the token itself.
+    // One of the look-alikes can be the token itself by chance.
     let mut all: Vec<String> = (0..998).map(look_alike).filter(|text| *text != ours[0]).take(997).collect();
     for (number, text) in ours.iter().enumerate() {
         all.insert(number * 400, text.clone());
@@ -323,8 +324,8 @@ async fn of_a_thousand_reported_three_are_ours() {
     assert!(!is_revoked(&tokens, &spared).await);
 }
 
-/// Without a pepper, anyone can make a token that has another token's id, a valid tag and a valid
-/// checksum. A report of it must not revoke the other token.
+/// Without a pepper, anyone can form a text with the id of another token, a valid tag and a valid
+/// checksum. A report of such a text must not revoke the other token.
 #[tokio::test]
 async fn an_id_alone_ends_nothing() {
     let keyring = || keyfob::Keyring::unkeyed(crate::support::prefix());
@@ -362,7 +363,7 @@ async fn a_body_that_is_no_report_is_refused() {
     refused(deliver(&tokens, &webhook, CURRENT, &"[".repeat(100_000).into_bytes()).await, malformed(), 400);
     let large = vec![b' '; 10_000_000];
     refused(deliver(&tokens, &webhook, CURRENT, &large).await, too_large(), 413);
-    // A text that is longer than any token is no token.
+    // A text that is longer than the longest possible token cannot be a token.
     let (handled, _) = deliver(&tokens, &webhook, CURRENT, &report(&["a".repeat(513), "a".repeat(512)])).await.unwrap();
     assert_eq!(handled.leaks.len(), 1);
     assert_eq!(deliver(&tokens, &webhook, CURRENT, b"[]").await.unwrap().1, "[]");
@@ -403,7 +404,8 @@ async fn the_sink_receives_an_event_for_each_report() {
     assert_eq!(*heard.0.lock().unwrap(), [("issued", false), ("revoked", false), ("leaked", true), ("leaked", false)]);
 }
 
-/// A store that fails at some of its revocations, by their number.
+/// A store in memory that fails in some calls of `revoke`. `fails_at` has the numbers of these
+/// calls, counted from 0.
 struct Halting {
     store: MemoryStore,
     calls: AtomicUsize,
@@ -423,8 +425,8 @@ impl TokenStore for Halting {
 
 #[tokio::test]
 async fn a_report_that_failed_half_way_can_be_repeated() {
-    // The store fails at the second of three tokens, and at each of the three further attempts for
-    // it.
+    // The store fails when it revokes the second of three tokens. It also fails in the three
+    // further attempts to revoke this token.
     let store = Halting { store: MemoryStore::new(), calls: AtomicUsize::new(0), fails_at: &[1, 3, 4, 5] };
     let clock = FixedClock::new(now());
     let (tokens, webhook) = (Tokens::new(keyring(), store).with_clock(clock.clone()), webhook());
@@ -471,16 +473,16 @@ async fn newer_keys_are_requested_once_and_used() {
         asked.fetch_add(1, Ordering::SeqCst);
         Some(GitHubKeys::from_json(&published()).unwrap())
     };
-    // The webhook begins without keys, and keeps the keys that it gets.
+    // A new webhook has no keys. It fetches the published keys once and keeps them.
     let webhook = GitHubWebhook::default();
     assert!(webhook.handle(&tokens, &actor(), delivery, published).await.is_ok());
     assert!(webhook.handle(&tokens, &actor(), delivery, published).await.is_ok());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    // The key is not among the newer ones either.
+    // The webhook fetches the published keys again, but the key of this delivery is not among them.
     let stranger = GitHubDelivery { key_id: "another", ..delivery };
     let refusal = webhook.handle(&tokens, &actor(), stranger, published).await.unwrap_err();
     assert_eq!((refusal, asked.load(Ordering::SeqCst)), (DeliveryRefusal::UnknownKey, 2));
-    // If the key is known, a bad signature causes no request for newer keys.
+    // If the webhook has the key, an invalid signature does not make it fetch the published keys.
     let forged = GitHubDelivery { signature: "AAAA", ..delivery };
     let refusal = webhook.handle(&tokens, &actor(), forged, published).await.unwrap_err();
     assert_eq!((refusal, asked.load(Ordering::SeqCst)), (DeliveryRefusal::Signature, 2));
@@ -503,14 +505,15 @@ async fn nothing_shows_what_was_reported() {
     let broken = LeakReport::read_all(&body[..body.len() - 1], &finder).unwrap_err();
     shown.extend([broken.to_string(), format!("{broken:?}")]);
     for shown in shown {
-        // Four characters of the secret may occur by chance in the hexadecimal digits of a hash,
-        // but not eight.
+        // Four characters of the secret can occur by chance in the hexadecimal digits of a hash.
+        // Eight characters cannot.
         let has = |run: &[u8]| shown.as_bytes().windows(run.len()).any(|shown| shown == run);
         assert!(!secret.as_bytes().windows(8).any(has), "{shown}");
     }
 }
 
-/// A node with a cache that receives no invalidation accepts the token for at most its bound.
+/// Another node has the token in its cache and receives no invalidation. It accepts the token for
+/// no longer than the bound of its cache.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn every_node_refuses_a_reported_token_within_its_bound() {
@@ -520,7 +523,7 @@ async fn every_node_refuses_a_reported_token_within_its_bound() {
     let (told, others, webhook) = (node(), [node(), node()], webhook());
     let text = told.issue(&actor(), new_token()).await.unwrap().token.expose_secret().to_owned();
     let is_accepted = async |node: &Tokens<_>| node.verify(&text, &Access::to(&project("145"), &[])).await.is_ok();
-    // Each node has the token in its cache.
+    // After this, each node has the token in its cache.
     for node in others.iter().chain([&told]) {
         assert!(is_accepted(node).await);
     }

@@ -1,5 +1,5 @@
-//! Import: the tokens of an earlier service are imported by their stored hashes, and verify
-//! alongside new tokens.
+//! Tests of the import. The tokens of an earlier service are imported by their stored hashes, and
+//! then verify like the tokens of the new service.
 
 use std::fs;
 use std::sync::Arc;
@@ -23,13 +23,14 @@ use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
 type Service<S> = Tokens<S>;
 
-/// Returns a service on this store that accepts the old tokens. Its clock shows noon and does not
-/// move.
+/// Creates a service on this store that accepts the tokens of an earlier service. The clock of the
+/// new service always shows noon.
 fn service<S: TokenStore + ImportStore + Clone + 'static>(store: &S, keyring: Keyring) -> Service<S> {
     Tokens::new(keyring, store.clone()).with_clock(FixedClock::new(now())).with_imports([shape()])
 }
 
-/// Returns the old token with this number. It was created a month ago and expires in eleven months.
+/// Returns the token of the earlier service with this number. It was created a month before `now`,
+/// and expires eleven months after `now`.
 fn old(number: u64) -> Result<ImportToken, Invalid> {
     let digest = keyfob::import::ImportDigest::from_text(ImportHash::Sha256, &digest_in_hex(number))?;
     let created_at: Timestamp = "2026-10-23T12:00:00Z".parse()?;
@@ -45,7 +46,7 @@ async fn imported<S: TokenStore + ImportStore>(
     tokens.import(&actor(), batch).await.unwrap()
 }
 
-/// Returns why a request with this text is rejected, or `None` if it is accepted.
+/// Returns why the service rejects a request with this token, or `None` if the service accepts it.
 async fn rejection<S: TokenStore>(tokens: &Service<S>, text: &str) -> Option<Rejection> {
     match tokens.verify(text, &Access::to(&project("145"), &[])).await {
         Ok(_) => None,
@@ -60,7 +61,7 @@ fn key_of(imported: ImportOutcome) -> keyfob::TokenKey {
     }
 }
 
-/// Defines tests that run on both stores.
+/// Defines tests that each run on a `MemoryStore` and on a `SqliteStore`.
 macro_rules! on_both_stores {
     ($($(#[$docs:meta])* async fn $test:ident<$s:ident>($store:ident: $($type:tt)+) $body:block)+) => {
         $(
@@ -77,7 +78,8 @@ macro_rules! on_both_stores {
 }
 
 on_both_stores! {
-    // The token was live at the first import, and was disabled in the old table afterwards.
+    // The token was live at the first import. Then the earlier service disabled it, and it is
+    // imported again.
     async fn a_token_that_is_imported_again_as_disabled_is_disabled<S>(store: S) {
         let tokens = service(&store, keyring());
         imported(&tokens, vec![old(1)]).await;
@@ -99,8 +101,8 @@ on_both_stores! {
         let elsewhere = tokens.verify(&old_text(1), &Access::to(&other, &[])).await.unwrap_err();
         assert_eq!(elsewhere.rejection(), Some(Rejection::Project));
         assert_eq!(elsewhere.key(), Some(key));
-        // The new token id is not secret: a caller that reads it in a list cannot form a valid
-        // token.
+        // The new id of an imported token is not secret. A caller that knows the id from a list
+        // must not be able to form a valid token with it.
         let public = tokens.get(&key).await.unwrap().unwrap().public_part;
         assert!(rejection(&tokens, &format!("{public}_{}", "0".repeat(50))).await.is_some());
     }
@@ -178,7 +180,8 @@ on_both_stores! {
             Ok::<_, Invalid>(token)
         };
         let all = || vec![old(1), revoked(), disabled()];
-        // The import stops after the second row. Each imported row has its state.
+        // An import ends after the second of three rows. The imported rows already have their
+        // state.
         let begun = imported(&tokens, all().into_iter().take(2).collect()).await;
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
         let keys = begun.into_iter().map(key_of).collect::<Vec<_>>();
@@ -188,12 +191,13 @@ on_both_stores! {
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
         assert_eq!(rejection(&tokens, &old_text(3)).await, Some(Rejection::Disabled));
 
-        // The token was live at the first import, and was revoked in the old table afterwards.
+        // The token was live at the first import. Then the earlier service revoked it, and it is
+        // imported again.
         let mut since = old(1).unwrap();
         since.revoked = revoked().unwrap().revoked;
         assert_eq!(imported(&tokens, vec![Ok(since)]).await, [ImportOutcome::Exists(keys[0])]);
         assert_eq!(rejection(&tokens, &old_text(1)).await, Some(Rejection::Revoked));
-        // The opposite does not hold: a later import never removes a revocation.
+        // A later import never removes a revocation.
         assert_eq!(imported(&tokens, vec![old(2)]).await, [ImportOutcome::Exists(keys[1])]);
         assert_eq!(rejection(&tokens, &old_text(2)).await, Some(Rejection::Revoked));
     }
@@ -233,7 +237,7 @@ on_both_stores! {
     }
 }
 
-/// A store that counts the look-ups of old tokens.
+/// A store in memory that counts the look-ups by import key.
 #[derive(Default)]
 struct CountingImports {
     store: MemoryStore,
@@ -306,8 +310,8 @@ async fn no_old_hash_is_in_the_files() {
         assert!(!has(&before, &digest_in_hex(number).as_bytes()[..16]), "{number}");
         assert!(!has(&before, old_text(number).as_bytes()), "{number}");
     }
-    // Controls of the search: it finds a token id, and a hash that a careless host stores in the
-    // metadata.
+    // The searches below must find something: a token id, and a hash that a careless host stores in
+    // the metadata. Otherwise the searches above would prove little.
     let key = key_of(outcomes[199]);
     assert!(has(&before, key.id.as_str().as_bytes()));
     let leak = sqlx::query("UPDATE keyfob_tokens SET metadata = $1 WHERE id = $2");

@@ -1,4 +1,4 @@
-//! Reports of leaked tokens: which tokens are found in a report, and which are revoked.
+//! Tests of leak reports: which tokens are found in a report, and which tokens are revoked.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -35,19 +35,19 @@ fn finder() -> Finder {
     Finder::new([prefix()])
 }
 
-/// Returns the tokens that are found in one reported text.
+/// Reads a leak report that contains only this text. Returns one entry for each token in the text.
 fn read(text: &str) -> Vec<LeakReport> {
     LeakReport::read_all(json!([{ "token": text }]).to_string().as_bytes(), &finder()).unwrap()
 }
 
-/// Returns this number of texts with the prefix and a valid checksum. Anyone can make such texts,
-/// because the checksum is public.
+/// Returns a text with `count` look-alikes: texts with the prefix of tokens and a valid checksum.
+/// Anyone can form look-alikes, because the checksum is public.
 fn look_alikes(count: usize) -> String {
     let look_alike = |number| with_checksum(&format!("acme_pat_145_0{number:015}_{}", "A".repeat(50)));
     (0..count).map(look_alike).collect::<Vec<_>>().join(" ")
 }
 
-/// Text that copying and pasting may leave before and after a token.
+/// Pairs of texts that can be left before and after a token by copying and pasting.
 const PASTED: [(&str, &str); 17] = [
     (" ", "  "),
     ("\t", "\t"),
@@ -68,7 +68,7 @@ const PASTED: [(&str, &str); 17] = [
     ("\u{a0}", "\u{a0}\r\n"),
 ];
 
-/// Text that may be before and after a token in a file.
+/// Pairs of texts that can be before and after a token in a file.
 const WITHIN: [(&str, &str); 10] = [
     ("token=", "&a=b"),
     ("Authorization: Bearer ", "\r\nHost: example.com"),
@@ -144,8 +144,8 @@ async fn all_tokens_of_a_text_are_found_and_each_names_its_entry() {
     }
 }
 
-/// A token of an earlier service has a form that the finder does not know. So the whole text is
-/// tried as a token.
+/// The finder does not know the form of tokens from an earlier service. So if a reported text
+/// contains no token of keyfob, the report tries the whole text as a token.
 #[test]
 fn a_text_without_a_token_is_tried_as_an_old_token() {
     let [report] = &read(" 'acme-0123456789abcdef' \r\n")[..] else { panic!() };
@@ -181,7 +181,7 @@ fn a_report_of_too_many_tokens_is_refused() {
     assert_eq!((error.field(), error.kind()), (InvalidField::LeakReport, TOO_MANY));
     assert_eq!(error.to_string(), "leak report: more than 10000");
     assert_eq!(refused(entries(299_000)).kind(), TOO_MANY);
-    // All tokens are in one text.
+    // In this report, all look-alikes are in one text.
     let text = |count: usize| json!([{ "token": look_alikes(count) }]).to_string();
     assert_eq!(LeakReport::read_all(text(LeakReport::MAX_COUNT).as_bytes(), &finder()).unwrap().len(), 10_000);
     assert_eq!(refused(text(LeakReport::MAX_COUNT + 1)).kind(), TOO_MANY);
@@ -195,8 +195,8 @@ fn a_report_of_too_many_tokens_is_refused() {
     }
 }
 
-/// Returns the peak memory of this process in bytes. A test that calls it runs alone, because other
-/// tests would raise the peak.
+/// Returns the peak memory of this process in bytes. A test that calls this function must run
+/// alone, because other tests would raise the peak.
 #[cfg(target_os = "linux")]
 fn most_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -204,8 +204,8 @@ fn most_memory() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
-/// A report takes memory in proportion to its size. The tokens of one text share the memory of its
-/// URL.
+/// A report takes memory in proportion to its size. The report has the URL of a text only once,
+/// even if the text contains many tokens.
 #[test]
 #[cfg(target_os = "linux")]
 fn many_tokens_of_one_text_share_its_address() {
@@ -222,7 +222,8 @@ fn many_tokens_of_one_text_share_its_address() {
     assert!(more < 64 << 20, "{} MB for a body of {} KiB", more >> 20, body.len() >> 10);
 }
 
-/// Searches two bodies of the largest size: one long run of base64, and as many short runs as fit.
+/// The finder searches two reports of the maximum size. One contains a single long run of base64
+/// characters, and the other as many short runs as possible.
 #[test]
 #[cfg(target_os = "linux")]
 fn text_of_base64_alone_is_searched_in_proportion_to_its_size() {
@@ -254,7 +255,7 @@ fn caller_bounds_the_entries_and_tokens() {
         assert_eq!(read(2, json!([{ "token": look_alikes(count) }])), expected);
         assert_eq!(read(2, json!(vec![json!({ "token": "a" }); count])), expected);
     }
-    // The caller cannot raise the crate's own limit.
+    // The caller can lower the crate's own limit, but not raise it.
     let most = LeakReport::MAX_COUNT;
     assert_eq!(read(usize::MAX, json!([{ "token": look_alikes(most + 1) }])), Err(TOO_MANY));
     assert_eq!(read(0, json!([])), Ok(0));
@@ -263,7 +264,7 @@ fn caller_bounds_the_entries_and_tokens() {
 #[test]
 fn token_that_repeats_in_one_text_counts_once() {
     let one = look_alikes(1);
-    // The other token has the same id as the first, and another secret.
+    // The other token has the same id as the first, but another secret.
     let other = with_checksum(&one.replace("AAAA", "BBBB"));
     let body = json!([{ "token": format!("{one} {other} {one} {one}") }, { "token": one }]);
     let reports = LeakReport::read_all(body.to_string().as_bytes(), &finder()).unwrap();
@@ -271,8 +272,8 @@ fn token_that_repeats_in_one_text_counts_once() {
     assert_eq!(reports[0].token.public_part(), reports[1].token.public_part());
 }
 
-/// The texts show the credential as a log, a HAR file, `curl -v`, a command, a configuration or a
-/// URL does.
+/// The texts contain the credential as it appears in a log, a HAR file, the output of `curl -v`, a
+/// command, a configuration or a URL.
 #[tokio::test]
 async fn a_basic_credential_is_found_in_the_line_that_it_leaked_in() {
     let tokens = service();
@@ -282,7 +283,7 @@ async fn a_basic_credential_is_found_in_the_line_that_it_leaked_in() {
         ("{\"Authorization\": \"Basic ", "\"}"),
         ("curl -H 'Authorization: Basic ", "' https://acme.example"),
         ("{\"auths\": {\"acme.example\": {\"auth\": \"", "\"}}}"),
-        // The text before the credential consists of base64 characters too.
+        // The text before the credential consists of base64 characters, like the credential.
         ("auth=Basic%20", "%3D"),
         ("auth/a", "/"),
         ("auth/ab", ""),
@@ -298,7 +299,7 @@ async fn a_basic_credential_is_found_in_the_line_that_it_leaked_in() {
             }
         }
     }
-    // One token is in clear, and one is encoded.
+    // The text contains one token in clear text and one token in base64.
     let [clear, encoded] = [issue(&tokens).await, issue(&tokens).await];
     let text = format!("{clear}\nAuthorization: Basic {}", STANDARD.encode(format!("{encoded}:")));
     for report in read(&text) {

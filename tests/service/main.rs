@@ -1,5 +1,5 @@
-//! The operations of `Tokens` on a store, and its adapters: routes, caches, leak reports and secret
-//! scanners.
+//! Tests of the operations of `Tokens` with a store, and of the adapters: guarded routes, caches,
+//! leak reports and secret scanners.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

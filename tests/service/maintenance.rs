@@ -1,4 +1,4 @@
-//! Operations for many tokens at the same time, across pages and projects.
+//! Tests of operations that change many tokens, across pages and projects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn service() -> (FixedClock, Service) {
     (clock.clone(), Tokens::new(keyring(), MemoryStore::new()).with_clock(clock))
 }
 
-/// Inserts this number of ada's tokens in a project. They live for ten days.
+/// Inserts `count` tokens of the owner `ada` in a project. Each token lives for ten days.
 async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
     let new = NewToken::new(project(place), ada(), Name::new("CI").unwrap()).with_lifetime(Lifetime::For(10 * DAY));
     for _ in 0..count {
@@ -45,7 +45,7 @@ async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
     }
 }
 
-/// Revocation and purge continue after the first thousand tokens.
+/// A revocation and a purge take all tokens of a group with more than a thousand tokens.
 #[tokio::test]
 async fn a_whole_group_is_revoked_and_purged() {
     let (clock, tokens) = service();
@@ -82,7 +82,8 @@ async fn no_more_notices_are_claimed_than_asked_for() {
     assert_eq!((claim(3).await, claim(3).await, claim(3).await), (3, 1, 0));
 }
 
-/// A store that fails in some projects, and in the list of projects after one of them.
+/// A store in memory that fails in the given projects. If `unlisted_after` is set, the list of
+/// projects also fails after that project.
 struct Failing {
     store: MemoryStore,
     projects: &'static [&'static str],
@@ -144,8 +145,8 @@ impl TokenStore for Failing {
 impl StoreMaintenance for Failing {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
         match self.unlisted_after.map(project) {
-            // The list returns one project at a time, so that the service has to call it again
-            // after each.
+            // The list returns only one project per call, so that the service makes a further call
+            // after each project.
             Some(last) if query.after >= Some(last) => Err(StoreErrorKind::Other.into()),
             Some(_) => self.store.projects(&ProjectsQuery { most: PageSize::clamped(1), ..query.clone() }).await,
             None => self.store.projects(query).await,
@@ -192,8 +193,8 @@ impl StoreMaintenance for Failing {
     }
 }
 
-/// Creates a service with one token in each of the projects a, b, c and d. Its store fails in a and
-/// c.
+/// Creates a service with one token in each of the projects a, b, c and d. The store fails in the
+/// projects a and c.
 async fn failing(unlisted_after: Option<&'static str>) -> (FixedClock, Tokens<Failing>) {
     let store = Failing { store: MemoryStore::new(), projects: &["a", "c"], unlisted_after };
     let clock = FixedClock::new(now());
@@ -204,8 +205,8 @@ async fn failing(unlisted_after: Option<&'static str>) -> (FixedClock, Tokens<Fa
     (clock, tokens)
 }
 
-/// Returns, for each of the four projects, whether its token is revoked, or `None` if it has been
-/// purged.
+/// Returns the state of the token in each of the four projects: whether it is revoked, or `None` if
+/// it is purged.
 async fn revoked(tokens: &Tokens<Failing>) -> Vec<Option<bool>> {
     let mut revoked = Vec::new();
     for place in ["a", "b", "c", "d"] {
@@ -273,7 +274,7 @@ async fn a_project_that_fails_keeps_no_notice_of_another_from_being_claimed() {
     let claimed = tokens.claim_notices(DAY, PageSize::MAX).await.unwrap();
     let projects: Vec<_> = claimed.iter().map(|notice| notice.id.key.project).collect();
     assert_eq!(projects, [project("b"), project("d")]);
-    // No other notice is due, and the call reports the failed projects.
+    // No further notice is due in the other projects, so the call reports the projects that failed.
     let error = tokens.claim_notices(DAY, PageSize::MAX).await.unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "a is away");
 }
@@ -289,7 +290,7 @@ async fn a_query_applies_its_filters_and_bounds() {
     let ends = |time| ListQuery { expires_before: Some(time), ..all() };
     let expires_at = record.expires_at.unwrap();
     assert!(all().matches(&record));
-    // A token that was never used counts as used when it was created.
+    // If a token was never used, the filter takes its time of creation as its last use.
     assert!(used(after).matches(&record) && !used(now()).matches(&record) && !used(before).matches(&record));
     assert!(ends(expires_at.checked_add(MS).unwrap()).matches(&record) && !ends(expires_at).matches(&record));
     let both = [used(after), ends(expires_at.checked_add(MS).unwrap())];

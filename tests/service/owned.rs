@@ -1,4 +1,4 @@
-//! The handle on the tokens of one owner cannot reach the tokens of another owner.
+//! Checks that the handle on the tokens of one owner cannot reach the tokens of another owner.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// Returns the error of each of the handle's operations on a token.
+/// Calls each operation of the handle of the owner `by` on one token, and returns the error of each
+/// operation.
 async fn said(tokens: &Tokens<MemoryStore>, by: &str, of: &ProjectId, id: &TokenId) -> Vec<Option<ErrorKind>> {
     let own = tokens.of(&owner(by), of);
     vec![
@@ -92,7 +93,8 @@ async fn a_list_shows_only_tokens_of_the_owner() {
         assert_eq!(listed.len(), 2);
         assert!(listed.iter().all(|view| view.owner == owner("ada") && view.project == project("145")));
     }
-    // The other filters of the query apply.
+    // The handle replaces only the filters for owner and project. The other parts of the query
+    // apply.
     let one = ListQuery { most: PageSize::clamped(1), ..ListQuery::new(project("145")) };
     assert_eq!(own.list(&one).await.unwrap().items.len(), 1);
 }

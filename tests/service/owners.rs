@@ -1,4 +1,5 @@
-//! The host's check of an owner: used immediately if the state is known, and looked up otherwise.
+//! Tests of the host's directory of owners. If the directory knows the state of an owner, the
+//! service uses it immediately. Otherwise it looks the owner up.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use keyfob::{
 
 use crate::support::{actor, keyring, kind_of, new_token, now, project};
 
-/// A directory of owners that returns a given state, and counts its look-ups.
+/// A directory of owners that knows a given state, and counts the look-ups.
 #[derive(Default)]
 struct Directory {
     known: Mutex<Option<OwnerState>>,
@@ -58,7 +59,7 @@ async fn an_owner_that_is_known_is_not_looked_up() {
     assert_eq!(kind_of(refused).unwrap_err(), ErrorKind::IssuerEnded(Rejection::OwnerOutsideProject));
     assert_eq!(looked_up(), 0);
 
-    // A state that is not known is looked up each time.
+    // If the directory does not know the state, the service looks the owner up on each call.
     knows(None);
     for times in 1..=2 {
         let refused = tokens.verify(text, &access).await.unwrap_err();

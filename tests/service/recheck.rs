@@ -1,5 +1,5 @@
-//! Connections that outlive their request are checked again. Time that passes during a check
-//! counts.
+//! Tests of the recheck of a long-lived connection. A token that ends while the check runs is
+//! rejected.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,13 +34,13 @@ async fn verified<S: TokenStore>(tokens: &Service<S>, made: &Made) -> Verified {
     tokens.verify(made.token.expose_secret(), &Access::to(&made.record.project, &[])).await.unwrap()
 }
 
-/// Returns why the proof no longer holds, or `None` if it holds.
+/// Rechecks a proof. Returns why the proof no longer holds, or `None` if it holds.
 async fn lost<S: TokenStore>(tokens: &Service<S>, proof: &Verified) -> Option<Rejection> {
     let again = tokens.recheck(proof, &Access::to(proof.project(), &[])).await;
     again.err().map(|error| error.rejection().unwrap())
 }
 
-/// A directory of owners whose look-ups take time. Each look-up advances the clock.
+/// A directory of owners whose look-ups take time: each look-up advances the clock.
 struct Slow {
     clock: FixedClock,
     takes: Mutex<Duration>,
@@ -78,7 +78,7 @@ async fn a_token_that_ends_while_its_owner_is_looked_up_is_rejected() {
     }
 }
 
-/// A clock that counts how often it is read.
+/// A clock that counts how often the service reads it.
 struct Counted(Arc<AtomicU64>);
 
 impl Clock for Counted {
@@ -146,13 +146,13 @@ async fn every_end_of_a_token_ends_its_connections() {
         let asking = Tokens::new(keyring(), tokens.store()).with_clock(FixedClock::new(now())).with_owners(slow);
         assert_eq!(lost(&asking, &proof).await, expected);
     }
-    // The token does not exist in the other store.
+    // The store of this other service does not have the token.
     let (_, elsewhere) = service();
     assert_eq!(lost(&elsewhere, &proof).await, Some(Rejection::Unknown));
     assert!(tokens.get(&key).await.unwrap().is_some());
 }
 
-/// Another token may have the same id with another secret, after a purge or in a restored store.
+/// After a purge or in a restored store, another token can have the same id and a different secret.
 #[tokio::test]
 async fn an_id_with_another_secret_is_unknown() {
     let ring = Keyring::unkeyed(crate::support::prefix());
@@ -199,7 +199,7 @@ async fn a_recheck_compares_project_scopes_and_address_again() {
     assert_eq!(tokens.recheck(&proof, &whose).await.unwrap().project(), &own);
 }
 
-/// The events, as `Debug` prints them.
+/// The emitted events, each as its `Debug` text.
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);
 

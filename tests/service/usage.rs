@@ -1,5 +1,5 @@
-//! Last uses: how often they are written, what happens if the store fails, and the rule on unused
-//! tokens.
+//! Tests of the last uses of tokens: how often they are written, what happens if the store fails,
+//! and how the policy's rule on unused tokens uses them.
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -25,7 +25,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 type Made = Issued<std::sync::Arc<TokenRecord>>;
 
-/// A store that records the number of touches in each call.
+/// A store that records the number of last uses in each call of `touch_many`.
 struct Watched<S> {
     store: S,
     batches: Mutex<Vec<usize>>,
@@ -36,12 +36,13 @@ struct Watched<S> {
 enum Touching {
     Works,
     Fails,
-    /// Fails if one of the touches is for this project, and writes none of them.
+    /// Fails without writing anything if one of the last uses is in this project.
     FailsIn(ProjectId),
     Hangs,
-    /// Works after other tasks have run.
+    /// Lets other tasks run, and then works.
     GivesWay,
-    /// Reports that it wrote the touches, but reads do not show them during the test.
+    /// Reports that it has written the last uses, but later reads do not return them, as from a
+    /// replica that lags.
     Lags,
 }
 
@@ -105,7 +106,7 @@ async fn last_use<S: TokenStore>(tokens: &Service<S>, made: &Made) -> Option<Tim
     tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_at
 }
 
-/// Returns the last use of every token in the store.
+/// Returns the time of the last use of every token in the store.
 async fn rows<S: TokenStore>(tokens: &Service<S>) -> HashMap<TokenKey, Option<Timestamp>> {
     let mut query = ListQuery::new(project("145"));
     query.most = PageSize::MAX;
@@ -114,8 +115,8 @@ async fn rows<S: TokenStore>(tokens: &Service<S>) -> HashMap<TokenKey, Option<Ti
     page.items.iter().map(|view| (TokenKey { project: view.project, id: view.id }, view.last_used_at)).collect()
 }
 
-/// Verifies a hundred tokens `rounds` times each within one resolution, with five flushes in
-/// between.
+/// Checks how often last uses are written. The test verifies a hundred tokens `rounds` times each
+/// within one resolution, and flushes five times during the rounds.
 async fn one_window_costs_one_update_a_token<S: TokenStore>(store: S, rounds: u32) {
     let (clock, tokens) = service(store, Usage::default());
     let mut made = Vec::new();
@@ -139,7 +140,7 @@ async fn one_window_costs_one_update_a_token<S: TokenStore>(store: S, rounds: u3
         }
     }
     assert_eq!((updates, tokens.store().batches()), (100, vec![100]));
-    // The next resolution window has begun.
+    // The next resolution has begun, so the next use of each token is written.
     clock.advance(10 * SECOND);
     for made in &made {
         assert_eq!(outcome(&tokens, made).await, Ok(()));
@@ -160,7 +161,7 @@ async fn a_hundred_thousand_verifications_in_a_window_are_a_hundred_updates_on_s
     one_window_costs_one_update_a_token(store, 1000).await;
 }
 
-/// If a token is used again before its use is written, the later time is written.
+/// If a token is used several times before its last use is written, the latest time is written.
 #[tokio::test]
 async fn the_latest_use_is_written() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
@@ -173,8 +174,8 @@ async fn the_latest_use_is_written() {
     assert_eq!(last_use(&tokens, &made).await, now().checked_add(2 * SECOND));
 }
 
-/// A use within the resolution after the last written use is left out. A use exactly at its end is
-/// written.
+/// A use is not written if less than the resolution has passed since the last written use. A use
+/// exactly one resolution later is written.
 #[tokio::test]
 async fn both_sides_of_the_resolution() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
@@ -236,7 +237,7 @@ async fn a_project_that_fails_keeps_no_last_use_of_another_from_being_written() 
     assert_eq!(tokens.store().batches()[before..], [2], "a written use must not wait any longer");
 }
 
-/// A host's timeout drops the flush. A use that comes during the flush must not be lost with it.
+/// A timeout of the host drops the flush. A use that occurs during the flush must not be lost.
 #[tokio::test]
 async fn a_flush_that_is_dropped_loses_nothing() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
@@ -256,7 +257,8 @@ async fn a_flush_that_is_dropped_loses_nothing() {
     assert_eq!(last_use(&tokens, &other).await, Some(now()));
 }
 
-/// A replica that has not received a written use must not cause a second write.
+/// The store has written a use, but a replica returns records without it. The use must not be
+/// written a second time.
 #[tokio::test]
 async fn a_use_is_written_once_if_reads_lag() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default());
@@ -271,7 +273,7 @@ async fn a_use_is_written_once_if_reads_lag() {
     assert_eq!(last_use(&tokens, &made).await, None, "the store shows no use yet");
 }
 
-/// Two processes use one store. The process that saw the earlier use writes last.
+/// Two processes use one store. The process with the earlier use writes last.
 #[tokio::test]
 async fn a_last_use_never_moves_backwards() {
     let store = std::sync::Arc::new(MemoryStore::new());
@@ -295,7 +297,7 @@ async fn no_more_tokens_than_its_capacity_are_remembered() {
     }
     assert_eq!(tokens.flush_usage().await.unwrap(), 2);
     assert_eq!(last_use(&tokens, &made[2]).await, None);
-    // A flush removes entries after the resolution has passed.
+    // A flush forgets the uses that were written more than the resolution ago.
     clock.advance(60 * SECOND);
     assert_eq!(tokens.flush_usage().await.unwrap(), 0);
     assert_eq!(outcome(&tokens, &made[2]).await, Ok(()));
@@ -311,7 +313,7 @@ async fn last_uses_are_not_written_unless_asked_for() {
     assert_eq!((last_use(&tokens, &made).await, tokens.store().batches()), (None, Vec::new()));
 }
 
-/// A host calls this once before its process stops.
+/// A host flushes once before its process stops. This flush must write all waiting uses.
 #[tokio::test]
 async fn one_flush_writes_all_that_waits_in_batches() {
     let (_, tokens) = service(MemoryStore::new(), Usage::default());
@@ -323,7 +325,7 @@ async fn one_flush_writes_all_that_waits_in_batches() {
     assert_eq!(tokens.store().batches(), [1000, 1000, 500]);
 }
 
-/// After each batch that is written, the token is used again.
+/// The token is used again after each batch that the flush writes. The flush must end nevertheless.
 #[tokio::test]
 async fn a_flush_ends_while_tokens_are_used_all_the_time() {
     let (clock, tokens) = service(MemoryStore::new(), Usage::default().with_resolution(SECOND));
@@ -357,7 +359,7 @@ async fn a_refused_token_is_not_used() {
 #[tokio::test]
 async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_changes() {
     let policy = Policy::default().with_max_unused(10 * DAY);
-    // The resolution and the flush interval are zero, so there is no lag.
+    // The resolution and the flush interval are zero, so each use is written without delay.
     let usage = Usage::default().with_resolution(Duration::ZERO).with_flush_interval(Duration::ZERO);
     let (clock, tokens) = service(MemoryStore::new(), usage);
     let tokens = tokens.with_policy(policy.clone());
@@ -387,7 +389,7 @@ async fn an_unused_token_is_refused_from_the_exact_time_and_until_the_policy_cha
     assert_eq!(outcome(&tokens, &used).await, Ok(()));
 
     clock.set(on(30).saturating_sub(MS));
-    // `explain` does not count as a use.
+    // A call of `explain` does not count as a use of the token.
     assert_eq!(tokens.explain(later.token.expose_secret(), &Access::to_own_project(&[])).await.unwrap().fails, []);
     clock.set(on(30));
     assert_eq!(outcome(&tokens, &later).await, refused, "ten days from the start of its validity");
@@ -409,14 +411,14 @@ async fn a_token_that_was_used_just_before_the_limit_works_on_before_its_use_is_
         clock.advance(20 * SECOND);
         assert_eq!(outcome(&tokens, &made).await, Ok(()));
     }
-    // Nothing was written until long after the limit.
+    // No use is written until long after the limit of the policy.
     clock.advance(9 * DAY);
     assert_eq!(last_use(&tokens, &made).await, None);
     assert_eq!(outcome(&tokens, &made).await, Ok(()));
 }
 
-/// Two processes use one store. A process learns about a use in the other process when it is
-/// written.
+/// Two processes use one store. A process does not know about a token's use in the other process
+/// until it is written.
 #[tokio::test]
 async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
     let usage = || Usage::default().with_resolution(60 * SECOND).with_flush_interval(90 * SECOND);
@@ -434,8 +436,8 @@ async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
 
     clock.set(now().saturating_add(10 * DAY).saturating_sub(MS));
     assert_eq!(outcome(&one, &busy).await, Ok(()));
-    // The other process does not know about the use, so it allows for the lag. After the lag, it
-    // rejects the token.
+    // The other process does not know about the use. It must accept the token for as long as the
+    // use may still be unwritten, and reject it afterwards.
     clock.set(now().saturating_add(10 * DAY + 150 * SECOND).saturating_sub(MS));
     for made in [&busy, &unused] {
         assert_eq!(explained(made).await, None);
@@ -446,12 +448,13 @@ async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
     }
     assert_eq!(outcome(&other, &unused).await, refused);
     assert_eq!(outcome(&one, &unused).await, refused);
-    // If the first process keeps its flush interval, the use has been written by then.
+    // A process that flushes at its flush interval has written the use before this time.
     assert_eq!(one.flush_usage().await.unwrap(), 1);
     assert_eq!(outcome(&other, &busy).await, Ok(()));
 }
 
-/// Without recorded last uses, the rule on unused tokens would stop every older token.
+/// If the service does not record last uses, the rule on unused tokens does not apply. Otherwise it
+/// would reject every older token.
 #[tokio::test]
 async fn the_rule_on_disuse_needs_last_uses_in_either_order() {
     let policy = Policy::default().with_max_unused(10 * DAY);

@@ -1,5 +1,5 @@
-//! The operations of the service with a store in memory, from issue to revocation, and with a store
-//! that fails.
+//! Tests of the operations of the service, from issue to revocation. The tests use a store in
+//! memory, or a store that fails.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -45,7 +45,7 @@ async fn a_token_lives_from_issue_to_revocation() {
     assert_eq!(view.status, Status::Revoked);
     assert_eq!(tokens.verify(text, &access).await.unwrap_err().rejection(), Some(Rejection::Revoked));
 
-    // A second revocation changes nothing.
+    // A second revocation does not change the token.
     clock.advance(HOUR);
     let again = tokens.revoke(&actor(), &verified.key(), RevocationReason::Superseded).await.unwrap();
     assert_eq!(again.revoked, view.revoked);
@@ -123,7 +123,7 @@ async fn a_list_shows_views_by_page() {
     assert!(tokens.list(&query).await.unwrap().items.is_empty());
 }
 
-/// A store whose engine is down.
+/// A store whose calls fail as if its database were down.
 pub struct Away;
 
 impl Away {
@@ -253,7 +253,8 @@ impl StoreMaintenance for Away {
     }
 }
 
-/// If the store fails, the result is neither a pass nor a rejection, also for a `DynStore`.
+/// If the store fails, the service neither accepts nor rejects a token, but returns an error. This
+/// is also true of a `DynStore`.
 #[tokio::test]
 async fn a_store_that_is_away_is_a_503() {
     let tokens = Tokens::new(keyring(), DynStore::new(Away));
@@ -263,13 +264,14 @@ async fn a_store_that_is_away_is_a_503() {
     assert_eq!(error.rejection(), None);
     assert_eq!(error.challenge().status(), 503);
     assert_eq!(error.challenge().www_authenticate("acme"), None);
-    // A text that is rejected before the store is called is still rejected.
+    // A text that cannot be a token is rejected without a call of the store.
     let error = tokens.verify("nonsense", &Access::to(&project, &[])).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Length));
     assert_eq!(kind_of(tokens.issue(&actor(), new_token()).await).unwrap_err(), ErrorKind::Unavailable);
 }
 
-/// The token's text names a project, but only the stored project counts.
+/// The text of a token contains a project, but the service uses only the project of the stored
+/// record.
 #[tokio::test]
 async fn the_same_id_under_two_projects_is_two_tokens() {
     let store = MemoryStore::new();
@@ -294,7 +296,7 @@ async fn the_same_id_under_two_projects_is_two_tokens() {
     assert!(tokens.verify(made[1].token.expose_secret(), &Access::to(&other, &[])).await.is_ok());
 }
 
-/// A store in which another process rotates a token twice between two steps of a revocation.
+/// A store in which another process rotates a token twice between two calls of `revoke_batch`.
 struct Between {
     store: Arc<MemoryStore>,
     others: Tokens<Arc<MemoryStore>>,
@@ -340,12 +342,13 @@ async fn no_successor_that_a_token_of_a_batch_got_meanwhile_works() {
         let (store, clock) = (Arc::new(MemoryStore::new()), FixedClock::new(now()));
         let before = Tokens::new(ring(), Arc::clone(&store)).with_clock(clock.clone());
         let mut keys = Vec::new();
-        // Issues more tokens than one step of the revocation covers.
+        // Issues more tokens than one call of `revoke_batch` covers.
         for _ in 0..1_200 {
             keys.push(before.issue(&actor(), new_token()).await.unwrap().record.key());
         }
         let others = Tokens::new(promoted(), Arc::clone(&store)).with_clock(clock.clone());
-        // This token was rotated earlier, so its successor is not in the group.
+        // This token has a successor from before the revocation, and the successor is not in the
+        // group.
         clock.advance(HOUR / 2);
         let rotated = before.issue(&actor(), new_token()).await.unwrap().record.key();
         clock.advance(HOUR / 2);
@@ -369,7 +372,8 @@ async fn no_successor_that_a_token_of_a_batch_got_meanwhile_works() {
     }
 }
 
-/// A store that was made a `DynStore` without its imports returns an error for each import call.
+/// `DynStore::new` does not pass on import calls: each import call returns an error.
+/// `DynStore::with_imports` passes them on.
 #[tokio::test]
 async fn an_erased_store_takes_imports_only_if_it_was_told() {
     use keyfob::import::ImportStore;

@@ -1,8 +1,9 @@
-//! No sequence of operations gives a token more than its chain allows now. Random operations run,
-//! and the results are compared with a second implementation of the rule that reads the records.
+//! Checks that no sequence of operations gives a token a permission that any token in its chain
+//! lacks at this time. The test runs random operations, and compares the results with a second
+//! implementation of this rule, which reads the records.
 //!
-//! The test runs 100,000 operations, or 1,000,000 with `KEYFOB_TEST_SIZE=full`. proptest shrinks a
-//! sequence that breaks the rule.
+//! The test runs 100,000 operations, or 1,000,000 with `KEYFOB_TEST_SIZE=full`. If a sequence
+//! breaks the rule, proptest shrinks it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -48,8 +49,7 @@ enum Act {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let one = || 0..64_usize;
-    // Chooses mostly the scopes that a token needs to issue others, and scopes that such a token
-    // covers.
+    // Mostly selects scopes that allow a token to issue tokens.
     let wide = || prop_oneof![3 => Just(4_usize), 2 => Just(5), 1 => 0..SCOPES.len()];
     let somewhere = || prop_oneof![3 => Just(0_usize), 2 => 0..ADDRESSES.len()];
     let kind = || prop_oneof![4 => Just(2_usize), 1 => 0..3_usize];
@@ -84,8 +84,8 @@ fn addresses(at: usize) -> AddressRanges {
     AddressRanges::new(ADDRESSES[at]).unwrap()
 }
 
-/// The permissions that the host gave for a token that was issued within another. Without them, the
-/// token is a bound token for an agent, has no metadata, and cannot manage.
+/// What the host allowed when one token issued another. If the host allowed nothing, the issued
+/// token is a bound token for an agent, has no metadata, and cannot issue tokens.
 #[derive(Clone, Copy)]
 struct Allowed {
     kind: bool,
@@ -97,10 +97,10 @@ struct Allowed {
 struct World {
     tokens: Tokens<MemoryStore>,
     clock: FixedClock,
-    /// The tokens in the order in which they were issued, including purged ones.
+    /// The keys and texts of the tokens in the order of their issue. Purged tokens are included.
     made: Vec<(TokenKey, String)>,
     allowed: BTreeMap<TokenKey, Allowed>,
-    /// Proofs that are kept during the whole sequence.
+    /// Proofs that the test keeps until the end of the sequence.
     kept: Vec<Verified>,
 }
 
@@ -126,8 +126,8 @@ impl World {
         self.tokens.verify(text, &access).await.ok()
     }
 
-    /// Returns a proof of a token that works now, mostly of one of the latest three. If the token
-    /// does not work, returns a proof that was kept.
+    /// Returns the proof of a token that works at this time, in most cases one of the latest three
+    /// tokens. If the chosen token does not work, returns a kept proof, if there is one.
     async fn proof(&mut self, at: usize) -> Option<Verified> {
         let at = if at < 16 { at } else { self.made.len().saturating_sub(1 + at % 3) };
         for from in FROM {
@@ -235,7 +235,8 @@ impl World {
         page.items.into_iter().map(|record| (record.key(), record)).collect()
     }
 
-    /// Checks for each token that works that every token in its chain allows the request.
+    /// Verifies some of the tokens, for different scopes and addresses. If a verification succeeds,
+    /// checks that every token in the chain allows the request.
     async fn judge(&self, seed: usize, depths: &mut [usize; DEPTH + 1]) -> Result<(), TestCaseError> {
         let rows = self.rows().await;
         let now = self.tokens.now();
@@ -243,7 +244,7 @@ impl World {
             let at = seed.wrapping_mul(31).wrapping_add(turn);
             let needed = Scope::new(NEEDED[(at / 3) % NEEDED.len()]).unwrap();
             let from: IpAddr = FROM[(at / 7) % FROM.len()].parse().unwrap();
-            // The latest token is often the deepest.
+            // The latest token often has the longest chain.
             let which = if turn == 0 { self.made.len().saturating_sub(1) } else { at };
             let Some(verified) = self.verify(which, Some(&needed), Some(from)).await else { continue };
             let chain = self.chain(&rows, &verified.key(), now)?;
@@ -273,7 +274,8 @@ impl World {
         Ok(())
     }
 
-    /// Returns the records of a token and of all its issuers. Fails if one of them does not work.
+    /// Returns the records of a token and of all its issuers. Returns an error if one of these
+    /// tokens does not work.
     fn chain(
         &self,
         rows: &BTreeMap<TokenKey, Arc<TokenRecord>>,
@@ -299,8 +301,8 @@ impl World {
     }
 }
 
-/// Returns whether a record grants a scope, by its name or by the part before `:*`. This repeats
-/// the rule independently.
+/// Returns whether a record grants the scope `needed`: it has this scope, or it has `x:*` and
+/// `needed` begins with `x:`. The test does not use the crate's code for this rule.
 fn grants(record: &TokenRecord, needed: &str) -> bool {
     record.scopes.as_str().split(' ').any(|granted| match granted.strip_suffix('*') {
         Some(under) if under.ends_with(':') => needed.starts_with(under),
@@ -331,6 +333,6 @@ fn no_sequence_of_acts_gives_a_token_more_than_its_chain_allows() {
     });
     outcome.unwrap();
     println!("{steps} operations; accepted tokens by the number of their issuers: {depths:?}");
-    // Guards against a test that checks too little: every depth must be reached.
+    // The test must not check too little, so every length of a chain must have occurred.
     assert!(steps >= 100_000 && depths.iter().all(|passed| *passed >= 10), "{depths:?}");
 }

@@ -1,5 +1,5 @@
-//! Memory: the store keeps every law by value, by reference, in an `Arc`, in a `Box`, and as a
-//! `DynStore`.
+//! Checks that the store in memory keeps every law, if the kit gets it by value, by reference, in
+//! an `Arc`, in a `Box`, or as a `DynStore`.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ async fn memory_erased() {
     keeps_every_law(DynStore::with_imports(MemoryStore::new())).await;
 }
 
-/// A host may spawn the kit, so its future must be `Send`.
+/// A host may spawn the conformance kit as a task, so its future must be `Send`.
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_in_a_task_of_its_own() {
     tokio::spawn(async { keeps_every_law(MemoryStore::new()).await }).await.unwrap();

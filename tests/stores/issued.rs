@@ -1,5 +1,6 @@
-//! The end of a token with thousands of tokens bound to it. All caches get one invalidation for all
-//! of them, and no bound token is accepted for longer than the bound of staleness.
+//! Checks the revocation of a token to which thousands of tokens are bound. The caches receive a
+//! single invalidation for all these tokens. After the revocation, no cache accepts one of these
+//! tokens for longer than the maximum age of its records.
 //!
 //! The test uses 2,000 bound tokens, or 10,000 with `KEYFOB_TEST_SIZE=full`.
 
@@ -20,16 +21,16 @@ use tokio::task::JoinSet;
 use crate::support::{actor, keyring, new_token, project, size};
 
 const BOUND: Duration = Duration::from_millis(200);
-/// How long a feed must be silent until the test takes it as finished. An invalidation arrives
-/// sooner.
+/// If a feed is silent for this time, the test assumes that no more events follow. Invalidations
+/// arrive much sooner.
 const QUIET: Duration = Duration::from_millis(500);
 
 fn count() -> usize {
     if size::is_full() { 10_000 } else { 2_000 }
 }
 
-/// Issues a token and mints tokens that are bound to it. Returns the key and the text of the
-/// issuer, and the texts of the bound tokens.
+/// Issues a token, and inserts tokens that are bound to it. Returns the key and the text of the
+/// issuing token, and the texts of the bound tokens.
 async fn issuer_and_bound<S>(store: &S) -> (TokenKey, String, Vec<String>)
 where
     S: TokenStore + Clone + 'static,
@@ -41,7 +42,7 @@ where
     let access = project("145");
     let verified = tokens.verify(issuer.token.expose_secret(), &Access::to(&access, &[])).await.unwrap();
     let by = verified.delegate(&Scope::new("tokens:manage").unwrap()).unwrap();
-    // Mints the tokens as the service does, but without its limit of live tokens.
+    // The bound tokens are minted here, because the service would limit the number of live tokens.
     let mut inserts = JoinSet::new();
     let mut texts = Vec::with_capacity(count());
     for number in 0..count() {
@@ -51,7 +52,7 @@ where
         texts.push(issued.token.expose_secret().to_owned());
         let store = store.clone();
         inserts.spawn(async move { store.insert(issued.record, None, None).await.unwrap() });
-        // At most 64 inserts run at the same time, because they are all in one project.
+        // At most 64 inserts run concurrently, because all tokens are in one project.
         if number % 64 == 63 {
             while inserts.join_next().await.is_some() {}
         }
@@ -62,7 +63,7 @@ where
     (by.key(), issuer.token.expose_secret().to_owned(), texts)
 }
 
-/// Returns the events of a feed until it falls silent.
+/// Returns the events of a feed until the feed is silent for the time [`QUIET`].
 async fn told(feed: &mut impl Feed) -> Vec<FeedEvent> {
     let mut told = Vec::new();
     while let Ok(event) = tokio::time::timeout(QUIET, feed.next()).await {
@@ -79,8 +80,10 @@ async fn outcome<S: TokenStore>(tokens: &Tokens<S>, text: &str) -> Result<(), Op
     verified.map(drop).map_err(|error: VerifyError| error.rejection())
 }
 
-/// Checks the end of an issuer. `store` publishes its changes, `feed` receives them, and `followed`
-/// is a second feed for the cache of another node.
+/// Checks what happens when a token with many bound tokens is revoked.
+///
+/// `store` publishes its changes. The test reads them from `feed`. The cache of another node
+/// follows `followed`, a second feed of the same changes.
 async fn ends_at_one_word<S>(store: S, mut feed: impl Feed, followed: impl Feed + 'static)
 where
     S: TokenStore + StoreMaintenance + Clone + 'static,
@@ -107,7 +110,7 @@ where
     }
     assert_eq!(told(&mut feed).await, [FeedEvent::Token(key)], "one invalidation for all bound tokens");
 
-    // The bound tokens are revoked later, and this emits no further invalidation.
+    // The maintenance revokes the bound tokens later. This emits no further invalidation.
     assert_eq!(here.revoke_orphans().await.unwrap(), texts.len() as u64);
     assert_eq!(told(&mut feed).await, []);
     assert_eq!(here.revoke_orphans().await.unwrap(), 0);

@@ -1,4 +1,4 @@
-//! The stores: the laws of the store contract, and the special features of each engine.
+//! Tests of the stores: the laws of the store contract, and the features that only one engine has.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

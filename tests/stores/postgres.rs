@@ -1,5 +1,5 @@
-//! PostgreSQL: every law of the store contract, with each form of the schema, and features that
-//! only this engine has.
+//! Tests of the store in PostgreSQL: every law of the store contract with each form of the schema,
+//! and the features that only this engine has.
 
 mod connections;
 mod one_slow_project;
@@ -61,8 +61,8 @@ async fn on_one_connection() {
     keeps_every_law(store).await;
 }
 
-/// Some hosts make `serializable` the default isolation of their database. The store must keep
-/// every law there too.
+/// Some hosts set `serializable` as the default isolation level of their database. The store must
+/// keep every law there too.
 #[tokio::test]
 async fn under_the_hosts_own_defaults() {
     let Some(server) = shared() else { return };
@@ -94,8 +94,8 @@ async fn partitioned_by_project() {
     assert_eq!(indices, 2, "one partition's scan and its condition: {plan:?}");
 }
 
-/// PostgreSQL keeps the plan of a prepared statement. A new service prepares it while its table is
-/// empty, and that plan must still use the index later.
+/// PostgreSQL keeps the plan of a prepared statement. A new service prepares its statements while
+/// its table is empty. Their plans must still use the index when the table is full.
 #[tokio::test]
 async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
     const TOKENS: i64 = 5_000;
@@ -104,7 +104,8 @@ async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
     let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
     let store = PostgresStore::from_pool(pool).await.unwrap();
     store.migrate().await.unwrap();
-    // Autovacuum would update the table's statistics, and with them the plan.
+    // Autovacuum would update the statistics of the table, and PostgreSQL would then make new
+    // plans.
     sqlx::raw_sql("ALTER TABLE keyfob_tokens SET (autovacuum_enabled = off)").execute(store.pool()).await.unwrap();
     let first = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap().record;
     let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
@@ -132,7 +133,8 @@ async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
         assert!(store.revoke(&key, &revocation).await.unwrap().is_some());
     }
     let read = read().await - before;
-    // Each call reads one index entry. The rest of the margin is for dead entries.
+    // Each call reads at least one index entry. The margin is for entries of earlier versions of a
+    // row.
     assert!((2 * ASKED..10 * ASKED).contains(&read), "{read} entries of indices for {ASKED} tokens");
 }
 
@@ -157,7 +159,7 @@ async fn an_open_transaction_elsewhere_delays_no_find() {
     let found = tokio::time::timeout(Duration::from_secs(2), store.find(&key)).await.unwrap().unwrap();
     assert!(found.is_some());
 
-    // A write that waits for that transaction fails in the end, and changes nothing.
+    // A write that waits for the other transaction fails after a time, and changes nothing.
     let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
     assert_eq!(store.revoke(&key, &revocation).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
     let refused = store.revoke_owner(&key.project, &found.unwrap().owner, &revocation).await.unwrap_err();
@@ -178,7 +180,7 @@ async fn a_pool_that_may_lose_tokens_is_refused() {
     assert!(why.contains("synchronous_commit=off"), "{why}");
 }
 
-/// The URL may hold a password, so no error repeats it.
+/// The URL can contain a password, so no error may contain the URL.
 #[tokio::test]
 async fn no_error_shows_the_url() {
     for url in ["postgres://ada:hunter2@[", "mysql://ada:hunter2@db/x", "postgres://ada:hunter2@127.0.0.1:1/x"] {
@@ -212,7 +214,8 @@ async fn texts_of_an_earlier_rule_are_served() {
     serves_texts_of_an_earlier_rule(server.store().await).await;
 }
 
-/// An invalidation for nothing would empty the caches of all other processes.
+/// If a purge deletes no token, it sends no invalidation, because an invalidation would empty the
+/// caches of all other processes.
 #[tokio::test]
 async fn a_purge_of_nothing_sends_no_invalidation() {
     use keyfob::store::{

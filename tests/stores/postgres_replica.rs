@@ -1,5 +1,5 @@
-//! PostgreSQL: reads from a standby. A record is never older than allowed, and never older than
-//! what this store already knows.
+//! Tests of reads from a standby of PostgreSQL. A record is never older than the allowed lag, and
+//! never older than a change that this store has made or received from its feed.
 
 use std::time::{Duration, Instant};
 
@@ -19,16 +19,17 @@ use crate::support::kit::keeps_every_law;
 use crate::support::postgres::Server;
 use crate::support::{actor, keyring, new_token, now};
 
-/// The allowed lag: longer than a heartbeat takes to reach the standby on a busy machine.
+/// The maximum lag at which the store reads from the standby. It is longer than a heartbeat takes
+/// to reach the standby on a busy machine.
 const LAG: Duration = Duration::from_secs(2);
-/// The deadline of every wait in this file.
+/// The maximum time that a test waits for something.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A primary and its standby.
+/// A primary server and its standby.
 struct World {
     primary: Server,
     standby: Server,
-    /// A store without a standby, in place of another process.
+    /// A store without a standby. It makes changes as another process would.
     elsewhere: PostgresStore,
     url: String,
 }
@@ -47,7 +48,7 @@ impl World {
         let url = self.primary.url_by(self.standby.port, &self.url);
         let asked = Instant::now();
         loop {
-            // The standby has to receive the new database first.
+            // The database is new, and the standby may not have received it yet.
             match PgPoolOptions::new().connect(&url).await {
                 Ok(pool) => return pool,
                 Err(error) => assert!(asked.elapsed() < PATIENCE, "{error}"),
@@ -56,7 +57,8 @@ impl World {
         }
     }
 
-    /// Creates a store that reads from the standby and writes the heartbeats that this needs.
+    /// Creates a store that reads from the standby. A background task writes the heartbeats that
+    /// the store needs for this.
     async fn store(&self, lag: Duration) -> PostgresStore {
         let store = self.elsewhere.clone().with_replica(self.pool_of_standby().await, lag);
         let beating = store.clone();
@@ -76,7 +78,7 @@ fn revocation() -> Revocation {
     Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise }
 }
 
-/// Returns whether a record came from the standby. A record of the primary has the age zero.
+/// Returns whether the result came from the standby: results from the primary have the age zero.
 fn is_of_standby(recent: &ReadResult) -> bool {
     !recent.age.is_zero()
 }
@@ -85,7 +87,7 @@ fn known_to_standby(recent: &ReadResult) -> bool {
     is_of_standby(recent) && recent.record.is_some()
 }
 
-/// Reads a token until the result is as wanted.
+/// Reads a token again and again until `wanted` returns true for the result. Returns this result.
 async fn until(store: &impl TokenStore, key: &TokenKey, wanted: impl Fn(&ReadResult) -> bool) -> ReadResult {
     let asked = Instant::now();
     loop {
@@ -103,19 +105,19 @@ async fn a_store_that_reads_from_a_standby_keeps_every_law() {
     let Some(world) = World::new().await else { return };
     let store = world.store(LAG).await;
     keeps_every_law(&store).await;
-    // The store really reads from the standby.
+    // The store must also really read from the standby.
     let key = world.insert().await;
     let recent = until(&store, &key, known_to_standby).await;
     assert_eq!(recent.record.unwrap().key(), key);
-    // If the standby does not have a token, the store reads from the primary.
+    // If the standby does not have the token, the store reads from the primary.
     world.standby.pause_replay();
     let new = world.insert().await;
     assert!(store.find_recent(&new).await.unwrap().record.is_some());
     world.standby.resume_replay();
 }
 
-/// While its replay is paused, a standby becomes outdated, and the store reads from the primary
-/// instead.
+/// A standby whose replay is paused receives no changes. The store reads from the primary when the
+/// allowed lag has passed.
 #[tokio::test]
 async fn a_standby_that_is_behind_is_not_believed() {
     let Some(world) = World::new().await else { return };
@@ -166,7 +168,8 @@ async fn a_change_from_the_feed_is_never_read_as_outdated() {
     let Some(world) = World::new().await else { return };
     let store = world.store(Duration::from_secs(3600)).await;
     let mut feed = store.feed();
-    // A feed begins with a loss. Results from before the loss no longer count.
+    // A feed begins with the event `Lost`, after which the store does not use earlier results of
+    // the standby. So the test waits for the next event.
     let told_something = async { while feed.next().await == FeedEvent::Lost {} };
     tokio::time::timeout(PATIENCE, told_something).await.expect("the feed is connected");
     let key = world.insert().await;
@@ -193,8 +196,8 @@ async fn without_heartbeats_or_without_its_standby_the_primary_is_read() {
     until(&store, &key, known_to_standby).await;
 }
 
-/// The primary serves verifications meanwhile, so without a counter the operator would not notice
-/// the fault.
+/// If heartbeats fail or the standby does not respond, the store reads from the primary. Only the
+/// counter of background faults shows the operator that something is wrong.
 #[tokio::test]
 async fn failing_heartbeats_and_silent_standbys_are_counted() {
     let Some(world) = World::new().await else { return };
@@ -213,7 +216,7 @@ async fn failing_heartbeats_and_silent_standbys_are_counted() {
     let before = store.background_faults();
     sqlx::raw_sql(away).execute(store.pool()).await.unwrap();
     counted_from(before).await;
-    // Later success does not reset the count.
+    // The counter is not reset when heartbeats succeed again.
     let back = "ALTER TABLE keyfob_beats_away RENAME TO keyfob_beats";
     sqlx::raw_sql(back).execute(store.pool()).await.unwrap();
     until(&store, &key, known_to_standby).await;
@@ -224,7 +227,8 @@ async fn failing_heartbeats_and_silent_standbys_are_counted() {
     counted_from(before).await;
 }
 
-/// The age of a record from the standby counts towards the staleness bound of a cache above it.
+/// A cache above the store adds the age of a record from the standby to the time for which it has
+/// held the record.
 #[tokio::test]
 async fn a_cache_counts_the_age_of_a_record_from_a_standby() {
     let Some(world) = World::new().await else { return };

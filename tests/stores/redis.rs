@@ -1,5 +1,5 @@
-//! Redis: every law of the store contract, on a cluster and on a single server, and features that
-//! only this engine has.
+//! Tests of the store in Redis: every law of the store contract, on a cluster and on a single
+//! server, and the features that only this engine has.
 
 mod fences;
 mod partition;
@@ -66,7 +66,7 @@ fn revocation() -> Revocation {
     Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise }
 }
 
-/// Returns the causes of an error, joined.
+/// Returns the texts of all causes of an error, each followed by `; `.
 fn cause(error: &dyn Error) -> String {
     let mut text = String::new();
     let mut cause = error.source();
@@ -77,13 +77,13 @@ fn cause(error: &dyn Error) -> String {
     text
 }
 
-/// The revocation of a large group is one operation, but too much work for one script. No script
-/// may block the server for long, and once the operation is acknowledged, none of its tokens
-/// verifies.
+/// The revocation of an owner with many tokens is one operation, but one script for it would block
+/// the server for too long. The store runs many short scripts instead. When the operation is
+/// acknowledged, none of the tokens verifies.
 #[tokio::test]
 async fn an_owner_of_many_is_revoked_by_short_scripts() {
     const MANY: usize = 20_000;
-    // Concurrent inserts share one sync of the disk.
+    // Concurrent inserts share one write to the disk, so this many inserts run at the same time.
     const AT_ONCE: usize = 200;
     let Some(servers) = Servers::one() else { return };
     let store = servers.store().await;
@@ -106,7 +106,8 @@ async fn an_owner_of_many_is_revoked_by_short_scripts() {
     let record = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record;
     let (project, owner) = (record.project, record.owner.clone());
 
-    // The caller is dropped as soon as the fence is set. Other calls have to finish the revocation.
+    // The test drops the call when the first token is rejected, which is before all tokens are
+    // written. Other calls must finish the revocation.
     let (revoking, watching) = (store.clone(), store.clone());
     let mine = owner.clone();
     let act = tokio::spawn(async move { revoking.revoke_owner(&project, &mine, &revocation()).await });
@@ -123,7 +124,7 @@ async fn an_owner_of_many_is_revoked_by_short_scripts() {
         assert_eq!(refused.rejection().unwrap().as_str(), "revoked");
     }
     store.revoke_owner(&project, &owner, &revocation()).await.unwrap();
-    // The fence does not cover tokens that the owner gets later.
+    // The revocation does not apply to tokens that the owner gets later.
     let fresh = insert(&store).await;
     assert!(store.find(&fresh).await.unwrap().unwrap().revoked.is_none());
     let slow = servers.ask(&["SLOWLOG", "LEN"]);
@@ -148,7 +149,7 @@ async fn a_server_that_may_lose_tokens_is_refused() {
     RedisStore::connect(servers.urls()).await.unwrap();
 }
 
-/// The URL may hold a password, so no error repeats it.
+/// The URL can contain a password, so no error may contain the URL.
 #[tokio::test]
 async fn no_error_shows_the_url() {
     for url in ["redis://ada:hunter2@[", "postgres://ada:hunter2@db/x", "redis://ada:hunter2@127.0.0.1:1/"] {
@@ -173,7 +174,8 @@ async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// If the store cannot read the settings of the server, the caller has to vouch for them.
+/// If the server does not let the store read its settings, `connect` fails. The caller can use
+/// `connect_unchecked` instead, and is then responsible for the settings.
 #[tokio::test]
 async fn a_server_that_refuses_config_needs_the_unchecked_constructor() {
     let Some(servers) = Servers::one() else { return };
@@ -194,8 +196,8 @@ async fn a_cluster_that_may_elect_a_replica_without_a_copy_is_refused() {
     assert!(cause(&error).contains("cluster-replica-validity-factor 0"), "{}", cause(&error));
 }
 
-/// The server's user may not run `ROLE` and `INFO`. So an operation is applied, but the store
-/// cannot check that the replicas have it. The operation fails, and its error has the cause.
+/// The store's user on the server may not run `ROLE` and `INFO`. So the store applies a revocation,
+/// but cannot check that the replicas have it. The call fails, and its error contains the cause.
 #[tokio::test]
 async fn the_cause_of_an_unknown_durability_is_reported() {
     let Some(servers) = Servers::one() else { return };
@@ -211,8 +213,8 @@ async fn the_cause_of_an_unknown_durability_is_reported() {
     assert!(store.find(&key).await.unwrap().unwrap().revoked.is_some());
 }
 
-/// While one replica is killed or suspended, verification continues and each revocation fails in
-/// time. After the replica is back, a repeated revocation is acknowledged.
+/// While a replica is killed or suspended, verifications succeed and each revocation fails within
+/// two seconds. After the replica is back, repeats of the revocations are acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_away_holds_up_nobody() {
     const REVOKED: usize = 20;
@@ -250,7 +252,8 @@ async fn a_replica_that_is_away_holds_up_nobody() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });
-        // All revocations run at the same time, and then one more.
+        // All revocations run at the same time. After them, one more revocation must fail faster,
+        // because the store then knows that the replica is away.
         let revoked = keys.iter().map(|key| {
             let (store, key) = (store.clone(), *key);
             tokio::spawn(async move {
@@ -296,8 +299,8 @@ async fn a_replica_that_is_away_holds_up_nobody() {
     }
 }
 
-/// If a change failed with "may be lost", a repeat finds nothing left to change. It must not be
-/// acknowledged while the change may still be lost.
+/// If no replica has a change, the call fails. A repeat of the call finds nothing left to change,
+/// but the repeat must also fail as long as no replica has the change.
 #[tokio::test]
 async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -324,7 +327,8 @@ async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     assert_eq!(disabled.status, Status::Disabled);
 }
 
-/// Last uses and the leases of notices do not wait for replicas.
+/// Writes of last uses and of the leases of notices do not wait for replicas, so they succeed while
+/// the replica is away.
 #[tokio::test]
 async fn last_uses_do_not_wait_for_replicas() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -339,7 +343,8 @@ async fn last_uses_do_not_wait_for_replicas() {
     assert!(claimed.unwrap().is_empty());
 }
 
-/// A fail-over would lose a change that no replica has, so the change is not acknowledged.
+/// If no replica has a change, a fail-over would lose the change, so the store does not acknowledge
+/// it.
 #[tokio::test]
 async fn a_change_that_no_replica_has_is_unavailable() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -351,7 +356,7 @@ async fn a_change_that_no_replica_has_is_unavailable() {
     assert_eq!(store.revoke(&key, &revocation()).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
     servers.go(replica);
     servers.wait_until_linked(replica);
-    // The change was applied, and a repeat acknowledges it once the replica has it.
+    // The master has applied the change. When the replica has it too, a repeat is acknowledged.
     assert!(store.revoke(&key, &revocation()).await.unwrap().unwrap().revoked.is_some());
 }
 
@@ -373,7 +378,7 @@ async fn a_killed_master_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// Finds a token. Repeats the call while no replica has taken over.
+/// Finds a token. Repeats the call until a replica has taken over from its master.
 async fn found_in_time(store: &RedisStore, key: &TokenKey) -> Option<Arc<TokenRecord>> {
     let asked = Instant::now();
     loop {
@@ -385,7 +390,8 @@ async fn found_in_time(store: &RedisStore, key: &TokenKey) -> Option<Arc<TokenRe
     }
 }
 
-/// The client's own recovery may wait forever, so the store replaces every silent connection.
+/// If a connection is silent, the Redis client may wait for it forever. So the store replaces the
+/// connection.
 #[tokio::test]
 async fn a_silent_connection_is_replaced() {
     let Some(servers) = Servers::cluster(0) else { return };
@@ -414,8 +420,8 @@ async fn texts_of_an_earlier_rule_are_served() {
     serves_texts_of_an_earlier_rule(servers.store().await).await;
 }
 
-/// The names of two owners are chosen so that the keys of one could be taken for the keys of the
-/// other. The second owner's new token waits for the replicas.
+/// The id of one owner is the id of the other followed by `waited`, a word in some Redis keys of
+/// the store. The store must not confuse such a key with a key of an owner.
 #[tokio::test]
 async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_called() {
     let Some(servers) = Servers::cluster(1) else { return };
@@ -434,8 +440,9 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
     assert!(verified.is_err(), "revoke_everywhere returned Ok({revoked}), but the token still verifies");
 }
 
-/// An operator repeats a call after a 503. After a restore, the operator repeats the revocations
-/// that the sink received. So the sink must receive the revocations that may have been applied.
+/// An operator repeats a revocation that failed with 503. After a restore from a back-up, the
+/// operator also repeats the revocations that the sink received. So the service must emit an event
+/// for each revocation that may have been applied.
 #[tokio::test]
 async fn a_revocation_that_may_have_been_applied_emits_its_event() {
     #[derive(Default)]
@@ -478,8 +485,8 @@ async fn a_revocation_that_may_have_been_applied_emits_its_event() {
     }
 }
 
-/// A leaked token is reported again while the replica is still away. The report must not be
-/// acknowledged, because a fail-over could undo the revocation.
+/// A leaked token is reported a second time while the replica is still away. The service must not
+/// acknowledge the report, because a fail-over could undo the revocation.
 #[tokio::test]
 async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_it() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -497,8 +504,8 @@ async fn a_repeated_report_of_a_leak_is_not_acknowledged_before_the_replica_has_
     assert!(again.is_err(), "report_leak acknowledged a revocation that the replica does not have: {again:?}");
 }
 
-/// The user of the server may run every command except `SUBSCRIBE`. The store logs and counts the
-/// error.
+/// The store's user on the server may run every command except `SUBSCRIBE`. The store must log and
+/// count the error of its feed.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_feed_that_cannot_listen_is_counted() {

@@ -1,4 +1,5 @@
-//! SQLite: the file, the settings, the schema and the errors. Other files test it as a store.
+//! Tests of the SQLite store: its file, its settings, its schema and its errors. Other files test
+//! it against the store contract.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -35,7 +36,7 @@ async fn opened() -> (SqliteStore, TempDir) {
     (store, folder)
 }
 
-/// Returns the text of an error and of all its causes.
+/// Returns the texts of an error and of all its causes.
 fn told(error: &StoreError) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
@@ -56,7 +57,7 @@ async fn the_migration_may_run_again() {
     assert_eq!(again.find(&record.key()).await.unwrap(), Some(record));
 }
 
-/// Versions before the first release had a single index for all lists of an owner.
+/// Before the first release, the table had one index for all lists of an owner's tokens.
 #[tokio::test]
 async fn an_earlier_file_gets_the_current_indices() {
     let (store, folder) = opened().await;
@@ -87,8 +88,7 @@ async fn a_host_brings_its_own_pool_and_tool() {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteStore::connect_options(folder.path().join("host.db")).create_if_missing(true);
     let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await.unwrap();
-    // Migration tools do this: the host's tables and the keyfob tables are created in one
-    // transaction.
+    // Migration tools often create the host's tables and the tables of keyfob in one transaction.
     let mut transaction = pool.begin().await.unwrap();
     sqlx::raw_sql("CREATE TABLE users (id TEXT PRIMARY KEY) STRICT").execute(&mut *transaction).await.unwrap();
     sqlx::raw_sql(SqliteStore::MIGRATION).execute(&mut *transaction).await.unwrap();
@@ -156,7 +156,8 @@ async fn a_new_file_is_its_owners_alone() {
     }
 }
 
-/// The first `open` turns the file into a WAL file. `busy_timeout` does not apply to that step.
+/// The first `open` of a new file switches the file to WAL mode. `busy_timeout` does not apply to
+/// this switch.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_file_can_be_opened_many_times_concurrently() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,7 +182,7 @@ async fn the_table_is_the_record_and_every_column_is_explained() {
         names.join(" ")
     };
     assert_eq!(sorted(columns.iter().map(String::as_str).collect()), sorted(known.clone()));
-    // The column that SQLite computes is in another list.
+    // `table_info` leaves out columns that SQLite computes. `table_xinfo` lists them.
     let more = "SELECT name FROM pragma_table_xinfo('keyfob_tokens') WHERE hidden <> 0";
     let computed: Vec<String> = sqlx::query_scalar(more).fetch_all(store.pool()).await.unwrap();
     assert_eq!(computed, ["expires_order"]);
@@ -273,8 +274,8 @@ async fn a_locked_database_is_unavailable_and_still_read() {
     assert!(store.update(&record.key(), 1, keyfob::record::Change::Confirm).await.unwrap().is_some());
 }
 
-/// While the tokens move to another engine, a trigger of the operator refuses every write. Writes
-/// fail with `Unavailable`, so callers may repeat them. Reads continue.
+/// While an operator moves the tokens to another engine, triggers refuse every write. Each write
+/// fails with `Unavailable`, so that callers repeat it. Reads still succeed.
 #[tokio::test]
 async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
     let (store, _folder) = opened().await;
@@ -290,7 +291,7 @@ async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
         record.rotated_from = Some(record.id);
     });
     let import = ImportRow::new(fresh(), ImportKey::from_bytes([1; 32]));
-    // The time is late enough that there is a token to purge.
+    // At this time the token has expired, so that the purge tries to delete it.
     let late = record.ends_at().unwrap().saturating_add(Duration::from_secs(1));
     let before = RevokeBatch::CreatedBefore(late);
     let outcomes: [(&str, Result<(), StoreError>); 10] = [
@@ -312,8 +313,8 @@ async fn tokens_that_are_fenced_are_unavailable_to_writers_and_still_read() {
     assert_eq!(store.find(&key).await.unwrap(), Some(record));
 }
 
-/// If a caller drops a call half-way, the change is applied completely or not at all. No lock and
-/// no open transaction remains.
+/// If a caller drops a call before it ends, the change is applied completely or not at all. No lock
+/// and no open transaction remain.
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing_half_done() {
     let (store, _folder) = opened().await;
@@ -338,7 +339,7 @@ async fn a_dropped_call_leaves_nothing_half_done() {
         })
         .await;
         drop(rotating);
-        // Once another write has succeeded, the dropped call has ended.
+        // After another write has succeeded, the dropped call cannot change anything any more.
         let other = store.insert(fresh(), None, None).await.unwrap().key();
         let (old, new) = (store.find(&old).await.unwrap().unwrap(), store.find(&new).await.unwrap());
         assert_eq!(old.rotated_to, new.as_ref().map(|new| new.id));
@@ -350,8 +351,7 @@ async fn a_dropped_call_leaves_nothing_half_done() {
     assert!(done > 10 && not_done > 10, "{done} done, {not_done} not");
 }
 
-/// An import is one transaction: if one row cannot be written, the rows before it are not written
-/// either.
+/// An import is one transaction. If one row cannot be written, none of the rows is written.
 #[tokio::test]
 async fn an_import_that_fails_leaves_nothing() {
     let (store, _folder) = opened().await;
@@ -365,7 +365,7 @@ async fn an_import_that_fails_leaves_nothing() {
     }
 }
 
-/// If the path is empty, SQLite opens a temporary database that vanishes with its connection.
+/// With an empty path, SQLite opens a temporary database, which vanishes with the connection.
 #[tokio::test]
 async fn an_empty_path_is_no_store() {
     let opened = SqliteStore::open("").await;
@@ -374,7 +374,8 @@ async fn an_empty_path_is_no_store() {
     assert_eq!(SqliteStore::from_pool(pool).await.unwrap_err().kind(), StoreErrorKind::Other);
 }
 
-/// A host's bulk load can leave a connection in the pool that does not sync its commits.
+/// A host can leave a connection in the pool that does not sync its commits, for example after a
+/// bulk load.
 #[tokio::test]
 async fn nothing_is_written_on_a_connection_that_may_lose_it() {
     let (store, _folder) = opened().await;

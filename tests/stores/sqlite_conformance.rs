@@ -1,5 +1,5 @@
-//! SQLite: the store keeps every law by value, by reference, in an `Arc`, in a `Box`, as a
-//! `DynStore`, and with a pool of one connection.
+//! Checks that the SQLite store keeps every law, if the kit gets it by value, by reference, in an
+//! `Arc`, in a `Box`, as a `DynStore`, or with a pool of one connection.
 
 use std::sync::Arc;
 

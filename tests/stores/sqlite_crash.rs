@@ -1,6 +1,6 @@
-//! SQLite: a process that issues, revokes and rotates is killed 200 times, or 1,000 times with
-//! `KEYFOB_TEST_SIZE=full`. Afterwards every acknowledged operation is complete, and no operation
-//! is half done.
+//! Checks that a crash loses no acknowledged operation on SQLite. A worker process that issues,
+//! revokes and rotates tokens is killed 200 times, or 1,000 times with `KEYFOB_TEST_SIZE=full`.
+//! After each kill, every acknowledged operation is complete, and no operation is half done.
 
 use std::collections::{HashMap, HashSet};
 use std::env;
@@ -22,12 +22,13 @@ use keyfob::{
 
 use crate::support::{changed, size};
 
-/// How long a worker may write no line. A worker that is running writes one much sooner.
+/// The maximum time between two lines of a worker's output. If a worker is silent for longer, the
+/// test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How many tokens one operation revokes.
+/// The number of tokens that one operation revokes: all tokens of one owner.
 const GROUP: usize = 4;
-/// The environment variable that names the database to the worker. The worker is the same test
-/// binary.
+/// The environment variable with the path of the database. The test sets it for the worker process,
+/// which is the same test binary.
 const DATABASE: &str = "KEYFOB_CRASH_DATABASE";
 
 fn project() -> ProjectId {
@@ -49,8 +50,8 @@ fn acknowledge(line: &str) {
     out.flush().unwrap();
 }
 
-/// Runs the process that is killed. It has three tasks, so that a kill also meets transactions that
-/// wait for each other.
+/// Runs the worker process, which the test kills. It has three tasks, so that a kill also occurs
+/// while transactions wait for each other.
 #[test]
 #[ignore = "run by the test below"]
 fn worker() {
@@ -68,7 +69,7 @@ fn worker() {
 async fn work(store: SqliteStore, number: u32) {
     let tokens = Tokens::new(keyring(), store);
     let actor = Actor::new("ada").unwrap();
-    // Each task begins with another operation, so that every kill can meet each kind.
+    // Each task begins with another kind of operation, so that a kill can interrupt every kind.
     for act in number.. {
         let name = format!("{} {number} {act}", std::process::id());
         let issued = tokens.issue(&actor, new_token("ada", &name)).await.unwrap().record;
@@ -90,7 +91,7 @@ async fn work(store: SqliteStore, number: u32) {
                 acknowledge(&format!("rotated {} {id}", issued.id));
             }
             3 => {
-                // Issue four tokens for one owner, and revoke all of them in one operation.
+                // Issues four tokens to a new owner, and revokes all of them in one operation.
                 let owner = format!("owner {name}");
                 for _ in 0..GROUP {
                     tokens.issue(&actor, new_token(&owner, &name)).await.unwrap();
@@ -108,7 +109,7 @@ async fn work(store: SqliteStore, number: u32) {
     }
 }
 
-/// The operations that the killed processes acknowledged.
+/// The operations that the killed workers acknowledged, by kind.
 #[derive(Default)]
 struct Acknowledged {
     issued: HashMap<String, String>,
@@ -133,16 +134,17 @@ impl Acknowledged {
     }
 }
 
-/// Returns how many workers are killed at least and at most. A busy machine needs more kills,
-/// because its workers get less done.
+/// Returns the minimum and the maximum number of workers that the test kills. On a busy machine a
+/// worker gets less done, so the test kills more workers.
 fn rounds() -> (usize, usize) {
     let least = if size::is_full() { 1_000 } else { 200 };
     (least, 3 * least)
 }
 
-/// Runs a worker, kills it with SIGKILL, and returns the lines that it wrote. The worker first
-/// writes a few acknowledgements, of which at least one begins with `act`. The kill follows after
-/// the duration `lives`.
+/// Runs a worker, kills it with SIGKILL, and returns the lines of its output.
+///
+/// First waits until the worker has acknowledged three issued tokens, and one operation whose line
+/// begins with `act`. Then waits for the duration `lives` before it kills the worker.
 fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
     let mut worker = Command::new(env::current_exe().unwrap())
         .args(["sqlite_crash::worker", "--exact", "--ignored", "--nocapture"])
@@ -156,15 +158,15 @@ fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
     let (says, said) = channel();
     let reads = thread::spawn(move || {
         let mut line = String::new();
-        // The kill may cut the last line. Such a line does not count as acknowledged.
+        // The kill can cut off the last line. An incomplete line acknowledges nothing.
         while out.read_line(&mut line).unwrap() > 0 && line.ends_with('\n') {
             says.send(line.trim_end().to_owned()).unwrap();
             line.clear();
         }
     });
     let mut lines: Vec<String> = Vec::new();
-    // The test waits for as many tokens as there are tasks, so that the workers also get something
-    // done on a slow disk.
+    // The wait for three tokens, one for each task, ensures that a worker also gets something done
+    // on a slow disk.
     let said_of = |lines: &[String], act| lines.iter().filter(|line| line.starts_with(act)).count();
     while said_of(&lines, "issued ") < 3 || said_of(&lines, act) == 0 {
         match said.recv_timeout(PATIENCE) {
@@ -189,7 +191,7 @@ fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
     lines
 }
 
-/// Returns all records of the project.
+/// Returns all records of the project by token id.
 async fn rows(store: &SqliteStore) -> HashMap<String, TokenRecord> {
     let mut query = ListQuery { most: PageSize::MAX, ..ListQuery::new(project()) };
     let mut rows = HashMap::new();
@@ -222,7 +224,7 @@ fn check(acknowledged: &Acknowledged, rows: &HashMap<String, TokenRecord>) {
             "an acknowledged rotation is gone"
         );
     }
-    // An operation that was not acknowledged is applied completely or not at all.
+    // Each operation that was not acknowledged is applied completely or not at all.
     for row in rows.values() {
         let at = |id: TokenId| rows.get(id.as_str()).expect("the linked token does not exist");
         if let Some(next) = row.rotated_to {
@@ -253,9 +255,9 @@ async fn what_was_acknowledged_survives_200_kills_and_nothing_is_half_done() {
     let began = Instant::now();
     let mut acknowledged = Acknowledged::default();
     let ((least, most), mut kills, mut late, mut count) = (rounds(), 0, 0, 0);
-    // Guards against a test that checks too little: there must be enough operations of each kind,
-    // and enough kills in the middle of one. The numbers are about half of those on a busy machine
-    // with two cores.
+    // The test must not check too little. It needs enough operations of each kind, and enough kills
+    // between an operation and its acknowledgement. The minimums are about half of the numbers on a
+    // busy machine with two cores.
     let lacking = |acknowledged: &Acknowledged, late: usize| {
         let Acknowledged { issued, revoked, rotated, ended, .. } = acknowledged;
         match () {
@@ -267,9 +269,11 @@ async fn what_was_acknowledged_survives_200_kills_and_nothing_is_half_done() {
         }
     };
     while kills < least || kills < most && lacking(&acknowledged, late).is_some() {
-        // If a kind of operation was too rare, the last rounds wait for that kind.
+        // If one kind of operation was too rare, each further worker lives until it has
+        // acknowledged one.
         let act = lacking(&acknowledged, late).filter(|_| kills >= least).unwrap_or("issued ");
-        // A worker lives for 5 to 40 ms, spread over the rounds.
+        // After these lines, the worker lives for 5 to 40 ms. The durations are spread over the
+        // rounds.
         let lives = Duration::from_micros(5_000 + (kills as u64 * 7_919) % 35_001);
         for line in run_and_kill(&database, lives, act) {
             acknowledged.take(&line);

@@ -1,4 +1,4 @@
-//! SQLite: the database's files never hold a part of a token's secret.
+//! Checks that the files of a SQLite database never contain a part of a token's secret.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,12 +10,13 @@ use keyfob::{
 
 const WINDOW: usize = 8;
 
-/// Returns every run of 8 bytes in the text.
+/// Returns each run of [`WINDOW`] bytes of the text.
 fn windows(text: &str) -> impl Iterator<Item = [u8; WINDOW]> {
     text.as_bytes().windows(WINDOW).map(|window| window.try_into().unwrap())
 }
 
-/// Returns which of the wanted runs of bytes are in the database's files, read as raw bytes.
+/// Reads the files of the database as raw bytes, and returns which of the wanted runs of bytes they
+/// contain.
 fn found_in_files(folder: &Path, wanted: &HashSet<[u8; WINDOW]>) -> HashSet<[u8; WINDOW]> {
     let mut found = HashSet::new();
     for name in ["tokens.db", "tokens.db-wal", "tokens.db-shm"] {
@@ -53,8 +54,8 @@ async fn no_eight_characters_of_a_secret_are_in_the_files() {
     assert_eq!(secret.len(), 200 * 43, "43 runs of each tail");
 
     assert_eq!(found_in_files(folder.path(), &secret), HashSet::new());
-    // Controls of the search: it finds each public token id, and a secret that a careless host
-    // stores in the metadata.
+    // The searches below must find the public token ids, and a secret that a careless host stores
+    // in the metadata. Otherwise the search above would prove little.
     assert_eq!(found_in_files(folder.path(), &public), public);
     let new = NewToken::new(project, ada, Name::new("planted").unwrap());
     let careless = tokens.issue(&actor, new).await.unwrap();

@@ -1,6 +1,5 @@
-//! SQLite: the same random calls on SQLite and in memory must give the same results. The times are
-//! chosen so that many calls are exactly at a boundary. The store in memory applies the rules
-//! directly.
+//! Checks that the same random calls give the same results on SQLite and on the store in memory,
+//! which applies the rules directly. Many of the random times are exactly at a boundary of a rule.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use keyfob::{
 
 use crate::support::changed;
 
-/// A reproducible random generator: SplitMix64.
+/// A random generator that gives the same values in each run: SplitMix64.
 struct Random(u64);
 
 impl Random {
@@ -46,8 +45,9 @@ impl Random {
         self.chance(percent).then(|| value(self))
     }
 
-    /// Returns a time on one of the days around which notices begin, or one millisecond before or
-    /// after it. Rarely returns the first or the last time.
+    /// Returns the start of one of the days around which notices are due, or the time one
+    /// millisecond before or after it. In two of a hundred cases, returns the earliest or the
+    /// latest possible time.
     fn time(&mut self) -> Timestamp {
         match self.below(100) {
             0 => Timestamp::MIN,
@@ -84,7 +84,7 @@ impl Random {
         KeyNumber::new(self.of(&[0, 1, 9, 10, 35, 36, 61])).unwrap()
     }
 
-    /// Returns one of few ids, so that keys, links and families often meet.
+    /// Returns one of a few ids, so that many records share keys, links and families.
     fn id(&mut self) -> TokenId {
         let number = self.key_number().as_char();
         TokenId::new(&format!("{number}{:015}", self.below(12))).unwrap()
@@ -155,14 +155,16 @@ impl Random {
     fn import(&mut self) -> ImportRow {
         let other_keys = (0..self.below(3)).map(|_| self.import_key()).collect();
         let mut record = self.record();
-        // A bound record fails its whole batch: few of them leave room for the others.
+        // An import refuses the whole batch if one record is bound. So bound records are rare, and
+        // most batches are imported.
         if self.chance(90) {
             record.issuer = record.issuer.map(|issuer| Issuer { bound: false, ..issuer });
         }
         ImportRow { other_keys, ..ImportRow::new(record, self.import_key()) }
     }
 
-    /// Returns a condition on an issuer, which may not exist or may have another version.
+    /// Returns a condition on an issuer in three of ten cases. The issuer may not exist, or may
+    /// have another version.
     async fn issuer(&mut self, project: ProjectId, memory: &MemoryStore) -> Option<IssuerCondition> {
         if self.chance(70) {
             return None;
@@ -229,7 +231,8 @@ struct Twins {
     sqlite: SqliteStore,
 }
 
-/// Checks that both results are equal, with errors compared by their kind, and returns one of them.
+/// Checks that both stores returned equal results, and returns this result. Two errors are equal if
+/// their kinds are equal.
 #[track_caller]
 fn same<T: PartialEq + Debug>(
     memory: Result<T, StoreError>,
@@ -241,7 +244,7 @@ fn same<T: PartialEq + Debug>(
 }
 
 impl Twins {
-    /// Runs a random operation on both stores.
+    /// Runs the same random operation on both stores, and compares the results.
     async fn act(&self, random: &mut Random) {
         let Self { memory, sqlite } = self;
         match random.below(12) {
@@ -305,8 +308,8 @@ impl Twins {
                     3 => RevokeBatch::CreatedBefore(random.time()),
                     _ => RevokeBatch::KeyNumber(random.key_number()),
                 };
-                // Each store chooses which tokens a batch takes, so only the sum of all batches
-                // must be the same.
+                // All batches run to the end, because each store may choose which tokens it revokes
+                // first.
                 while !same(
                     memory.revoke_batch(&project, &revocation, batch, most).await,
                     sqlite.revoke_batch(&project, &revocation, batch, most).await,
@@ -347,7 +350,7 @@ impl Twins {
         }
     }
 
-    /// Runs random queries on both stores, and reads every page.
+    /// Runs the same random queries on both stores, reads every page, and compares the results.
     async fn ask(&self, random: &mut Random) {
         let Self { memory, sqlite } = self;
         let count = random.count();
@@ -368,7 +371,7 @@ impl Twins {
         same(memory.projects(&projects).await, sqlite.projects(&projects).await).unwrap();
     }
 
-    /// Compares all records of both stores, and returns their number.
+    /// Compares all records of both stores, and returns the number of records.
     async fn all(&self) -> usize {
         let mut rows: Vec<Arc<TokenRecord>> = Vec::new();
         for project in self.sqlite.projects(&ProjectsQuery::default()).await.unwrap() {

@@ -1,5 +1,5 @@
-//! Databases from before version 0.1.0 are upgraded in place. Each token verifies as before, and no
-//! notice is sent twice.
+//! Checks that databases from before version 0.1.0 are upgraded in place: each token verifies as
+//! before, and no notice is sent twice.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ use crate::support::{actor, keyring, new_token, project};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// A token as the old version stored it, and the notice that is due after the upgrade.
+/// A token in a database of the old version.
 struct Old {
     text: String,
     record: TokenRecord,
-    /// The last notice, as the old version named it.
+    /// The last notice that was sent, as the word that the old version stores.
     stage: &'static str,
-    /// The notice that is due.
+    /// The notice that is due immediately after the upgrade, if there is one.
     due: Option<NoticeLead>,
 }
 
 impl Old {
-    /// Creates a token that expires after `left`.
+    /// Creates a token that expires when the duration `left` has passed since `now`.
     fn new(left: Duration, stage: &'static str, due: Option<NoticeLead>, now: Timestamp) -> Self {
         let issued = mint(&keyring(), &Default::default(), new_token(), &actor(), now).unwrap();
         let mut record = issued.record;
@@ -39,7 +39,8 @@ impl Old {
         Self { text: issued.token.expose_secret().to_owned(), record, stage, due }
     }
 
-    /// Returns the old version's INSERT statement. Its only parameter is the digest.
+    /// Returns the SQL statement with which the old version inserts this token. The only parameter
+    /// of the statement is the digest.
     fn insert(&self) -> String {
         let values = self.record.to_columns().unwrap();
         let new = ["issuer", "bound", "last_used_address", "last_used_client", "notice_lead", "notice_leases"];
@@ -73,14 +74,15 @@ fn old(now: Timestamp) -> Vec<Old> {
     ]
     .map(|(left, stage, due)| Old::new(left, stage, due, now))
     .into();
-    // A process held a lease on the notice when the old service stopped.
+    // A process of the old service holds the lease on this token's notice, and stops without
+    // sending the notice.
     let mut leased = Old::new(5 * DAY, "none", None, now);
     leased.record.notice_lease_until = now.checked_add(HOUR);
     old.push(leased);
     old
 }
 
-/// Checks a store after its upgrade.
+/// Checks that an upgraded store has these tokens, and that exactly the right notices are due.
 async fn is_as_it_was<S>(store: S, old: &[Old], now: Timestamp)
 where
     S: TokenStore + StoreMaintenance,
@@ -122,7 +124,7 @@ where
         assert!(tokens.acknowledge_notice(&notice.id).await.unwrap());
     }
     assert_eq!(claim().await, []);
-    // The lease from before the upgrade ends after one hour.
+    // The lease from before the upgrade ends one hour after the upgrade.
     clock.advance(HOUR - Duration::from_millis(1));
     assert_eq!(claim().await, []);
     clock.advance(Duration::from_millis(1));
@@ -145,7 +147,7 @@ async fn a_sqlite_file() {
         sqlx::query(AssertSqlSafe(old.insert())).bind(digest).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();
-    // Several processes may start at the same time, and may start again.
+    // Several processes may run the upgrade at the same time, and may run it again later.
     let (one, other) = tokio::join!(SqliteStore::open(&path), SqliteStore::open(&path));
     one.unwrap().migrate().await.unwrap();
     is_as_it_was(other.unwrap(), &old, now).await;
@@ -188,7 +190,8 @@ async fn a_postgres_database_plain_and_partitioned() {
     }
 }
 
-/// An old row has a word for its last notice and no count of leases. All other fields are the same.
+/// The old version stores the last notice as a word in the field `ns`, and does not count leases.
+/// All other fields are equal in both versions.
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn a_redis_cluster() {

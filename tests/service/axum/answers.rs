@@ -1,4 +1,5 @@
-//! The responses of guarded routes: which requests are refused, and what the response says.
+//! The responses of guarded routes: which requests the guard refuses, and what its responses
+//! contain.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,8 +34,8 @@ fn guarded(guard: &Guard) -> Router {
 
 const REPO: &str = "/projects/145/repo";
 
-/// Until the caller has proven that it holds a token, the response must not show which check
-/// failed.
+/// A caller that has not proven that it holds a token always gets the same response, so that the
+/// response does not show which check failed.
 #[tokio::test]
 async fn before_proof_all_are_told_the_same() {
     let world = World::new();
@@ -134,7 +135,7 @@ async fn credentials_are_read_from_the_headers() {
     twice.refused(400, "repeated_token");
     assert!(twice.challenge().unwrap().contains("error=\"invalid_request\""));
     get(&app, REPO, &[("authorization", "Bearer")]).await.refused(400, "malformed_header");
-    // The API key header is off, so it is no credential.
+    // The guard does not accept API keys in this header, so it ignores the header.
     get(&app, REPO, &[("x-api-key", text)]).await.refused(401, "missing_token");
     get(&app, REPO, &[("authorization", &bearer), ("x-api-key", "x")]).await.passed("ada in 145");
 
@@ -190,7 +191,7 @@ async fn a_route_without_its_guard_lets_nobody_pass() {
     with(&app, "/both", &made).await.passed("ada in 145");
 }
 
-/// A store whose engine is down when a token is looked up.
+/// A store whose look-ups fail as if its database were down.
 struct Away {
     store: MemoryStore,
 }
@@ -258,8 +259,8 @@ async fn a_host_refuses_requests_in_the_same_format() {
     assert!(refusal.cause().is_none() && refusal.source().is_none());
 }
 
-/// A guard does not call the inner service for a refused request, and the inner service keeps its
-/// own error type.
+/// The guard wraps a tower service. It does not call this service for a refused request, and it
+/// does not change the service's error type.
 #[tokio::test]
 async fn a_plain_tower_service_is_guarded() {
     use axum::body::Body;
@@ -282,7 +283,7 @@ async fn a_plain_tower_service_is_guarded() {
     let body = axum::body::to_bytes(response.into_body(), 99).await.unwrap();
     assert_eq!(body, "deleted by ada");
     assert_eq!(service.oneshot(request(false)).await.unwrap().status(), 401);
-    // A service without axum's router has no path parameters.
+    // Without the router of axum, a request has no path parameters.
     let service = world.guard.project_in_path("project", "").unwrap().layer(inner);
     for token in [true, false] {
         let refused = service.clone().oneshot(request(token)).await.unwrap();

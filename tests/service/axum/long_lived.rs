@@ -1,4 +1,4 @@
-//! Connections that outlive their request end with the token.
+//! Checks that a long-lived connection closes when its token ends.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,8 @@ use crate::support::{actor, new_token};
 
 type Kept<P> = Arc<Mutex<Option<Authenticated<P>>>>;
 
-/// Sends a request, and returns its caller after the response.
+/// Sends a request to a handler that stores its `Authenticated` caller. Returns this caller after
+/// the response.
 async fn kept(world: &World, made: &crate::axum::world::Made) -> Authenticated {
     let slot = Kept::default();
     let within = Arc::clone(&slot);
@@ -76,7 +77,7 @@ async fn it_ends_when_the_route_needs_more_than_the_token_still_has() {
     assert_eq!(told(caller.recheck().await), (403, "insufficient_scope"));
 }
 
-/// A spawned task keeps the caller, and ends with the token.
+/// A handler passes the caller to a spawned task. The task ends when the token ends.
 #[tokio::test]
 async fn a_spawned_task_ends_with_the_token() {
     let world = World::new();
@@ -112,7 +113,7 @@ async fn a_caller_of_its_own_project_can_be_rechecked() {
     assert_eq!(caller.recheck().await.unwrap_err().reason(), "disabled");
 }
 
-/// A recheck uses the address of the original request.
+/// A recheck uses the client address of the original request.
 #[tokio::test]
 async fn the_address_is_kept() {
     let world = World::new();
@@ -130,8 +131,9 @@ async fn the_address_is_kept() {
     assert_eq!(told(caller.recheck().await), (403, "wrong_address"));
 }
 
-/// The router's guard requires one scope and the route's guard another, as is common for routers
-/// with many routes. A new request needs both scopes, and so does the connection.
+/// The guard of the router requires one scope, and the guard of the route requires another. Routers
+/// with many routes are often built like this. A new request needs both scopes, and so does a
+/// recheck.
 #[tokio::test]
 async fn it_ends_when_an_outer_guard_needs_more_than_the_token_still_has() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! Guarded routes, from the request to the response.
+//! Tests of guarded routes with axum, from the request to the response.
 
 mod answers;
 mod long_lived;

@@ -1,4 +1,4 @@
-//! The client's address, and guards together with state and middleware.
+//! Tests of the client's address, and of guards together with application state and middleware.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use keyfob::{MemoryStore, Rejection, Scope, Tokens};
 use crate::axum::world::{Answer, MS, World, bearer, get, in_project, request, send, with};
 use crate::support::{actor, keyring, new_token, now, project};
 
-/// Sends a request over a connection from this address.
+/// Sends a request to `/` over a connection from this client address.
 async fn from(app: &Router, address: Option<&str>, headers: &[(&str, &str)]) -> Answer {
     let mut request: Request<Body> = request(axum::http::Method::GET, "/", headers);
     if let Some(address) = address {
@@ -86,8 +86,8 @@ async fn a_guard_works_with_every_kind_of_state() {
     get(&app, "/b/145", &[]).await.refused(401, "missing_token");
 }
 
-/// Lets only ada pass. This middleware is between the guard and the handler, and receives the
-/// caller as the handler does.
+/// Lets only requests of the owner `ada` pass. This middleware is between the guard and the
+/// handler, and takes the caller as an argument, like a handler.
 async fn only_ada(caller: Authenticated, request: Request, next: Next) -> Result<Response, Refusal> {
     match caller.owner().as_str() {
         "ada" => Ok(next.run(request).await),
@@ -131,7 +131,8 @@ async fn a_last_use_records_the_address_and_the_client() {
     let used = used_from().await;
     assert_eq!((used.address, used.client.unwrap().as_str()), (None, "agent/1 (x)"));
 
-    // The second check of a request uses the same address and client as the first.
+    // A handler can check a request a second time. The second check records the same address and
+    // client.
     clock.advance(MS);
     from(&app, Some("203.0.113.7"), &headers).await.passed("checked again");
     let used = used_from().await;
@@ -143,7 +144,8 @@ async fn a_last_use_records_the_address_and_the_client() {
     assert_eq!(tokens.get(&made.record.key()).await.unwrap().unwrap().last_used_from, None);
 }
 
-/// Clients of the Model Context Protocol need these parts of a challenge.
+/// Clients of the Model Context Protocol need the scopes and the address of the metadata in every
+/// 401 response.
 #[tokio::test]
 async fn every_401_names_the_scopes_of_its_route_and_the_metadata() {
     let world = World::new();
@@ -183,11 +185,11 @@ async fn every_401_names_the_scopes_of_its_route_and_the_metadata() {
     assert_eq!(refused("/lacking", None).await, (401, None), "the route needs none");
     assert_eq!(refused("/lacking", Some(text)).await, (403, Some("\"repo:write\"".into())));
     assert_eq!(refused("/lacking", Some(other.token.expose_secret())).await, (401, None));
-    // The handler refuses the token after its own check.
+    // The handler itself refuses the token, after the guard has accepted it.
     assert_eq!(refused("/within", Some(text)).await, (401, Some("\"repo:read\"".into())));
     world.tokens.revoke(&actor(), &made.record.key(), Default::default()).await.unwrap();
     assert_eq!(refused("/", Some(text)).await, (401, of_route));
-    // If the host has no address for the metadata, the challenge names none.
+    // If the host has not set the address of the metadata, the challenge does not contain it.
     let answer = get(&app, "/", &[]).await;
     assert_eq!(answer.challenge(), Some("Bearer realm=\"acme\", scope=\"repo:read user\""));
 }

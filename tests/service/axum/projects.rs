@@ -1,4 +1,5 @@
-//! The ways in which a request names its project, and the responses to requests that name none.
+//! The ways in which a request can name its project, and the responses to requests that name no
+//! project.
 
 use axum::Router;
 use axum::http::HeaderName;
@@ -46,7 +47,8 @@ async fn an_outer_path_names_the_project() {
     }
 }
 
-/// The handler might take one project and the guard the other, so the request is refused.
+/// If a path names two projects, the guard could check one of them and the handler could use the
+/// other. So the guard refuses the request.
 #[tokio::test]
 async fn a_path_that_names_two_projects_or_none_is_a_500() {
     let world = World::new();
@@ -59,7 +61,7 @@ async fn a_path_that_names_two_projects_or_none_is_a_500() {
         with(app, path, &made).await.refused(500, "misplaced_guard");
         get(app, path, &[]).await.refused(500, "misplaced_guard");
     }
-    // With `layer` on a router, the guard also runs for paths that do not exist.
+    // With `Router::layer`, the guard also runs for requests to paths that do not exist.
     let layered = app("/projects/{project}", on_get(in_project)).layer(guard());
     with(&layered, "/nowhere", &made).await.refused(500, "misplaced_guard");
     let routed = app("/projects/{project}", on_get(in_project)).route_layer(guard());

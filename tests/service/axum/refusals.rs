@@ -1,4 +1,4 @@
-//! The responses if an operation fails in a handler that only uses `?`.
+//! The responses to requests if an operation fails in a handler that passes its errors on with `?`.
 
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
@@ -41,7 +41,7 @@ fn each_kind_of_error_has_a_status_and_a_reason() {
     ] {
         let refusal = Refusal::from(Error::from(kind));
         assert_eq!((refusal.status().as_u16(), refusal.reason()), (status, reason), "{kind:?}");
-        // If the caller can do something about the refusal, the detail is the sentence of the
+        // If the caller can correct the request, the detail of the refusal is the message of the
         // error.
         if matches!(status, 400 | 404 | 409 | 422) {
             assert_eq!(refusal.detail(), Error::from(kind).to_string());

@@ -1,4 +1,4 @@
-//! Nothing that a guard creates, passes on or logs shows four characters of a secret.
+//! Checks that no four characters of a secret appear in what a guard creates, passes on or logs.
 
 use std::fmt::Debug;
 use std::io::Write;
@@ -21,7 +21,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::axum::world::{get, in_project};
 use crate::support::{Script, actor, keyring, new_token, now};
 
-/// Everything that was logged or shown.
+/// The text of all log lines, and the `Debug` text of all values that a test writes to it.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<u8>>>);
 
@@ -49,7 +49,8 @@ impl MakeWriter<'_> for Seen {
     }
 }
 
-/// Shows everything that a handler receives.
+/// Writes the `Debug` text of everything that a handler receives from the guard to `seen`, and logs
+/// the request.
 async fn inside(State(seen): State<Seen>, caller: Authenticated, request: Request, next: Next) -> Response {
     tracing::trace!(?request, "guarded");
     seen.show(&request);
@@ -59,7 +60,8 @@ async fn inside(State(seen): State<Seen>, caller: Authenticated, request: Reques
     next.run(request).await
 }
 
-/// Shows and logs everything that a host's own layer sees of the response.
+/// Writes the `Debug` text of a response to `seen`. If the response is a refusal, also writes the
+/// text of the refusal and its cause, and logs the refusal.
 async fn outside(State(seen): State<Seen>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     seen.show(&response);
@@ -71,8 +73,9 @@ async fn outside(State(seen): State<Seen>, request: Request, next: Next) -> Resp
     response
 }
 
-/// Installs a global subscriber, so that every event stays enabled while the process runs. Without
-/// one, a test on another thread that reaches an event first can disable it for all threads.
+/// Installs a global log subscriber, so that no event is disabled while the process runs. Without a
+/// subscriber, a test on another thread that reaches an event first can disable this event for all
+/// threads.
 fn keep_events_of_interest() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -87,8 +90,8 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(seen.clone()).finish();
     let _log = tracing::subscriber::set_default(log);
 
-    // The digits of the token are fixed. In about one run in a hundred, a random secret would have
-    // four characters that also occur in a logged word.
+    // The secret of this token is always the same. In about one run in a hundred, a random secret
+    // would contain four characters that also occur in a logged word.
     let mut drawn = Script::of("0qQ1zZ8xX3jJ7kKWv5yYqZ0Xw9HhJ2zKqVx4UuQjZ6kXyW7v");
     let made = mint_with(&mut drawn, &keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     let store = MemoryStore::new();
@@ -132,7 +135,8 @@ async fn nothing_shows_four_characters_of_a_secret() {
     }
     assert_eq!(met, [200, 200, 400, 400, 401, 401, 403, 404, 404, 500]);
     let seen = String::from_utf8(seen.0.lock().unwrap().clone()).unwrap();
-    // Public parts must be shown, or the search would prove little.
+    // The search must find the public parts of the token. Otherwise it would prove little that it
+    // finds no secret.
     assert!(seen.contains(made.record.id.as_str()) && seen.contains("Sensitive") && seen.contains("TRACE"));
     for at in 0..tail.len() - 3 {
         assert!(!seen.contains(&tail[at..at + 4]), "{} of {tail}", &tail[at..at + 4]);

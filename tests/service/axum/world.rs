@@ -1,4 +1,4 @@
-//! A service with one guard, and requests to it.
+//! A service with one guard for these tests, and functions that send requests to the service.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub const MS: Duration = Duration::from_millis(1);
 
 pub type Made = Issued<Arc<TokenRecord>>;
 
-/// A directory that returns the same state for every owner.
+/// A directory of owners that returns the same state for every owner.
 #[derive(Clone)]
 pub struct Directory(pub Arc<Mutex<OwnerState>>);
 
@@ -56,7 +56,7 @@ impl World {
         self.tokens.issue(&actor(), new).await.unwrap()
     }
 
-    /// Issues a token for project 145 that lives for an hour and has two scopes.
+    /// Issues a token for project 145 with a lifetime of one hour and two scopes.
     pub async fn usual(&self) -> Made {
         let scopes = ScopeSet::new("notes:read repo:read").unwrap();
         self.issue(new_token().with_lifetime(Lifetime::For(HOUR)).with_scopes(scopes)).await
@@ -71,7 +71,7 @@ pub async fn own_project(caller: Authenticated<OwnProject>) -> String {
     format!("{} of {}", caller.owner(), caller.project())
 }
 
-/// Returns an app with one guarded route at `path`.
+/// Returns an app whose only route is `route`, at `path`.
 pub fn app(path: &str, route: MethodRouter) -> Router {
     Router::new().route(path, route)
 }
@@ -83,7 +83,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Checks the common parts of a problem document, and returns its reason.
+    /// Checks the fields that every problem document has, and returns its reason.
     #[track_caller]
     pub fn reason(&self) -> String {
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");

@@ -1,4 +1,4 @@
-//! The finder finds every token completely, wherever the stream is cut.
+//! Checks that the finder finds every token completely, wherever the stream is cut into chunks.
 
 use std::io::{self, Read};
 
@@ -23,7 +23,8 @@ fn in_chunks(text: &[u8], sizes: &[usize]) -> Vec<Place> {
     places
 }
 
-/// Finds the tokens by trying every position and every length.
+/// Finds the tokens without the finder: tries to parse a token at every position, with every
+/// length.
 fn by_trying(text: &[u8]) -> Vec<Place> {
     let mut places = Vec::new();
     for start in 0..text.len() {
@@ -54,7 +55,8 @@ proptest! {
 
 #[test]
 fn a_token_is_found_at_each_of_two_hundred_boundaries() {
-    // Each boundary cuts a token at a different character. Some boundaries cut no token.
+    // Each boundary between two chunks is inside a token, or at the beginning or the end of a
+    // token.
     let tokens: Vec<String> = (0..200).map(|_| fresh()).collect();
     let (mut text, mut cuts, mut expected) = (String::new(), Vec::new(), Vec::new());
     for (number, token) in tokens.iter().enumerate() {
@@ -123,7 +125,8 @@ fn a_text_that_is_no_token_is_not_found() {
     }
 }
 
-/// A reader that returns a few bytes at a time, is interrupted sometimes, and fails in the end.
+/// A reader that returns a few bytes per call. Every third call fails with `Interrupted`, and every
+/// other call at the end of the text fails with `ConnectionReset`.
 struct Halting<'t> {
     text: &'t [u8],
     calls: usize,

@@ -1,4 +1,4 @@
-//! Tokens are found in streams and redacted from them.
+//! Tests of the finder, which finds tokens in streams, and of the redactor, which removes them.
 
 mod finder;
 mod quiet;

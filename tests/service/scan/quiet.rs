@@ -1,5 +1,5 @@
-//! The finder and the redactor report nothing in texts without tokens: the sources of this
-//! machine's crates, and Python's library.
+//! Checks that the finder and the redactor report nothing in texts without tokens. The texts are
+//! the sources of crates on this machine, and Python's standard library.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Sink, Write};
@@ -16,7 +16,8 @@ use crate::scan::streams::{finder, fresh, token};
 fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let kind = entry.file_type().unwrap();
-        // If keyfob itself came from the registry, its examples have tokens.
+        // The sources of keyfob contain example tokens, so the search skips a copy of keyfob from
+        // the registry.
         let is_own = entry.file_name().as_encoded_bytes().starts_with(b"keyfob-");
         if kind.is_dir() && !is_own {
             files(&entry.path(), all);
@@ -26,14 +27,14 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// The files that were searched, and the hits.
+/// The searches, the number of files and bytes that they have read, and the number of hits.
 struct Look {
     files: usize,
     bytes: u64,
     search: StreamFinder,
     redactor: Redactor<Sink>,
     found: u64,
-    /// The number of tokens with any prefix.
+    /// The number of tokens with any prefix, not only with the prefixes of the finder.
     any: u64,
 }
 
@@ -63,13 +64,14 @@ impl Look {
         self.any += memchr::memchr_iter(b'_', text).filter(|at| is_before_a_tail(text, *at)).count() as u64;
     }
 
-    /// Returns the hits of the finder, of the redactor, and of a search for any prefix.
+    /// Returns the number of hits of the finder, of the redactor, and of a search for tokens with
+    /// any prefix.
     fn hits(&self) -> [u64; 3] {
         [self.found, self.redactor.caught(), self.any]
     }
 }
 
-/// Returns whether the `_` at this position is the last one of a token.
+/// Returns whether the `_` at this position is the last `_` of a token.
 fn is_before_a_tail(text: &[u8], at: usize) -> bool {
     let may_be = at >= 17 && text[at - 17] == b'_' && text.len() > at + 50;
     may_be && (at.saturating_sub(70)..at - 17).any(|start| TokenText::parse(&text[start..at + 51]).is_ok())
@@ -87,7 +89,7 @@ fn is_quiet(folder: Option<PathBuf>, what: &str, at_least: u64) {
     assert!(look.bytes > at_least, "only {} bytes were searched", look.bytes);
 }
 
-/// Searches the sources that cargo has unpacked, for this build and for others.
+/// Searches all crate sources that cargo has unpacked on this machine.
 #[test]
 fn the_sources_of_crates() {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);

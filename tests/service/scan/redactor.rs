@@ -1,6 +1,6 @@
-//! The redactor removes every tail of a token and passes everything else on. The sizes of the
-//! writes and the behaviour of its writer make no difference. The tail of a token is the part after
-//! the last `_`, and the head is the part before it.
+//! Checks that the redactor removes every tail of a token and passes on everything else, for all
+//! sizes of writes and all behaviours of its writer. The tail of a token is the part after the last
+//! `_`. The head is the part before the tail, including this `_`.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use crate::scan::streams::{PREFIXES, chunks, finder, fresh, look_alike, sizes, texts};
 
-/// Returns which bytes belong to a tail, and the number of tails. By the grammar, a tail has up to
-/// fifty base62 characters after a head.
+/// Returns for each byte whether it belongs to a tail, and returns the number of tails. A tail is a
+/// run of at most fifty base62 characters directly after a head.
 fn tails(text: &[u8]) -> (Vec<bool>, u64) {
     let (mut masked, mut tails) = (vec![false; text.len()], BTreeSet::new());
     for start in 0..text.len() {
@@ -33,7 +33,8 @@ fn tails(text: &[u8]) -> (Vec<bool>, u64) {
     (masked, tails.len() as u64)
 }
 
-/// Returns the length of the head with which a text begins.
+/// Returns the length of the head at the beginning of `text`, or `None` if `text` does not begin
+/// with a head that has this prefix.
 fn head(text: &[u8], prefix: &str) -> Option<usize> {
     let rest = text.strip_prefix(prefix.as_bytes())?.strip_prefix(b"_")?;
     let mut parts = rest.split(|byte| *byte == b'_');
@@ -58,8 +59,8 @@ fn redacted(text: &[u8]) -> (Vec<u8>, u64) {
     (out, count)
 }
 
-/// A writer that takes a given number of bytes at a time. It fails for some of the given sizes, and
-/// takes nothing then.
+/// A writer that takes only a few bytes in each call. The given sizes are used in turn, modulo 5:
+/// for 0 and 1 the call fails, otherwise it takes at most this number of bytes.
 struct Meagre<'s> {
     out: Vec<u8>,
     sizes: std::iter::Cycle<std::slice::Iter<'s, usize>>,
@@ -128,7 +129,8 @@ fn the_tail_of_an_altered_token_is_redacted_too() {
         (token[..token.len() - 50].to_owned(), format!("{public}_"), 0),
         (format!("{}\" cut", &token[..token.len() - 20]), format!("{public}_…\" cut"), 1),
         (format!("{token}tail"), format!("{public}_…tail"), 1),
-        // This tail begins like a token.
+        // A token follows directly after a head, so the redactor also takes the beginning of the
+        // token as a tail.
         (format!("{public}_{token}"), format!("{public}_…{}_…", &public["acme".len()..]), 2),
     ];
     for (text, expected, caught) in cases {
@@ -139,7 +141,8 @@ fn the_tail_of_an_altered_token_is_redacted_too() {
     }
 }
 
-/// One search step has a limited length, and a token may extend across its end.
+/// The redactor searches a long write in steps of a limited length. A token can extend across the
+/// end of a step.
 #[test]
 fn a_token_is_caught_wherever_it_lies_in_one_long_write() {
     let token = fresh();
@@ -152,7 +155,7 @@ fn a_token_is_caught_wherever_it_lies_in_one_long_write() {
     }
 }
 
-/// A writer that refuses white space.
+/// A writer that refuses every write that begins with a space.
 struct Choosy(Vec<u8>);
 
 impl Write for Choosy {
@@ -165,7 +168,8 @@ impl Write for Choosy {
     }
 }
 
-/// Bytes that the writer refused were not written. The next bytes may still belong to the tail.
+/// If the writer refuses some bytes, they are not part of the stream. So the next bytes can still
+/// belong to the tail.
 #[test]
 fn a_tail_is_redacted_after_a_refused_write() {
     let token = fresh();
@@ -177,7 +181,7 @@ fn a_tail_is_redacted_after_a_refused_write() {
     assert_eq!(redactor.into_inner().0, format!("{head}…").as_bytes());
 }
 
-/// A writer that compares everything with a repeated expected text.
+/// A writer that expects the same text again and again, and panics at the first difference.
 struct Expecting<'e> {
     expected: &'e [u8],
     at: usize,
@@ -202,7 +206,7 @@ impl Write for Expecting<'_> {
     }
 }
 
-/// Returns the lines of a log. Every hundredth line has a token.
+/// Returns a log with this number of lines. Every hundredth line contains a token.
 pub fn log(lines: usize) -> String {
     let line = |number: usize| {
         let (millis, project) = (number % 1000, number % 37);

@@ -1,31 +1,34 @@
-//! Texts with tokens and look-alikes, and their division into chunks.
+//! Generates texts with tokens and look-alikes, and divides texts into chunks. A look-alike is a
+//! text in the form of a token, but with an invalid checksum.
 
 use keyfob::{Policy, Prefix, ProjectId, leak::Finder, mint};
 use proptest::prelude::*;
 
 use crate::support::{actor, base62, keyring, new_token, now, with_checksum};
 
-/// One of the prefixes begins another, and one ends another.
+/// The prefixes of the tokens in the texts. One of them, `acme_pat`, begins with the prefix `acme`
+/// and ends with the prefix `pat`.
 pub const PREFIXES: [&str; 4] = ["pat", "acme_pat", "acme", "k9"];
 
 pub fn finder() -> Finder {
     Finder::new(PREFIXES.map(|prefix| Prefix::new(prefix).unwrap()))
 }
 
-/// Mints a token and returns its text.
+/// Mints a token with the prefix `acme_pat` and returns its text.
 pub fn fresh() -> String {
     let issued = mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap();
     issued.token.expose_secret().to_owned()
 }
 
-/// Returns a text with a valid checksum. Its id and tail are derived from the number.
+/// Returns a text in the form of a token, with a valid checksum. Its id and secret are computed
+/// from `number`.
 pub fn token(prefix: &str, project: &str, number: u64) -> String {
     assert!(ProjectId::new(project).is_ok());
     let (id, secret) = (base62(number, 15), base62(number.wrapping_mul(0x9E37_79B9_7F4A_7C15), 44));
     with_checksum(&format!("{prefix}_{project}_1{id}_{secret}......"))
 }
 
-/// Returns the text of [`token`] with an invalid checksum.
+/// Returns the same text as [`token`], except that its checksum is invalid.
 pub fn look_alike(prefix: &str, project: &str, number: u64) -> String {
     let mut text = token(prefix, project, number);
     let last = text.pop().unwrap();
@@ -33,8 +36,8 @@ pub fn look_alike(prefix: &str, project: &str, number: u64) -> String {
     text
 }
 
-/// Generates texts from pieces of tokens and of their surroundings, so that many parts are almost
-/// tokens.
+/// Generates texts from tokens, parts of tokens, and other pieces, so that many parts of a text are
+/// almost tokens.
 pub fn texts() -> impl Strategy<Value = String> {
     let prefix = || prop::sample::select(&PREFIXES[..]);
     let project =
@@ -52,12 +55,12 @@ pub fn texts() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// Generates sizes of chunks, which are used in turn.
+/// Generates lists of chunk sizes for [`chunks`].
 pub fn sizes() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1..8usize, 1..200usize], 1..8)
 }
 
-/// Divides a text into chunks of these sizes.
+/// Divides a text into chunks. It uses the sizes in order, and starts again after the last size.
 pub fn chunks<'t>(text: &'t [u8], sizes: &[usize]) -> impl Iterator<Item = &'t [u8]> {
     let (mut rest, mut sizes) = (text, sizes.iter().copied().cycle());
     std::iter::from_fn(move || {

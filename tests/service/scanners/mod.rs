@@ -1,6 +1,6 @@
-//! Common secret scanners run with the rules that keyfob writes for them. The files have 1,000
-//! tokens, and 1,000 look-alikes whose checksum is invalid. No scanner uses the network, and the
-//! test logs only counts.
+//! Runs common secret scanners with the rules that keyfob writes for them. The scanned files
+//! contain 1,000 tokens, and 1,000 look-alikes: texts in the form of a token, but with an invalid
+//! checksum. No scanner uses the network, and the tests print only counts.
 
 mod programs;
 mod texts;

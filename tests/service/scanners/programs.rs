@@ -1,4 +1,4 @@
-//! Each scanner is run as its rules say, and must find the tokens.
+//! Runs each scanner as its rules describe, and checks that it finds the tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -37,7 +37,7 @@ fn detect_secrets_finds_the_tokens_alone() {
     scan.args(["--no-verify", "--all-files", "."]);
     let report: Value = serde_json::from_slice(&run(scan, 0).stdout).unwrap();
     let findings = report["results"].as_object().unwrap().values().flat_map(|file| file.as_array().unwrap());
-    // The scanner's own plug-ins also find strings of high entropy.
+    // The scanner's own plug-ins also report other strings of high entropy.
     let types = PREFIXES.map(|prefix| format!("Access token ({prefix})"));
     let ours: Vec<_> = findings.filter(|finding| types.iter().any(|own| finding["type"] == **own)).collect();
     let names = by_sha1(&tree);
@@ -48,8 +48,8 @@ fn detect_secrets_finds_the_tokens_alone() {
     assert_only_tokens("detect-secrets", &found.collect(), &tree);
 }
 
-/// Returns the SHA-1 digests of all texts, because detect-secrets reports only digests. Python
-/// computes them, as it does for detect-secrets.
+/// Returns the tokens and look-alikes by their SHA-1 digest, because detect-secrets reports only
+/// digests. Python computes the digests, because detect-secrets uses Python's function too.
 fn by_sha1(tree: &Tree) -> BTreeMap<String, String> {
     let all: Vec<&String> = tree.tokens.iter().chain(&tree.look_alikes).collect();
     let program_text =
@@ -90,8 +90,8 @@ fn secretlint_finds_all_tokens() {
     let report = tree.beside().join("report.json");
     let mut secretlint = program("secretlint", &tree);
     secretlint.arg("--secretlintrc").arg(tree.rules(ScannerFormat::Secretlint));
-    // secretlint cuts its output if it is longer than a pipe's buffer. With an output file, it
-    // exits with 0 even if it finds something.
+    // Without an output file, secretlint cuts its output if it is longer than the buffer of a pipe.
+    // With an output file, it exits with 0 even if it finds a token.
     secretlint.args(["--format", "json", "--no-maskSecrets", "--output"]).arg(&report).arg("**/*");
     run(secretlint, 0);
     let report = read_json(&report);
@@ -118,8 +118,8 @@ fn git_secrets_finds_all_tokens() {
         return;
     }
     let tree = Tree::new();
-    // git-secrets searches with grep, and, as its hooks do, with git, which joins all patterns into
-    // one expression.
+    // git-secrets searches with grep if it scans folders, and with git in its hooks. git joins all
+    // patterns into one expression, so the test runs both searches.
     for how in ["--recursive", "--no-index"] {
         let mut git_secrets = program("git-secrets", &tree);
         git_secrets.env("GIT_CONFIG_GLOBAL", tree.rules(ScannerFormat::GitSecrets)).env("GIT_CONFIG_NOSYSTEM", "1");

@@ -1,5 +1,5 @@
-//! The exact text of the scanner rules. `cargo run --example scanner_rules --features scan --
-//! acme_pat --format FORMAT` writes them.
+//! Checks the exact text of the scanner rules. To write the text of a format, run `cargo run
+//! --example scanner_rules --features scan -- acme_pat --format FORMAT`.
 
 use std::fs;
 use std::path::Path;

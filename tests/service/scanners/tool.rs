@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::scanners::tree::{PREFIXES, Tree};
 
-/// Returns the folders of programs: those in which `.ci/run` installs tools, and then those of the
-/// PATH.
+/// Returns the folders in which the tests look for programs: first the folders in which `.ci/run`
+/// installs tools, then the folders of the PATH.
 fn folders() -> Vec<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ci-tools");
     let mut folders = vec![ours.join("bin"), ours.join("node_modules/.bin")];
@@ -18,7 +18,7 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Returns whether the scanner is installed. Panics under `CI=true` if it is not.
+/// Returns whether a scanner is installed. If it is not and `CI=true` is set, panics.
 pub fn is_installed(name: &str) -> bool {
     if folders().iter().any(|folder| folder.join(name).is_file()) {
         return true;
@@ -27,8 +27,8 @@ pub fn is_installed(name: &str) -> bool {
     false
 }
 
-/// Returns a command that runs in the tree. The program finds no configuration of the user and
-/// leaves no cache behind.
+/// Returns a command that runs a program in the folder of the scanned files. The program does not
+/// read the user's configuration, and writes no cache into the user's home folder.
 pub fn program(name: &str, tree: &Tree) -> Command {
     let mut command = Command::new(name);
     let path = env::join_paths(folders()).unwrap();
@@ -36,11 +36,11 @@ pub fn program(name: &str, tree: &Tree) -> Command {
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command and returns its output.
 ///
 /// # Panics
-/// Panics if the exit status is not the expected one. The message shows the output without the
-/// lines that have a token.
+/// Panics if the exit status is not the expected one. The message contains the output, except for
+/// lines with a token.
 #[track_caller]
 pub fn run(mut command: Command, expected: i32) -> Output {
     let name = command.get_program().to_owned();
@@ -59,20 +59,20 @@ pub fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Returns the text at a JSON pointer in each finding.
+/// Returns the text at the JSON pointer `place` of each finding.
 pub fn texts_at(findings: &Value, place: &str) -> BTreeSet<String> {
     let findings = findings.as_array().unwrap();
     findings.iter().map(|finding| finding.pointer(place).unwrap().as_str().unwrap().to_owned()).collect()
 }
 
-/// Checks that exactly the tokens were found.
+/// Checks that a scanner found all tokens and nothing else.
 #[track_caller]
 pub fn assert_only_tokens(name: &str, found: &BTreeSet<String>, tree: &Tree) {
     count(name, found, tree);
     assert!(*found == tree.tokens, "{name} did not find exactly the tokens");
 }
 
-/// Checks that all tokens were found. The scanner may also find look-alikes.
+/// Checks that a scanner found all tokens. It may also have found look-alikes.
 #[track_caller]
 pub fn assert_all_tokens(name: &str, found: &BTreeSet<String>, tree: &Tree) {
     count(name, found, tree);

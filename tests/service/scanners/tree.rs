@@ -1,4 +1,4 @@
-//! Files of 12 kinds with tokens and look-alikes.
+//! Writes the files that the scanners search: 12 kinds of files with tokens and look-alikes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,12 +12,12 @@ pub const PREFIXES: [&str; 2] = ["acme_pat", "acme_test_pat"];
 const PROJECTS: [&str; 3] = ["0", "145", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f"];
 const TOKENS: usize = 1000;
 
-/// The name of a file, and its text: before the tokens, for each token, and after the tokens. `{n}`
-/// is a unique number.
+/// For each kind of file: its name, the text before the tokens, the text for each token, and the
+/// text after the tokens. In the text for a token, `{n}` is a unique number.
 ///
-/// No line begins with the word key, token, secret or password. For such lines, ripsecrets first
-/// tries its own pattern, which ignores values that look like words. The rules for ripsecrets say
-/// so.
+/// No line begins with the word key, token, secret or password. On such a line, ripsecrets first
+/// tries its own pattern, which ignores values that look like words. The rules for ripsecrets name
+/// this limit.
 const KINDS: [(&str, &str, &str, &str); 12] = [
     (".env", "", "ACME_TOKEN_{n}={token}\n", ""),
     (".netrc", "", "machine api{n}.example login ci password {token}\n", ""),
@@ -66,7 +66,8 @@ impl Tree {
         self.folder.path().join("tree")
     }
 
-    /// Returns the folder around the tree, for rules and reports.
+    /// Returns the folder that contains the folder of the scanned files. The rules and reports are
+    /// also in this folder.
     pub fn beside(&self) -> &Path {
         self.folder.path()
     }
@@ -75,14 +76,14 @@ impl Tree {
         KINDS.map(|(name, ..)| name)
     }
 
-    /// Writes the rules of a format into the folder around the tree.
+    /// Writes the rules of a scanner to a file beside the scanned files, and returns the path.
     pub fn rules(&self, format: ScannerFormat) -> std::path::PathBuf {
         let path = self.beside().join(format.file_name());
         fs::write(&path, format.rules(&PREFIXES.map(|prefix| Prefix::new(prefix).unwrap()))).unwrap();
         path
     }
 
-    /// Returns the tokens and look-alikes among the words of a text.
+    /// Returns the words of a text that are tokens or look-alikes of this tree.
     pub fn known_in(&self, text: &str) -> BTreeSet<String> {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words
@@ -98,7 +99,8 @@ fn fresh(ring: &Keyring, project: &str) -> String {
     mint(ring, &Policy::default(), new, &actor(), now()).unwrap().token.expose_secret().to_owned()
 }
 
-/// Returns the token with one of the six characters of its checksum replaced by the next digit.
+/// Returns the token after replacing one of the six characters of its checksum. `number` selects
+/// the character.
 fn look_alike(token: &str, number: usize) -> String {
     let at = token.len() - 1 - number % 6;
     let mut bytes = token.as_bytes().to_vec();
@@ -115,7 +117,7 @@ fn half_of_the_tree_are_tokens() {
     assert_eq!(tree.look_alikes.iter().filter(|text| !is_token(text)).count(), TOKENS);
     let texts = Tree::files().map(|name| fs::read_to_string(tree.path().join(name)).unwrap());
     for text in &texts {
-        // Each file has 83 or 84 tokens and as many look-alikes.
+        // Each file contains 83 or 84 tokens and the same number of look-alikes.
         let known = tree.known_in(text);
         assert_eq!(known.intersection(&tree.tokens).count(), known.len() / 2);
         assert!(known.len() >= 166);

@@ -1,9 +1,9 @@
-//! The faults of the broken stores. Each breaks one law, and names the conformance case that has to
-//! find it.
+//! The faults of the broken stores. Each fault breaks one law of the store contract. The list gives
+//! for each fault the case of the conformance kit that must fail.
 
 macro_rules! faults {
     ($($(#[$docs:meta])* $fault:ident => $case:ident,)+) => {
-        /// A fault of a broken store.
+        /// A fault of a broken store, which breaks one law of the store contract.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Fault {
             $($(#[$docs])* $fault,)+
@@ -12,7 +12,7 @@ macro_rules! faults {
         impl Fault {
             pub const ALL: &[Self] = &[$(Self::$fault),+];
 
-            /// Returns the name of the case that fails.
+            /// Returns the name of the conformance case that must fail because of this fault.
             pub fn case(self) -> &'static str {
                 match self {
                     $(Self::$fault => stringify!($case)),+
@@ -23,7 +23,7 @@ macro_rules! faults {
 }
 
 faults! {
-    /// An insert with a limit replaces a record that exists.
+    /// If a limit is given, an insert replaces a record that is neither revoked nor expired.
     InsertReplacesUnderALimit => insert_never_replaces,
     /// An insert replaces a revoked record.
     InsertReplacesRevoked => insert_never_replaces_a_dead_row,
@@ -31,15 +31,16 @@ faults! {
     InsertReplacesExpired => insert_never_replaces_a_dead_row,
     InsertTrimsMetadata => insert_keeps_every_column,
     InsertForgetsTheRequest => insert_keeps_every_column,
-    /// The returned record is right, but the stored record has another version.
+    /// An insert returns the record with the right version, but stores it with the version 1.
+    /// Applies only to records with the maximum version.
     InsertStartsAtVersionOne => insert_keeps_every_column,
-    /// The database compares ids with a collation that ignores case.
+    /// The store compares ids without regard to case.
     IdsIgnoreCase => ids_differ_by_case,
     IdsAreOfTheService => one_id_in_two_projects_is_two_tokens,
     UpdateIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
     TouchIgnoresTheProject => one_id_in_two_projects_is_two_tokens,
     LimitCountsOnlyActive => limit_counts_live_tokens,
-    /// An insert at the limit keeps the refused record. Applies only if the limit is zero.
+    /// If the limit is zero, an insert returns the right error, but the store keeps the record.
     LimitOfNoneKeepsTheRefused => limit_counts_live_tokens,
     LimitIgnoresGrace => limit_counts_live_tokens,
     LimitCountsDead => limit_ignores_dead_tokens,
@@ -54,7 +55,7 @@ faults! {
     ChainsGoBeyondTheIndependent => a_chain_ends_at_an_independent_token,
     ChainsLookElsewhere => a_chain_ends_at_what_is_missing,
     ChainsStopAtThree => a_chain_ends_at_the_fourth_issuer,
-    /// Chains come from a cache that no change of an issuer invalidates.
+    /// The store returns chains from a cache, and no change of an issuer invalidates this cache.
     ChainsKeepIssuers => a_chain_shows_what_was_changed,
     RevokeIssuedTakesTheIndependent => revoke_issued_by_takes_what_is_bound,
     RevokeIssuedSkipsSuccessors => revoke_issued_by_takes_what_is_bound,
@@ -70,18 +71,21 @@ faults! {
     InsertJudgesItsIssuer => insert_takes_its_issuer_as_it_is,
     InsertAsksTheIssuerFirst => insert_says_conflict_before_its_issuer,
     FindHidesLapsed => find_answers_dead_rows,
-    /// If the project does not have the token, the store looks in the other projects.
+    /// If the token does not exist in the given project, `find` searches all other projects.
     FindFallsBack => find_answers_none_for_the_absent,
-    /// Reads come from a cache that remembers missing tokens.
+    /// `find_recent` uses a cache that remembers which tokens do not exist. An insert does not
+    /// invalidate it.
     RecentKeepsAbsence => find_recent_shows_what_was_inserted,
-    /// Reads come from a cache that no change invalidates.
+    /// `find_recent` uses a cache that no change invalidates.
     RecentKeepsRows => find_recent_shows_what_was_changed,
-    /// Reads come from a cache that only changes of single tokens invalidate.
+    /// `find_recent` uses a cache that is invalidated by a change of a single token, but not by a
+    /// change of a group.
     RecentKeepsGroups => find_recent_shows_what_was_changed,
-    /// Durable reads come from a replica that receives no change.
+    /// `find_durable` always returns the first result for a key, like a replica that receives no
+    /// changes.
     DurableKeepsRows => find_durable_shows_what_find_does,
 
-    /// The column of the project is one character too short.
+    /// `list` compares project ids without their last character.
     ListCutsTheProject => list_stays_in_its_project,
     ListOfAnOwnerIgnoresTheProject => list_stays_in_its_project,
     ListLeavesMetadataOut => list_answers_whole_records,
@@ -96,16 +100,16 @@ faults! {
     ListSkipsTheUnused => list_filters_by_last_use,
     ListOwnerOrName => list_wants_all_its_filters,
     ListCreatedUnsigned => list_orders_by_creation,
-    /// Names are ordered by their UTF-16 units.
+    /// `list` orders names by their UTF-16 code units instead of their characters.
     ListNameByUnit => list_orders_by_name,
     ListExpiresUnsigned => list_orders_by_expiry,
     ListTiesIgnoreCase => list_breaks_ties_by_id,
-    /// If the last record of a page and the next record have equal sort keys, the cursor skips the
-    /// next record.
+    /// If the first record of the next page has the same sort key as the cursor, the next page
+    /// omits this record.
     PagesSkipTies => pages_hold_each_row_once,
-    /// There is no next page if the record of the cursor no longer matches the filters.
+    /// If the record at the cursor no longer matches the query, the next page is empty.
     PagesEndWithTheirRow => pages_stay_stable_while_rows_come_and_go,
-    /// There is no next page if the record of the cursor is gone.
+    /// If the record at the cursor no longer exists, the next page is empty.
     CursorsNeedTheirRow => a_cursor_is_a_place_without_its_row,
     NextIsAlwaysThere => next_is_there_just_where_more_follow,
     PagesHoldOneMore => a_page_holds_no_more_than_asked,
@@ -130,7 +134,7 @@ faults! {
     RevokeForgetsAReason => revoke_writes_time_actor_and_reason,
     RevokeEnables => revoke_writes_time_actor_and_reason,
     RevokeKeepsTheVersion => revoke_raises_the_version,
-    /// The earliest revocation stays, instead of the first one that was called.
+    /// A second revocation of a token replaces the first one if the second has the earlier time.
     RevokeTakesTheEarliest => the_first_revocation_stays,
     RevokeAgainRaisesTheVersion => a_second_revoke_leaves_the_version,
     RevokeOfNoneFails => revoke_answers_none_for_the_absent,
@@ -141,16 +145,18 @@ faults! {
     GroupCreatedAtOrBefore => a_group_is_what_was_created_before,
     GroupKeyIgnoresCase => a_group_is_a_key_number,
     GroupCutsTheProject => a_group_stays_in_its_project,
-    /// One call revokes a single batch of at most a thousand tokens.
+    /// A call that revokes all tokens of an owner stops after a thousand tokens.
     GroupOfAnOwnerInOneStep => owner_and_family_are_revoked_in_one_call,
     GroupSkipsTheEnded => owner_and_family_take_all_that_can_still_work,
     GroupSkipsDisabled => owner_and_family_take_all_that_can_still_work,
-    /// Tokens that ended more than a minute ago are left out, instead of more than a day ago.
+    /// The revocation of an owner or a family skips tokens that ended more than a minute before the
+    /// time of the revocation. The law allows this only for tokens that ended more than a day
+    /// before this time.
     GroupTrustsTheClock => owner_and_family_take_all_that_can_still_work,
     GroupCountsTheRevoked => a_group_counts_its_rows,
     BatchIgnoresMost => revoke_batch_revokes_no_more_than_asked,
-    /// The count includes the record after a full batch, which the store reads to know whether the
-    /// batch is done.
+    /// The count of a full batch includes one token too many: the token that the store reads only
+    /// to find out whether the batch is the last.
     BatchCountsTheNextRow => revoke_batch_counts_its_rows,
     BatchIsDoneLate => revoke_batch_is_done_when_none_is_left,
     BatchIsDoneAtOnce => revoke_batch_is_done_when_none_is_left,
@@ -187,20 +193,23 @@ faults! {
     RetriesEndAMillisecondLate => an_expired_token_ends_retries,
     DisabledRetries => a_disabled_token_ends_retries,
     RotateIgnoresTheIssuersVersion => rotate_needs_its_issuer,
-    /// The old token is linked before the insert of the successor fails.
+    /// A rotation links the old token to its successor even if the insert of the successor then
+    /// fails.
     RefusedRotationsLink => a_refused_rotation_changes_nothing,
-    /// The first successor is revoked before the insert of the second one fails.
+    /// A repeated rotation revokes the first successor even if the insert of the second successor
+    /// then fails.
     RefusedRetriesRevoke => a_refused_rotation_changes_nothing,
 
     TouchDropsTheEndOfTime => touch_moves_forwards,
-    /// A time before 1970 counts as the latest.
+    /// The store compares the times of last uses as unsigned numbers, so a time before 1970 is
+    /// later than any other.
     TouchUnsigned => touch_never_moves_backwards,
     TouchTakesTheFirstOfABatch => touch_takes_the_latest_of_a_batch,
     TouchForgetsWhereFrom => touch_writes_where_a_use_came_from,
     TouchFailsOnUnknown => touch_ignores_unknown_tokens,
     TouchStopsAtUnknown => touch_ignores_unknown_tokens,
     TouchEndsTheLease => touch_changes_no_other_column,
-    /// A touch raises the version, from the second touch on.
+    /// Every write of a token's last use, except the first one, raises the version of the token.
     TouchRaisesTheVersion => touch_leaves_the_version,
     TouchCountsAll => touch_counts_the_rows_it_moved,
     TouchSkipsExpired => touch_takes_dead_tokens,
@@ -211,24 +220,26 @@ faults! {
     RaceOfUpdates => one_update_of_a_version_wins,
     RaceOfRevokes => one_revoke_at_once_wins,
     RaceOfRotations => one_rotation_at_once_wins,
-    /// Revoke writes the record as it was when the call read it.
+    /// `revoke` reads the record, pauses, and then writes the record that it has read.
     RaceOfRevokeAndRotate => revoke_and_rotate_come_one_by_one,
     RaceOfGroupAndRotate => no_rotation_slips_past_a_group,
-    /// The insert checks the issuer before a pause, without a row lock.
+    /// `insert` checks the condition on the issuer, pauses, and then inserts the record without
+    /// checking again.
     RaceOfInsertAndIssuer => no_insert_slips_past_the_revocation_of_its_issuer,
     RaceOfRotationAndIssuer => no_rotation_slips_past_the_revocation_of_its_issuer,
-    /// Touch writes the revocation as it was when the call read it.
+    /// `touch_many` reads the record, pauses, and then writes the revocation that it has read.
     RaceOfTouchAndRevoke => touch_and_revoke_at_once_both_hold,
-    /// Update writes the record as it was when the call read it, if the version is still the same.
+    /// `update` reads the record, pauses, and then writes the record that it has read if the
+    /// version is still the same.
     RaceOfUpdateAndTouch => touch_and_rename_at_once_both_hold,
     RaceOfTouches => the_latest_touch_at_once_stays,
-    /// Rotate inserts the successor, and links it after a pause.
+    /// `rotate` inserts the successor, pauses, and then links the old token to the successor.
     RotateInTwoActs => a_dropped_rotation_is_whole_or_nothing,
-    /// A call continues after the place that an earlier call reached, but the earlier call noted a
-    /// record as done before it wrote it.
+    /// The revocation of an owner records the first token as done before it revokes this token. If
+    /// the call is dropped between these two steps, a repeat of the call skips the token.
     GroupKeepsACursor => a_dropped_revoke_owner_can_be_repeated,
 
-    /// The first project after the cursor is skipped.
+    /// The list of projects skips the first project after the cursor.
     ProjectsSkipOne => projects_names_all_that_have_tokens,
     ProjectsOfAnOwnerSkipOne => projects_names_all_of_an_owner,
     LargeAnswersDescend => projects_ascend,
@@ -245,7 +256,8 @@ faults! {
     PurgeIsDoneAtOnce => purge_is_done_when_none_is_left,
     ClaimTakesRotated => claim_takes_just_what_is_due,
     ClaimCutsTheProject => claim_stays_in_its_project,
-    /// Leases are compared in whole seconds.
+    /// `claim_notices` compares times without their milliseconds, so it can take over a lease up to
+    /// a second before the lease ends.
     ClaimForgetsTheMilliseconds => claim_respects_a_lease,
     ClaimWaitsAMillisecond => claim_takes_over_when_a_lease_ends,
     ClaimAcknowledges => claim_writes_the_lease,
@@ -263,9 +275,10 @@ faults! {
     FindImportedHidesLapsed => find_imported_answers_dead_rows,
     FindImportedReadsHalfTheKey => find_imported_answers_none_for_the_absent,
     ImportStopsAtWhatExists => import_answers_each_row_in_order,
-    /// The outcomes of inserted rows come first.
+    /// An import returns the outcomes of the inserted rows before all other outcomes.
     ImportSortsItsAnswer => import_answers_each_row_in_order,
-    /// The store looks up the known import keys once, before the batch.
+    /// An import looks up all import keys before it inserts the first row, so no row finds the
+    /// import key of an earlier row of the batch.
     ImportAsksBeforeTheBatch => import_knows_the_rows_before,
     ImportKeysAreOfTheProject => import_never_replaces_an_import_key,
     ImportLooksForTwoKeys => import_knows_a_token_under_another_key,
@@ -273,9 +286,10 @@ faults! {
     RefusedImportsKeepTheirKey => import_never_replaces_a_token,
     PurgeKeepsImportKeys => a_purged_import_key_is_free,
     FindImportedAnswersACopy => imported_records_are_revoked_like_others,
-    /// Import inserts one row, and the others after a pause.
+    /// `import` inserts the first row, pauses, and then inserts the other rows.
     ImportInTwoActs => a_dropped_import_is_whole_or_nothing,
     RaceOfImports => one_import_of_a_key_wins,
-    /// The store looks up the other import keys before a pause.
+    /// `import` looks up the other import keys of the first row, pauses, and does not look them up
+    /// again before the insert.
     RaceOfImportKeys => one_import_under_two_keys_at_once_wins,
 }

@@ -1,5 +1,5 @@
-//! Tests the conformance kit. Each broken store fails exactly the case of its law, and for each
-//! case there is a broken store that fails it.
+//! Tests the conformance kit with broken stores. Each broken store breaks one law, and fails
+//! exactly the case for this law. Each case of the kit is failed by at least one broken store.
 
 mod faults;
 mod store;
@@ -45,7 +45,8 @@ async fn each_case_is_failed_by_a_fault() {
     let reports = tried(&BrokenStore::without_fault()).await;
     let cases: BTreeSet<_> = reports.iter().flat_map(|report| report.passed.iter().copied()).collect();
     let broken: BTreeSet<_> = Fault::ALL.iter().map(|fault| fault.case()).collect();
-    // This finds both a case that no fault fails and a fault for a case that does not exist.
+    // The comparison finds cases that no fault fails, and faults that name a case that does not
+    // exist.
     assert_eq!(cases, broken);
 }
 

@@ -1,4 +1,5 @@
-//! A store in a `Vec` with one fault. Without a fault it keeps every law.
+//! A store in a `Vec` that can have one fault. Without a fault, it keeps every law of the store
+//! contract.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,23 +29,25 @@ type Row = Arc<TokenRecord>;
 pub struct BrokenStore {
     fault: Option<Fault>,
     rows: Mutex<Rows>,
-    /// The results of `find_recent` and `find_durable` that a fault remembers.
+    /// The cached results of `find_recent` and `find_durable`. Only faults read this cache.
     known: Mutex<HashMap<TokenKey, Option<Row>>>,
     chains: Mutex<HashMap<TokenKey, ChainResult>>,
-    /// How far an owner's revocation got in each project, for the fault that remembers it.
+    /// For each project, how many tokens the next revocation of an owner skips because an earlier
+    /// call counted them as done. Only the fault `GroupKeepsACursor` uses this field.
     cursor: Mutex<HashMap<ProjectId, usize>>,
 }
 
 #[derive(Default)]
 struct Rows {
     records: Vec<TokenRecord>,
-    /// The index of each key in `records`. If a fault inserts a key twice, this is the last index.
+    /// The index in `records` of each key. If a fault has inserted a key twice, the index of the
+    /// last record with this key.
     places: HashMap<TokenKey, usize>,
     imported: Vec<(ImportKey, TokenRecord)>,
 }
 
-/// Returns the time of the faulty store's own clock, which some faults use. It is just after the
-/// time that the kit uses.
+/// Returns the time of the store's own clock, a millisecond after the time that the kit uses. A
+/// store that keeps every law needs no clock, so only faults call this function.
 fn clock() -> Timestamp {
     "2026-11-23T12:00:00.001Z".parse().unwrap()
 }
@@ -53,7 +56,7 @@ fn later(time: Timestamp, millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(time.as_unix_millis() + millis).unwrap()
 }
 
-/// Returns the project id without its last character.
+/// Returns a project id without its last character.
 fn cut(project: &ProjectId) -> &str {
     &project.as_str()[..project.as_str().len() - 1]
 }
@@ -108,14 +111,15 @@ impl BrokenStore {
         self.rows.lock().unwrap()
     }
 
-    /// Yields if the store has this fault, so that other calls run between its read and its write.
+    /// Yields if the store has this fault, so that other calls run between a read and a write of the
+    /// store.
     async fn pause(&self, fault: Fault) {
         if self.is(fault) {
             yield_now().await;
         }
     }
 
-    /// Invalidates a changed token in the faulty store's cache.
+    /// Removes a changed token from the cache, unless a fault keeps it there.
     fn forget(&self, key: &TokenKey) {
         if !matches!(self.fault, Some(RecentKeepsRows | DurableKeepsRows)) {
             self.known.lock().unwrap().remove(key);
@@ -147,7 +151,7 @@ impl BrokenStore {
                 && self.same_text(IdsIgnoreCase, a.id.as_str(), b.id.as_str())
     }
 
-    /// Returns whether an insert conflicts with a record that exists.
+    /// Returns whether an insert of `record` conflicts with an existing record.
     fn meets(&self, rows: &Rows, record: &TokenRecord, limit: Option<LiveLimit>) -> bool {
         let replaced = |other: &TokenRecord| {
             let expired = other.expires_at.is_some_and(|end| end < clock());
@@ -199,9 +203,9 @@ impl BrokenStore {
     }
 }
 
-// Issuers and groups.
+// Conditions on issuers, and revocations of groups.
 impl BrokenStore {
-    /// Returns whether the condition on the issuer of a rotation holds.
+    /// Returns whether the condition of a rotation on the token's issuer holds.
     fn still_holds(&self, rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
         let Some(condition) = issuer else { return true };
         let found = rows.find(&TokenKey { project, id: condition.id });
@@ -211,7 +215,7 @@ impl BrokenStore {
         condition.holds(found)
     }
 
-    /// Returns whether the condition on the issuer of an insert holds.
+    /// Returns whether the condition of an insert on the token's issuer holds.
     fn holds(&self, rows: &Rows, project: &ProjectId, issuer: Option<IssuerCondition>) -> bool {
         let Some(IssuerCondition { id, version }) = issuer else { return true };
         let elsewhere = self.is(InsertFindsItsIssuerElsewhere);
@@ -223,7 +227,7 @@ impl BrokenStore {
             && !self.skips_expired(InsertJudgesItsIssuer, found)
     }
 
-    /// Invalidates all tokens in the faulty store's cache after a change of a group.
+    /// Empties the cache after a change of a group, unless a fault keeps the cache.
     fn forget_group(&self) {
         if !matches!(self.fault, Some(RecentKeepsRows | RecentKeepsGroups)) {
             self.known.lock().unwrap().clear();
@@ -246,7 +250,8 @@ impl BrokenStore {
         of_group && self.same_project(GroupCutsTheProject, &record.project, project)
     }
 
-    /// Returns the keys of a group's tokens that are not revoked and that `wanted` selects.
+    /// Returns the keys of those tokens of a group that are not revoked and for which `wanted`
+    /// returns true.
     fn members(
         &self,
         rows: &Rows,
@@ -258,8 +263,8 @@ impl BrokenStore {
         of_group.filter(|record| record.revoked.is_none() && wanted(record)).map(TokenRecord::key).collect()
     }
 
-    /// Returns how many tokens of the group were revoked before. With one fault, also replaces
-    /// their revocations.
+    /// Returns the number of tokens of the group that are revoked already. With the fault
+    /// `GroupRevokesAgain`, replaces their revocations.
     fn revoke_again(&self, rows: &mut Rows, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> u64 {
         let mut count = 0;
         for record in &mut rows.records {
@@ -287,7 +292,7 @@ impl BrokenStore {
         }
     }
 
-    /// Revokes the tokens of an owner or a family.
+    /// Revokes all tokens of an owner or a family that can still work, and returns their number.
     async fn revoke_all(&self, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> Answer<u64> {
         self.forget_group();
         let wanted = |record: &TokenRecord| match self.fault {
@@ -316,16 +321,16 @@ impl BrokenStore {
         let again = self.revoke_again(&mut rows, project, group, revocation);
         self.revoke_rows(&mut rows, &keys, revocation);
         if self.is(GroupKeepsACursor) {
-            // The revocation is complete.
+            // The revocation is complete, so the next call starts with the first token.
             self.cursor.lock().unwrap().remove(project);
         }
         Ok(keys.len() as u64 + if self.is(GroupCountsTheRevoked) { again } else { 0 })
     }
 }
 
-// Lists: filters and order.
+// Filters and orders of lists.
 impl BrokenStore {
-    /// Returns whether a list with this status filter contains the record.
+    /// Returns whether a list with this status filter includes the record.
     fn is_listed_as(&self, filter: &StatusFilter, record: &TokenRecord) -> bool {
         match (self.fault, filter.group) {
             (Some(ListIgnoresExcept), StatusGroup::Except(_)) => true,
@@ -385,7 +390,7 @@ impl BrokenStore {
             && query.last_used_before.is_none_or(used)
     }
 
-    /// Returns a value that sorts like the cursor's place.
+    /// Returns a value for a cursor. The values sort in the order of the list.
     fn place(&self, Cursor { key, id }: &Cursor) -> (Vec<u64>, String) {
         let unsigned = |fault, time: Timestamp| {
             let millis = time.as_unix_millis();
@@ -700,7 +705,8 @@ impl TokenStore for BrokenStore {
         if self.is(RotateInTwoActs) && judged.is_some() && self.rows().find(&new).is_none() {
             self.rows().push(successor.clone());
             self.pause(RotateInTwoActs).await;
-            // If the call is not dropped during the pause, the result is right.
+            // A call that is not dropped during the pause removes the successor here, and later
+            // gives the right result.
             self.rows().remove(&new);
         }
         let mut rows = self.rows();
@@ -824,9 +830,11 @@ impl BrokenStore {
         ChainResult::now(chain)
     }
 
-    /// Checks whether a rotation is possible. Returns `None` if there is no token, and `Some(None)`
-    /// if the token may be rotated. Returns `Some(Some(key))` if the call repeats a rotation and
-    /// replaces the earlier successor `key`.
+    /// Checks whether a rotation is possible.
+    ///
+    /// Returns `None` if the token does not exist, and `Some(None)` if the token may be rotated. If
+    /// the call repeats a rotation, returns `Some(Some(key))` with the key of the earlier
+    /// successor, which the new successor replaces.
     fn judge(
         &self,
         rows: &Rows,
@@ -1058,9 +1066,9 @@ impl StoreMaintenance for BrokenStore {
     }
 }
 
-// Imports of single rows.
+// Helpers that import one row.
 impl BrokenStore {
-    /// Returns the key of the token that has one of the row's import keys.
+    /// Returns the key of the token that has one of the import keys of this row.
     fn knows(&self, rows: &Rows, row: &ImportRow) -> Option<TokenKey> {
         row.keys()
             .take(if self.is(ImportLooksForTwoKeys) { 2 } else { usize::MAX })
@@ -1072,12 +1080,15 @@ impl BrokenStore {
         rows.imported.iter().find(|(known, other)| known == key && here(other)).map(|(_, other)| other.key())
     }
 
-    /// Inserts a row. If it conflicts with a token, inserts nothing and returns the key of that
-    /// token. `before` is the result of an earlier look-up, for faults that use it.
+    /// Inserts a row. If a token with the row's key or one of its import keys exists, inserts
+    /// nothing and returns the key of that token.
+    ///
+    /// `before` is the result of a look-up before the batch. Only some faults pass it.
     fn import_row(&self, row: ImportRow, before: Option<Option<TokenKey>>) -> Option<TokenKey> {
         let rows = &mut *self.rows();
         let known = before.unwrap_or_else(|| self.knows(rows, &row));
-        // In the race for the other import keys, the row's own key is still checked.
+        // The fault `RaceOfImportKeys` uses the outdated result only for the other import keys. The
+        // row's own import key is looked up again.
         if let Some(key) =
             known.or_else(|| self.is(RaceOfImportKeys).then(|| self.knows_key(rows, &row, &row.import_key))?)
         {

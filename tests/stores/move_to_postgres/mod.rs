@@ -1,5 +1,4 @@
-//! Moves the tokens of a SQLite file to PostgreSQL, with the code of the example
-//! `move_to_postgres`.
+//! Tests the example `move_to_postgres`, which moves the tokens of a SQLite file to PostgreSQL.
 
 #[path = "../../../examples/move_to_postgres/moving/mod.rs"]
 mod moving;

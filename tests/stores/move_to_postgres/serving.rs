@@ -1,5 +1,5 @@
-//! The move while a service serves requests. A balancer distributes the requests over the service's
-//! processes, and no client may notice that the tokens move.
+//! Tests the move while clients send requests. The service has several processes, and requests are
+//! distributed over them. No client may notice that the tokens move.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,34 +19,36 @@ use crate::move_to_postgres::world::World;
 use crate::support::notes::Notes;
 use crate::support::{actor, keyring};
 
-/// The number of tokens. They are enough for all operations in all phases, and more than one batch
-/// of the copy.
+/// The number of tokens in the file. It is large enough for all operations in all phases, and
+/// larger than one batch of the copy.
 const TOKENS: usize = 1500;
-/// How many tasks verify without a pause.
+/// The number of tasks that verify tokens without a pause.
 const VERIFIERS: usize = 2;
 const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
-/// How many operations of each kind must begin and end in a phase before the move continues.
+/// The number of operations of each kind that must begin and end in a phase before the move
+/// continues.
 const MORE: usize = 3;
-/// The deadline of every wait in this file.
+/// The maximum time that a test waits for something.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Each kind of operation pauses after this many in a phase, so that the tokens of the file are
-/// enough for all phases.
+/// The number of operations of one kind in a phase, after which this kind pauses until the next
+/// phase. The pauses ensure that the tokens of the file are enough for all phases.
 const MOST: usize = 30;
-/// The phases in which neither side accepts writes: from the fence until PostgreSQL is opened.
+/// The phases in which no operation may succeed: from the fence, which stops the writes to the
+/// file, until PostgreSQL is opened for writes.
 const SHUT: [&str; 3] = ["fenced", "both", "switched"];
-/// The name of the move's own note, next to the notes of the tasks.
+/// The name under which the move notes what it is doing. Each task has such a name too.
 const MOVE: &str = "the move";
 
 type Service = Tokens<DynStore>;
 
-/// Creates a process of the service.
+/// Creates one process of the service on this store.
 fn service(store: impl TokenStore + StoreMaintenance + 'static) -> Arc<Service> {
-    // The resolution is short, so that there is always a last use to write.
+    // The resolution of last uses is short, so that a flush almost always has a last use to write.
     let usage = Usage::default().with_resolution(Duration::from_millis(300));
     Arc::new(Tokens::new(keyring(), DynStore::new(store)).with_usage(usage))
 }
 
-/// Returns the result of an operation, or `None` if the store does not know the token.
+/// Returns the result of an operation, or `None` if the token does not exist.
 fn if_known<T>(outcome: Result<T, Error>) -> Result<Option<T>, StoreErrorKind> {
     match outcome {
         Ok(done) => Ok(Some(done)),
@@ -55,18 +57,20 @@ fn if_known<T>(outcome: Result<T, Error>) -> Result<Option<T>, StoreErrorKind> {
     }
 }
 
-/// Returns the kind of the store error. In this test, no operation fails for another reason.
+/// Returns the kind of the store's error. Panics if the operation failed for another reason, which
+/// must not happen in this test.
 fn of_store(error: &Error) -> StoreErrorKind {
     error.store().unwrap_or_else(|| panic!("{error}")).kind()
 }
 
-/// The state of a token according to the acknowledged operations.
+/// What the test knows about a token from the operations that were acknowledged.
 #[derive(Clone, Debug, Default)]
 struct Known {
     text: String,
     name: Option<Name>,
     successor: Option<TokenId>,
-    /// Whether a revocation was called for. `revoked` is set after it was acknowledged.
+    /// Whether the test has requested the revocation. `revoked` is set after the revocation is
+    /// acknowledged.
     revoking: bool,
     revoked: bool,
 }
@@ -74,22 +78,22 @@ struct Known {
 #[derive(Default)]
 struct Ledger {
     known: BTreeMap<TokenKey, Known>,
-    /// The tokens in the order in which they were issued.
+    /// The keys of the tokens in the order of their issue.
     made: Vec<TokenKey>,
     revoked: Vec<TokenKey>,
 }
 
-/// The outcomes of the verifications in one phase of the move.
+/// The number of verifications in one phase of the move, by outcome.
 #[derive(Clone, Copy, Debug, Default)]
 struct Verified {
     accepted: usize,
-    /// Tokens that were rejected as revoked, after their revocation was acknowledged.
+    /// Verifications that rejected a token as revoked, after its revocation was acknowledged.
     refused: usize,
-    /// Verifications without a result. None may occur.
+    /// Verifications that failed because of the store. None may occur.
     failed: usize,
-    /// Live tokens that were rejected. None may occur.
+    /// Verifications that rejected a live token. None may occur.
     live_refused: usize,
-    /// Revoked tokens that were accepted. None may occur.
+    /// Verifications that accepted a token after its revocation was acknowledged. None may occur.
     revoked_accepted: usize,
 }
 
@@ -97,15 +101,15 @@ struct Verified {
 struct Seen {
     phase: &'static str,
     verified: BTreeMap<&'static str, Verified>,
-    /// The operations that succeeded, counted in the phase in which they began. An operation that
-    /// ends in the next phase says nothing about that phase.
+    /// The number of successful operations by phase and kind. The phase is the phase in which the
+    /// operation began.
     done: BTreeMap<(&'static str, &'static str), usize>,
-    /// The operations that failed with `Unavailable`.
+    /// The number of operations that failed with `Unavailable`, by phase and kind.
     unavailable: BTreeMap<(&'static str, &'static str), usize>,
-    /// The operations that succeeded although they began and ended while neither side accepted
-    /// writes.
+    /// The number of operations that succeeded although they began and ended in phases in which no
+    /// operation may succeed.
     while_shut: usize,
-    /// The operations that did not find a token that must exist.
+    /// The number of operations that did not find an existing token.
     astray: usize,
 }
 
@@ -119,7 +123,7 @@ impl Seen {
     }
 }
 
-/// The service and its clients.
+/// The processes of the service, and what its clients know and have observed.
 struct Stage {
     processes: RwLock<Vec<Arc<Service>>>,
     next: AtomicUsize,
@@ -146,13 +150,14 @@ impl Stage {
         })
     }
 
-    /// Returns the processes in turn.
+    /// Returns one of the processes for the next request. Each call returns another one in turn.
     fn balance(&self) -> Arc<Service> {
         let processes = self.processes.read().unwrap();
         Arc::clone(&processes[self.next.fetch_add(1, Ordering::SeqCst) % processes.len()])
     }
 
-    /// Returns what was seen so far, also if a failed assertion has poisoned the lock.
+    /// Returns what the clients have observed. This also works after a failed assertion has
+    /// poisoned the lock.
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,13 +174,13 @@ impl Stage {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Waits until [`MORE`] operations of each kind have begun in this phase, and as many
-    /// verifications of each outcome. With `unavailable`, it counts operations that failed with
-    /// `Unavailable`. Otherwise it counts those that succeeded.
+    /// Waits for [`MORE`] operations of each kind that began in this phase and succeeded, or failed
+    /// with `Unavailable` if `unavailable` is set. Also waits for [`MORE`] verifications that
+    /// accepted a live token, and [`MORE`] that rejected a revoked token.
     ///
-    /// The caller has to enter a new phase first, in which no kind of operation has paused yet. If
-    /// operations have to succeed, it must be a phase in which they can. If they have to fail, it
-    /// must be a phase in which none can succeed.
+    /// Call this only in a phase in which no kind of operation has paused yet. With `unavailable`,
+    /// no operation may be able to succeed in this phase. Without it, every kind must be able to
+    /// succeed.
     async fn watch(&self, unavailable: bool) {
         let phase = self.phase();
         let outcome = if unavailable { "unavailable" } else { "done" };
@@ -190,7 +195,7 @@ impl Stage {
     }
 
     /// Waits until every kind of operation has paused in this phase. This is the worst case for the
-    /// next step.
+    /// next step, because the operations that it waits for have already run.
     async fn exhaust(&self) {
         let phase = self.phase();
         let is_so = |seen: &Seen| ACTS.iter().all(|act| seen.is_enough(phase, act));
@@ -207,7 +212,7 @@ impl Stage {
         }
     }
 
-    /// Runs a step of the move, which has to end in time.
+    /// Runs one step of the move. Panics if the step takes longer than [`PATIENCE`].
     async fn step<T>(&self, what: &str, step: impl Future<Output = T>) -> T {
         self.notes.set(MOVE, what);
         match tokio::time::timeout(PATIENCE, step).await {
@@ -216,8 +221,8 @@ impl Stage {
         }
     }
 
-    /// Describes the state for the message of a wait that fails: the counts, and what each task is
-    /// doing.
+    /// Describes the state for the message of a failed wait: the counts of this phase, and what
+    /// each task is doing.
     fn state(&self) -> String {
         let seen = self.seen();
         let of_phase = |acts: &BTreeMap<(&str, &'static str), usize>| -> BTreeMap<&'static str, usize> {
@@ -234,7 +239,8 @@ impl Stage {
         )
     }
 
-    /// Repeats an operation until it succeeds, each time on another process.
+    /// Repeats an operation until it succeeds. Each attempt uses the next process in turn. Returns
+    /// `None` if the test ends first.
     async fn insist<T, F>(&self, act: &'static str, attempt: impl Fn(Arc<Service>) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, StoreErrorKind>>,
@@ -258,7 +264,8 @@ impl Stage {
 
     fn count(&self, phase: &'static str, act: &'static str, done: bool) {
         let mut seen = self.seen();
-        // An operation that ends in a later phase may have waited for that phase.
+        // An operation that ends after these phases may have waited for writes to be allowed again,
+        // so it is not counted.
         seen.while_shut += usize::from(done && SHUT.contains(&phase) && SHUT.contains(&seen.phase));
         let counts = if done { &mut seen.done } else { &mut seen.unavailable };
         *counts.entry((phase, act)).or_default() += 1;
@@ -295,12 +302,12 @@ impl Stage {
         let mut turn = verifier;
         while !self.is_over() {
             turn += 1;
-            // Every second time, this takes one of the tokens that were revoked last.
+            // Every second verification uses one of the 16 tokens that were revoked last.
             let chosen = {
                 let tokens = self.tokens.lock().unwrap();
                 let (keys, from_end) = match turn % 2 {
                     0 => (&tokens.revoked, turn / 2 % 16),
-                    // This step size reaches all tokens.
+                    // With this step size, the verifications reach all tokens.
                     _ => (&tokens.made, turn / 2 * 7919),
                 };
                 let from_end = from_end % keys.len().max(1);
@@ -327,11 +334,11 @@ impl Stage {
         }
     }
 
-    /// Runs an operation on one token of the file after the other. Each kind of operation has its
-    /// own tokens, so that no two operations conflict.
+    /// Runs operations of the kind `act`, each on the next token of `own`. No other kind of
+    /// operation uses these tokens, so operations do not conflict.
     async fn act(self: Arc<Self>, act: &'static str, own: Vec<TokenKey>) {
         let _panicking = Panicking(Arc::clone(&self));
-        // A flush needs no token, and runs as often as there is something to write.
+        // A flush needs no token, so its list of tokens never ends.
         let own: Box<dyn Iterator<Item = TokenKey> + Send> =
             if act == "flush" { Box::new(own.into_iter().cycle()) } else { Box::new(own.into_iter()) };
         for (turn, key) in own.enumerate() {
@@ -379,7 +386,8 @@ impl Stage {
                     }
                 }
                 "rotate" => {
-                    // A rotation that failed with `Unavailable` may have been applied.
+                    // If a rotation fails with `Unavailable`, it may have been applied. The repeat
+                    // then fails with `AlreadyRotated`.
                     let unanswered = AtomicBool::new(false);
                     let rotate = async |tokens: Arc<Service>| {
                         let rotation = Rotation::with_grace(Duration::from_secs(3600));
@@ -403,7 +411,8 @@ impl Stage {
                             self.known(key, |known| known.successor = Some(issued.record.id));
                             self.made(issued.record.key(), Known { text, ..Known::default() });
                         }
-                        // The text of this successor was lost, so the test does not verify it.
+                        // The response with the text of this successor was lost, so the test cannot
+                        // verify the successor.
                         Some(Some(None)) => {}
                         Some(None) => self.astray(),
                         None => return,
@@ -412,7 +421,7 @@ impl Stage {
                 _ => {
                     let phase = self.phase();
                     self.notes.set(act, format!("a try in phase {phase}"));
-                    // If there is no last use to write, the flush does nothing and is not counted.
+                    // A flush that has nothing to write does nothing, so it is not counted.
                     match self.balance().flush_usage().await {
                         Ok(0) => {}
                         Err(error) if error.kind() != ErrorKind::Unavailable => panic!("{act}: {error}"),
@@ -425,7 +434,7 @@ impl Stage {
         panic!("{act} ran out of tokens");
     }
 
-    /// Returns how many acknowledged operations the store does not have.
+    /// Returns the number of acknowledged operations whose effect is missing in the store.
     async fn lost(&self, store: &Service) -> usize {
         let known = std::mem::take(&mut self.tokens.lock().unwrap().known);
         let mut lost = 0;
@@ -442,7 +451,7 @@ impl Stage {
     }
 }
 
-/// A guard that ends the other tasks if its task panics.
+/// A guard that stops all other tasks if its own task panics.
 struct Panicking(Arc<Stage>);
 
 impl Drop for Panicking {
@@ -456,22 +465,23 @@ impl Drop for Panicking {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fault {
     None,
-    /// The services switch right after the fence, without the final copy.
+    /// The processes switch to PostgreSQL directly after the fence, without the final copy.
     NoFinalPass,
-    /// PostgreSQL accepts writes while some processes still verify with the file.
+    /// PostgreSQL accepts writes while some processes still use the file.
     OpenedTooSoon,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pace {
-    /// Each step begins as soon as enough was seen.
+    /// Each step of the move begins as soon as the test has observed enough operations in the phase
+    /// before.
     Brisk,
-    /// Each step begins after every operation has paused, as on a machine that gives the move no
-    /// time.
+    /// Each step of the move begins after all kinds of operations have paused, as if the move got
+    /// no time on a busy machine.
     Slow,
 }
 
-/// The outcome of a whole move.
+/// What the test has observed during a whole move.
 #[derive(Debug)]
 struct Outcome {
     verified: BTreeMap<&'static str, Verified>,
@@ -484,7 +494,8 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     let world = World::of(TOKENS).await?;
     let old = service(world.store.clone());
     let stage = Stage::new(&world, Arc::clone(&old));
-    // Enters a phase in which the file accepts writes.
+    // Enters a phase in which the file accepts writes. At the slow pace, waits until all operations
+    // have paused.
     let enter = async |phase: &'static str| {
         stage.enter(phase);
         if pace == Pace::Slow {
@@ -503,8 +514,8 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     enter("first copy").await;
     stage.step("copies", moving.copy()).await.unwrap();
     stage.watch(false).await;
-    // During the copy, all operations of a phase may have happened in a part of the file that was
-    // not yet copied. So the test waits for more operations after the copy.
+    // During a copy, the operations may have changed only records that were not copied yet. So the
+    // test waits for more operations after the copy.
     enter("copied").await;
     stage.watch(false).await;
     enter("second copy").await;
@@ -513,13 +524,13 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     enter("copied again").await;
     stage.watch(false).await;
 
-    // Operations succeed until the fence is set, and all kinds may have paused by then. So the
-    // phase in which all of them fail begins after the fence is set.
+    // All kinds of operations may pause before the fence is set. So a new phase begins after the
+    // fence is set, and the test waits in this phase for operations that fail.
     enter("fencing").await;
     stage.step("puts the fence up", moving.fence()).await.unwrap();
     stage.enter("fenced");
-    // An operation that succeeded now would be lost. So the test waits for all kinds of operations,
-    // and none may succeed.
+    // An operation that succeeded in this phase would be lost. The test waits until each kind of
+    // operation has failed.
     stage.watch(true).await;
     if fault != Fault::NoFinalPass {
         let finished = stage.step("finishes", moving.finish()).await.unwrap();
@@ -528,7 +539,8 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
         assert!(finished.compared.is_equal());
     }
 
-    // The processes are replaced one by one. For a while, requests go to both kinds.
+    // The processes are replaced one by one. For a time, some processes use the file and others use
+    // PostgreSQL.
     let new = service(world.postgres().await);
     stage.enter("both");
     stage.processes.write().unwrap().push(Arc::clone(&new));
@@ -544,7 +556,7 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     }
     stage.enter("switched");
     stage.processes.write().unwrap().remove(0);
-    // Wait until the old process has ended the requests that it had begun.
+    // Wait until the old process has completed its last requests.
     stage.until("the last response of the old process", |_| Arc::strong_count(&old) == 1).await;
     stage.enter("opened");
     if fault != Fault::OpenedTooSoon {
@@ -562,8 +574,8 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     let lost = stage.lost(&new).await;
     let seen = std::mem::take(&mut *stage.seen());
     if fault != Fault::OpenedTooSoon {
-        // From the fence until PostgreSQL was opened, no operation succeeded. So the two sides
-        // never accepted writes at the same time.
+        // No operation succeeded from the fence until PostgreSQL was opened. So the file and
+        // PostgreSQL never accepted writes at the same time.
         assert_eq!(seen.while_shut, 0);
     }
     let mut total = Verified::default();
@@ -579,7 +591,7 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     Some(outcome)
 }
 
-/// Checks that no client notices a move at this pace.
+/// Checks that no client notices a move at the given pace.
 async fn nobody_sees_it(pace: Pace) {
     let Some(Outcome { verified, total, lost, astray }) = move_while_serving(Fault::None, pace).await else { return };
     assert_eq!((total.failed, total.live_refused, total.revoked_accepted), (0, 0, 0));

@@ -1,4 +1,5 @@
-//! The steps of the move: what each requires, and that the comparison finds every difference.
+//! Tests of the steps of the move: what each step requires, and that the comparison of both sides
+//! finds every difference.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -43,7 +44,8 @@ async fn a_repeated_copy_writes_only_the_changes() {
     assert_eq!(world.store.purge(&purged.project, later, keyfob::store::PageSize::MAX).await.unwrap().count, 1);
     assert_eq!(moving.copy().await.unwrap(), copied(TOKENS - 1, 2, 1));
 
-    // The import key of the purged token is gone, and the other import keys lead to their tokens.
+    // PostgreSQL no longer has the import key of the purged token. Each other import key finds the
+    // same token on both sides.
     let postgres = world.postgres().await;
     for (place, (_, key)) in world.texts.iter().enumerate().step_by(5) {
         let mut import_key = [0; 32];
@@ -69,8 +71,8 @@ async fn an_interrupted_copy_can_be_continued() {
     copying.abort();
     assert!(copying.await.unwrap_err().is_cancelled(), "the copy ended before it was interrupted");
 
-    // The lock of the interrupted move is released when the server notices that the connection is
-    // gone.
+    // PostgreSQL releases the lock of the interrupted move when it notices that the connection is
+    // closed.
     let mut moving = loop {
         match world.moving().await {
             Ok(moving) => break moving,
@@ -112,7 +114,8 @@ async fn every_column_counts_in_the_comparison() {
             _ => format!("set_byte({column}, 0, 255 - get_byte({column}, 0))"),
         };
         let sql = format!("UPDATE keyfob_tokens SET {column} = {change} WHERE project = $1 AND id = $2");
-        // Each change is undone before the next. The fence lets only one connection pass at a time.
+        // Each change is undone before the next change, with the connection that may write during
+        // the move.
         let other = sqlx::query(AssertSqlSafe(format!(
             "CREATE TABLE kept AS SELECT * FROM keyfob_tokens WHERE id = '{}'",
             key.id
@@ -123,7 +126,8 @@ async fn every_column_counts_in_the_comparison() {
         let seen = moving.compare().await.unwrap();
         assert!(!seen.is_equal(), "{column}");
         assert_ne!(seen.source.digest, seen.target.digest, "{column}");
-        // A record in the wrong place is one too many there, and one too few here.
+        // If the project or the id is changed, PostgreSQL has one record too many and lacks
+        // another, so two records differ.
         let moved = ["project", "id"].contains(&column.as_str());
         assert_eq!(seen.differing, if moved { 2 } else { 1 }, "{column}");
         assert_eq!(seen.uneven.len(), if column == "project" { 2 } else { 0 }, "{column}");
@@ -142,7 +146,7 @@ async fn every_column_counts_in_the_comparison() {
         let seen = moving.compare().await.unwrap();
         assert!(!seen.is_equal(), "{damage}");
         assert_ne!(seen.source.imports, seen.target.imports, "{damage}");
-        // The comparison must not only find the difference: the move must also refuse to open
+        // The comparison must find the difference, and the move must also refuse to open
         // PostgreSQL.
         moving.fence().await.unwrap();
         if damage.starts_with("INSERT") {
@@ -185,8 +189,8 @@ async fn each_step_requires_the_one_before() {
     assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 1, 0));
 
-    // Reopen the file and fence it again. The next finish copies what was written meanwhile, and
-    // PostgreSQL cannot be opened without it.
+    // After the file is reopened, it accepts writes again. It must be fenced a second time, and
+    // `finish` must copy the new writes. Until then, the move refuses to open PostgreSQL.
     moving.reopen().await.unwrap();
     rename(&world, 4).await;
     assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
@@ -215,7 +219,7 @@ async fn each_step_requires_the_one_before() {
 #[tokio::test]
 async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     let Some(world) = World::new().await else { return };
-    // The database is in use.
+    // Case 1: services already use the database.
     let postgres = world.postgres().await;
     postgres.migrate().await.unwrap();
     let tokens = Tokens::new(keyring(), postgres.clone());
@@ -226,7 +230,7 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     assert_eq!(refusal(world.moving().await), "another move into this database is under way");
     drop(moving);
 
-    // The database has the copy of another file.
+    // Case 2: the database contains the copy of another file.
     let Some(other) = World::new().await else { return };
     let mut moving = other.moving().await.unwrap();
     moving.copy().await.unwrap();
@@ -240,16 +244,17 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     assert_eq!(refusal(moving.copy().await), "PostgreSQL holds a copy of another file");
     drop(moving);
 
-    // The file has the schema of a later version.
+    // Case 3: the file has a column that this version does not know.
     sqlx::query("ALTER TABLE keyfob_tokens ADD COLUMN more TEXT").execute(world.store.pool()).await.unwrap();
     assert!(refusal(world.moving().await).contains("other columns"));
-    // If the file does not exist, the move does not create it.
+    // Case 4: the file does not exist. The move must not create it.
     let nowhere = world.file().with_file_name("nowhere.db");
     refusal(Move::between(&nowhere, &other.url, |_, _, _| {}).await);
     assert!(!nowhere.exists());
 }
 
-/// A file that was restored from a back-up may lack operations that the copy already has.
+/// If a file was restored from a back-up, it can lack operations that an earlier copy in PostgreSQL
+/// has.
 #[tokio::test]
 async fn a_file_from_a_back_up_replaces_no_later_state() {
     let Some(world) = World::new().await else { return };

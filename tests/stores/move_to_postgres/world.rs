@@ -1,4 +1,4 @@
-//! A SQLite file with tokens of every kind, and the PostgreSQL database that they move to.
+//! Creates a SQLite file with tokens, and the PostgreSQL database to which a test moves the tokens.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use crate::move_to_postgres::moving::{Failure, Move};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, base62, changed, keyring, project};
 
-/// More than one batch of the copy, and not a multiple of the batch size.
+/// The number of tokens in the file: more than one batch of the copy, and not a multiple of the
+/// batch size.
 pub const TOKENS: usize = 2500;
 
 pub struct World {
@@ -29,12 +30,13 @@ pub struct World {
     folder: TempDir,
     pub url: String,
     pub store: SqliteStore,
-    /// The texts and keys of the tokens. All of them were imported and are live.
+    /// The text and the key of each token. All tokens are imported and live.
     pub texts: Vec<(String, TokenKey)>,
 }
 
 impl World {
-    /// Creates the file and the database. Returns `None` if PostgreSQL is not installed.
+    /// Creates a file with [`TOKENS`] tokens and an empty database. Returns `None` if PostgreSQL is
+    /// not installed.
     pub async fn new() -> Option<Self> {
         Self::of(TOKENS).await
     }
@@ -52,7 +54,7 @@ impl World {
         self.folder.path().join("tokens.db")
     }
 
-    /// Imports tokens in seven projects with one call.
+    /// Imports this number of tokens in seven projects with one call.
     async fn fill(&mut self, tokens: usize) {
         let mut batch = Vec::new();
         for number in 0..tokens {
@@ -76,14 +78,15 @@ impl World {
         PostgresStore::connect(&self.url).await.unwrap()
     }
 
-    /// Returns a connection that the fence lets pass.
+    /// Returns a connection to PostgreSQL that may write during the move, as the connection of the
+    /// move itself may.
     pub async fn privileged(&self) -> PgConnection {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
         sqlx::raw_sql("SET keyfob.moving = 'yes'").execute(&mut connection).await.unwrap();
         connection
     }
 
-    /// Creates a token with a value in every column.
+    /// Creates a token whose record has a value in every column.
     pub async fn full(&self) -> TokenKey {
         let tokens = Tokens::new(keyring(), self.store.clone());
         let new = NewToken::new(project("p0"), OwnerId::new("ada").unwrap(), Name::new("Ärger").unwrap());
@@ -111,7 +114,7 @@ impl World {
         let key = record.key();
         let import_key = ImportKey::from_bytes([0xff; 32]);
         self.store.import(vec![ImportRow::new(record, import_key)]).await.unwrap();
-        // An import takes no bound record, so the column is set beside the store.
+        // An import refuses bound records, so the test sets this column with SQL.
         let mut connection = SqliteStore::connect_options(self.file()).connect().await.unwrap();
         sqlx::raw_sql("UPDATE keyfob_tokens SET bound = 1 WHERE issuer IS NOT NULL")
             .execute(&mut connection)
@@ -126,7 +129,7 @@ impl World {
         key
     }
 
-    /// Copies the file to a place where no process has it open.
+    /// Copies the file as a back-up, and returns the path of the copy.
     pub async fn copy_of_file(&self) -> PathBuf {
         let path = self.folder.path().join("back-up.db");
         let mut connection = SqliteStore::connect_options(self.file()).connect().await.unwrap();
@@ -135,7 +138,7 @@ impl World {
     }
 }
 
-/// Returns the message of a refusal.
+/// Returns the error message of a step that must fail.
 #[track_caller]
 pub fn refusal<T>(outcome: Result<T, Failure>) -> String {
     outcome.err().expect("the step is refused").to_string()

@@ -1,4 +1,5 @@
-//! Connections that break, fall silent, or differ from the others of their pool.
+//! Tests with connections that break, that fall silent, or whose settings differ from the other
+//! connections of the pool.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -22,14 +23,14 @@ use sqlx::postgres::PgPoolOptions;
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now};
 
-/// The deadline of every wait in this file.
+/// The maximum time that a test waits for something.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn record() -> TokenRecord {
     mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record
 }
 
-/// Opens every connection of the pool, and makes the server end all of them.
+/// Opens all connections of the pool, and makes the server close them.
 async fn end_all(pool: &PgPool, admin: &PgPool) {
     let most = pool.options().get_max_connections();
     let mut held = Vec::new();
@@ -72,9 +73,10 @@ async fn every_call_is_tried_again_on_a_connection_that_lives() {
     }
 }
 
-/// A proxy in front of a server. Once it is armed, the next connection on which the client sends
-/// the given bytes falls silent. The connection stays open, but no more bytes pass, as if the
-/// client's machine were gone.
+/// A proxy in front of a server. While `armed` is true, it waits for certain bytes from a client.
+/// The first connection on which a client sends them falls silent: it stays open, but the bytes and
+/// all later bytes of the client do not reach the server. To the server, the client's machine seems
+/// to be gone.
 struct Proxy {
     port: u16,
     armed: Arc<AtomicBool>,
@@ -102,8 +104,8 @@ impl Proxy {
     }
 }
 
-/// Passes bytes on until one side closes the connection. Once the connection falls silent, it
-/// passes no more bytes, forever.
+/// Passes bytes on until one side closes the connection. After `falls_silent` returns true, passes
+/// no more bytes in this direction, but leaves the connection open.
 fn pass(mut from: TcpStream, mut to: TcpStream, mut falls_silent: impl FnMut(&[u8]) -> bool) {
     let mut bytes = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
@@ -116,7 +118,8 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut falls_silent: impl FnMut(&[u
             break;
         }
     }
-    // The other direction may have closed them already.
+    // The thread for the other direction may have closed the connection already, so errors are
+    // ignored.
     drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
 }
 
@@ -124,7 +127,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut falls_silent: impl FnMut(&[u
 async fn a_connection_that_falls_silent_as_it_is_given_back_loses_its_place_in_the_pool() {
     let Some(server) = shared() else { return };
     let url = server.database();
-    // sqlx sends these bytes only when a connection is returned to the pool.
+    // sqlx sends exactly these bytes only when a connection returns to the pool.
     let proxy = Proxy::before(server.port, |bytes| bytes == b"S\0\0\0\x04");
     let pool = PgPoolOptions::new().max_connections(1).connect(&server.url_by(proxy.port, &url)).await.unwrap();
     let store = PostgresStore::from_pool(pool).await.unwrap();
@@ -137,7 +140,8 @@ async fn a_connection_that_falls_silent_as_it_is_given_back_loses_its_place_in_t
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(silenced.elapsed() < PATIENCE);
     }
-    // Each call waits up to 5 seconds, so three calls are more than enough.
+    // A call waits for up to 5 seconds. After three calls, the pool must have replaced the
+    // connection.
     let mut outcomes = Vec::new();
     for _ in 0..3 {
         outcomes.push(store.find(&record.key()).await.map(|found| found.is_some()));
@@ -165,10 +169,11 @@ async fn a_process_that_is_gone_in_the_middle_of_a_call_does_not_keep_the_turn()
     }
 }
 
-/// `from_pool` checks only one connection. In this test, it checks the good one.
+/// A pool has a connection with weaker settings. `from_pool` checks only one connection of the
+/// pool, and does not find the weaker one.
 #[tokio::test]
 async fn what_is_acknowledged_on_a_weaker_connection_of_the_pool_survives_a_crash() {
-    // During this test, only a COMMIT that waits for the disk writes the log.
+    // With this setting, only a COMMIT that waits for the disk writes the log during this test.
     let Some(server) = Server::start_in(std::env::temp_dir(), &["wal_writer_delay=10000ms"]) else { return };
     let opened = Arc::new(AtomicU32::new(0));
     let pool = PgPoolOptions::new().max_connections(2).after_connect(move |connection, _| {
@@ -182,7 +187,7 @@ async fn what_is_acknowledged_on_a_weaker_connection_of_the_pool_survives_a_cras
     });
     let store = PostgresStore::from_pool(pool.connect(&server.database()).await.unwrap()).await.unwrap();
     store.migrate().await.unwrap();
-    // The good connection is held, so that the store gets the other one.
+    // The test holds the good connection, so that the store uses the weaker one.
     let held = [store.pool().acquire().await.unwrap(), store.pool().acquire().await.unwrap()];
     let mut good = None;
     for mut connection in held {

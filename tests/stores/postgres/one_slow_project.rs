@@ -1,7 +1,7 @@
-//! PostgreSQL: one slow project never slows another.
+//! Checks that a slow project in PostgreSQL does not slow down other projects.
 //!
-//! A call that changes the tokens of a project first takes the project's turn. The turn is a row
-//! lock in `keyfob_turns`.
+//! A call that changes the tokens of a project first takes the project's turn. The turn is a lock
+//! on the project's row in `keyfob_turns`. Only one call can hold it at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,20 +24,22 @@ use crate::support::postgres::shared;
 use crate::support::size::is_full;
 use crate::support::{actor, keyring, kind_of, new_token, now, project};
 
-/// How many calls issue tokens in the slow project concurrently.
+/// The number of concurrent calls that issue tokens in the slow project.
 const ISSUES: usize = 200;
-/// How many expired tokens the owner in the slow project has.
+/// The number of expired tokens of the owner in the slow project.
 const DEAD: i64 = 20_000;
-/// The owner's limit of live tokens. The owner has reached it.
+/// The maximum number of live tokens of an owner. The owner in the slow project has this number.
 const MOST: u64 = 50;
-/// How long a process holds the turn: twice as long as any call may wait.
+/// The time for which a test holds the turn of a project: twice as long as a call waits for the
+/// turn.
 const HELD: Duration = Duration::from_secs(10);
 
-/// The semaphore that limits these tests to two at a time, because each keeps the machine busy and
-/// limits how long calls may take.
+/// The permits to run one of these tests. At most two tests run at the same time, because each
+/// keeps the machine busy and checks how long calls take.
 static PLACES: Semaphore = Semaphore::const_new(2);
 
-/// A service with a busy project, and a quiet project with one token.
+/// A service with a quiet project, which has one token. The tests make other projects of this
+/// service slow.
 struct World {
     tokens: Tokens<PostgresStore>,
     quiet: Issued<Arc<TokenRecord>>,
@@ -56,8 +58,8 @@ impl World {
         kind_of(self.tokens.issue(&actor(), new).await)
     }
 
-    /// Issues as many tokens as the owner may have in the busy project, and adds many that have
-    /// expired.
+    /// Issues tokens in the project `busy` until the owner has reached the limit, and adds many
+    /// expired tokens.
     async fn fill(&self, busy: &str) {
         let issued = self.issue(busy).await.unwrap();
         expired_copies(self.tokens.store().pool(), &issued.record.id).await;
@@ -66,7 +68,7 @@ impl World {
         }
     }
 
-    /// Verifies the token of the quiet project, and returns how long it took.
+    /// Verifies the token of the quiet project, and returns how long the verification took.
     async fn verify(&self) -> Duration {
         let asked = Instant::now();
         let access = Access::to(&self.quiet.record.project, &[]);
@@ -87,7 +89,8 @@ async fn expired_copies(pool: &PgPool, id: &TokenId) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(more)).execute(pool).await.unwrap();
 }
 
-/// Takes the turn of a project and keeps it, like another process that has stopped.
+/// Takes the turn of a project and holds it, as a process that is frozen in the middle of a call
+/// does.
 async fn hold_turn(pool: &PgPool, project: &str) -> Transaction<'static, Postgres> {
     let make = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
     sqlx::query(make).bind(project).execute(pool).await.unwrap();
@@ -104,9 +107,11 @@ fn middle(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_issues_hardly_slow_verification_in_another_project() {
-    // The rounds are short, so that other load on the machine affects both phases alike.
+    // Short rounds alternate with and without the load, so that other load on the machine affects
+    // both in the same way.
     let (rounds, samples) = if is_full() { (100, 60) } else { (20, 30) };
-    /// Longer than a round takes, unless verification waits for the issues.
+    /// The maximum time of a round. A round takes this long only if verifications wait for the
+    /// calls that issue tokens.
     const ROUND: Duration = Duration::from_secs(5);
     let Some(server) = shared() else { return };
     let _place = PLACES.acquire().await.unwrap();
@@ -137,7 +142,7 @@ async fn refused_issues_hardly_slow_verification_in_another_project() {
                 }
             });
         }
-        // Wait until an issue of this round was refused.
+        // Wait until the limit has refused a token in this round.
         let before = refused.load(Ordering::SeqCst);
         while refused.load(Ordering::SeqCst) == before {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -194,7 +199,7 @@ async fn a_turn_that_another_process_holds_stops_no_other_project() {
     while let Some(issue) = issues.join_next().await {
         issue.unwrap();
     }
-    // Waiting calls continue after the turn is free.
+    // After the turn is free, calls that waited for it continue.
     let outcome = world.issue("666").await;
     assert!(matches!(outcome, Ok(_) | Err(ErrorKind::Limit)), "{:?}", outcome.err());
 }
@@ -217,7 +222,8 @@ async fn calls_that_are_dropped_while_they_wait_keep_no_connection() {
         for call in 0..CALLS {
             let (world, key) = (Arc::clone(&world), of_busy.record.key());
             calls.spawn(async move {
-                // Half of the calls wait for the turn, and half for the row lock.
+                // Half of the calls wait for the turn of a project, and half wait for the lock of a
+                // token's row.
                 if call % 2 == 0 {
                     world.issue("666").await.is_ok()
                 } else {
@@ -235,8 +241,8 @@ async fn calls_that_are_dropped_while_they_wait_keep_no_connection() {
     assert!(world.tokens.revoke(&actor(), &of_busy.record.key(), RevocationReason::KeyCompromise).await.is_ok());
 }
 
-/// The revocation of a group may lock many rows for a long time, and calls on these rows wait for
-/// it.
+/// The revocation of a group can lock many rows for a long time, and other calls wait for these
+/// rows. Calls in other projects must not wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_stay_locked_stop_no_other_project() {
     let Some(server) = shared() else { return };
@@ -271,7 +277,8 @@ async fn rows_that_stay_locked_stop_no_other_project() {
     }
 }
 
-/// The count before an insert reads an index that has only the tokens that have not ended.
+/// Before an insert with a limit, the store counts the owner's live tokens. It reads them from an
+/// index without the tokens that have ended.
 #[tokio::test]
 async fn a_limited_insert_reads_no_dead_token() {
     const ASKED: i64 = 20;
@@ -292,12 +299,13 @@ async fn a_limited_insert_reads_no_dead_token() {
         assert!(matches!(world.issue("666").await, Err(ErrorKind::Limit)));
     }
     let read = read().await - before;
-    // Each call reads the live tokens. The rest of the margin is for the look-up of its key.
+    // Each call reads the index entries of the live tokens. The margin is for the look-up of the
+    // new token's key.
     assert!(read <= ASKED * (MOST as i64 + 10), "{read} entries of indices for {ASKED} refused inserts");
 }
 
-/// Tests that the limit counts the tokens for which `Status::is_live` holds, just before, at and
-/// after each time.
+/// The limit of live tokens counts exactly those tokens for which `Status::is_live` returns true.
+/// The test uses times just before, at and just after the current time.
 #[tokio::test]
 async fn the_limit_counts_just_the_tokens_that_are_live() {
     let Some(server) = shared() else { return };
@@ -343,8 +351,8 @@ fn combinations<T: Copy>(values: &[T]) -> impl Iterator<Item = (T, T, T)> {
     values.iter().flat_map(move |a| values.iter().flat_map(move |b| values.iter().map(move |c| (*a, *b, *c))))
 }
 
-/// Floods a project while `meanwhile` runs. One member runs the given operation again and again, in
-/// more concurrent calls than may wait.
+/// Runs `meanwhile` while one member floods a project: the member repeats the operation `act` in
+/// 1,500 concurrent calls, more than the store lets wait.
 async fn flood<A: Future<Output = ()> + Send + 'static>(
     tokens: &Arc<Tokens<PostgresStore>>,
     act: fn(Arc<Tokens<PostgresStore>>, TokenKey) -> A,
@@ -358,7 +366,8 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
         flood.spawn(async move {
             while !stop.load(Ordering::SeqCst) {
                 act(Arc::clone(&tokens), mallorys).await;
-                // A call that finds too many waiting fails immediately, and the member repeats it.
+                // If too many calls wait already, a call fails immediately. The member then repeats
+                // it.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
@@ -369,7 +378,7 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
     flood.join_all().await;
 }
 
-/// While one member floods the project, another member's token has leaked and must be revoked.
+/// While one member floods a project, another member's token must be revoked because it has leaked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_changes_does_not_refuse_a_revocation() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -397,8 +406,8 @@ async fn a_flood_of_changes_does_not_refuse_a_revocation() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// While one member floods the project, all tokens of this member and of another one must be
-/// revoked.
+/// While one member floods a project, all tokens of this member and all tokens of another member
+/// must be revoked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     let Some(server) = shared() else { return };
@@ -424,8 +433,8 @@ async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// A frozen process holds as many turns as one process can hold. This is half as many as its pool
-/// has connections.
+/// A frozen process holds the turns of five projects. It cannot hold more turns, because it uses
+/// only half of the ten connections of its pool for turns.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     const HELD_TURNS: usize = 5;
@@ -473,8 +482,8 @@ async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     );
 }
 
-/// The flood is in the project that comes first by its id. Last uses in the other project must
-/// still be written, because the rule on unused tokens needs them.
+/// One member floods a project whose id sorts before the id of another project. The last uses in
+/// the other project must be written, because the policy's rule on unused tokens needs them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -509,8 +518,8 @@ async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written(
     .await;
 }
 
-/// The flood is in the project that comes first by its id. Notices of the other project must still
-/// be sent.
+/// One member floods a project whose id sorts before the id of another project. The notices in the
+/// other project must be claimed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
     let Some(server) = shared() else { return };
@@ -538,8 +547,8 @@ async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
     .await;
 }
 
-/// The holder changes the token all the time. This can make `disable` fail, because it depends on
-/// the version. A revocation does not depend on the version.
+/// The holder of a token renames it again and again. So `disable` can fail, because it requires
+/// that the version has not changed. `revoke` does not require this.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_renamed_all_the_time_can_be_revoked() {
     let Some(server) = shared() else { return };

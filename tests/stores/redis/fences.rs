@@ -1,5 +1,5 @@
-//! Redis fences. A fence puts a group's revocation into force before it is written into all of the
-//! group's tokens.
+//! Tests of fences. A fence is an entry in Redis that makes the revocation of a group effective
+//! immediately. The store writes the revocation into each token of the group afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,10 @@ use crate::redis::{insert, revocation};
 use crate::support::redis::Servers;
 use crate::support::{now, size};
 
-/// The longest time that the documentation allows for a call, and a little more.
+/// The maximum time of a call: the time that the documentation promises, and a little more.
 const DEADLINE: Duration = Duration::from_millis(5_500);
-/// Returns a number of tokens that needs many scripts. Each script takes about ten milliseconds.
+/// Returns a number of tokens for which the store needs many scripts. A script takes about ten
+/// milliseconds.
 fn many() -> usize {
     if size::is_full() { 250_000 } else { 60_000 }
 }
@@ -27,8 +28,8 @@ fn project() -> ProjectId {
     crate::support::project("145")
 }
 
-/// Creates many tokens of the owner with only the fields that the scripts need, because that is
-/// fast.
+/// Creates many tokens of the owner. They have only the fields that the scripts need, so that the
+/// test creates them fast.
 fn give_rows(servers: &Servers, count: usize) {
     let script = format!(
         "for i = 1, {count} do \
@@ -42,7 +43,8 @@ fn give_rows(servers: &Servers, count: usize) {
     assert_eq!(servers.ask(&["EVAL", &script, "0"]).trim(), "OK");
 }
 
-/// Returns whether the one complete token is revoked. It must be as soon as the fence is set.
+/// Returns whether the token with this key is revoked. The store must show the token as revoked as
+/// soon as the fence is set.
 async fn is_revoked(store: &RedisStore, key: &TokenKey) -> bool {
     store.find(key).await.unwrap().unwrap().revoked.is_some()
 }
@@ -61,8 +63,8 @@ async fn a_large_group_is_revoked_and_purged_within_the_deadline() {
     assert_eq!(count, many() as u64 + 1);
     assert!(is_revoked(&store, &key).await);
 
-    // A purge has to write the rest of the revocation first. If it cannot do so in time, the next
-    // purge continues.
+    // Before a purge, the store must write the revocation into all tokens that the fence covers. If
+    // this takes too long, the purge fails, and the next purge continues.
     let mut purges = 0;
     loop {
         let asked = Instant::now();
@@ -95,7 +97,7 @@ async fn a_fence_that_cannot_be_finished_is_counted() {
     assert!(is_revoked(&store, &key).await, "the fence is in force");
     assert_eq!(store.background_faults(), 1);
     assert_eq!(store.clone().background_faults(), 1);
-    // A purge has to finish the fence, so it reports the fault.
+    // Before a purge, the store must finish the fence. It cannot, so the purge returns the error.
     let error = store.purge(&project(), now(), Default::default()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert_eq!(store.background_faults(), 1);

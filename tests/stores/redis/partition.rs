@@ -1,8 +1,8 @@
-//! A Redis Cluster with a network partition, in the test's own network namespace.
+//! Tests of a network partition in a Redis Cluster. The tests run in their own network namespace.
 //!
 //! The partition separates the master of the tokens and one of its replicas from the other nodes.
-//! The other side elects the other replica. When the partition heals, data that only the separated
-//! side has is lost.
+//! The other nodes elect the master's second replica as the new master. When the partition heals,
+//! the cluster loses the data that only the separated nodes have.
 
 use std::env;
 use std::process::Command;
@@ -22,22 +22,22 @@ use crate::redis::{cause, insert, revocation};
 use crate::support::redis::{Servers, Side};
 use crate::support::size;
 
-/// The master that is cut off, and the replica on its side.
+/// The nodes that the partition cuts off: the master of the tokens and one of its replicas.
 const NEAR: &Side = &[0, 3];
-/// The other two masters, which are the majority, and the other replica.
+/// The other nodes: the two other masters, which are the majority, and the second replica.
 const FAR: &Side = &[1, 2, 4];
 const MASTER: usize = NEAR[0];
 const SUCCESSOR: usize = FAR[2];
-/// The `cluster-node-timeout` of the servers.
+/// The value of `cluster-node-timeout` on each node.
 const NODE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// How long a test waits for a change that normally takes moments.
+/// The maximum time that a test waits for something that normally takes moments.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The environment variable that marks a process inside the namespace.
+/// The environment variable that is set in a process inside the network namespace.
 const INSIDE: &str = "KEYFOB_TEST_NETWORK";
 
-/// Returns whether this process has its own network. If not, runs the test again in a process that
-/// has one.
+/// Returns whether this process has its own network. If it does not, runs the test again in a child
+/// process that does.
 fn is_in_own_network(test: &str) -> bool {
     if env::var_os(INSIDE).is_some() {
         assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
@@ -82,7 +82,7 @@ async fn is_revoked(store: &RedisStore, key: &TokenKey) -> bool {
     }
 }
 
-/// Repeats a revocation until it is acknowledged.
+/// Repeats a revocation until the store acknowledges it.
 async fn repeat(store: &RedisStore, key: &TokenKey) {
     let asked = Instant::now();
     while let Err(error) = store.revoke(key, &revocation()).await {
@@ -104,7 +104,7 @@ async fn a_partition_loses_nothing_that_was_acknowledged() {
 }
 
 async fn one_partition(run: usize, servers: Servers) {
-    // There are more tokens than the test has time to revoke.
+    // The number of tokens, which is more than the test has time to revoke.
     const WRITTEN: usize = 600;
     let store = servers.store().await;
     let other = weaker(servers.store().await);
@@ -113,7 +113,7 @@ async fn one_partition(run: usize, servers: Servers) {
     for _ in 0..WRITTEN {
         keys.push(insert(&store).await);
     }
-    // Revocations continue all the time. Each token is revoked only once.
+    // A task revokes the tokens during the whole test, one after the other and each once.
     let is_over = Arc::new(AtomicBool::new(false));
     let (writing, ends) = (servers.store().await, Arc::clone(&is_over));
     let writer = tokio::spawn(async move {
@@ -156,7 +156,8 @@ async fn one_partition(run: usize, servers: Servers) {
             assert!(why.contains("127.0.0.15:7000"), "{why}");
         }
     }
-    // The revocation is applied, and reads show it as long as the master that is cut off answers.
+    // The master that is cut off has applied the revocation. As long as this master responds, reads
+    // show the revocation.
     match store.find(&first).await {
         Ok(found) => assert!(found.unwrap().revoked.is_some()),
         Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
@@ -193,9 +194,9 @@ async fn one_partition(run: usize, servers: Servers) {
     }
 }
 
-/// A master that is cut off returns outdated records until the node timeout is over. The
-/// documentation warns of this. The test makes the other side take over immediately, because the
-/// master that is cut off stops answering before an election ends.
+/// The master that is cut off returns outdated records until the node timeout has passed. The
+/// documentation of the store warns of this. An election takes longer than the timeout, so the test
+/// makes the second replica take over without an election.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
     if !is_in_own_network("redis::partition::a_cut_off_master_answers_old_reads_for_the_node_timeout") {
@@ -208,7 +209,7 @@ async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
     let cut = Instant::now();
     assert_eq!(servers.ask_node(SUCCESSOR, &["CLUSTER", "FAILOVER", "TAKEOVER"]).trim(), "OK");
     servers.wait_until_master(SUCCESSOR);
-    // Only the other side knows about the revocation.
+    // Only the nodes that are not cut off receive this revocation.
     let far = RedisStore::connect(FAR.iter().map(|node| servers.urls()[*node].clone())).await.unwrap();
     repeat(&far, &key).await;
     let acknowledged = cut.elapsed();
@@ -226,7 +227,7 @@ async fn a_cut_off_master_answers_old_reads_for_the_node_timeout() {
         pause(10).await;
     }
     println!("revoked on the other side after {acknowledged:?}, and last read as live after {last:?}");
-    // The node needs about a tenth of a second to notice the timeout.
+    // After the timeout has passed, a node needs about a tenth of a second to notice this.
     assert!(last < NODE_TIMEOUT * 2, "{last:?}");
     let stopped = near.find(&key).await;
     assert!(
