@@ -184,7 +184,7 @@ impl StreamFinder {
 
 impl fmt::Debug for StreamFinder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Search").field("passed", &self.passed).finish_non_exhaustive()
+        f.debug_struct("StreamFinder").field("passed", &self.passed).finish_non_exhaustive()
     }
 }
 

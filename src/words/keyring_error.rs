@@ -65,7 +65,7 @@ impl fmt::Display for KeyringError {
                     write!(f, "{before}{number}")?;
                 }
                 f.write_str(
-                    ": its stored check value was made with another one (restore the right pepper from its back-up)",
+                    ": the stored check value was made with another pepper (restore the right pepper from its back-up)",
                 )
             }
             Self::Rng => f.write_str("the random number generator failed"),

@@ -147,7 +147,7 @@ fn a_wrong_pepper_is_found_before_the_first_request() {
     assert_eq!(wrong(&one), KeyringError::WrongPepper(vec![number(1)]));
     assert_eq!(
         wrong(&one).to_string(),
-        "wrong pepper for key 1: its stored check value was made with another one (restore the right pepper from its back-up)"
+        "wrong pepper for key 1: the stored check value was made with another pepper (restore the right pepper from its back-up)"
     );
     // The peppers of two keys are swapped, and the third key is new.
     let swapped = Keyring::builder(prefix()).mint_with(number(3), pepper(7));

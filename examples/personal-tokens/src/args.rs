@@ -70,8 +70,14 @@ impl Args {
         while let Some(arg) = given.next() {
             let mut value = || given.next().ok_or("the last option needs a value; --help lists the options");
             match arg.to_str() {
-                Some("--addr") => parsed.addr = value()?.to_string_lossy().parse()?,
-                Some("--metrics-addr") => parsed.metrics_addr = Some(value()?.to_string_lossy().parse()?),
+                Some("--addr") => {
+                    const FORM: &str = "--addr must be an IP address and a port, such as 127.0.0.1:8088";
+                    parsed.addr = value()?.to_string_lossy().parse().map_err(|_| FORM)?;
+                }
+                Some("--metrics-addr") => {
+                    const FORM: &str = "--metrics-addr must be an IP address and a port, such as 127.0.0.1:9088";
+                    parsed.metrics_addr = Some(value()?.to_string_lossy().parse().map_err(|_| FORM)?);
+                }
                 Some("--data-dir") => parsed.data_dir = value()?.into(),
                 Some("--database-url") => database_url = Some(value()?),
                 Some("--cache") => parsed.settings.cache = time(&value()?.to_string_lossy())?,
@@ -136,6 +142,14 @@ mod tests {
         }
         for text in ["", "30", "s", "-1s", "+1s", "1.5s", "30 s", "1h", "30S", "18446744073709551615m", "٣s"] {
             assert_eq!(cache(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_address_is_refused_by_the_name_of_its_option() {
+        for option in ["--addr", "--metrics-addr"] {
+            let refused = parsed(&[option, "8088"], None).expect_err("refused");
+            assert!(refused.starts_with(option), "{refused}");
         }
     }
 
