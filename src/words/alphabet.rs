@@ -11,8 +11,8 @@ use super::rng_error::RngError;
 
 /// Returns whether every byte is a base62 digit.
 ///
-/// The function reads all bytes, even after an invalid byte, so that the compiler can check several
-/// bytes in one instruction.
+/// The function reads all bytes, even after an invalid byte. So the compiled code can check several
+/// bytes with one instruction.
 #[inline]
 pub(crate) fn all_base62(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |bad, byte| bad | u8::from(!byte.is_ascii_alphanumeric())) == 0
@@ -111,7 +111,7 @@ where
     Ok(())
 }
 
-/// Returns the digit of a value from 0 to 61.
+/// Returns the base62 digit with this value, which must be from 0 to 61.
 #[inline(always)]
 pub(crate) const fn digit(value: u8) -> u8 {
     // The differences `9 - value` and `35 - value` are negative if the digit comes after '9' or
@@ -198,7 +198,7 @@ mod tests {
         }
     }
 
-    /// A generator that repeats the bytes 0 to 255.
+    /// A random number generator for tests. It returns the bytes 0 to 255 again and again.
     struct Counter(u8);
 
     impl rand_core::TryRng for Counter {

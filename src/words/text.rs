@@ -152,7 +152,7 @@ macro_rules! host_text {
 }
 
 host_text!(
-    /// The name of a token, in which the owner describes what the token is for: "VS Code
+    /// The name of a token, in which the owner describes what the token is for, such as "VS Code
     /// integration".
     ///
     /// An emoji may have a variation selector, which many keyboards add (`☁️`). The joiners U+200C
