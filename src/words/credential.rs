@@ -58,8 +58,8 @@ pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl<'h> Credential<'h> {
-    /// Reads the credential from the `Authorization` header. Pass all values that the request has
-    /// for this header: only one value is allowed.
+    /// Reads the credential from the `Authorization` header. Pass all values of the header. Only one
+    /// value is allowed.
     ///
     /// # Errors
     /// - Returns [`HeaderError::Missing`] if there is no value.
@@ -76,8 +76,8 @@ impl<'h> Credential<'h> {
         Self::from_authorization_or_api_key(authorization, none)
     }
 
-    /// Reads the credential from the `Authorization` or the `X-API-Key` header. Pass all values
-    /// that the request has for these headers: the two headers together may have only one value.
+    /// Reads the credential from the `Authorization` or the `X-API-Key` header. Pass all values of
+    /// both headers. The two headers together may have only one value.
     ///
     /// # Errors
     /// - Returns [`HeaderError::Missing`] if neither header has a value.
