@@ -22,19 +22,19 @@ pub struct LeakReport {
     /// text itself, which may be a token that your service issued before it used keyfob.
     pub token: LeakedToken,
     /// The index of the report's entry that held the token, counted from 0. If an entry holds
-    /// several tokens, each of them gives its own `LeakReport`.
+    /// several tokens, there is one `LeakReport` for each token.
     pub entry: usize,
     /// The SHA-256 of the entry's text as it was reported. A response to GitHub identifies the text
     /// by this hash.
     pub text_hash: [u8; 32],
-    /// The name of the pattern by which the scanner found the token. It may be empty. All tokens of
-    /// one entry have the same `kind`, `url` and `source`.
+    /// The name of the pattern by which the scanner found the token, or an empty text. All tokens
+    /// of one entry have the same `kind`, `url` and `source`.
     pub kind: Arc<str>,
-    /// The URL at which the token was found. It may be empty. **Strangers wrote the URL**: show it
+    /// The URL at which the token was found, or an empty text. **Strangers wrote the URL**: show it
     /// as text, and never open it.
     pub url: Arc<str>,
     /// The kind of place in which the token was found, such as `content`, `commit` or
-    /// `issue_title`. It may be empty.
+    /// `issue_title`, or an empty text.
     pub source: Arc<str>,
 }
 

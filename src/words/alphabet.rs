@@ -57,7 +57,8 @@ fn five_digits(value: u32) -> [u8; 5] {
     [digit(first), digit(high / 62), digit(high % 62), digit(low / 62), digit(low % 62)]
 }
 
-/// Returns the number that 11 base62 digits encode. It may exceed 64 bits, because 62^11 > 2^64.
+/// Returns the number that 11 base62 digits encode. The number can exceed 64 bits, because
+/// 62^11 > 2^64.
 ///
 /// The function runs in constant time. Different digits give different numbers. The caller must
 /// have checked that every byte is a base62 digit.
@@ -68,7 +69,8 @@ pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
     u128::from(number(high)) * u128::from(62u64.pow(5)) + u128::from(number(low))
 }
 
-/// Returns the number that 6 base62 digits encode. It may exceed 32 bits, because 62^6 > 2^32.
+/// Returns the number that 6 base62 digits encode. The number can exceed 32 bits, because
+/// 62^6 > 2^32.
 ///
 /// The function runs in constant time. The caller must have checked that every byte is a base62
 /// digit.

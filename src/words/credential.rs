@@ -58,8 +58,8 @@ pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl<'h> Credential<'h> {
-    /// Reads the credential from the `Authorization` header. Pass all values of the header. Only one
-    /// value is allowed.
+    /// Reads the credential from the `Authorization` header. Pass all values of the header. Only
+    /// one value is allowed.
     ///
     /// # Errors
     /// - Returns [`HeaderError::Missing`] if there is no value.

@@ -93,7 +93,7 @@ impl ImportShape {
         Err(Invalid::new(InvalidField::ImportShape, flaw))
     }
 
-    /// Returns the same shape, but for tokens of which the service hashed only the part after the
+    /// Returns the shape for the case that the service hashed only the part of a token after the
     /// prefix.
     #[must_use]
     pub fn with_only_the_rest_hashed(self) -> Self {

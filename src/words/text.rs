@@ -240,7 +240,7 @@ text_type!(Metadata);
     allow(dead_code, reason = "only these read stored text")
 )]
 pub(crate) trait StoredText: Sized {
-    /// Creates the value from a stored text. The text may have been stored under an older rule.
+    /// Creates the value from a stored text, even if an older rule applied when it was stored.
     ///
     /// # Errors
     /// Returns [`Invalid`] if the text is empty, if it is longer than the current bound, or if it

@@ -44,7 +44,7 @@ const PICTOGRAPHS: [(char, char); 51] = [
 /// such as a bidirectional override or a zero-width space. [`Name`](crate::Name) follows the same
 /// rule, but also allows the variation selectors of emoji.
 ///
-/// Text that strangers wrote may hold hidden characters. Remove the hidden characters before you
+/// Text that strangers wrote can hold hidden characters. Remove the hidden characters before you
 /// redact or show the text. Otherwise a token with a hidden character inside looks whole to a
 /// reader, but a redactor does not recognize it.
 ///
