@@ -77,7 +77,7 @@ pub mod clock {
 pub mod conformance;
 
 pub mod error {
-    //! The details of errors, and the error for the headers of a request.
+    //! The types that give the details of an error, and the error for unreadable headers.
 
     pub use crate::rules::outside_issuer::OutsideIssuer;
     pub use crate::rules::partial_failure::PartialFailure;
@@ -151,7 +151,8 @@ pub mod leak {
 
     #[cfg(feature = "github")]
     pub mod github {
-        //! The webhook by which GitHub's secret scanning reports leaked tokens. Feature `github`.
+        //! The webhook by which GitHub's secret scanning reports leaked tokens. Needs the feature
+        //! `github`.
 
         pub use crate::adapters::github::public_keys::GitHubKeys;
         pub use crate::adapters::github::refusal::DeliveryRefusal;
@@ -237,7 +238,7 @@ pub mod store {
 
     #[cfg(feature = "cache")]
     pub mod cache {
-        //! A cache over any store. The caller sets how old its results may be. Feature `cache`.
+        //! A cache over any store, with a maximum age that you set. Needs the feature `cache`.
 
         pub use crate::cache::{
             cached::Cached,
@@ -248,7 +249,7 @@ pub mod store {
 
     #[cfg(feature = "postgres")]
     pub mod postgres {
-        //! A store on PostgreSQL. Feature `postgres`.
+        //! A store on PostgreSQL. Needs the feature `postgres`.
 
         #[cfg(feature = "cache")]
         pub use crate::adapters::postgres::feed::PostgresFeed;
@@ -257,7 +258,7 @@ pub mod store {
 
     #[cfg(feature = "redis")]
     pub mod redis {
-        //! A store on Redis Cluster, or on a single Redis server. Feature `redis`.
+        //! A store on Redis Cluster, or on a single Redis server. Needs the feature `redis`.
 
         #[cfg(feature = "cache")]
         pub use crate::adapters::redis::feed::RedisFeed;
@@ -266,7 +267,7 @@ pub mod store {
 
     #[cfg(feature = "sqlite")]
     pub mod sqlite {
-        //! A store on embedded SQLite. Feature `sqlite`.
+        //! A store on embedded SQLite. Needs the feature `sqlite`.
 
         pub use crate::adapters::sqlite::handle::SqliteStore;
     }

@@ -95,10 +95,10 @@ impl Finder {
     }
 }
 
-/// A search in a stream that arrives in chunks, from [`Finder::search`]. A token may be spread over
-/// any number of chunks.
+/// A search for tokens in a stream that arrives in chunks. [`Finder::search`] starts it. A token
+/// may be spread over any number of chunks.
 ///
-/// The search keeps only the latest bytes in which a token may have begun.
+/// The search stores only the latest bytes that can be the beginning of a token.
 ///
 /// ```
 /// use keyfob::{Prefix, leak::Finder};
@@ -188,8 +188,8 @@ impl fmt::Debug for StreamFinder {
     }
 }
 
-/// Returns how many bytes at the start of `text` may belong to a secret tail of which `tail_left`
-/// characters are missing.
+/// Returns how many bytes at the start of `text` can continue a secret tail. The tail still lacks
+/// `tail_left` characters.
 pub(super) fn tail_in(text: &[u8], tail_left: usize) -> usize {
     text.iter().take(tail_left).take_while(|byte| byte.is_ascii_alphanumeric()).count()
 }

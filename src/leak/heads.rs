@@ -20,7 +20,8 @@ pub(super) const AT_ONCE: usize = 32 * 1024;
 /// again after each head of another prefix.
 const IN_TURN: usize = 1024;
 
-/// The texts to search for. Each is a prefix with a `_` after it, with which a head begins.
+/// The texts to search for. Each text is a prefix and the `_` after it. Every head begins with one
+/// of these texts.
 #[derive(Clone, Debug)]
 pub(super) struct Needles(Arc<[memmem::Finder<'static>]>);
 
@@ -56,8 +57,8 @@ impl Needles {
         first
     }
 
-    /// Returns each position in `head` from which a head reaches to the end of `head`, in ascending
-    /// order.
+    /// Returns the positions in `head` at which a head begins that ends exactly where `head` ends.
+    /// The positions are in ascending order.
     pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
         let begins = |at: &usize| {
             let of = |needle: &memmem::Finder<'_>| {
@@ -70,11 +71,11 @@ impl Needles {
     }
 }
 
-/// Returns the range of the first head of one prefix in `text`. No other head of the same prefix
-/// ends earlier.
+/// Returns the range of the first head in `text` that has the prefix of `needle`. No other head
+/// with this prefix ends earlier.
 ///
-/// `hits` is the beginning of `text` in which the prefix is searched, starting at `from`. A head
-/// that ends within the first `behind` bytes of `text` is ignored.
+/// `hits` is the first part of `text`. The prefix is searched only in `hits`, from the position
+/// `from` on. A head that ends within the first `behind` bytes of `text` is ignored.
 fn first_of(
     needle: &memmem::Finder<'_>,
     hits: &[u8],
@@ -103,8 +104,8 @@ fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     is_head.then_some(at + project.len() + 1 + TokenId::LEN + 1)
 }
 
-/// The latest bytes of a stream in which a head may have begun. They are wiped from memory on drop,
-/// because they may belong to the secret tail of a token.
+/// The latest bytes of a stream, if they can be the beginning of a head. They are wiped from memory
+/// on drop, because they can also belong to the secret tail of a token.
 pub(super) struct Behind {
     bytes: Zeroizing<[u8; LONGEST - 1]>,
     len: usize,
@@ -151,8 +152,8 @@ impl Behind {
         needles.first(block, 0).map(|head| Head::new(&block[head.clone()], head.end))
     }
 
-    /// Records the next bytes of the stream, and keeps only the latest bytes in which a head may
-    /// have begun.
+    /// Records the next bytes of the stream. Keeps only the latest bytes that can be the beginning
+    /// of a head.
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         let is_of_a_head = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
         let run = bytes.iter().rev().take(self.bytes.len()).take_while(is_of_a_head).count();
@@ -224,8 +225,9 @@ mod tests {
         assert_eq!(first(&["acme_pat"], &format!("acme_pat_acme_pat_{HEAD}")), Some(18..48));
     }
 
-    /// The head of "acme" is within a head of "k9_acme_pat" and ends first. The inner head may
-    /// begin in a later turn of the search than the outer head.
+    /// The text has a head with the prefix "k9_acme_pat". Within this head is a head with the
+    /// prefix "acme", which ends first. The search examines `IN_TURN` bytes in each turn, and the
+    /// inner head can begin in a later turn than the outer head.
     #[test]
     fn a_head_within_another_is_found_across_turns() {
         for clean in IN_TURN - 60..IN_TURN + 2 {
@@ -248,7 +250,7 @@ mod tests {
     }
 
     proptest! {
-        /// Covers several turns of the search and every order of the prefixes.
+        /// Covers texts for which the search takes several turns, and every order of the prefixes.
         #[test]
         fn with_several_prefixes_the_head_that_ends_first_is_returned(
             prefixes in Just(["acme", "acme_pat", "pat", "k9"]).prop_shuffle(),

@@ -10,8 +10,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::finder::Finder;
 use super::redactor::Redactor;
 
-/// A [`MakeWriter`] for a layer of `tracing-subscriber` that passes each event through a
-/// [`Redactor`].
+/// A [`MakeWriter`] for a layer of `tracing-subscriber`. It creates writers that pass each event
+/// through a [`Redactor`].
 ///
 /// ```
 /// use keyfob::{Prefix, leak::{Finder, RedactedLog}};
@@ -71,9 +71,9 @@ impl<M> RedactedLog<M> {
 /// The writer of one event.
 ///
 /// A layer of `tracing-subscriber` calls `write_all` once for each event. `write_all` passes the
-/// event to the inner writer in one piece, so that the lines of several threads do not mix, and
-/// returns the inner writer's error. Bytes that are passed to `write` are collected until this
-/// writer is flushed or dropped.
+/// event to the inner writer in one piece, so that the lines of several threads do not mix. If the
+/// inner writer fails, `write_all` returns the error. Bytes that are passed to `write` are
+/// collected until this writer is flushed or dropped.
 #[derive(Debug)]
 pub struct RedactedLine<W: Write> {
     redactor: Redactor<Vec<u8>>,
@@ -125,7 +125,7 @@ mod tests {
     const TOKEN: &str = "acme_pat_145_00123456789ABCDE_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA5Zqy3sK2qrq27433o";
     const REDACTED: &str = "acme_pat_145_00123456789ABCDE_…";
 
-    /// The recorded calls of a writer, each with the level that the writer was created for.
+    /// The recorded calls of a writer, each with the level for which the writer was created.
     #[derive(Clone, Default)]
     struct Calls(Arc<Mutex<Vec<String>>>);
 

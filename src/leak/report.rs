@@ -22,25 +22,25 @@ pub struct LeakReport {
     /// text itself, which may be a token that your service issued before it used keyfob.
     pub token: LeakedToken,
     /// The index of the report's entry that held the token, counted from 0. If an entry holds
-    /// several tokens, each of them gives its own `LeakReport`.
+    /// several tokens, there is one `LeakReport` for each token.
     pub entry: usize,
     /// The SHA-256 of the entry's text as it was reported. A response to GitHub identifies the text
     /// by this hash.
     pub text_hash: [u8; 32],
-    /// The name of the pattern by which the scanner found the token. It may be empty. All tokens of
-    /// one entry have the same `kind`, `url` and `source`.
+    /// The name of the pattern by which the scanner found the token, or an empty text. All tokens
+    /// of one entry have the same `kind`, `url` and `source`.
     pub kind: Arc<str>,
-    /// The URL at which the token was found. It may be empty. **Strangers wrote the URL**: show it
+    /// The URL at which the token was found, or an empty text. **Strangers wrote the URL**: show it
     /// as text, and never open it.
     pub url: Arc<str>,
     /// The kind of place in which the token was found, such as `content`, `commit` or
-    /// `issue_title`. It may be empty.
+    /// `issue_title`, or an empty text.
     pub source: Arc<str>,
 }
 
 #[derive(Deserialize)]
 struct Reported<'b> {
-    /// The reported text, which is borrowed from the body unless it has JSON escapes.
+    /// The reported text. It is borrowed from the body, unless the text has JSON escapes.
     #[serde(borrow)]
     token: Cow<'b, str>,
     #[serde(default, rename = "type")]
@@ -72,7 +72,7 @@ impl LeakReport {
     /// A reported text may hold more than the token. Pass a finder with [your
     /// prefixes](crate::Keyring::prefixes). It finds each token in the text, no matter which
     /// characters surround the token: white space, quotes, `Bearer `, `token=`, invisible
-    /// characters or a whole file. It also searches base64 in the text, as in
+    /// characters or a whole file. Tokens in base64 are found too, as in
     /// `Authorization: Basic …`. Each line of base64 is decoded by itself, so a token that
     /// continues in the next line is not found. A token that occurs several times in one text gives
     /// only one `LeakReport`.
@@ -83,7 +83,7 @@ impl LeakReport {
     /// longer than any token, the text is ignored.
     ///
     /// The memory for the result is proportional to the body. When you report the tokens, each
-    /// costs a store call. If anyone may send reports, limit the number of tokens with
+    /// costs a store call. If anyone can send reports, limit the number of tokens with
     /// [`read_up_to`](Self::read_up_to).
     ///
     /// ```
@@ -108,9 +108,9 @@ impl LeakReport {
         Self::read_up_to(Self::MAX_COUNT, body, finder)
     }
 
-    /// Reads a report as [`read_all`](Self::read_all) does, but with at most `most` entries and at
-    /// most `most` tokens. A number above [`MAX_COUNT`](Self::MAX_COUNT) has the same effect as
-    /// `MAX_COUNT`.
+    /// Reads a report as [`read_all`](Self::read_all) does, but allows at most `most` entries and
+    /// at most `most` tokens. If `most` is above [`MAX_COUNT`](Self::MAX_COUNT), `MAX_COUNT`
+    /// applies.
     ///
     /// # Errors
     /// Returns [`InvalidKind::TooMany`] if the body has more than `most` entries or tokens.

@@ -11,8 +11,8 @@ use super::rng_error::RngError;
 
 /// Returns whether every byte is a base62 digit.
 ///
-/// The function reads all bytes, even after an invalid byte, so that the compiler can check several
-/// bytes in one instruction.
+/// The function reads all bytes, even after an invalid byte. So the compiled code can check several
+/// bytes with one instruction.
 #[inline]
 pub(crate) fn all_base62(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |bad, byte| bad | u8::from(!byte.is_ascii_alphanumeric())) == 0
@@ -57,7 +57,8 @@ fn five_digits(value: u32) -> [u8; 5] {
     [digit(first), digit(high / 62), digit(high % 62), digit(low / 62), digit(low % 62)]
 }
 
-/// Returns the number that 11 base62 digits encode. It may exceed 64 bits, because 62^11 > 2^64.
+/// Returns the number that 11 base62 digits encode. The number can exceed 64 bits, because
+/// 62^11 > 2^64.
 ///
 /// The function runs in constant time. Different digits give different numbers. The caller must
 /// have checked that every byte is a base62 digit.
@@ -68,7 +69,8 @@ pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
     u128::from(number(high)) * u128::from(62u64.pow(5)) + u128::from(number(low))
 }
 
-/// Returns the number that 6 base62 digits encode. It may exceed 32 bits, because 62^6 > 2^32.
+/// Returns the number that 6 base62 digits encode. The number can exceed 32 bits, because
+/// 62^6 > 2^32.
 ///
 /// The function runs in constant time. The caller must have checked that every byte is a base62
 /// digit.
@@ -111,7 +113,7 @@ where
     Ok(())
 }
 
-/// Returns the digit of a value from 0 to 61.
+/// Returns the base62 digit with this value, which must be from 0 to 61.
 #[inline(always)]
 pub(crate) const fn digit(value: u8) -> u8 {
     // The differences `9 - value` and `35 - value` are negative if the digit comes after '9' or
@@ -198,7 +200,7 @@ mod tests {
         }
     }
 
-    /// A generator that repeats the bytes 0 to 255.
+    /// A random number generator for tests. It returns the bytes 0 to 255 again and again.
     struct Counter(u8);
 
     impl rand_core::TryRng for Counter {

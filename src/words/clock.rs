@@ -36,7 +36,7 @@ impl Clock for SystemClock {
 }
 
 /// A clock for tests. Its time changes only when [`set`](Self::set) or [`advance`](Self::advance)
-/// is called. Clones share one time.
+/// is called. All clones of a clock have the same time.
 #[derive(Clone, Debug)]
 pub struct FixedClock(Arc<AtomicI64>);
 

@@ -15,14 +15,21 @@ impl Keyring {
     /// Compares the check values that your service has stored with the check values of this
     /// keyring.
     ///
-    /// Do these steps before the service accepts its first request:
-    /// 1. Read the stored values, and call this method. If it fails, do not start the service.
-    /// 2. If the result has [new](ComparedKeys::new) values and the store already has tokens, log a
-    ///    warning that the peppers of the new values could not be checked. Then insert the new
-    ///    values. **Never overwrite** a stored value.
-    /// 3. If you inserted any value, read the stored values and call this method again. If two
-    ///    processes start at the same time with different peppers, only one of them can insert its
-    ///    value. The other process fails at this step.
+    /// Do these steps before the service accepts its first request. The [guide] explains each step
+    /// under the same number:
+    /// 1. Read the stored values, and call this method. If it returns an error, do not start the
+    ///    service.
+    /// 2. If the result has [absent](ComparedKeys::absent) keys, do not start the service either.
+    ///    Add the missing peppers to the keyring. If a key was retired, delete its stored value
+    ///    instead.
+    /// 3. If the result has [new](ComparedKeys::new) values and the store already has tokens, log a
+    ///    warning that the peppers of the new values could not be checked.
+    /// 4. If the result has new values, insert them. **Never overwrite** a stored value. Then read
+    ///    the stored values, and call this method again. If two processes start at the same time
+    ///    with different peppers, only one of them can insert its value. The other process gets the
+    ///    error here.
+    ///
+    /// [guide]: crate::guide::operations#check-the-pepper-at-each-start
     ///
     /// # Errors
     /// Returns [`KeyringError::WrongPepper`] if the check value of a key in the keyring differs
@@ -42,6 +49,7 @@ impl Keyring {
     ///     table.iter().map(row).collect::<Result<Vec<_>, keyfob::Invalid>>()
     /// };
     ///
+    /// // The table is still empty, so no key is absent, and step 2 is left out.
     /// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
     /// for (number, check) in keyring.compare_key_checks(stored(&table)?)?.new {
     ///     table.entry(number.get()).or_insert(*check.as_bytes());
@@ -83,8 +91,8 @@ pub struct ComparedKeys {
     /// The keys of the keyring that have no stored check value yet, each with the value to store.
     /// The pepper of such a key could not be checked.
     pub new: Vec<(KeyNumber, KeyCheck)>,
-    /// The keys that have a stored check value but are missing from the keyring. This process
-    /// rejects the tokens of these keys. If a key was [retired](crate::Tokens::retire_key), delete
-    /// the stored value of that key.
+    /// The keys that have a stored check value but are missing from the keyring. A process with
+    /// this keyring rejects the tokens of these keys, so do not start it. If a key was
+    /// [retired](crate::Tokens::retire_key), delete the stored value of that key.
     pub absent: Vec<KeyNumber>,
 }

@@ -42,8 +42,8 @@ enum Source<'h> {
 
 /// The maximum length of a header value in bytes. A longer value is refused before it is parsed.
 const MAX_VALUE: usize = 8 * 1024;
-/// The maximum number of bytes that are decoded from a Basic credential. A token as the user name
-/// fits, together with some characters that were pasted around it.
+/// The maximum number of bytes that are decoded from a Basic credential. It is enough for the user
+/// name if the user name is a token with some characters pasted around it.
 const DECODED: usize = 192;
 /// The length of the base64 text that encodes `DECODED` bytes.
 const ENCODED: usize = DECODED / 3 * 4;
@@ -58,7 +58,8 @@ pub(crate) const BASIC: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl<'h> Credential<'h> {
-    /// Reads the credential from all values of the `Authorization` header.
+    /// Reads the credential from the `Authorization` header. Pass all values of the header. Only
+    /// one value is allowed.
     ///
     /// # Errors
     /// - Returns [`HeaderError::Missing`] if there is no value.
@@ -75,8 +76,8 @@ impl<'h> Credential<'h> {
         Self::from_authorization_or_api_key(authorization, none)
     }
 
-    /// Reads the credential from all values of the `Authorization` and the `X-API-Key` header. The
-    /// two headers together must have exactly one value.
+    /// Reads the credential from the `Authorization` or the `X-API-Key` header. Pass all values of
+    /// both headers. The two headers together may have only one value.
     ///
     /// # Errors
     /// - Returns [`HeaderError::Missing`] if neither header has a value.
@@ -139,11 +140,11 @@ impl<'h> Credential<'h> {
         }
     }
 
-    /// Reads the token from a Basic credential: the user name in the base64 of `user:password` (RFC
-    /// 7617).
+    /// Reads the token from a Basic credential, which is the base64 of `user:password` (RFC 7617).
+    /// The token is the user name.
     ///
-    /// At most 192 bytes are decoded. If they include a part of the password, that part is ignored.
-    /// It is wiped from memory when the credential is dropped.
+    /// At most 192 bytes are decoded. If these bytes include a part of the password, this part is
+    /// ignored. All decoded bytes are wiped from memory when the credential is dropped.
     fn read_basic(encoded: &[u8]) -> Result<Self, HeaderError> {
         let encoded = encoded.get(..ENCODED).unwrap_or(encoded);
         let mut user = Zeroizing::new([0; DECODED]);
@@ -182,8 +183,8 @@ impl fmt::Debug for Credential<'_> {
 pub enum HeaderError {
     /// The request has none of the headers that can hold a token. It is an anonymous request.
     Missing,
-    /// The request has more than one credential. RFC 6750 section 2 allows only one method in each
-    /// request.
+    /// The request has more than one credential. RFC 6750 section 2 allows a client to send its
+    /// token in only one way in each request.
     Repeated,
     /// The scheme of the `Authorization` header is neither Bearer nor Basic.
     Scheme,

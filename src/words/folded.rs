@@ -49,8 +49,8 @@ impl FoldedName {
     /// Returns a folded name that was read from a store, or `None` if the text is not in the folded
     /// form.
     ///
-    /// The text may have been stored under an older rule for names. So only the rule for stored
-    /// text is checked.
+    /// An older version of keyfob may have stored the text under another rule for names. So only
+    /// the length and the control characters are checked, as for any stored text.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = stored(text, InvalidField::FoldedName, Self::MAX_CHARS).ok()?;
         (text.trim() == text && fold(text) == text).then(|| Self(text.into()))

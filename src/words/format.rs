@@ -49,8 +49,8 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 /// The grammar of these tokens never changes.
 ///
 /// - The service chooses the prefix once, such as `acme_pat` or `acme_test_pat`.
-/// - The project is the opaque, immutable id that the service gave to the project, such as `145` or
-///   a UUID without dashes.
+/// - The project is written as the opaque, immutable id that the service gave to it, such as `145`
+///   or a UUID without dashes.
 /// - The handle is the public look-up id, which is safe to log and to show. Its first character is
 ///   the key number: `0` means no pepper, and `1` to `z` mean the keys 1 to 61. The other 15
 ///   characters are random (89 bits).
@@ -88,7 +88,7 @@ pub(crate) const MAX_LEN: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + FRO
 /// in a store.
 #[derive(Clone, Copy)]
 pub struct TokenText<'a> {
-    /// The text, which was checked. Each accessor returns a part of it.
+    /// The whole text, which was checked. Each accessor returns a part of this text.
     text: &'a [u8],
     prefix_len: usize,
 }
@@ -146,7 +146,8 @@ impl<'a> TokenText<'a> {
         Err(found)
     }
 
-    /// Checks the part of the text that follows the project.
+    /// Checks the parts of the text after the project: the separators, the handle, the tail and the
+    /// checksum.
     #[inline]
     fn checked(self) -> Result<Self, Rejection> {
         let text = self.text;
@@ -233,7 +234,7 @@ impl fmt::Debug for TokenText<'_> {
     }
 }
 
-/// Returns the text of a token that has these parts, followed by the checksum.
+/// Returns the text of the token that consists of these parts and ends with their checksum.
 pub(crate) fn render(
     prefix: Prefix,
     project: &ProjectId,

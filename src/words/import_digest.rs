@@ -1,4 +1,5 @@
-//! The hash of a token that another system issued, and the MAC that keyfob stores instead of it.
+//! The hash of a token that another system issued, and the MAC that keyfob stores instead of this
+//! hash.
 
 use core::fmt;
 
@@ -71,14 +72,14 @@ impl ImportDigest {
         bytes.map(Self).map_err(|_| invalid(InvalidKind::Shape))
     }
 
-    /// Parses a hash from text: hex in any case, or base64 of either alphabet with or without
-    /// padding.
+    /// Parses a hash from text: hex in any case, or base64. The base64 may use the standard or the
+    /// URL-safe alphabet, with or without padding.
     ///
     /// The length of the text decides between hex and base64.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the text has the length of neither encoding, or if it holds a
-    /// character outside its encoding, such as white space.
+    /// Returns [`Invalid`] if the length of the text fits neither hex nor base64, or if the text
+    /// contains a character that is not allowed, such as white space.
     pub fn from_text(hash: ImportHash, text: &str) -> Result<Self, Invalid> {
         let (len, text) = (hash.len(), text.as_bytes());
         let mut bytes = [0; 64];

@@ -8,9 +8,9 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 /// The form of the tokens that a service issued before it used keyfob, and the part of their text
 /// that the service hashed.
 ///
-/// If a presented text matches a shape, keyfob hashes the text and looks it up as an imported
-/// token. Every text that matches a shape costs a store call, so declare the shape as narrowly as
-/// the tokens allow.
+/// If a presented text matches a shape, keyfob hashes the text and looks up the imported token with
+/// this hash. Every text that matches a shape costs a store call, so declare the shape as narrowly
+/// as the tokens allow.
 ///
 /// ```
 /// use keyfob::import::{ImportAlphabet, ImportHash, ImportShape};
@@ -93,7 +93,8 @@ impl ImportShape {
         Err(Invalid::new(InvalidField::ImportShape, flaw))
     }
 
-    /// Returns the shape with the setting that the service hashed only the part after the prefix.
+    /// Returns the shape for the case that the service hashed only the part of a token after the
+    /// prefix.
     #[must_use]
     pub fn with_only_the_rest_hashed(self) -> Self {
         Self { prefix_is_hashed: false, ..self }

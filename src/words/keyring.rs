@@ -67,7 +67,7 @@ impl Keyring {
         Self { prefixes: vec![prefix], verifying, minting, importing: Vec::new(), checks: Vec::new() }
     }
 
-    /// Returns a builder for several peppers or prefixes, or for a change to the first pepper.
+    /// Returns a builder for several peppers or prefixes, or for the change from no pepper to one.
     pub fn builder(prefix: Prefix) -> KeyringBuilder {
         KeyringBuilder { prefixes: vec![prefix], minting: KeyNumber::UNKEYED, peppers: Vec::new(), unkeyed: false }
     }
@@ -125,8 +125,8 @@ impl Keyring {
     /// checks the tag. A caller of this method compares the MAC with the tag by
     /// [`TokenText::has_tag_of`], and with a stored digest by [`Digest::ct_eq`].
     ///
-    /// The time depends only on the prefix, the id and the project, which are public. It does not
-    /// depend on the secret or the pepper.
+    /// The running time depends only on the prefix, the id and the project, which are public. The
+    /// running time does not depend on the secret or the pepper.
     ///
     /// # Errors
     /// If the keyring does not hold the key for the token's prefix, returns [`Rejection::Unkeyed`]
@@ -151,8 +151,8 @@ impl Keyring {
         self.minting.digest(id.as_bytes(), secret, project.as_bytes())
     }
 
-    /// Returns the key number of each pepper with the MAC of an imported hash under the pepper. The
-    /// pepper for new tokens is first. Returns nothing if the keyring has no pepper.
+    /// Computes the MAC of an imported hash under each pepper. Returns each MAC with the key number
+    /// of its pepper. The pepper for new tokens is first. A keyring without a pepper has no MACs.
     pub(crate) fn import_digests(&self, foreign: &ImportDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
         self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
     }
@@ -170,7 +170,7 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// A builder for a [`Keyring`] with several peppers or prefixes, from [`Keyring::builder`].
+/// A builder for a [`Keyring`] with several peppers or prefixes. [`Keyring::builder`] creates it.
 #[must_use]
 pub struct KeyringBuilder {
     prefixes: Vec<Prefix>,
@@ -180,27 +180,27 @@ pub struct KeyringBuilder {
 }
 
 impl KeyringBuilder {
-    /// Adds the pepper for new tokens, which also verifies. If this method is called several times,
-    /// the last pepper is for new tokens and the others only verify.
+    /// Adds the pepper for new tokens. The pepper also verifies tokens. If you call this method
+    /// several times, the last pepper is for new tokens, and the others only verify tokens.
     pub fn mint_with(mut self, number: KeyNumber, pepper: Pepper) -> Self {
         self.minting = number;
         self.peppers.push((number, pepper));
         self
     }
 
-    /// Adds a pepper that only verifies: the previous one, or the next one before it is promoted.
+    /// Adds a pepper that only verifies tokens: an old one, or a new one that is not promoted yet.
     pub fn verify_with(mut self, number: KeyNumber, pepper: Pepper) -> Self {
         self.peppers.push((number, pepper));
         self
     }
 
-    /// Accepts tokens with one more prefix. Use it while a service changes its prefix.
+    /// Accepts tokens with one more prefix. Use this method while a service changes its prefix.
     pub fn accept_prefix(mut self, prefix: Prefix) -> Self {
         self.prefixes.push(prefix);
         self
     }
 
-    /// Accepts tokens without a pepper in addition. Use it while a service changes to its first
+    /// Accepts tokens without a pepper, too. Use this method while a service changes to its first
     /// pepper. Rejecting a forged token without a pepper can then take a store call.
     pub fn accept_unkeyed_for_migration(mut self) -> Self {
         self.unkeyed = true;

@@ -27,8 +27,8 @@ pub enum KeyringError {
     NotHeld(KeyNumber),
     /// This key is the key for new tokens, so it cannot be removed.
     Minting(KeyNumber),
-    /// The peppers of these keys do not have the stored check values, so they are the wrong
-    /// peppers. The keys are sorted by number.
+    /// The keyring has the wrong peppers for these keys: the check values of the peppers differ
+    /// from the stored check values. The keys are sorted by number.
     WrongPepper(Vec<KeyNumber>),
     /// The operating system returned no random bytes for a new pepper.
     Rng,

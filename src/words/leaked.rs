@@ -32,7 +32,7 @@ pub struct LeakedToken {
 }
 
 impl LeakedToken {
-    /// The maximum length of the text in bytes, which is the length of the longest token that a
+    /// The maximum length of the text in bytes. It equals the length of the longest token that a
     /// service can import.
     pub const MAX_LEN: usize = ImportShape::MAX_LEN;
 

@@ -7,8 +7,8 @@ use super::digest::Digest;
 use super::hmac::{PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix};
 
-/// The HMAC key that is derived from a pepper for one prefix. The two blocks of the key are hashed
-/// in advance.
+/// The HMAC key that is derived from a pepper for one prefix. The inner and the outer block of the
+/// key are hashed in advance.
 #[derive(Clone)]
 pub(super) struct Subkey {
     pub(super) prefix: Prefix,

@@ -152,7 +152,7 @@ macro_rules! host_text {
 }
 
 host_text!(
-    /// The name of a token, in which the owner describes what the token is for: "VS Code
+    /// The name of a token, in which the owner describes what the token is for, such as "VS Code
     /// integration".
     ///
     /// An emoji may have a variation selector, which many keyboards add (`☁️`). The joiners U+200C
@@ -240,7 +240,7 @@ text_type!(Metadata);
     allow(dead_code, reason = "only these read stored text")
 )]
 pub(crate) trait StoredText: Sized {
-    /// Creates the value from a stored text. The text may have been stored under an older rule.
+    /// Creates the value from a stored text, even if an older rule applied when it was stored.
     ///
     /// # Errors
     /// Returns [`Invalid`] if the text is empty, if it is longer than the current bound, or if it

@@ -12,9 +12,9 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// A point in time in whole milliseconds, from year 1 to the end of year 9999.
 ///
-/// keyfob defines this type so that its public API depends on no time crate. The text form of a
-/// time is that of RFC 3339. Display writes UTC with milliseconds, so the texts sort in the order
-/// of the times.
+/// keyfob defines this type so that its public API depends on no time crate. Times are parsed from
+/// RFC 3339 text and displayed as RFC 3339 text. Display writes UTC with milliseconds, so the texts
+/// sort in the order of the times.
 ///
 /// ```
 /// use core::time::Duration;
@@ -64,7 +64,7 @@ impl Timestamp {
         Self(NonZeroU64::new((millis - MIN_MILLIS) as u64 + 1).expect("it is at least 1"))
     }
 
-    /// Returns the milliseconds since the Unix epoch. The number is negative for earlier times.
+    /// Returns the milliseconds since the Unix epoch. The number is negative before the epoch.
     pub const fn as_unix_millis(self) -> i64 {
         self.0.get() as i64 - 1 + MIN_MILLIS
     }
@@ -102,8 +102,8 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// Writes RFC 3339 in UTC, always with milliseconds, so that the texts sort in the order of the
-    /// times.
+    /// Writes the time as RFC 3339 text in UTC, always with milliseconds, so that the texts sort in
+    /// the order of the times.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = i128::from(self.as_unix_millis()) * 1_000_000;
         let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).expect("a timestamp is of year 1 to 9999");

@@ -7,7 +7,7 @@ use super::text::{StoredText, bounded, stored};
 use super::visible::is_shown;
 
 /// The address and the client from which a token was used. keyfob records them only if your service
-/// turns the recording on and passes them.
+/// turns the recording on and passes them to keyfob.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct UsedFrom {

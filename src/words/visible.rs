@@ -3,8 +3,8 @@
 
 /// The ranges of characters that show nothing or reorder the text around them, sorted. The ranges
 /// cover the general categories Cf (format), Zl and Zp and the property
-/// `Default_Ignorable_Code_Point` of Unicode 16.0. They also cover five characters that are blank
-/// by their names: U+2800, U+13441, U+13442, U+16FE4 and U+1D159.
+/// `Default_Ignorable_Code_Point` of Unicode 16.0. They also cover five characters whose Unicode
+/// names say that they are blank: U+2800, U+13441, U+13442, U+16FE4 and U+1D159.
 #[rustfmt::skip]
 const HIDDEN: [(char, char); 29] = [
     ('\u{ad}', '\u{ad}'), ('\u{34f}', '\u{34f}'), ('\u{600}', '\u{605}'), ('\u{61c}', '\u{61c}'),
@@ -44,7 +44,7 @@ const PICTOGRAPHS: [(char, char); 51] = [
 /// such as a bidirectional override or a zero-width space. [`Name`](crate::Name) follows the same
 /// rule, but also allows the variation selectors of emoji.
 ///
-/// Text that strangers wrote may hold hidden characters. Remove the hidden characters before you
+/// Text that strangers wrote can hold hidden characters. Remove the hidden characters before you
 /// redact or show the text. Otherwise a token with a hidden character inside looks whole to a
 /// reader, but a redactor does not recognize it.
 ///

@@ -1,5 +1,5 @@
-//! Writes the rules for Kingfisher in YAML. Kingfisher checks the checksum of each token by these
-//! rules.
+//! Writes the rules for Kingfisher in YAML. With these rules, Kingfisher checks the checksum of
+//! each token.
 
 use super::{comment, each, pattern, title};
 use crate::words::format::CRC;

@@ -120,7 +120,7 @@ fn list(prefixes: &[Prefix]) -> String {
     prefixes.iter().map(Prefix::as_str).collect::<Vec<_>>().join(" or ")
 }
 
-/// Returns the comment with which the rules begin, in each format that has comments.
+/// Returns the comment at the start of the rules. Formats without comments do not use it.
 fn comment(prefixes: &[Prefix]) -> String {
     format!("# Access tokens with the prefix {}.\n", list(prefixes))
 }
