@@ -1,4 +1,4 @@
-//! The claims about a token and the user that the token acts for.
+//! The claims that state which token acts for which user.
 
 use super::proof::Held;
 use crate::words::ids::TokenKey;

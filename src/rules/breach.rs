@@ -12,9 +12,9 @@ pub enum PolicyBreach {
     TooShort,
     /// The token has been unused for longer than allowed.
     Unused,
-    /// The token would never work. Either its lifetime or its time for confirmation is zero, or its
-    /// expiry is not after both the present time and `not_before`. This breach occurs only when a
-    /// token is issued.
+    /// The token would never work: its lifetime is zero, its time for confirmation is zero, or it
+    /// expires at or before the present time or `not_before`. This breach occurs only when a token
+    /// is issued.
     NoLifetime,
     /// The token would expire, or its time for confirmation would end, after the year 9999. This
     /// breach occurs only when a token is issued.

@@ -1,4 +1,4 @@
-//! The status of a token together with its issuers.
+//! The status of a token, computed from its own record and the records of its issuers.
 
 use super::chain::Chain;
 use super::policy::Policy;

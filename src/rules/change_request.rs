@@ -30,8 +30,8 @@ pub enum ChangeRequest {
     Narrow(Narrowing),
 }
 
-/// The scopes, addresses and expiry to which a token is reduced. If a field is `None`, the token
-/// keeps its present value.
+/// The scopes, addresses and expiry to which a token is reduced. A field that is `None` leaves the
+/// present value unchanged.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Narrowing {
     /// The scopes that the token keeps. The present scopes of the token must

@@ -25,7 +25,7 @@ use crate::words::rejection::Rejection;
 use crate::words::text::{Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// Verifies a presented token against its stored record. `chain` holds the record with the key
+/// Verifies a presented token against its stored record. `chain` must hold the record with key
 /// [`PresentedToken::key`], even if the token has ended, and the records of the tokens that it is
 /// bound to. If the tokens of your service do not issue tokens, pass the record alone:
 /// `row.into()`.
@@ -72,7 +72,7 @@ pub fn check<P: ProjectRequirement>(
 /// The last stage of a verification, after the checks of digest, status, policy and issuers.
 impl Live {
     /// Checks the state of the owner and the access that the request needs. Returns the proof of
-    /// the verification. `age` is the age of the oldest record, which the proof reports.
+    /// the verification. The proof reports `age`, the age of the oldest record.
     pub(crate) fn permit<P: ProjectRequirement>(
         self,
         owner: OwnerState,

@@ -138,8 +138,8 @@ impl Delegation {
         Self { any_metadata: true, ..self }
     }
 
-    /// Allows the issuing token to issue tokens that can issue tokens themselves, because they
-    /// grant the scope for issuing tokens, by its name or by a wildcard. [`Policy::with_max_depth`]
+    /// Allows the issuing token to issue tokens that grant the scope for issuing tokens, by its
+    /// name or by a wildcard. Such tokens can issue further tokens. [`Policy::with_max_depth`]
     /// limits the length of the resulting chain of bound tokens.
     #[must_use]
     pub fn allow_manage(self) -> Self {
@@ -160,7 +160,8 @@ impl Delegation {
         Actor::of_token(&self.record().public_part())
     }
 
-    /// Returns the owner of the issuing token, who is also the owner of every token that it issues.
+    /// Returns the owner of the issuing token. All tokens that this token issues have the same
+    /// owner.
     pub fn owner(&self) -> &OwnerId {
         &self.record().owner
     }
@@ -187,11 +188,11 @@ impl Delegation {
     ///
     /// # Errors
     /// Returns [`Rejection::Unknown`] if the chain does not have the record of the issuing token.
-    /// Returns the [`Rejection`] for the reason if the status of the token, the policy or an issuer
-    /// of the token prevents it from working. The limit on the time without use is not applied,
-    /// because the token is in use now. Returns [`Rejection::Scope`] if the token, or a token that
-    /// it is bound to, no longer grants the scope for issuing tokens. A delegation for the owner of
-    /// the token does not need this scope.
+    /// If the issuing token does not work because of its status, the policy or one of its issuers,
+    /// returns the [`Rejection`] for this reason. The policy's limit on the time without use is not
+    /// applied, because the token is in use now. Returns [`Rejection::Scope`] if the token, or a
+    /// token that it is bound to, no longer grants the scope for issuing tokens. A delegation for
+    /// the owner of the token does not need this scope.
     pub fn renewed(&self, chain: Chain, policy: &Policy, now: Timestamp) -> Result<Self, Rejection> {
         let digest = self.record().digest;
         let chain = chain.filter(|record| record.key() == self.key() && record.digest.ct_eq(&digest));
@@ -241,8 +242,8 @@ pub(super) mod samples {
         Scope::new("tokens:manage").unwrap()
     }
 
-    /// Returns the record of an issuing token. It may be used from 10.0.0.0/8 and expires at
-    /// `at(0)`.
+    /// Returns the record of an issuing token. The token may be used from 10.0.0.0/8 and expires
+    /// at `at(0)`.
     pub(in crate::rules) fn issuer() -> TokenRecord {
         TokenRecord {
             scopes: ScopeSet::new("repo:* tokens:manage").unwrap(),
@@ -253,8 +254,8 @@ pub(super) mod samples {
         }
     }
 
-    /// Returns the record of a token that is bound to [`issuer`]. It may be used from 10.1.0.0/16
-    /// and expires one second after the issuer.
+    /// Returns the record of a token that is bound to [`issuer`]. The bound token may be used from
+    /// 10.1.0.0/16 and expires one second after the issuer.
     pub(in crate::rules) fn bound() -> TokenRecord {
         let issuer_of = Some(Issuer { id: issuer().id, bound: true });
         let addresses = AddressRanges::new("10.1.0.0/16").unwrap();

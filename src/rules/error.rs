@@ -42,7 +42,7 @@ pub struct Error {
 #[derive(Debug)]
 enum Detail {
     None,
-    /// The limit of the policy that the operation would break.
+    /// The policy's limit that the operation would break.
     Bound(Duration),
     /// The maximum number of live tokens that the policy allows.
     Most(u64),
@@ -67,7 +67,7 @@ impl Error {
         }
     }
 
-    /// Returns the limit of the policy that the operation would break, if the error is an
+    /// Returns the policy's limit that the operation would break, if the error is an
     /// [`ErrorKind::Policy`] about a lifetime or a grace period that is too long or too short.
     /// `Display` shows this limit too, in days or seconds.
     pub fn bound(&self) -> Option<Duration> {
@@ -78,7 +78,7 @@ impl Error {
     }
 
     /// Returns the error of the store, if the store failed. If the store failed in several projects
-    /// ([`ErrorKind::Partial`]), this is the first of its errors.
+    /// ([`ErrorKind::Partial`]), returns the first error.
     pub fn store(&self) -> Option<&StoreError> {
         match &self.detail {
             Detail::Store(error) | Detail::Partial(_, error) => Some(error),

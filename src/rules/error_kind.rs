@@ -14,7 +14,7 @@ pub enum ErrorKind {
     /// A value from the caller is not valid.
     Invalid(Invalid),
     /// The policy does not allow the operation. [`Error::bound`](crate::Error::bound) returns the
-    /// limit that the operation would break, if the policy has one.
+    /// limit that the operation would break, if there is such a limit.
     Policy(PolicyBreach),
     /// The owner or the issuing token already has the maximum number of live tokens that the policy
     /// allows. [`Error::limit`](crate::Error::limit) returns this number, if it is known.
@@ -25,7 +25,7 @@ pub enum ErrorKind {
     /// Concurrent calls kept changing the token or its issuer. The caller can repeat the call.
     Conflict,
     /// The token has ended, or the requested change would end it. The status says how the token has
-    /// ended or would end. To end a token, revoke it.
+    /// ended or would end. To end a token on purpose, revoke it.
     Ended(Status),
     /// The token is disabled, pending or not yet valid. Only an active token can be rotated.
     Inactive(Status),

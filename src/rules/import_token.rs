@@ -14,7 +14,7 @@ use crate::words::rng_error::RngError;
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// A token that your service issued before it used keyfob, in the form in which it is imported.
+/// The description of a token that your service issued before it used keyfob, for an import.
 ///
 /// The token may have ended already. The import keeps the scopes and the expiry unchanged, even if
 /// the policy does not allow them. The policy applies when the token is verified. `Debug` does not

@@ -12,8 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Lifetimes {
-    /// The lifetime of a token if the request names none, 30 days by default. If this value is
-    /// below `min` or above `max`, the nearer bound applies instead.
+    /// The lifetime of a token if the request names no lifetime, 30 days by default. If this value
+    /// is below `min` or above `max`, the nearer bound applies instead.
     #[cfg_attr(feature = "serde", serde(rename = "default_seconds", with = "super::seconds"))]
     pub default: Duration,
     /// The minimum time from the creation of a token to its expiry. By default, any lifetime above

@@ -35,8 +35,8 @@ pub struct NewToken {
     pub(super) request_id: Option<RequestId>,
     pub(super) delegation: Option<Delegation>,
     /// `Some` if the new token replaces an old token in a rotation. The inner value is the issuer
-    /// of the old token, if it has one. In a rotation, the kind and the metadata are not checked
-    /// again, because they were checked when the old token was issued.
+    /// of the old token, if the old token has an issuer. In a rotation, the kind and the metadata
+    /// are not checked again, because they were checked when the old token was issued.
     takes_over: Option<Option<Issuer>>,
 }
 
@@ -125,8 +125,8 @@ impl NewToken {
     }
 
     /// Sets the delegation of the token that issues the new token. The new token stays within the
-    /// limits of the issuing token. By default, it is for an agent, may be used from the same
-    /// addresses and ends no later than the issuing token.
+    /// limits of the issuing token. By default, the new token is for an agent, may be used from
+    /// the same addresses and ends no later than the issuing token.
     ///
     /// The new token is bound to the issuing token, unless the delegation is
     /// [`independent`](Delegation::independent). The `created_by` of the new token is the issuing
@@ -142,9 +142,9 @@ impl NewToken {
         self.owner == *owner && self.project == *project
     }
 
-    /// Returns the delegation under which the token is issued, or `None` if no token issues it. The
-    /// store must check the [condition](Delegation::condition) of the delegation when it inserts
-    /// the token.
+    /// Returns the delegation under which the token is issued, or `None` if no other token issues
+    /// this token. The store must check the [condition](Delegation::condition) of the delegation
+    /// when it inserts the token.
     pub fn delegation(&self) -> Option<&Delegation> {
         self.delegation.as_ref()
     }

@@ -43,7 +43,8 @@ impl NoticeLead {
         self.0
     }
 
-    /// Returns the latest expiry of a token for which a notice with this lead time is due at `now`.
+    /// Returns `now` plus this lead time. At `now`, a notice with this lead time can be due only
+    /// for tokens that expire at or before the returned time.
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) fn horizon(self, now: Timestamp) -> Timestamp {
         now.saturating_add(Duration::from_millis(self.0))

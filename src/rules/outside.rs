@@ -56,8 +56,8 @@ impl Policy {
     }
 
     /// Returns how an existing token breaks this policy at `now`, or `None` if it does not. This
-    /// method also counts uses that the record does not show yet. It calls `later` for these uses
-    /// only if the token has been unused for too long according to its record.
+    /// method also counts uses that the record does not show yet. It calls `later` to get these
+    /// uses, but only if the token has been unused for too long according to its record.
     pub(crate) fn breach_with(
         &self,
         record: &TokenRecord,

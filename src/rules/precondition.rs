@@ -55,17 +55,17 @@ impl LiveLimit {
 }
 
 impl TokenRecord {
-    /// The time for which a group revocation still includes a token that has ended by itself: 24
-    /// hours. A group revocation revokes all tokens of an owner or a family. Because of this time,
-    /// a token does not work again if a clock is set back by less than 24 hours.
+    /// The time after the end of a token during which a revocation of all tokens of its owner or
+    /// its family still revokes this token: 24 hours. So after such a revocation, a token that had
+    /// ended by itself does not work again if a clock is set back by less than 24 hours.
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// The time for which a repeated rotation can still replace an unconfirmed successor that has
-    /// ended: 12 hours, half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN).
+    /// The time after the end of an unconfirmed successor during which a repeated rotation can
+    /// still replace it: 12 hours, half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN).
     ///
-    /// If the owner or the family of the successor was revoked before the repeat, the repeat must
-    /// fail. With this margin, the revocation included the ended successor, even if the clocks of
-    /// the two callers differ by up to 12 hours.
+    /// If all tokens of the owner or the family were revoked before the repeat, the repeat must
+    /// fail. With this margin, such a revocation has also revoked the ended successor, even if the
+    /// clocks of the two callers differ by up to 12 hours.
     pub const REPEAT_MARGIN: Duration = Duration::from_secs(12 * 60 * 60);
 
     /// Returns whether a revocation of all tokens of an owner or a family at `now` must include
@@ -89,8 +89,8 @@ impl TokenRecord {
     /// Returns whether a store may rotate this token to `successor`, at the time
     /// `successor.created_at`. `predecessor` is the record of the token that this token replaced
     /// ([`rotated_from`](Self::rotated_from)). `earlier` is the record of the successor that this
-    /// token already has ([`rotated_to`](Self::rotated_to)). Both are `None` if there is no such
-    /// record.
+    /// token already has ([`rotated_to`](Self::rotated_to)). Each of the two is `None` if there is
+    /// no such record.
     ///
     /// The store may rotate this token if all of these conditions hold:
     /// - This token has the expected version, is not revoked, and is in the same project as
@@ -191,8 +191,8 @@ mod tests {
         assert!(!TokenRecord { grace_until: None, ..record }.is_in_grace(at(-1)));
     }
 
-    /// Checks some of the cases. The table of all cases is in the conformance kit, which also runs
-    /// them through every store.
+    /// Checks some of the cases of `may_rotate`. The conformance kit has a table of all cases, and
+    /// runs every case through every store.
     #[test]
     fn a_token_is_rotated_once_and_again_only_by_a_repeat() {
         assert_eq!(2 * TokenRecord::REPEAT_MARGIN, TokenRecord::REVOCATION_MARGIN);

@@ -15,8 +15,8 @@ use crate::words::digest::Digest;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
-/// The records of a token whose presented digest matches its record. So the caller has proved that
-/// it holds the token. Nothing else has been checked yet.
+/// The records of a token, after the presented digest matched the token's record. So the caller has
+/// proved that it holds the token. Nothing else has been checked yet.
 pub(crate) struct Proven(Held);
 
 /// The records of a token that the service found to work. At the time of the check, the token's

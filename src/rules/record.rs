@@ -16,8 +16,8 @@ use crate::words::used_from::UsedFrom;
 
 /// The stored record of a token. It contains no secret, but do not show the digest to anyone.
 ///
-/// Create a record with [`new`](Self::new), then set its fields. A later version may add fields,
-/// whose defaults keep the meaning of older records. The record of a token that has ended stays
+/// Create a record with [`new`](Self::new), then set its fields. A later version of keyfob may add
+/// fields. Their defaults keep the meaning of older records. The record of an ended token stays
 /// until it is purged, so that an expired or revoked token differs from an unknown token.
 ///
 /// A store must change a record as [`apply`](Self::apply), [`revoke`](Self::revoke) and
@@ -49,13 +49,13 @@ pub struct TokenRecord {
     /// The time at which the token expires. `None` means that the token never expires.
     #[cfg_attr(feature = "serde", serde(default))]
     pub expires_at: Option<Timestamp>,
-    /// The time at which a rotated token stops working. `None` if the token was never rotated.
+    /// The time at which a rotated token stops working. `None` means that it was never rotated.
     #[cfg_attr(feature = "serde", serde(default))]
     pub grace_until: Option<Timestamp>,
     /// The revocation, if the token is revoked. A revocation is never removed or changed.
     #[cfg_attr(feature = "serde", serde(default))]
     pub revoked: Option<Revocation>,
-    /// The time and the actor of disabling the token. `None` if the token is not disabled.
+    /// The time at which the token was disabled and the actor that disabled it, if it is disabled.
     #[cfg_attr(feature = "serde", serde(default))]
     pub disabled: Option<Disabled>,
     /// The client addresses that the token may be used from.
@@ -64,7 +64,7 @@ pub struct TokenRecord {
     /// The scopes that the token grants.
     #[cfg_attr(feature = "serde", serde(default))]
     pub scopes: ScopeSet,
-    /// The token that issued this token. `None` if the token was not issued by another token.
+    /// The token that issued this token. `None` means that no other token issued this token.
     #[cfg_attr(feature = "serde", serde(default))]
     pub issuer: Option<Issuer>,
     /// The name that the owner gave the token.
@@ -96,7 +96,7 @@ pub struct TokenRecord {
     /// The id of the request that issued the token. A repeat of the request has the same id.
     #[cfg_attr(feature = "serde", serde(default, deserialize_with = "as_stored::if_any"))]
     pub request_id: Option<RequestId>,
-    /// The lead time of the last notice of expiry that was sent. Later notices have shorter ones.
+    /// The lead time of the last sent notice of expiry. A later notice has a shorter lead time.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lead: Option<NoticeLead>,
     /// The time until which one worker has the sole right to send the next notice of expiry.
@@ -303,7 +303,7 @@ pub enum RevocationReason {
     KeyCompromise,
     /// The owner moved to another team or organization.
     AffiliationChanged,
-    /// Another token replaced this one.
+    /// Another token replaced this token.
     Superseded,
     /// The purpose of the token has ended.
     CessationOfOperation,

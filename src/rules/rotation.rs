@@ -98,9 +98,9 @@ pub struct PreparedRotation {
 /// # Errors
 /// Returns [`ErrorKind::Ended`] or [`ErrorKind::Inactive`] if the token is not active. Returns
 /// [`ErrorKind::AlreadyRotated`] if the token has a successor and the rotation has no request id.
-/// With [`Rotation::with_retry`], a token that has a successor is refused only if it is revoked,
-/// expired or disabled. Returns [`ErrorKind::Policy`] or [`ErrorKind::OutsideIssuer`] if the policy
-/// or the issuing token does not allow the successor or the grace period. Returns
+/// With [`Rotation::with_retry`], a token that has a successor is refused only if the token itself
+/// is revoked, expired or disabled. Returns [`ErrorKind::Policy`] or [`ErrorKind::OutsideIssuer`]
+/// if the policy or the issuing token does not allow the successor or the grace period. Returns
 /// [`ErrorKind::Rng`] if the random number generator fails.
 pub fn rotate(
     keyring: &Keyring,

@@ -10,8 +10,8 @@ use crate::words::timestamp::Timestamp;
 ///
 /// If several statuses apply, the token has the first in this order: revoked, rotated, lapsed,
 /// expired, issuer ended, disabled, pending, not yet valid. The final statuses come first, so that
-/// no user tries to enable a token that has already expired. A status applies at its exact time
-/// already: at `expires_at`, the token is expired.
+/// no user tries to enable a token that has already expired. A status begins exactly at its
+/// time: at `expires_at`, the token is already expired.
 ///
 /// A store does not check the status before a change. If your code calls a store directly, it must
 /// not change a token that has ended.
@@ -88,9 +88,9 @@ impl TokenRecord {
         }
     }
 
-    /// Returns the time at which the token ended or will end by itself. This is the earliest of its
-    /// revocation, the end of its grace period, `confirm_by` and its expiry. Returns `None` if the
-    /// token never ends.
+    /// Returns the time at which the token ended or will end. This is the earliest of its
+    /// revocation, the end of its grace period, `confirm_by` and its expiry. Returns `None` if none
+    /// of these times is set.
     pub fn ends_at(&self) -> Option<Timestamp> {
         let revoked_at = self.revoked.as_ref().map(|revoked| revoked.at);
         [revoked_at, self.grace_until, self.confirm_by, self.expires_at].into_iter().flatten().min()

@@ -79,9 +79,9 @@ impl Delegation {
     }
 
     /// Returns the delegation, prepared for the rotation of `old`. If the issuing token rotates
-    /// itself, the successor may keep the scope for issuing tokens. The successor may also end
-    /// after the grace period of the issuing token, which an earlier attempt of the same rotation
-    /// has started.
+    /// itself, the successor may keep the scope for issuing tokens. If an earlier attempt of
+    /// the same rotation has started the grace period of the issuing token, the successor may end
+    /// after this grace period.
     pub(super) fn for_rotation_of(self, old: &TokenRecord) -> Self {
         Self { replaces_itself: old.key() == self.key(), ..self }
     }
@@ -106,9 +106,9 @@ impl Delegation {
         self.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
     }
 
-    /// Returns the addresses of a new token, if the request names none. These are the addresses of
-    /// the first token in the chain whose addresses every other token in the chain covers. If there
-    /// is no such token, these are the addresses of the issuing token.
+    /// Returns the addresses of a new token if the request names no addresses. These are the
+    /// addresses of the first token in the chain whose addresses every other token in the chain
+    /// covers. If there is no such token, these are the addresses of the issuing token.
     pub(super) fn addresses(&self) -> AddressRanges {
         let within_all = |addresses: &&AddressRanges| self.held.all(|record| record.addresses.covers(addresses));
         let nearest = self.held.records().map(|record| &record.addresses).find(within_all);

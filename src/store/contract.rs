@@ -27,9 +27,9 @@ use crate::words::used_from::UsedFrom;
 /// the `conformance` feature test a store against these laws, one function for each law.
 ///
 /// All methods share these laws:
-/// - **A store does not decide whether a token works.** It returns the records of ended tokens like
-///   those of [live](crate::Status::is_live) tokens. A method checks only the conditions in its
-///   docs. A store never reads its own clock: every time comes from the caller.
+/// - **A store does not decide whether a token works.** It returns the records of
+///   [live](crate::Status::is_live) tokens and of ended tokens. A method checks only the conditions
+///   in its docs. A store never reads its own clock: every time comes from the caller.
 /// - **Each call is one atomic operation.** It takes effect as a whole or not at all, even if its
 ///   future is dropped before it completes. After a call returns success, its effect is durable.
 ///   Only [`revoke_owner`](Self::revoke_owner), [`revoke_family`](Self::revoke_family),
@@ -41,8 +41,8 @@ use crate::words::used_from::UsedFrom;
 /// - **An absent record is `None`, not an error.** A failure is an error, never `None`.
 ///
 /// Some docs name the function that decides the outcome, such as [`TokenRecord::may_rotate`]. A
-/// store that reads whole records calls this function. A store that decides in its engine, in SQL
-/// or Lua, restates it, and `conformance::rules` compares the two.
+/// store that reads whole records calls this function. If the engine of a store decides, the store
+/// restates the function in SQL or Lua, and `conformance::rules` compares the two versions.
 ///
 /// # Errors of all methods
 /// Every method returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the engine
@@ -87,8 +87,8 @@ pub trait TokenStore: Send + Sync {
     /// [`ReadResult::age`] states the maximum age of the record.
     ///
     /// The read is read-your-writes: the record includes every change that this store acknowledged
-    /// to this process before the call. Two kinds of change may be missing: last uses, and the
-    /// revocations of [`revoke_issued_by`](Self::revoke_issued_by).
+    /// to this process before the call, except last uses and the revocations of
+    /// [`revoke_issued_by`](Self::revoke_issued_by).
     ///
     /// The default calls [`find`](Self::find) and states an age of [zero](ReadResult::now). It
     /// suits stores without a cache and without replicas.
@@ -241,10 +241,10 @@ pub trait TokenStore: Send + Sync {
         revocation: &Revocation,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Revokes up to `most` of the tokens in a project that `batch`
-    /// [contains](RevokeBatch::contains) and that are not revoked yet, even if they ended in
-    /// another way. If any is left, one call revokes at least one. The caller repeats the call
-    /// until [`BatchResult::done`] is true.
+    /// Revokes the tokens of a batch in one project: each token that `batch`
+    /// [contains](RevokeBatch::contains) and that is not revoked yet, even if it ended in another
+    /// way. One call revokes at most `most` tokens, and at least one if any is left to revoke. The
+    /// caller repeats the call until [`BatchResult::done`] is true.
     fn revoke_batch(
         &self,
         project: &ProjectId,
@@ -262,7 +262,7 @@ pub trait TokenStore: Send + Sync {
     /// A caller that did not receive the result may repeat a rotation. If `successor`
     /// [repeats](TokenRecord::is_repeated_by) the request of an earlier successor, the store
     /// revokes the earlier successor [as superseded](Revocation::superseded_by), with the time and
-    /// actor of the new one.
+    /// actor of the new successor.
     ///
     /// # Errors
     /// Returns the first of these errors that applies, checked in the same operation as the write:
@@ -296,7 +296,7 @@ pub trait TokenStore: Send + Sync {
 pub struct ReadResult {
     /// The record, or `None` if there was no such record.
     pub record: Option<Arc<TokenRecord>>,
-    /// The longest time that may have passed since the record was read, on a monotonic clock.
+    /// The maximum time since the record was read, measured on a monotonic clock.
     pub age: Duration,
 }
 
@@ -310,9 +310,9 @@ impl ReadResult {
 /// The result of [`find_recent_chain`](TokenStore::find_recent_chain): a chain and its maximum age.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChainResult {
-    /// The record of the token and the records of its issuers, nearest first.
+    /// The record of the token and the records of its issuers, starting with the direct issuer.
     pub chain: Chain,
-    /// The longest time that may have passed since the oldest record of the chain was read.
+    /// The maximum time since the oldest record of the chain was read.
     pub age: Duration,
 }
 

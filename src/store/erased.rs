@@ -52,8 +52,8 @@ pub struct DynStore {
 }
 
 impl DynStore {
-    /// Creates a `DynStore` from a store that does not support imports. If the caller needs the
-    /// store afterwards, it passes an `Arc` of the store.
+    /// Creates a `DynStore` from a store that does not support imports. If your code needs the
+    /// store afterwards, pass an `Arc` of the store.
     ///
     /// The methods of [`ImportStore`] then return [`Other`](crate::store::StoreErrorKind::Other).
     /// For a store that supports imports, call [`with_imports`](Self::with_imports).

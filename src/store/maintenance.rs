@@ -25,8 +25,8 @@ pub trait StoreMaintenance: Send + Sync {
     /// with [`after`](ProjectsQuery::after) set to the last project, until the result is empty.
     fn projects(&self, query: &ProjectsQuery) -> impl Future<Output = Result<Vec<ProjectId>, StoreError>> + Send;
 
-    /// Deletes records of tokens in one project that [ended](TokenRecord::ends_at) strictly before
-    /// `ended_before`.
+    /// Deletes the records of ended tokens in one project. A record is deleted only if its token
+    /// [ended](TokenRecord::ends_at) strictly before `ended_before`.
     ///
     /// One call deletes at most `most` records, and at least one if any is left to delete. The
     /// caller repeats the call until [`BatchResult::done`] is true.
@@ -41,9 +41,8 @@ pub trait StoreMaintenance: Send + Sync {
     /// revoke.
     ///
     /// An issuer has ended if its status at `now` is not [live](crate::Status::is_live), or if it
-    /// has no record. An issuer has tokens to revoke if a token is bound to it that [can still
-    /// work](TokenRecord::can_still_work) at `now`. This rule does not consider that the issuer has
-    /// ended.
+    /// has no record. An issuer has tokens to revoke if a token that is bound to it [can still
+    /// work](TokenRecord::can_still_work) at `now`, according to the token's own record.
     ///
     /// One call returns at most `most` ids, and at least one if there is any.
     fn ended_issuers(

@@ -53,7 +53,7 @@ impl MemoryStore {
 
 #[cfg(test)]
 impl MemoryStore {
-    /// Replaces the row with the same key by any record, so that tests can forge rows.
+    /// Replaces the row that has the same key with `record`. Tests forge rows in this way.
     pub(crate) fn replace(&self, record: TokenRecord) {
         self.write().change(&record.key(), |row| *row = record.clone());
     }
@@ -246,7 +246,8 @@ fn holds(rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bo
     issuer.is_none_or(|issuer| issuer.holds(rows.get(&TokenKey { project, id: issuer.id }).map(Arc::as_ref)))
 }
 
-/// Revokes these rows and returns their number. None of the rows may be revoked already.
+/// Revokes these rows and returns their number. The caller must pass only rows that are not revoked
+/// yet.
 fn revoke_all(rows: &mut Rows, keys: &[TokenKey], revocation: &Revocation) -> u64 {
     for key in keys {
         rows.change(key, |record| record.revoke(revocation));

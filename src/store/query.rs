@@ -21,26 +21,27 @@ pub struct ListQuery {
     pub project: ProjectId,
     /// If set, only tokens of this owner pass.
     pub owner: Option<OwnerId>,
-    /// If set, only tokens that this token issued pass, both bound and independent.
+    /// If set, a token passes only if the token with this id issued it. Bound and independent
+    /// tokens both pass.
     pub issuer: Option<TokenId>,
-    /// If set, only tokens pass that have one of the filter's statuses at the filter's time.
+    /// If set, a token passes only if it has one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,
-    /// If set, only tokens pass whose name contains this text. The case of letters is ignored, as
-    /// [`Name::folded`](crate::Name::folded) defines it.
+    /// If set, a token passes only if its name contains this text. The case of letters is
+    /// ignored, as [`Name::folded`](crate::Name::folded) defines it.
     pub name_contains: Option<FoldedName>,
-    /// If set, only tokens pass that expire strictly before this time. Tokens that never expire do
-    /// not pass.
+    /// If set, a token passes only if it expires strictly before this time. Tokens that never
+    /// expire do not pass.
     pub expires_before: Option<Timestamp>,
-    /// If set, only tokens pass that were last used strictly before this time. If a token was never
-    /// used, its time of creation is compared instead.
+    /// If set, a token passes only if it was last used strictly before this time. If a token was
+    /// never used, its time of creation is compared instead.
     pub last_used_before: Option<Timestamp>,
     /// The value by which the list is sorted. Records with equal values are sorted by id, in the
     /// same direction.
     pub order: ListOrder,
     /// Whether the list is in descending order, with the largest value first.
     pub descending: bool,
-    /// If set, the page starts after this position. It is the [`Page::next`] of the page before,
-    /// from a query with the same order.
+    /// If set, the page starts after this position. The position is the [`Page::next`] of the
+    /// previous page, from a query with the same order.
     pub after: Option<Cursor>,
     /// The maximum number of records on the page: 1 to 1,000.
     pub most: PageSize,
@@ -65,7 +66,7 @@ impl ListQuery {
     }
 
     /// Returns whether the record is in the project and passes every filter. Stores that filter in
-    /// memory call it. It does not consider the cursor.
+    /// memory call this method. The method ignores the cursor.
     pub fn matches(&self, record: &TokenRecord) -> bool {
         let last_used = record.last_used_at.unwrap_or(record.created_at);
         record.project == self.project
@@ -92,7 +93,7 @@ impl ListQuery {
     }
 }
 
-/// A filter that tokens pass if they have one of several statuses at a given time.
+/// A filter for tokens. A token passes if it has one of several statuses at a given time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusFilter {
     /// The statuses with which a token passes.
@@ -141,9 +142,9 @@ pub struct CountQuery {
     pub project: ProjectId,
     /// If set, only tokens of this owner pass.
     pub owner: Option<OwnerId>,
-    /// If set, only tokens pass whose digest was computed with the key of this number.
+    /// If set, a token passes only if its digest was computed with the key of this number.
     pub key_number: Option<KeyNumber>,
-    /// If set, only tokens pass that have one of the filter's statuses at the filter's time.
+    /// If set, a token passes only if it has one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,
 }
 
@@ -202,7 +203,8 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Returns a page with the same position, in which `turn` has replaced each item.
+    /// Returns the page with each item replaced by the result of `turn` for this item. The position
+    /// of the next page stays the same.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
     }

@@ -1,4 +1,4 @@
-//! The rows of the store in memory, and their indexes. This file contains no rules.
+//! The rows of the store in memory, and their indexes. All rules for tokens are in other files.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -16,7 +16,7 @@ pub(super) struct Rows {
     by_key: HashSet<Row>,
     by_project: BTreeMap<ProjectId, BTreeSet<TokenId>>,
     by_import_key: HashMap<ImportKey, TokenKey>,
-    /// The import key of each imported record. A purge of a record needs it to free the import key.
+    /// The import key of each imported record. A purge needs this map to free the import key.
     import_keys: HashMap<TokenKey, ImportKey>,
 }
 
@@ -98,8 +98,8 @@ impl Rows {
 }
 
 /// A record that is hashed and compared by the key inside it, for use in a set. A map would store
-/// each key a second time. It would take eight times the memory, and a look-up among a million
-/// records twice the time.
+/// each key a second time: it would take eight times the memory, and twice the time for a look-up
+/// among a million records.
 struct Row(Arc<TokenRecord>);
 
 /// The two parts of a token key. Rows and keys implement this trait, so that a set of rows can be
