@@ -74,7 +74,7 @@ impl<S: TokenStore> Tokens<S> {
     /// them, returns `rejection`.
     async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
         // These rejections mean that the text has the correct checksum of a keyfob token. A forged
-        // keyfob token must not cause a call of the store.
+        // keyfob token must not cause a call to the store.
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
         match imports.find(&self.store, &self.keyring, text).await {
