@@ -1,5 +1,5 @@
-//! The operations that change a token: rename, disable, enable, confirm, narrow, end its grace
-//! period.
+//! The operations that change a token: rename, disable, enable, confirm or narrow the token, or end
+//! its grace period.
 
 use super::events::{ChangeKind, Event};
 use super::service::Tokens;

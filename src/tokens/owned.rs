@@ -157,8 +157,8 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// of their tokens. The issuing token must work now.
     ///
     /// `manage` is your scope for issuing tokens. The issuing token need not have this scope,
-    /// because its owner asks. The new tokens have no more rights than the issuing token and are
-    /// bound to it. They have `manage` only if [`Delegation::allow_manage`] was called.
+    /// because its owner makes the call. The new tokens have no more rights than the issuing token
+    /// and are bound to it. They have `manage` only if [`Delegation::allow_manage`] was called.
     ///
     /// ```
     /// use keyfob::{MemoryStore, Name, OwnerId, ProjectId, Scope, ScopeSet, Tokens};

@@ -17,7 +17,8 @@ pub enum LeakOutcome {
     /// The reported text is not a token that this service knows. For instance, the token was
     /// purged, uses a retired key, or is mistyped. The report changed nothing.
     NotOurs,
-    /// This report revoked the token. Before, the token was live, or had ended by itself.
+    /// This report revoked the token. Before the report, the token was live, or had ended without a
+    /// revocation.
     Revoked(Box<TokenView>, IssuedTokens),
     /// The token was revoked before this report.
     RevokedBefore(Box<TokenView>, IssuedTokens),
@@ -62,7 +63,7 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// **The successor of the leaked token.** If the token was rotated, its successor
     /// ([`rotated_to`](TokenView::rotated_to)) still works. An attacker may have rotated the token.
-    /// If the owner did not, revoke its [`family`](TokenView::family) with
+    /// If the owner did not rotate it, revoke the [`family`](TokenView::family) of the token with
     /// [`revoke_group`](Self::revoke_group). To be sure, revoke all tokens of the owner.
     ///
     /// **Text around the token.** The call ignores whitespace and quotes around the token, and the
@@ -72,8 +73,8 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// **Repeats.** The call can be repeated with the same token. A repeated call returns
     /// [`RevokedBefore`](LeakOutcome::RevokedBefore). If the response to the first call was lost,
-    /// only the repeated call shows the owner. So notify the owner after both outcomes, but only
-    /// once for each token.
+    /// only the repeated call tells you who the owner is. So notify the owner after both outcomes,
+    /// but only once for each token.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. The token may

@@ -16,13 +16,14 @@ impl<S: TokenStore> Tokens<S> {
     /// Revokes all tokens of a group in one project. Returns the number of tokens that this call
     /// revoked.
     ///
-    /// After the call returns `Ok`, no token works that was in the group before the call. The group
-    /// may have any number of tokens. The effect on the successors of these tokens depends on the
-    /// kind of the group:
+    /// After the call returns `Ok`, no token that was in the group before the call works any more.
+    /// The group may have any number of tokens. The effect on the successors of these tokens
+    /// depends on the kind of the group:
     ///
-    /// - An owner or a family: no successor works either.
-    /// - A creation time or a key: the successors that were created during the call are revoked
-    ///   too. A successor that was created earlier stays live, unless it is itself in the group.
+    /// - If the group is an owner or a family, no successor works either.
+    /// - If the group is a creation time or a key, the successors that were created during the call
+    ///   are revoked too. A successor that was created earlier stays live, unless it is itself in
+    ///   the group.
     ///
     /// If a token of an owner or a family ended by itself more than 24 hours ago, its status may
     /// stay "expired" instead of "revoked".
@@ -92,8 +93,8 @@ impl<S: TokenStore> Tokens<S> {
     }
 
     /// Revokes the successors that tokens of the group got between two batches and that are not in
-    /// the group themselves. All tokens of the group are revoked by now, so they get no more
-    /// successors.
+    /// the group themselves. The caller must have revoked all tokens of the group, so that they get
+    /// no more successors.
     async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
         let (mut query, mut count) = (ListQuery::new(*project), 0);
         query.most = PageSize::MAX;
