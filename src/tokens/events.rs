@@ -18,9 +18,8 @@ use crate::words::timestamp::Timestamp;
 ///
 /// Normally, the operation has taken effect before the sink is called. For `RevokeFailed`,
 /// `ChangeFailed` and `GroupRevokeFailed`, the operation may or may not have taken effect. If the
-/// sink panics and the program unwinds, the panic is caught and
-/// [counted](VerificationCounts::sink_panics). Then this event is lost, and the operation
-/// continues.
+/// sink panics and the program unwinds, the panic is [counted](VerificationCounts::sink_panics),
+/// the event is lost, and the operation continues.
 pub trait EventSink: Send + Sync {
     /// Receives an event.
     fn record(&self, event: &Event<'_>);

@@ -79,7 +79,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// Issues a token, as [`Tokens::issue`] does.
     ///
     /// # Errors
-    /// Returns `NotFound` for a token of another owner or project, or any error of `Tokens::issue`.
+    /// Returns `NotFound` if `new` names another owner or project, or any error of `Tokens::issue`.
     pub async fn issue(&self, new: NewToken) -> Result<Issued<Arc<TokenRecord>>, Error> {
         if !new.is_for(&self.owner, &self.project) {
             return Err(ErrorKind::NotFound.into());

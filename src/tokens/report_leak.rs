@@ -59,7 +59,7 @@ impl<S: TokenStore> Tokens<S> {
     /// **Tokens that the leaked token issued.** All tokens that are bound to it stop working, and
     /// are revoked too. The [independent](crate::Delegation::independent) tokens that it issued
     /// still work, and the outcome contains their number. An attacker may have created them. So
-    /// list them with [`ListQuery::issuer`] and revoke those that the owner does not know.
+    /// list them with [`ListQuery::issuer`] and revoke the tokens that the owner does not know.
     ///
     /// **The successor of the leaked token.** If the token was rotated, its successor
     /// ([`rotated_to`](TokenView::rotated_to)) still works. An attacker may have rotated the token.
@@ -73,8 +73,8 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// **Repeats.** The call can be repeated with the same token. A repeated call returns
     /// [`RevokedBefore`](LeakOutcome::RevokedBefore). If the response to the first call was lost,
-    /// only the repeated call tells you who the owner is. So notify the owner after both outcomes,
-    /// but only once for each token.
+    /// only the repeated call returns the owner. So notify the owner after both outcomes, but only
+    /// once for each token.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. The token may

@@ -108,8 +108,8 @@ mod tests {
         KeyNumber::new(number).unwrap()
     }
 
-    /// Returns a world with three tokens: a live one and an ended one that use key 1, and a live
-    /// one that uses key 2. Key 2 is the minting key.
+    /// Returns a world with three tokens: a live token and an ended token that use key 1, and a
+    /// live token that uses key 2. Key 2 is the minting key.
     fn world() -> World {
         let old = World::over(Arc::default(), ring(&[1]));
         old.issued("145");

@@ -122,9 +122,10 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Revokes all tokens of a group in all projects. Returns the number of tokens that this call
     /// revoked.
     ///
-    /// The call visits the projects in order, and does the same in each as
-    /// [`revoke_group`](Self::revoke_group). If `after` is set, the call begins with the project
-    /// after this one. If the store fails in one project, the call continues with the next project.
+    /// The call visits the projects in order, and revokes the group in each project, as
+    /// [`revoke_group`](Self::revoke_group) does. If `after` is set, the call begins with the
+    /// project after this one. If the store fails in one project, the call continues with the next
+    /// project.
     ///
     /// A token that is issued during the call may stay live. So before you revoke the tokens of an
     /// owner, suspend the owner: see [`Owners`](crate::owners::Owners).
