@@ -17,17 +17,18 @@ use super::held::Held;
 ///   change through this cache becomes visible here immediately. A change by another process
 ///   becomes visible here within the bound. If a record from the store is older than the bound when
 ///   it arrives, the call fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable).
-/// - **Calls are single-flight.** Concurrent calls for one record share one call of the store. The
-///   records of a bound token and its issuers may also be read again by one call, which is not
-///   shared. No caller waits for a call longer than the [patience](Self::with_patience).
+/// - **Calls are single-flight.** Concurrent calls for one record share one call to the store. If a
+///   cached record of a bound token or of its issuers becomes too old during a read, one call reads
+///   all of these records again. This call is not shared. No caller waits for a call longer than
+///   the [patience](Self::with_patience).
 /// - **Secrets are checked each time.** The cache keeps records, not tokens. So each verification
 ///   compares the digest of the presented token with the digest in the record.
 /// - **Changes go to the store.** All other methods call the store. After a change, the cache
-///   returns no record that is older than the change. There is one exception: the cache may return
-///   tokens without their revocation by [`revoke_issued_by`](crate::TokenStore::revoke_issued_by).
-///   Verification rejects these tokens anyway, because their issuer has ended. If the issuer has
-///   expired and the clock is then set back to before its expiry, a verification may accept these
-///   tokens until the bound has passed.
+///   returns no record that is older than the change. There is one exception: after
+///   [`revoke_issued_by`](crate::TokenStore::revoke_issued_by) has revoked tokens, the cache may
+///   still return their old records. Verification rejects these tokens anyway, because their issuer
+///   has ended. If the issuer has expired and the clock is then set back to a time before this
+///   expiry, a verification may accept these tokens until the bound has passed.
 ///
 /// Clones share one cache. With a [feed](Self::follow), changes by other processes usually become
 /// visible within milliseconds. The bound also holds without a feed.
@@ -57,7 +58,7 @@ impl<S> Cached<S> {
     /// The default maximum time that a caller waits for the store: 10 seconds. To set another time,
     /// use [`with_patience`](Self::with_patience).
     ///
-    /// It is long enough for two calls of the store. Each call to a store of this crate returns or
+    /// It is long enough for two calls to the store. Each call to a store of this crate returns or
     /// fails within 5 seconds. If a standby returns a record that is too old, the cache calls the
     /// store again, which then reads from the primary.
     pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,11 +79,10 @@ impl<S> Cached<S> {
     /// Sets the maximum time that a caller of [`find_recent`](crate::TokenStore::find_recent) waits
     /// for the store.
     ///
-    /// After this time the caller gets
-    /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable). The cache gives up the call of
-    /// the store, and the next caller starts a new call. This limit is needed because several
-    /// callers may share one call of the store. If that call never returned, it would block all of
-    /// them.
+    /// After this time the caller gets [`Unavailable`](crate::store::StoreErrorKind::Unavailable).
+    /// The cache gives up the call to the store, and the next caller starts a new call. This limit
+    /// is needed because several callers may share one call to the store. If that call never
+    /// returned, it would block all of them.
     ///
     /// The cache measures the time with tokio's timer, so the timer of the runtime must be enabled.
     /// Outside a tokio runtime there is no limit: a caller waits until the store returns.
@@ -110,14 +110,14 @@ impl<S> Cached<S> {
         CacheCounts { entries: self.cache.shards.len(), feed_age, ..self.cache.counters.read() }
     }
 
-    /// Returns how many shared calls of the store are in progress.
+    /// Returns how many shared calls to the store are in progress.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
         self.cache.shards.under_way()
     }
 
-    /// Drops the records that a feed reports as changed. Run this method in a task of its own. It
-    /// never returns, so abort the task when the service stops.
+    /// Removes from the cache the records that a feed reports as changed. Run this method in a task
+    /// of its own. It never returns, so abort the task when the service stops.
     pub async fn follow(&self, mut feed: impl Feed) {
         loop {
             let told = feed.next().await;

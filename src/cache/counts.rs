@@ -9,13 +9,13 @@ use core::time::Duration;
 pub struct CacheCounts {
     /// The number of look-ups that found a fresh record in the cache.
     pub hits: u64,
-    /// The number of calls of the store that the cache made because a record was absent from the
+    /// The number of calls to the store that the cache made because a record was absent from the
     /// cache or too old.
     pub misses: u64,
     /// The number of look-ups that waited for a store call of another caller.
     pub joined: u64,
-    /// The number of records that the store returned and the cache did not keep, because the record
-    /// may have changed during the store call.
+    /// The number of records that the store returned and the cache did not keep, because they may
+    /// have changed during the store call.
     pub fills_lost: u64,
     /// The number of look-ups that failed because the store did not return within the
     /// [patience](crate::store::cache::Cached::with_patience).
@@ -24,8 +24,8 @@ pub struct CacheCounts {
     pub feed_losses: u64,
     /// The number of records in the cache, including records that are too old to be returned.
     pub entries: u64,
-    /// The time since the last event of the feed. It is `None` if there is no feed, and while the
-    /// feed is lost.
+    /// The time since the last event of the feed. It is `None` if there is no feed, or if the last
+    /// event was `FeedEvent::Lost`.
     pub feed_age: Option<Duration>,
 }
 

@@ -10,12 +10,12 @@ use crate::words::ids::{ProjectId, TokenKey};
 pub enum FeedEvent {
     /// The token with this key was changed or inserted.
     Token(TokenKey),
-    /// Any token of this project may have been changed.
+    /// Tokens of this project may have changed. The event does not name them.
     Project(ProjectId),
     /// The feed is connected, and there is no change to report.
     Nothing,
-    /// The feed may have missed changes until now. A feed sends this event at its start, when it
-    /// notices that its connection is lost, and after it reconnects.
+    /// The feed may have missed changes before this event. A feed sends this event at its start,
+    /// when it notices that its connection is lost, and after it reconnects.
     Lost,
 }
 

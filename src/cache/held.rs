@@ -16,8 +16,8 @@ pub(super) struct Held {
     pub(super) bound: Duration,
     /// The time at which the clock of this cache was started.
     began: Instant,
-    /// The time of the last event of the feed. It is `None` if there is no feed, and while the feed
-    /// is lost.
+    /// The time of the last event of the feed. It is `None` if there is no feed, or if the last
+    /// event was `FeedEvent::Lost`.
     told_at: Mutex<Option<Instant>>,
 }
 
@@ -42,7 +42,7 @@ impl Held {
         BEFORE + self.began.elapsed()
     }
 
-    /// Returns the current age of a record that the store was asked for at `since`.
+    /// Returns the current age of a record whose store call began at `since`.
     pub(super) fn age(&self, since: Since) -> Duration {
         self.now().saturating_sub(since.asked_at)
     }

@@ -1,5 +1,5 @@
-//! Tests of the cache protocol in every order of two writers, a group revocation, two fills, a feed
-//! loss and an eviction on one key. The same tests must fail if one defence is taken away.
+//! Tests of the cache protocol on one key, in every order of the steps of two writers, a group
+//! revocation, two fills, a feed loss and an eviction. If a defence is missing, a test must fail.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -27,9 +27,9 @@ enum Fault {
     None,
     /// A fill always replaces the entry.
     FillsOverwrite,
-    /// A fill replaces an entry with a newer version.
+    /// A fill replaces an entry that has a newer version.
     VersionsIgnored,
-    /// A fill replaces the entry although the key was changed during the fill.
+    /// A fill replaces the entry although the record was changed during the fill.
     OvertakingIgnored,
     /// A fill replaces the entry although the epoch moved during the fill.
     EpochIgnored,
@@ -79,7 +79,7 @@ struct World {
     lost_at: Option<usize>,
     /// The lowest version that the cache may return, and whether the record must be revoked.
     floor: Row,
-    /// The newest row that the cache could return since the key is in the cache.
+    /// The newest row that a look-up could return since the key was put into the cache.
     shown: Option<Row>,
 }
 
@@ -89,7 +89,7 @@ fn at(step: usize) -> Duration {
 
 impl Setting {
     /// Returns the number of steps of each participant. A change by this process and a fill take
-    /// three steps. A change by others, or of the group, takes two: it commits and becomes known.
+    /// three steps. Any other change takes two steps: it commits, and it becomes known.
     fn steps(&self) -> [u8; STAGES] {
         let [one, other] = self.writers.map(|by| if by == By::Us { 3 } else { 2 });
         let evictions = u8::from(self.bound == Self::FAR);
@@ -226,7 +226,7 @@ impl World {
         self
     }
 
-    /// Applies a change to the cache: one of this process, or one that a working feed reports.
+    /// Applies a change to the cache if this process made it or a working feed reports it.
     fn heard_of(&mut self, who: usize, by: By) {
         let row = self.written[who].unwrap();
         match by {
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    /// Returns the number of the law that the current entry of the cache breaks, if any.
+    /// Returns which law (1 to 4) the current entry of the cache breaks, if any.
     fn broken(&mut self, setting: &Setting) -> Option<u8> {
         let (now, bound) = (self.now(), setting.bound);
         let trusted = if setting.fault == Fault::NeverExpires { usize::MAX / 2 } else { bound };
@@ -282,7 +282,7 @@ impl World {
     }
 }
 
-/// Returns the number of possible orders of the remaining steps, or a law that one order breaks.
+/// Returns how many orders of the remaining steps exist, or the law (1 to 4) that one order breaks.
 fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128>) -> Result<u128, u8> {
     if let Some(law) = world.broken(setting) {
         return Err(law);
@@ -304,8 +304,8 @@ fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128
     Ok(orders)
 }
 
-/// Returns the parameters of all tests. A bound within reach multiplies the states. So a test with
-/// such a bound has no eviction, and only other processes write.
+/// Returns the parameters of all tests. If a test can reach its bound, there are many more states.
+/// So such a test has no eviction, and only other processes write.
 fn settings(fault: Fault) -> [Setting; 5] {
     use By::{Others, Us};
     [

@@ -1,7 +1,7 @@
 //! The protocol of the cache: which entry the cache keeps for one key, and how each event changes
 //! the entry. The functions here are pure: they use no clock, no lock and no store.
 //!
-//! All times are readings of the monotonic clock of one process. The clock may start anywhere.
+//! All times are readings of the monotonic clock of one process. The clock may start at any value.
 //! The protocol keeps four laws, and the module `interleavings` tests them in every order of
 //! events:
 //!
@@ -33,7 +33,7 @@ pub(super) struct Held<R> {
     pub(super) since: Since,
 }
 
-/// The time and epoch at which a call of the store began. The age of the returned record counts
+/// The time and epoch at which a call to the store began. The age of the returned record counts
 /// from this time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Since {
@@ -42,8 +42,8 @@ pub(super) struct Since {
 }
 
 impl Since {
-    /// Returns whether the cache may return, at the time `now`, a record that the store was asked
-    /// for at this time and epoch.
+    /// Returns whether the cache may return, at the time `now`, a record whose store call began at
+    /// the time and epoch in `self`.
     pub(super) fn is_fresh(&self, now: Duration, epoch: Epoch, bound: Duration) -> bool {
         self.epoch == epoch && now.checked_sub(self.asked_at).is_none_or(|age| age < bound)
     }
@@ -86,8 +86,9 @@ pub(super) struct Landed<R> {
 }
 
 /// Returns the entry after the store has acknowledged a change by this process. The changed record
-/// replaces an older entry. If there is no entry, none is added: a later change may have been
-/// acknowledged before this one, and the cache may have evicted its entry since.
+/// replaces an older entry. If there is no entry, none is added, because the changed record may be
+/// outdated: the store may have acknowledged a later change first, and the cache may have evicted
+/// the entry with the later record.
 pub(super) fn wrote<R: Versioned>(held: Option<Held<R>>, written: Held<R>) -> Option<Held<R>> {
     held.map(|held| if is_newer(held.found.as_ref(), written.found.as_ref()) { held } else { written })
 }

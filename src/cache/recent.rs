@@ -1,4 +1,4 @@
-//! Reads of the records for a verification, from the cache or by one shared call of the store.
+//! Reads of the records for a verification, from the cache or by one shared call to the store.
 
 use core::fmt;
 use core::time::Duration;
@@ -44,7 +44,7 @@ impl<S: TokenStore> Cached<S> {
         }
     }
 
-    /// Waits for a shared call of the store and returns its record. If `flight` is `None`, calls
+    /// Waits for a shared call to the store and returns its record. If `flight` is `None`, calls
     /// the store directly.
     pub(super) async fn wait_for(&self, key: &TokenKey, flight: Option<Arc<Flight>>) -> Result<ReadResult, StoreError> {
         let cache = &*self.cache;
@@ -65,7 +65,8 @@ impl<S: TokenStore> Cached<S> {
         Ok(ReadResult { record: found, age })
     }
 
-    /// Calls the store. Puts the record into the cache, unless it was changed during the call.
+    /// Calls the store. Puts the record into the cache, unless the record was changed during the
+    /// call.
     async fn ask(&self, key: &TokenKey, flight: &Arc<Flight>) -> Answer {
         Counters::add(&self.cache.counters.misses);
         let (since, found) = self.ask_store(key).await;
@@ -80,7 +81,7 @@ impl<S: TokenStore> Cached<S> {
         Answer { since, found }
     }
 
-    /// Reads a token and its issuers by one call of the store. This call is not shared, and the
+    /// Reads a token and its issuers by one call to the store. This call is not shared, and the
     /// cache keeps none of the records.
     pub(super) async fn ask_for_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
         let cache = &*self.cache;
@@ -98,7 +99,8 @@ impl<S: TokenStore> Cached<S> {
         Ok(ChainResult { chain, age })
     }
 
-    /// Reads a record from the store. Returns it with the time and epoch from which its age counts.
+    /// Reads a record from the store. Also returns the time and epoch from which the age of the
+    /// record counts.
     async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
         let mut since = self.cache.since(&key.project);
         match self.store.find_recent(key).await {
@@ -116,7 +118,7 @@ impl<S: TokenStore> Cached<S> {
     }
 }
 
-/// A caller that waits for a shared call of the store. If all waiting callers are dropped, the call
+/// A caller that waits for a shared call to the store. If all waiting callers are dropped, the call
 /// is removed.
 struct Waiting<'c> {
     cache: &'c Held,
@@ -132,7 +134,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The source of the error if a record from the store was older than the bound when it arrived.
+/// The source of the `Unavailable` error that the cache returns if a record was older than the
+/// bound when the store returned it.
 #[derive(Debug)]
 struct TooOld;
 
@@ -144,7 +147,8 @@ impl fmt::Display for TooOld {
 
 impl core::error::Error for TooOld {}
 
-/// The source of the error if the store did not return within the patience.
+/// The source of the `Unavailable` error that the cache returns if the store call takes longer than
+/// the patience, the maximum time that a caller waits.
 #[derive(Debug)]
 struct NoAnswer;
 

@@ -38,7 +38,7 @@ type Found = Result<Option<Arc<TokenRecord>>, StoreError>;
 pub(super) struct Far(MemoryStore);
 
 impl Far {
-    /// Awaits a call of the store, and lets other tasks run before and after the call.
+    /// Awaits a call to the store, and lets other tasks run before and after the call.
     async fn exchange<T>(&self, act: impl Future<Output = T>) -> T {
         yield_now().await;
         let answer = act.await;

@@ -1,5 +1,5 @@
-//! The shards of a cache, which hold its entries and its store calls in progress, and its epochs.
-//! Each shard has a lock of its own.
+//! The shards and the epochs of a cache. Each shard has its own lock, and holds a part of the cache
+//! entries and of the store calls in progress.
 
 use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use core::time::Duration;
@@ -29,11 +29,11 @@ use crate::words::store_error::StoreError;
 
 /// The number of shards. It is large enough that two callers seldom need the same lock.
 const SHARDS: usize = 64;
-/// The number of epochs, which the projects share. When the epoch of one project moves, about a
-/// thousandth of all other projects also lose their entries.
+/// The number of epochs. Several projects may share one epoch. When the epoch of one project moves,
+/// the cache also drops the entries of about one in a thousand other projects.
 const EPOCHS: usize = 1024;
 
-/// The record that a call of the store returned, or `None` if the store has no such record.
+/// The record that a call to the store returned, or `None` if the store has no such record.
 pub(super) type Found = Option<Arc<TokenRecord>>;
 
 impl Versioned for Arc<TokenRecord> {
@@ -46,7 +46,7 @@ impl Versioned for Arc<TokenRecord> {
     }
 }
 
-/// One call of the store, which all callers that look up the same key during the call share.
+/// A store call that is shared by all callers that look up the same key during the call.
 #[derive(Debug)]
 pub(super) struct Flight {
     /// The epoch of the project when the call began. A caller in a later epoch does not join the
@@ -75,13 +75,13 @@ struct Shard {
 ///
 /// The count changes only under the lock of the shard. The number of `Arc`s of the flight cannot
 /// replace the count: if two callers leave at the same time, each would still see the `Arc` of the
-/// other and take itself for not the last.
+/// other, and neither would end the call.
 struct UnderWay {
     flight: Arc<Flight>,
     waiting: usize,
 }
 
-/// A key with its hash. The hash is computed once and serves all look-ups of one call.
+/// A key with its hash. The hash is computed once and used for all look-ups of one call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
     hash: u64,
@@ -134,11 +134,11 @@ pub(super) struct Shards {
 pub(super) enum Looked {
     /// The cache has a fresh entry.
     Held { found: Found, age: Duration },
-    /// Another caller has started this store call. The caller counts as waiting for the call until
-    /// [`Shards::leave`].
+    /// Another caller has started this store call. The current caller counts as waiting for the
+    /// store call until the store call ends or the current caller calls [`Shards::leave`].
     Join(Arc<Flight>),
-    /// The caller must start this store call. The caller counts as waiting for the call until
-    /// [`Shards::leave`].
+    /// The caller must start this store call. The caller counts as waiting for the store call until
+    /// the store call ends or the caller calls [`Shards::leave`].
     Start(Arc<Flight>),
 }
 
@@ -252,7 +252,8 @@ impl Shards {
     }
 
     /// Gives up a call that takes too long, so that the next caller starts a new call. The result
-    /// of the old call is not kept, because later changes can no longer mark it as overtaken.
+    /// of the old call is not kept, because the cache can no longer notice changes during that
+    /// call.
     pub(super) fn give_up(&self, key: &TokenKey, flight: &Arc<Flight>) {
         let mut shard = self.shard(&self.place(key));
         if shard.of(key, flight).is_some() {
@@ -260,8 +261,8 @@ impl Shards {
         }
     }
 
-    /// Replaces the entry of a key with the new record. Called after the store has acknowledged a
-    /// change by this process.
+    /// Replaces the entry of a key with the new record, after the store has acknowledged a change
+    /// by this process.
     pub(super) fn wrote(&self, key: &TokenKey, record: &Arc<TokenRecord>, since: Since) {
         let place = self.place(key);
         let mut shard = self.shard(&place);
@@ -280,7 +281,7 @@ impl Shards {
         shard.held.remove(&place);
     }
 
-    /// Returns how many shared calls of the store are in progress.
+    /// Returns how many shared calls to the store are in progress.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap().under_way.len()).sum()
@@ -303,15 +304,16 @@ impl Shard {
         }
     }
 
-    /// Removes the call of this flight, unless another call for the key has replaced it.
+    /// Removes the call `flight` from the calls in progress, unless another call for the key has
+    /// replaced it.
     fn end(&mut self, key: &TokenKey, flight: &Arc<Flight>) {
         if self.of(key, flight).is_some() {
             self.under_way.remove(key);
         }
     }
 
-    /// Returns the call of this flight. Returns `None` if the call has ended, or if another call
-    /// for the key has replaced it.
+    /// Returns the call `flight` with its number of waiting callers. Returns `None` if the call has
+    /// ended, or if another call for the key has replaced it.
     fn of(&mut self, key: &TokenKey, flight: &Arc<Flight>) -> Option<&mut UnderWay> {
         self.under_way.get_mut(key).filter(|under_way| Arc::ptr_eq(&under_way.flight, flight))
     }

@@ -229,7 +229,7 @@ impl<S: TokenStore> Cached<S> {
     /// from its own cache entry, or from the store.
     ///
     /// The age of the chain is the age of its oldest record. If one record becomes too old while
-    /// another is read, the whole chain is read again by one call of the store.
+    /// another is read, the whole chain is read again by one call to the store.
     async fn with_issuers(&self, key: &TokenKey, first: ReadResult) -> Result<ChainResult, StoreError> {
         let cache = &*self.cache;
         let as_of = |read: &ReadResult| cache.now().saturating_sub(read.age);

@@ -8,8 +8,8 @@ use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenKey};
 
 /// A guard for a change of some tokens, or of a whole project, by this process. When the guard is
-/// dropped, the cache drops the old records of these tokens. So it never returns them afterwards,
-/// even if the call fails or its future is dropped midway.
+/// dropped, the cache drops the old records of these tokens. So the cache never returns the old
+/// records afterwards, even if the store call fails or its future is dropped midway.
 pub(super) struct Writing<'c> {
     pub(super) cache: &'c Held,
     pub(super) keys: &'c [TokenKey],

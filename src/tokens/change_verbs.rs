@@ -1,5 +1,5 @@
-//! The operations that change a token: rename, disable, enable, confirm, narrow, end its grace
-//! period.
+//! The operations that change a token: rename, disable, enable, confirm or narrow the token, or end
+//! its grace period.
 
 use super::events::{ChangeKind, Event};
 use super::service::Tokens;
@@ -42,10 +42,10 @@ impl<S: TokenStore> Tokens<S> {
     /// Disables a token. The token does not work until it is [enabled](Self::enable). To end the
     /// token permanently, [revoke](Self::revoke) it.
     ///
-    /// This call can fail with [`ErrorKind::Conflict`] while a user who may change the token
-    /// changes it all the time. In a test on PostgreSQL with 32 concurrent renames, 14 of 20 calls
-    /// failed. The calls [`narrow`](Self::narrow) and [`end_grace`](Self::end_grace) can fail in
-    /// the same way. The call [`revoke`](Self::revoke) cannot.
+    /// This call can fail with [`ErrorKind::Conflict`] if a user who may change the token changes
+    /// it continuously. In a test on PostgreSQL with 32 concurrent renames, 14 of 20 calls failed.
+    /// The calls [`narrow`](Self::narrow) and [`end_grace`](Self::end_grace) can fail in the same
+    /// way. The call [`revoke`](Self::revoke) cannot.
     ///
     /// # Errors
     /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if the

@@ -15,13 +15,14 @@ use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// A group of live tokens that a policy would block. They have one owner and one project, and one
-/// rule of the policy would block them from one day on.
+/// A group of live tokens that a policy would block. All tokens of the group have the same owner
+/// and project, and the same rule of the policy would block them from the same time on.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub struct PolicyHit {
     /// The time from which the policy would block the tokens. It is the current time if the policy
-    /// would block them already, and otherwise the start of the day (UTC) on which it would begin.
+    /// would block them already, and otherwise the start of the day (UTC) on which the policy would
+    /// begin to block them.
     pub from: Timestamp,
     /// The project of the tokens.
     pub project: ProjectId,
@@ -34,8 +35,8 @@ pub struct PolicyHit {
 }
 
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
-    /// Returns which live tokens another policy would block, and from which day on, if only the
-    /// policy changes. The call does not change the policy or any token.
+    /// Returns which live tokens would be blocked if `policy` replaced the current policy, and from
+    /// which day on. The call does not change the policy or any token.
     ///
     /// The result is sorted by time. A token that ends before the policy would block it is left
     /// out. A bound token is included if the policy would block one of its issuers, or if its chain

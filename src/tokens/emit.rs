@@ -29,8 +29,9 @@ pub(super) struct Events {
     verified: Sampler,
     unavailable: Sampler,
     rejected: [Sampler; Rejection::ALL.len()],
-    /// The samplers of rejections after the proof that the caller holds the token. There is one for
-    /// each kind of rejection, and each samples by token.
+    /// The samplers of the rejections that happen after the caller has proved that it holds the
+    /// token. There is one sampler for each kind of rejection. It decides separately for each
+    /// token.
     failed: [ByToken; Rejection::ALL.len()],
     /// The sampler of reuses of rotated tokens. The samplers in `failed` handle rechecks of rotated
     /// tokens, so that a recheck cannot hide a reuse.

@@ -16,10 +16,10 @@ use crate::words::timestamp::Timestamp;
 /// [`Tokens`](crate::Tokens) calls the sink while it handles requests. So the sink must return
 /// quickly and must not block. To write events to a database, put them into a bounded queue.
 ///
-/// The sink is called after the operation has taken effect. After `RevokeFailed`, `ChangeFailed`
-/// and `GroupRevokeFailed`, the operation may or may not have taken effect. If the sink panics and
-/// the program unwinds, the panic is caught and [counted](VerificationCounts::sink_panics). Then
-/// this event is lost, and the operation continues.
+/// Normally, the operation has taken effect before the sink is called. For `RevokeFailed`,
+/// `ChangeFailed` and `GroupRevokeFailed`, the operation may or may not have taken effect. If the
+/// sink panics and the program unwinds, the panic is [counted](VerificationCounts::sink_panics),
+/// the event is lost, and the operation continues.
 pub trait EventSink: Send + Sync {
     /// Receives an event.
     fn record(&self, event: &Event<'_>);
@@ -43,10 +43,10 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
 ///   were left out since the last one was emitted. [`Event::TOKENS`] and [`Event::REPEATS`] limit
 ///   the events of all tokens together. If the service has no room to count the events of a token,
 ///   it emits all events of this token within these limits, with a `left_out` of 0.
-/// - **Sampled by kind**: `Verified`, `Unavailable`, and `Failed` before the proof. Each
-///   [`Rejection`] of a `Failed` is a kind. At most [`Event::SAMPLES`] events of a kind are emitted
-///   in a second. `left_out` is the number of events of this kind, for any token, that were left
-///   out since the last one was emitted.
+/// - **Sampled by kind**: `Verified`, `Unavailable`, and `Failed` before the proof. For `Failed`,
+///   each [`Rejection`] is a kind of its own. At most [`Event::SAMPLES`] events of a kind are
+///   emitted in a second. `left_out` is the number of events of this kind, for any token, that were
+///   left out since the last one was emitted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -65,11 +65,11 @@ pub enum Event<'a> {
         key: TokenKey,
         /// The tokens that this token is bound to, nearest first. The list is usually empty.
         issuers: &'a [TokenId],
-        /// The number of verifications, of any token, that were left out since the last such event.
+        /// The number of `Verified` events, of any token, that were left out since the last one.
         left_out: u64,
     },
-    /// A token was rejected. These events are sampled by token after the proof that the caller
-    /// holds the token, and by kind before it.
+    /// A token was rejected. These events are sampled by kind before the caller has proved that it
+    /// holds the token, and by token afterwards.
     Failed {
         /// The key of the token, if its text and tag are correct.
         key: Option<TokenKey>,
@@ -155,7 +155,7 @@ pub enum Event<'a> {
         /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// The tokens bound to an ended token were revoked. Verification already rejected them before.
+    /// The tokens bound to an ended token were revoked. Verification rejected them already.
     IssuedRevoked {
         /// The project of the tokens.
         project: ProjectId,
@@ -163,7 +163,7 @@ pub enum Event<'a> {
         issuer: TokenId,
         /// The number of tokens that were revoked.
         count: u64,
-        /// The actor that the records of the revoked tokens name.
+        /// The actor of the revocation in the records of the revoked tokens.
         actor: &'a Actor,
         /// The reason for the revocation.
         reason: RevocationReason,
@@ -216,13 +216,13 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// For events sampled by kind: the maximum number of events of a kind in one second.
+    /// The maximum number of emitted events of a kind in one second, for events sampled by kind.
     pub const SAMPLES: u64 = 10;
-    /// For events sampled by token: the maximum number of events of a kind in one second, and of
-    /// tokens whose events are counted. The counts take about 400 KiB for each kind that occurs.
+    /// For events sampled by token: the maximum number of emitted events of a kind in one second,
+    /// and the maximum number of tokens whose events are counted (about 400 KiB for each kind).
     pub const TOKENS: usize = 4096;
-    /// For events sampled by token: the number of events of a kind in one second after which only
-    /// tokens without an earlier event of this kind get an event.
+    /// For events sampled by token: after this many events of a kind in one second, an event is
+    /// emitted only if its token had no earlier event of this kind.
     pub const REPEATS: usize = 1000;
 
     /// Returns the name of the event in snake case, for log fields and metrics.
@@ -261,7 +261,7 @@ pub enum ChangeKind {
     Enabled,
     /// The token was pending and was confirmed.
     Confirmed,
-    /// The grace period of the token, which had been rotated, was ended early.
+    /// The token was rotated before, and its grace period was ended early.
     GraceEnded,
     /// The token lost scopes or addresses, or its expiry was brought forward.
     Narrowed,

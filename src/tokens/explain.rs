@@ -1,4 +1,4 @@
-//! The explanation for support staff why a token works or fails.
+//! An explanation for support staff of why a token works or is rejected.
 
 use core::time::Duration;
 

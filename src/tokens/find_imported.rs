@@ -18,8 +18,9 @@ type Found<'f> = Pin<Box<dyn Future<Output = Result<Option<Arc<TokenRecord>>, St
 /// The look-up of imported tokens, for old texts that have one of the declared
 /// [shapes](ImportShape).
 ///
-/// The type holds a function that calls the store. A bound `S: ImportStore` would not do, because
-/// the methods of [`Tokens`](super::service::Tokens) must also work over stores without imports.
+/// The type holds a function that calls the store. A trait bound `S: ImportStore` could not replace
+/// this function, because the methods of [`Tokens`](super::service::Tokens) must also work over
+/// stores without imports.
 pub(crate) struct Imports<S> {
     find: Find<S>,
     shapes: Vec<ImportShape>,
@@ -36,7 +37,8 @@ impl<S> Imports<S> {
     /// without a store call if the text has none of the shapes, or if the keyring has no pepper.
     ///
     /// Otherwise, calls the store once for each key of the keyring, the minting key first, until a
-    /// record is found. If no record is found, returns the first digest without a record.
+    /// record is found. If no record is found, returns the first digest that it tried, and no
+    /// record.
     pub(crate) async fn find(
         &self,
         store: &S,

@@ -68,8 +68,8 @@ impl<S: TokenStore> Tokens<S> {
     }
 }
 
-/// The last uses that a flush has not written yet, sorted by project. Dropping this value puts them
-/// back into the [`Usage`], even if the flush is cancelled.
+/// The last uses that a flush has not written yet, sorted by project. If this value is dropped, for
+/// instance because the flush is cancelled, it puts these uses back into the [`Usage`].
 struct Waiting<'u> {
     usage: &'u Usage,
     touches: Vec<LastUse>,
@@ -77,9 +77,9 @@ struct Waiting<'u> {
 }
 
 impl Waiting<'_> {
-    /// Returns the index at which the next batch begins, or `None` if no touches are left. The
-    /// batch extends from this index to the end of the list. While touches at or after the index
-    /// `alone_from` are left, each batch contains touches of only one project.
+    /// Returns the index at which the next batch begins, or `None` if no last uses are left. The
+    /// batch extends from this index to the end of `touches`. While last uses at or after the index
+    /// `alone_from` are left, each batch contains last uses of only one project.
     fn next_batch(&self, alone_from: usize) -> Option<usize> {
         let last = self.touches.last()?;
         let most = self.touches.len().saturating_sub(PageSize::MAX.get());
@@ -91,7 +91,7 @@ impl Waiting<'_> {
     }
 }
 
-/// Returns whether all touches belong to one project. The touches must be sorted by project.
+/// Returns whether all these last uses belong to one project. They must be sorted by project.
 fn is_of_one_project(touches: &[LastUse]) -> bool {
     touches.first().map(|touch| touch.key.project) == touches.last().map(|touch| touch.key.project)
 }

@@ -22,7 +22,8 @@ use crate::words::timestamp::Timestamp;
 pub(super) struct Found<'a> {
     /// The parsed text of the token, or `None` for an imported token.
     token: Option<PresentedToken<'a>>,
-    /// The key that the text of a keyfob token names. For an imported token, the key of its record.
+    /// The key of the token. The text of a keyfob token contains the key. For an imported token,
+    /// the key comes from its record.
     pub(super) key: Option<TokenKey>,
     digest: Digest,
     chain: Chain,
@@ -32,7 +33,7 @@ pub(super) struct Found<'a> {
 /// How fresh the records of a look-up must be.
 #[derive(Clone, Copy)]
 pub(super) enum Ask {
-    /// The records may come from a cache or a standby, as verifications allow.
+    /// The records may come from a cache or a standby. They are fresh enough for a verification.
     Recent,
     /// The records must be current.
     Now,
@@ -70,11 +71,12 @@ impl<S: TokenStore> Tokens<S> {
         Ok(Found { digest: *token.digest(), key: Some(key), token: Some(token), chain, age })
     }
 
-    /// Looks up a text that is not a keyfob token among the imported tokens. If it is not one of
-    /// them, returns `rejection`.
+    /// Looks up the text among the imported tokens, after it was rejected as a keyfob token. If the
+    /// text cannot be an imported token, returns `rejection`, the reason why it is not a keyfob
+    /// token.
     async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
         // These rejections mean that the text has the correct checksum of a keyfob token. A forged
-        // keyfob token must not cause a call of the store.
+        // keyfob token must not cause a call to the store.
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
         match imports.find(&self.store, &self.keyring, text).await {

@@ -35,8 +35,8 @@ impl<S: TokenStore> Tokens<S> {
     /// token is revoked before the new record is stored, the store refuses the new record.
     ///
     /// If this call fails, the caller gets no token. After a failure of the store, the store may
-    /// still hold the record of a token that no one has. To let such a record lapse by itself,
-    /// issue the token as [pending](NewToken::with_confirm_within).
+    /// still hold the record of a token that no caller received. To let such a record lapse by
+    /// itself, issue the token as [pending](NewToken::with_confirm_within).
     ///
     /// # Errors
     /// - Returns [`ErrorKind::Policy`] if the policy does not allow the token.
@@ -83,8 +83,8 @@ impl<S: TokenStore> Tokens<S> {
         Err(StoreError::new(StoreErrorKind::IssuerChanged).into())
     }
 
-    /// Checks a delegation again, by the current records of the issuing token and the current state
-    /// of its owner. Returns the renewed delegation.
+    /// Checks a delegation again, against the current record of the issuing token, the current
+    /// records of its issuers, and the current state of its owner. Returns the renewed delegation.
     ///
     /// # Errors
     /// Returns [`ErrorKind::IssuerEnded`] if the issuing token may no longer issue tokens. Returns
@@ -94,8 +94,8 @@ impl<S: TokenStore> Tokens<S> {
         self.renewed_by(issuer, chain, now).await
     }
 
-    /// Checks a delegation again, by `chain` and by the current state of the owner. Returns the
-    /// renewed delegation. The caller must have read `chain` just now.
+    /// Checks a delegation again, against `chain` and the current state of the owner. Returns the
+    /// renewed delegation. `chain` must contain the current records.
     ///
     /// # Errors
     /// Returns [`ErrorKind::IssuerEnded`] if the issuing token may no longer issue tokens. Returns

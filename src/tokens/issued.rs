@@ -100,8 +100,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
-    /// or cannot list the projects. The orphans of all other projects are revoked. Call it again to
-    /// finish.
+    /// or cannot list the projects. The orphans of all other projects are revoked. Call this method
+    /// again to finish.
     pub async fn revoke_orphans(&self) -> Result<u64, Error> {
         let mut walk = self.walk(ProjectsQuery::default());
         while let Some(project) = walk.next().await {
@@ -111,8 +111,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         walk.end()
     }
 
-    /// Revokes the orphans of one project, level by level. The tokens that one round revokes are
-    /// ended issuers in the next round.
+    /// Revokes the live tokens of one project that are bound to an ended token. Works level by
+    /// level: the tokens that one round revokes are ended issuers in the next round.
     pub(super) async fn revoke_orphans_in(&self, project: &ProjectId) -> Result<u64, StoreError> {
         let (mut count, mut before) = (0, Vec::new());
         loop {

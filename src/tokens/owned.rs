@@ -79,7 +79,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// Issues a token, as [`Tokens::issue`] does.
     ///
     /// # Errors
-    /// Returns `NotFound` for a token of another owner or project, or any error of `Tokens::issue`.
+    /// Returns `NotFound` if `new` names another owner or project, or any error of `Tokens::issue`.
     pub async fn issue(&self, new: NewToken) -> Result<Issued<Arc<TokenRecord>>, Error> {
         if !new.is_for(&self.owner, &self.project) {
             return Err(ErrorKind::NotFound.into());
@@ -157,8 +157,8 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// of their tokens. The issuing token must work now.
     ///
     /// `manage` is your scope for issuing tokens. The issuing token need not have this scope,
-    /// because its owner asks. The new tokens have no more rights than the issuing token and are
-    /// bound to it. They have `manage` only if [`Delegation::allow_manage`] was called.
+    /// because its owner makes the call. The new tokens have no more rights than the issuing token
+    /// and are bound to it. They have `manage` only if [`Delegation::allow_manage`] was called.
     ///
     /// ```
     /// use keyfob::{MemoryStore, Name, OwnerId, ProjectId, Scope, ScopeSet, Tokens};

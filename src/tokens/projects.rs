@@ -31,7 +31,7 @@ impl<S: StoreMaintenance> Projects<'_, S> {
 /// A walk through the projects of a store, for an operation that runs in one project after another.
 ///
 /// If the operation fails in a project, the walk continues. So one project that is overloaded,
-/// blocked or corrupt does not keep the operation from the other projects.
+/// blocked or corrupt does not stop the operation in the other projects.
 pub(super) struct Walk<'t, S> {
     projects: Projects<'t, S>,
     failed: Vec<ProjectId>,

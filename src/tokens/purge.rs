@@ -25,7 +25,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
-    /// or cannot list the projects. Call it again to finish.
+    /// or cannot list the projects. Call this method again to finish.
     pub async fn purge(&self, kept: Duration) -> Result<u64, Error> {
         let ended_before = self.clock.now().saturating_sub(kept);
         let mut walk = self.walk(ProjectsQuery::default());

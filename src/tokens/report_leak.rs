@@ -17,7 +17,8 @@ pub enum LeakOutcome {
     /// The reported text is not a token that this service knows. For instance, the token was
     /// purged, uses a retired key, or is mistyped. The report changed nothing.
     NotOurs,
-    /// This report revoked the token. Before, the token was live, or had ended by itself.
+    /// This report revoked the token. Before the report, the token was live, or had ended without a
+    /// revocation.
     Revoked(Box<TokenView>, IssuedTokens),
     /// The token was revoked before this report.
     RevokedBefore(Box<TokenView>, IssuedTokens),
@@ -58,11 +59,11 @@ impl<S: TokenStore> Tokens<S> {
     /// **Tokens that the leaked token issued.** All tokens that are bound to it stop working, and
     /// are revoked too. The [independent](crate::Delegation::independent) tokens that it issued
     /// still work, and the outcome contains their number. An attacker may have created them. So
-    /// list them with [`ListQuery::issuer`] and revoke those that the owner does not know.
+    /// list them with [`ListQuery::issuer`] and revoke the tokens that the owner does not know.
     ///
     /// **The successor of the leaked token.** If the token was rotated, its successor
     /// ([`rotated_to`](TokenView::rotated_to)) still works. An attacker may have rotated the token.
-    /// If the owner did not, revoke its [`family`](TokenView::family) with
+    /// If the owner did not rotate it, revoke the [`family`](TokenView::family) of the token with
     /// [`revoke_group`](Self::revoke_group). To be sure, revoke all tokens of the owner.
     ///
     /// **Text around the token.** The call ignores whitespace and quotes around the token, and the
@@ -72,7 +73,7 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// **Repeats.** The call can be repeated with the same token. A repeated call returns
     /// [`RevokedBefore`](LeakOutcome::RevokedBefore). If the response to the first call was lost,
-    /// only the repeated call shows the owner. So notify the owner after both outcomes, but only
+    /// only the repeated call returns the owner. So notify the owner after both outcomes, but only
     /// once for each token.
     ///
     /// # Errors

@@ -16,7 +16,8 @@ use crate::words::text::Actor;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct KeyUse {
-    /// The number of live tokens. They work, or may work again.
+    /// The number of live tokens: tokens that work, or that can work again, such as disabled
+    /// tokens.
     pub live: u64,
     /// The number of tokens that have ended and are not purged yet.
     pub ended: u64,
@@ -25,8 +26,8 @@ pub struct KeyUse {
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Returns how many tokens use a key, in all projects.
     ///
-    /// Before the call counts the tokens, it revokes those that ended with their issuer, as
-    /// [`revoke_orphans`](Self::revoke_orphans) does.
+    /// Before the call counts the tokens, it revokes the live tokens that are bound to an ended
+    /// token, as [`revoke_orphans`](Self::revoke_orphans) does.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
@@ -51,10 +52,10 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// the proof, each node can remove the key from its keyring: see
     /// [`Keyring::without`](crate::Keyring::without).
     ///
-    /// Before you call this, let every node mint with another key. Otherwise a node may still issue
-    /// tokens under this key. After the key is removed, keyfob no longer finds the tokens that were
-    /// [imported](Tokens::import) under it. Do not import these tokens again: tokens that were
-    /// revoked here would work again.
+    /// Before you call this method, make every node mint with another key. Otherwise a node may
+    /// still issue tokens under this key. After the key is removed, keyfob no longer finds the
+    /// tokens that were [imported](Tokens::import) under it. Do not import these tokens again:
+    /// tokens that were revoked here would work again.
     ///
     /// # Errors
     /// - Returns [`ErrorKind::KeyInUse`] if live tokens use the key.
@@ -107,8 +108,8 @@ mod tests {
         KeyNumber::new(number).unwrap()
     }
 
-    /// Returns a world with three tokens: a live one and an ended one that use key 1, and a live
-    /// one that uses key 2. Key 2 is the minting key.
+    /// Returns a world with three tokens: a live token and an ended token that use key 1, and a
+    /// live token that uses key 2. Key 2 is the minting key.
     fn world() -> World {
         let old = World::over(Arc::default(), ring(&[1]));
         old.issued("145");

@@ -16,13 +16,14 @@ impl<S: TokenStore> Tokens<S> {
     /// Revokes all tokens of a group in one project. Returns the number of tokens that this call
     /// revoked.
     ///
-    /// After the call returns `Ok`, no token works that was in the group before the call. The group
-    /// may have any number of tokens. The effect on the successors of these tokens depends on the
-    /// kind of the group:
+    /// After the call returns `Ok`, no token that was in the group before the call works any more.
+    /// The group may have any number of tokens. The effect on the successors of these tokens
+    /// depends on the kind of the group:
     ///
-    /// - An owner or a family: no successor works either.
-    /// - A creation time or a key: the successors that were created during the call are revoked
-    ///   too. A successor that was created earlier stays live, unless it is itself in the group.
+    /// - If the group is an owner or a family, no successor works either.
+    /// - If the group is a creation time or a key, the successors that were created during the call
+    ///   are revoked too. A successor that was created earlier stays live, unless it is itself in
+    ///   the group.
     ///
     /// If a token of an owner or a family ended by itself more than 24 hours ago, its status may
     /// stay "expired" instead of "revoked".
@@ -92,8 +93,8 @@ impl<S: TokenStore> Tokens<S> {
     }
 
     /// Revokes the successors that tokens of the group got between two batches and that are not in
-    /// the group themselves. All tokens of the group are revoked by now, so they get no more
-    /// successors.
+    /// the group themselves. The caller must have revoked all tokens of the group, so that they get
+    /// no more successors.
     async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
         let (mut query, mut count) = (ListQuery::new(*project), 0);
         query.most = PageSize::MAX;
@@ -121,9 +122,10 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Revokes all tokens of a group in all projects. Returns the number of tokens that this call
     /// revoked.
     ///
-    /// The call visits the projects in order, and does the same in each as
-    /// [`revoke_group`](Self::revoke_group). If `after` is set, the call begins with the project
-    /// after this one. If the store fails in one project, the call continues with the next project.
+    /// The call visits the projects in order, and revokes the group in each project, as
+    /// [`revoke_group`](Self::revoke_group) does. If `after` is set, the call begins with the
+    /// project after this one. If the store fails in one project, the call continues with the next
+    /// project.
     ///
     /// A token that is issued during the call may stay live. So before you revoke the tokens of an
     /// owner, suspend the owner: see [`Owners`](crate::owners::Owners).

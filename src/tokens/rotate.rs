@@ -1,4 +1,4 @@
-//! The operation that rotates a token: it replaces the token by a new one.
+//! The operation that rotates a token: it replaces the token with a new token.
 
 use std::sync::Arc;
 

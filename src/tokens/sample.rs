@@ -35,7 +35,7 @@ pub(super) struct Flaky {
     pub(super) rows: MemoryStore,
     /// The projects in which every call fails.
     pub(super) down: Mutex<BTreeSet<ProjectId>>,
-    /// The errors that the next calls return, one each, if they write a single token.
+    /// The errors for the next calls that write a single token. Each call removes and returns one.
     pub(super) faults: Mutex<VecDeque<StoreErrorKind>>,
     /// Whether each call that lists the projects fails.
     pub(super) unlisted: AtomicBool,
@@ -286,7 +286,7 @@ impl World {
         issued
     }
 
-    /// Returns the current record of a token, even if its project is down.
+    /// Returns the current record of a token, even if calls in its project fail.
     pub(super) fn stored(&self, key: &TokenKey) -> Arc<TokenRecord> {
         now(self.store.rows.find(key)).unwrap().unwrap()
     }
@@ -295,7 +295,7 @@ impl World {
         self.store.down.lock().unwrap().insert(project(name));
     }
 
-    /// Makes the next `times` calls fail that write a single token.
+    /// Makes each of the next `times` calls that write a single token fail with `fault`.
     pub(super) fn fail(&self, fault: StoreErrorKind, times: usize) {
         self.store.faults.lock().unwrap().extend([fault].repeat(times));
     }

@@ -1,5 +1,5 @@
-//! The samplers, which decide which events are emitted. They limit the number of events and the
-//! use of memory.
+//! Samplers of events. A sampler decides which events are emitted. It limits the number of these
+//! events, and its own use of memory.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -11,25 +11,25 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 
 const WINDOW: Duration = Duration::from_secs(1);
-/// The number of seconds for which a token is remembered after its last event, even if the room is
-/// needed for another token.
+/// The minimum number of seconds for which a sampler remembers a token after its last event, even
+/// if the sampler has no room for another token.
 const REMEMBERED: u64 = 60;
 
-/// Returns the number of the second that contains a given time.
+/// Returns the index of the second that contains a given time, counted from [`Timestamp::MIN`].
 fn second_of(now: Timestamp) -> u64 {
     (now.saturating_since(Timestamp::MIN).as_millis() / WINDOW.as_millis()) as u64
 }
 
-/// A sampler for all events of one kind. It counts all events, and picks the first
-/// [`Event::SAMPLES`] of each second, of any token.
+/// A sampler for all events of one kind, for any token. It counts all events. It picks the first
+/// [`Event::SAMPLES`] events of each second: only these events are emitted.
 #[derive(Default)]
 pub(super) struct Sampler {
     /// The number of all events.
     total: AtomicU64,
     /// The number of events since the last event that was picked.
     left_out: AtomicU64,
-    /// The number of the current second. The lowest [`Self::PICKED_BITS`] bits contain the number
-    /// of events that were picked in this second.
+    /// The index of the current second, shifted left by [`Self::PICKED_BITS`] bits. The lowest bits
+    /// contain the number of events that were picked in this second.
     window: AtomicU64,
 }
 
@@ -57,7 +57,7 @@ impl Sampler {
         }
     }
 
-    /// Counts an event, if another sampler decides whether it is emitted.
+    /// Counts an event, but does not decide whether it is emitted. Another sampler decides this.
     pub(super) fn count_only(&self) {
         self.total.fetch_add(1, Ordering::Relaxed);
     }
@@ -67,8 +67,12 @@ impl Sampler {
     }
 }
 
-/// A sampler that picks the events of one kind for each token separately. So the events of one
-/// token do not hide the events of another token.
+/// A sampler that decides for each token separately which events of one kind are emitted. So the
+/// events of one token do not hide the events of another token.
+///
+/// The sampler remembers at most [`Event::TOKENS`] tokens, each for at least a minute after its
+/// latest event. For each of these tokens, it counts the events that were left out since the last
+/// emitted event.
 ///
 /// The first event of each token in a second is emitted, with two limits for all tokens together:
 ///
@@ -79,15 +83,14 @@ impl Sampler {
 /// To hide the first event of a token that the sampler does not remember, an attacker needs at
 /// least [`Event::TOKENS`] other tokens, and must cause as many events in the same second.
 ///
-/// The sampler remembers at most [`Event::TOKENS`] tokens, each for at least a minute after its
-/// latest event. If there is no room for a token, all its events are emitted within these limits,
-/// without a count of left-out events.
+/// If there is no room to remember a token, all its events are emitted within these limits, and the
+/// events that are left out are not counted.
 #[derive(Default)]
 pub(super) struct ByToken(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
-    /// The current second.
+    /// The index of the current second.
     second: u64,
     /// The number of events that were emitted in the current second.
     emitted: usize,
@@ -146,7 +149,7 @@ impl ByToken {
 
 impl Seen {
     /// Returns whether there is room to remember another token. If there is no room, first forgets
-    /// the tokens without an event in the last minute. Does this at most once in a second.
+    /// the tokens without an event in the last minute, but not more than once in a second.
     fn has_room(&mut self, second: u64) -> bool {
         if self.tokens.len() >= Event::TOKENS && self.swept != second {
             self.swept = second;

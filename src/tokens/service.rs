@@ -180,7 +180,7 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Returns
-    /// [`ErrorKind::Store`] if the cursor of the query belongs to another order.
+    /// [`ErrorKind::Store`] if the cursor of the query comes from a query with another order.
     ///
     /// [`Status::IssuerEnded`]: crate::Status::IssuerEnded
     /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable

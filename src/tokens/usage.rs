@@ -14,16 +14,17 @@ use crate::words::used_from::UsedFrom;
 /// A flush writes the last uses of many tokens in one store call. The last use of one token is
 /// written at most once per [resolution](Self::with_resolution). So a stored last use can be older
 /// than the real last use. The maximum difference is the [`lag`](Self::lag): the resolution plus
-/// the time between two flushes. A process that crashes loses only the uses of this time. The last
-/// uses of at most [`capacity`](Self::with_capacity) tokens are kept. If more tokens are used, the
-/// uses of the other tokens are not recorded until a flush makes room.
+/// the time between two flushes. If a process crashes, it loses at most the uses of a period of
+/// this length. The last uses of at most [`capacity`](Self::with_capacity) tokens are kept. If more
+/// tokens are used, the uses of the other tokens are not recorded until a flush makes room.
 ///
 /// **The rule on disuse** ([`Policy::with_max_unused`](crate::Policy::with_max_unused)) depends on
 /// these last uses:
 ///
 /// - A use in this process counts immediately, even if it is not written yet.
-/// - A use in another process counts only after it is written. So that a token in use elsewhere is
-///   not rejected, an unused token is rejected later than the policy says, by the lag.
+/// - A use in another process counts only after it is written. So the service adds the lag to the
+///   time that the policy sets. Otherwise it could reject a token that is in use in another
+///   process.
 /// - A token in use may be rejected if no process flushes for longer than the [flush
 ///   interval](Self::with_flush_interval), or if more tokens than the capacity are used between two
 ///   flushes.
@@ -32,7 +33,7 @@ pub struct Usage {
     resolution: Duration,
     flush_interval: Duration,
     capacity: usize,
-    /// Whether the origin of each use is recorded, which is the address and the client.
+    /// Whether the origin of each use (the address and the client) is recorded.
     origins: bool,
     noted: Mutex<HashMap<TokenKey, Noted>>,
 }
@@ -50,7 +51,7 @@ struct Noted {
 
 impl Default for Usage {
     /// Creates a `Usage` with a resolution of 60 seconds, a flush interval of 60 seconds and a
-    /// capacity of 100,000 tokens, about 10 MiB.
+    /// capacity of 100,000 tokens, which take about 10 MiB.
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
         Self { resolution: MINUTE, flush_interval: MINUTE, capacity: 100_000, origins: false, noted: Mutex::default() }
@@ -125,12 +126,14 @@ impl Usage {
         }
     }
 
-    /// Returns the latest use of a token in this process, or `None` if the memory does not hold it.
+    /// Returns the time of the latest use of a token in this process, or `None` if it is not in
+    /// memory.
     pub(super) fn last_noted(&self, key: &TokenKey) -> Option<Timestamp> {
         self.noted().get(key).map(|noted| noted.at)
     }
 
-    /// Returns all unwritten uses, and marks them as written. The caller must write them.
+    /// Returns all unwritten uses, and marks them as written. The caller must write them to the
+    /// store.
     pub(super) fn take(&self) -> Vec<LastUse> {
         let mut noted = self.noted();
         let waiting = noted.iter_mut().filter(|(_, noted)| noted.waits);

@@ -108,8 +108,9 @@ impl<S: TokenStore> Tokens<S> {
         outcome
     }
 
-    /// Checks a proven record at the current time: status, policy and issuers first, then the owner
-    /// by the owners hook, then project, address and scopes.
+    /// Checks the record of a presented token after the check of its secret: first status, policy
+    /// and issuers at the current time, then the owner with the owners hook, then project, address
+    /// and scopes.
     async fn judged<P: ProjectRequirement>(
         &self,
         key: Option<TokenKey>,
