@@ -45,8 +45,8 @@ laws! {
             /// Checks that, of several issuers with bound tokens, `ended_issuers` returns exactly
             /// the issuers that have ended or do not exist.
             ended_issuers_are_named;
-            /// Checks that `ended_issuers` returns an issuer only if a token that is bound to it
-            /// can still work, apart from the end of the issuer.
+            /// Checks that `ended_issuers` returns an issuer only if `can_still_work` returns true
+            /// for at least one token that is bound to the issuer.
             ended_issuers_have_something_left;
             /// Checks that one call of `ended_issuers` returns at most as many issuers as
             /// requested, and at least one if there is any.

@@ -45,7 +45,7 @@ laws! {
             /// Checks that an insert under an existing key fails with `Conflict`, even if the
             /// issuer condition does not hold.
             insert_says_conflict_before_its_issuer;
-            /// Checks that `find` returns the records of ended tokens like those of live tokens.
+            /// Checks that `find` returns the record of a token also after the token has ended.
             find_answers_dead_rows;
             /// Checks that `find` returns `None`, not an error, if there is no record with the key.
             find_answers_none_for_the_absent;
@@ -271,7 +271,7 @@ laws! {
             /// the repeat would undo the change.
             a_changed_successor_ends_retries;
             /// Checks that a rotation cannot be repeated more than 12 hours after its successor
-            /// ended. A revocation of the group may have left the successor out.
+            /// ended. A revocation of the owner or family may leave out such a successor.
             a_successor_that_ended_long_ago_ends_retries;
             /// Checks that a rotation can be repeated after the old token's grace period ended.
             a_retry_is_done_after_the_grace;
@@ -300,7 +300,7 @@ laws! {
             touch_leaves_the_version;
             /// Checks that `touch_many` returns the number of records whose last use changed.
             touch_counts_the_rows_it_moved;
-            /// Checks that `touch_many` records uses of ended tokens like uses of live tokens.
+            /// Checks that `touch_many` also records the uses of tokens that have ended.
             touch_takes_dead_tokens;
             /// Checks that a revoked token stays revoked after `touch_many` records a use of it.
             touch_leaves_a_revoked_token_revoked;

@@ -149,7 +149,7 @@ fn record() -> TokenRecord {
     mint(&keyring, &Policy::default(), new, &Actor::new("ada").unwrap(), Timestamp::UNIX_EPOCH).unwrap().record
 }
 
-/// No plan sorts, and no plan reads the tokens of other owners.
+/// No query plan sorts, and none reads the tokens of other owners.
 #[tokio::test]
 async fn an_owners_lists_walk_along_the_owners_index() {
     let database = migrated().await;
