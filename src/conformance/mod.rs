@@ -1,6 +1,6 @@
 //! The laws of the store contract as functions, for the tests of a store. Feature `conformance`.
 //!
-//! Each law is a function with a name that states it. Three functions run all laws of a trait:
+//! Each law is a function whose name states the law. Three functions run all laws of a trait:
 //! [`token_store`], [`maintenance`] and [`import`]. A fourth function, [`rules`], tests the rules
 //! that a store may restate in the language of its engine, such as SQL. It compares the store with
 //! the functions of keyfob that define these rules. If you write a store, add one test:
@@ -29,7 +29,7 @@
 //!   [`TokenRecord::apply`](crate::TokenRecord::apply) and its sibling methods, and lists with
 //!   [`ListQuery::matches`](crate::store::ListQuery::matches).
 //!
-//! A call that must succeed violates the law if it fails, even if the error is
+//! If a call must succeed but fails, the law is violated, even if the error is
 //! [`Unavailable`](crate::store::StoreErrorKind::Unavailable). If an operation loses a race inside
 //! the engine, for example by a deadlock, the store itself must repeat the operation. The laws
 //! cannot test whether acknowledged changes survive a crash.

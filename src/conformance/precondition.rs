@@ -1,4 +1,4 @@
-//! The rules that a store checks in the same operation as its write, as tables of test cases.
+//! Tables of test cases for the rules that a store checks in the same operation as its write.
 
 use super::group::revoke_group;
 use super::sample::{

@@ -24,8 +24,8 @@ laws! {
             /// changes the other.
             one_id_in_two_projects_is_two_tokens;
             /// Checks that a limit counts all live tokens of the owner, including disabled, pending
-            /// and not yet valid tokens and tokens in their grace period. A refused record is not
-            /// inserted.
+            /// and not yet valid tokens and tokens in their grace period. Also checks that a
+            /// refused record is not inserted.
             limit_counts_live_tokens;
             /// Checks that a limit ignores tokens that ended at or before `LiveLimit::now`.
             limit_ignores_dead_tokens;
@@ -52,7 +52,7 @@ laws! {
         }
         issued {
             /// Checks that the limit for a bound token counts exactly the live tokens that are
-            /// bound to the same issuer, including those of other owners.
+            /// bound to the same issuer, including tokens of other owners.
             limit_of_bound_tokens_is_of_one_issuer;
             /// Checks that the limit for a token that is bound to no issuer counts only live tokens
             /// of its owner that are bound to no issuer.
@@ -94,7 +94,7 @@ laws! {
             list_stays_in_its_project;
             /// Checks that a list contains complete records, as `find` returns them.
             list_answers_whole_records;
-            /// Checks that a list filters by the exact owner: differences in case or accents count.
+            /// Checks that a list filters by the exact owner: case and accents must match.
             list_filters_by_owner;
             /// Checks that a list filters by each status and each set of statuses, just before, at
             /// and just after every time on which a status depends.
@@ -113,7 +113,7 @@ laws! {
             list_wants_all_its_filters;
             /// Checks that a list is sorted by time of creation, in both directions.
             list_orders_by_creation;
-            /// Checks that a list is sorted by folded name and code point, in both directions.
+            /// Checks that a list is sorted by the code points of folded names, in both directions.
             list_orders_by_name;
             /// Checks that a list is sorted by expiry, in both directions. Tokens that never expire
             /// sort after every time.

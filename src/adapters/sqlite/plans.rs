@@ -44,8 +44,8 @@ async fn migrated() -> SqlitePool {
     database
 }
 
-/// Returns a cursor for each sort key of a list. The second value of a tuple is the last word in
-/// the name of the index for this order. The third value is the columns that the query plan
+/// Returns a cursor for each sort key of a list. The second value of each tuple is the last word in
+/// the name of the index for this sort key. The third value names the columns that the query plan
 /// compares.
 fn places() -> [(Cursor, &'static str, &'static str); 4] {
     let id = TokenId::new("1abcdefghijklmno").unwrap();
