@@ -19,12 +19,12 @@
 //! ```
 //!
 //! - **A shared database is safe.** Each case uses projects with random ids, and names its owners
-//!   after these projects. The case does not delete its records, and touches no other records.
+//!   after these projects. It does not delete its records, and changes no other records.
 //! - **Each case tests one law.** A case makes only the calls that it needs. So if a store breaks
 //!   one law, the case with the name of this law fails. The order of the cases does not matter.
 //! - **Any executor works.** A case for a race polls the futures of several calls together in one
 //!   task. If the store has a pool of several connections, the calls run concurrently. Run the laws
-//!   with a pool of several connections, and again with a pool of one.
+//!   with a pool of several connections, and again with a pool of one connection.
 //! - **The expected results come from keyfob.** Records are compared with the results of
 //!   [`TokenRecord::apply`](crate::TokenRecord::apply) and its sibling methods, and lists with
 //!   [`ListQuery::matches`](crate::store::ListQuery::matches).

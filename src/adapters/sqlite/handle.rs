@@ -90,8 +90,8 @@ impl SqliteStore {
     }
 
     /// Returns the settings that every connection of the store needs: WAL mode, `synchronous=FULL`,
-    /// a busy timeout of 5 seconds, and foreign keys. Use them if your service builds the pool
-    /// itself. Opening a connection fails if the file does not exist, unless the service sets
+    /// a busy timeout of 5 seconds, and foreign keys. Use these settings if your service builds
+    /// the pool itself. Opening a connection fails if the file does not exist, unless the service sets
     /// `create_if_missing`.
     pub fn connect_options(path: impl AsRef<Path>) -> SqliteConnectOptions {
         let path = path.as_ref();
