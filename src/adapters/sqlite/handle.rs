@@ -91,8 +91,8 @@ impl SqliteStore {
 
     /// Returns the settings that every connection of the store needs: WAL mode, `synchronous=FULL`,
     /// a busy timeout of 5 seconds, and foreign keys. Use these settings if your service builds
-    /// the pool itself. Opening a connection fails if the file does not exist, unless the service sets
-    /// `create_if_missing`.
+    /// the pool itself. Opening a connection fails if the file does not exist, unless the service
+    /// sets `create_if_missing`.
     pub fn connect_options(path: impl AsRef<Path>) -> SqliteConnectOptions {
         let path = path.as_ref();
         // The path is made absolute because the pool opens connections later, when the process may
