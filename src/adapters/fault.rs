@@ -1,4 +1,5 @@
-//! The count of failures in background work, which has no caller to return an error to.
+//! A counter of failures in background work. Such work has no caller to which it could return an
+//! error.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

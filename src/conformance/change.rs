@@ -12,7 +12,7 @@ use crate::store::contract::{LastUse, TokenStore};
 use crate::words::store_error::StoreErrorKind::Conflict;
 use crate::words::timestamp::Timestamp;
 
-/// Returns changes of every kind. If a change can set or clear a value, both are included.
+/// Returns changes of every kind, including changes that set a value and changes that clear it.
 fn changes() -> Result<Vec<Change>, Broken> {
     Ok(vec![
         Change::Rename(name("renamed: Ж \u{1f600}")?),

@@ -9,12 +9,13 @@ use crate::store::contract::TokenStore;
 use crate::store::import::{ImportRow, ImportStore};
 use crate::words::ids::TokenKey;
 
-/// The numbers of polls after which a call is dropped. The range covers a store that makes a few
-/// round trips per call.
+/// The numbers of polls that each case tries. For each number, the case drops a call after this
+/// many polls. The range suffices for a store that makes a few round trips per call.
 const POLLS: core::ops::Range<usize> = 0..12;
 
-/// The maximum number of times that a case reads the records while they show only a part of the
-/// effect. The store may still be working on the dropped call.
+/// The maximum number of times that a case reads the records after it dropped a call. The case
+/// repeats the reads while only a part of the effect is visible, because the store may still be
+/// working on the call.
 const READS: usize = 100;
 
 pub(super) async fn a_dropped_rotation_is_whole_or_nothing<S: TokenStore>(store: &S) -> Verdict {

@@ -44,7 +44,7 @@ pub(super) async fn revoke_group<S: TokenStore>(
 /// A number of tokens that is larger than the maximum for one step of a store.
 const ROWS: usize = PageSize::MAX.get() + 24;
 
-/// Returns those of the records that are revoked in the store.
+/// Reads these records from the store. Returns the records that are revoked.
 async fn revoked<S: TokenStore>(store: &S, records: &[TokenRecord]) -> Result<Vec<TokenRecord>, Broken> {
     let mut revoked = Vec::new();
     for record in records {
@@ -56,8 +56,8 @@ async fn revoked<S: TokenStore>(store: &S, records: &[TokenRecord]) -> Result<Ve
     Ok(revoked)
 }
 
-/// Inserts the records, revokes the group, and checks that exactly those records are revoked that
-/// the group contains.
+/// Inserts the records and revokes the group. Checks that exactly the records of the group are
+/// revoked.
 async fn takes<S: TokenStore>(store: &S, project: ProjectId, group: RevokeGroup, records: &[TokenRecord]) -> Verdict {
     put_all(store, records).await?;
     revoke_group(store, project, &group, &revocation("root", 0)?).await?;

@@ -18,23 +18,23 @@ laws! {
             /// Checks that an import returns one outcome for each row, in the order of the batch,
             /// and that a row that exists already does not prevent the import of the other rows.
             import_answers_each_row_in_order;
-            /// Checks that a row counts as existing if an earlier row of the same batch has its
-            /// import key or its token key.
+            /// Checks that a row counts as existing if an earlier row of the same batch has the
+            /// same import key or the same token key.
             import_knows_the_rows_before;
             /// Checks that a batch with a record that is bound to another token fails, and that the
             /// store inserts no row of the batch.
             import_takes_no_bound_record;
-            /// Checks that `find_imported` returns the records of ended tokens like those of live
-            /// tokens.
+            /// Checks that `find_imported` returns the record of a token also after the token has
+            /// ended.
             find_imported_answers_dead_rows;
             /// Checks that `find_imported` returns `None`, not an error, for an import key without
             /// a record.
             find_imported_answers_none_for_the_absent;
-            /// Checks that a row is not inserted if a record with its import key exists in any
+            /// Checks that a row is not inserted if a record with the same import key exists in any
             /// project.
             import_never_replaces_an_import_key;
-            /// Checks that a row is not inserted if a record exists under one of the row's other
-            /// look-up keys, and that the outcome names this record.
+            /// Checks that a row is not inserted if a record was imported under one of the row's
+            /// `other_keys`, and that the outcome names this record.
             import_knows_a_token_under_another_key;
             /// Checks that importing a row whose token key exists does not change the existing
             /// record and does not store the import key of the row.
@@ -55,8 +55,9 @@ laws! {
             /// Checks that exactly one of several concurrent imports under one import key succeeds,
             /// and that only the record of this import exists.
             one_import_of_a_key_wins;
-            /// Checks that a token is imported only once if two nodes import it concurrently under
-            /// different import keys, and each row also names the import key of the other node.
+            /// Checks that only one of two nodes imports a token if they import it concurrently
+            /// under different import keys, and each row names the other import key in
+            /// `other_keys`.
             one_import_under_two_keys_at_once_wins;
         }
     }

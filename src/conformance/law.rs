@@ -1,8 +1,8 @@
 //! The macro that turns laws into public functions.
 
 /// Defines one public function that runs all laws of a trait, and one public function for each law.
-/// The invocation groups the laws by the file with their test cases, and states each law in a doc
-/// comment.
+/// The invocation groups the laws by the file that contains their test cases, and states each law
+/// in a doc comment.
 ///
 /// The cases are compiled once, in this crate, for a trait object. Otherwise each store would
 /// compile them again in its tests.

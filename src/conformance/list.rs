@@ -18,7 +18,7 @@ pub(super) fn all_of(project: ProjectId) -> ListQuery {
     ListQuery { most: PageSize::MAX, descending: false, ..ListQuery::new(project) }
 }
 
-/// Checks that the list contains exactly those of the records that match the query, in any order.
+/// Checks that the list contains exactly the given records that match the query, in any order.
 async fn filtered<S: TokenStore>(store: &S, query: &ListQuery, records: &[TokenRecord], what: &str) -> Verdict {
     let listed = ids(store.list(query).await?.items);
     let expected = ids(records.iter().filter(|record| query.matches(record)));
@@ -93,7 +93,8 @@ pub(super) async fn list_filters_by_status<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// Inserts records with these names, and checks the list for each search.
+/// Inserts records with these names. Checks for each search that the list contains the right
+/// records.
 async fn searched<S: TokenStore>(store: &S, names: &[&str], searches: &[&str]) -> Verdict {
     let project = project()?;
     let mut records = Vec::new();
@@ -221,8 +222,8 @@ pub(super) async fn list_orders_by_expiry<S: TokenStore>(store: &S) -> Verdict {
     ordered(store, &records, ListOrder::Expires).await
 }
 
-/// Returns records that have equal sort values under every order, and differ in their ids. The
-/// order of the ids is another one if case is ignored.
+/// Returns records that have equal sort values under every order, but different ids. A store that
+/// ignores case would sort these ids in the wrong order.
 pub(super) fn ties(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let mut records = Vec::new();
     for first in ['b', 'A', '1', 'Z', 'a', 'B'] {

@@ -24,8 +24,9 @@ laws! {
             projects_are_no_more_than_asked;
         }
         purge {
-            /// Checks that a purge deletes tokens that were revoked, rotated, lapsed or expired
-            /// before the given time. If a token has several ends, the earliest counts.
+            /// Checks that a purge deletes tokens that were revoked, lapsed, expired, or reached
+            /// the end of their grace period before the given time. If several times can end a
+            /// token, the earliest time counts.
             purge_deletes_each_kind_of_end;
             /// Checks that a purge keeps tokens that ended at the given time or later.
             purge_leaves_what_ended_at_the_time;
@@ -45,8 +46,8 @@ laws! {
             /// Checks that, of several issuers with bound tokens, `ended_issuers` returns exactly
             /// the issuers that have ended or do not exist.
             ended_issuers_are_named;
-            /// Checks that `ended_issuers` returns an issuer only if a token that is bound to it
-            /// can still work, apart from the end of the issuer.
+            /// Checks that `ended_issuers` returns an issuer only if `can_still_work` returns true
+            /// for at least one token that is bound to the issuer.
             ended_issuers_have_something_left;
             /// Checks that one call of `ended_issuers` returns at most as many issuers as
             /// requested, and at least one if there is any.
@@ -75,7 +76,7 @@ laws! {
             /// Checks that an acknowledgement sets the lead of the sent notice, ends the lease and
             /// changes nothing else.
             acknowledge_sets_the_lead_and_ends_the_lease;
-            /// Checks that an acknowledgement never replaces the recorded lead by a longer one.
+            /// Checks that an acknowledgement never replaces the recorded lead by a longer lead.
             acknowledge_never_goes_back;
             /// Checks that an acknowledgement does not raise the version.
             acknowledge_leaves_the_version;

@@ -1,9 +1,9 @@
 //! The laws of the store contract as functions, for the tests of a store. Feature `conformance`.
 //!
-//! Each law is a function with a name that states it. Three functions run all laws of a trait:
-//! [`token_store`], [`maintenance`] and [`import`]. A fourth function, [`rules`], compares a store
-//! with those functions of keyfob that the store may restate in the language of its engine. If you
-//! write a store, add one test:
+//! Each law is a function whose name states the law. Three functions run all laws of a trait:
+//! [`token_store`], [`maintenance`] and [`import`]. A fourth function, [`rules`], tests the rules
+//! that a store may restate in the language of its engine, such as SQL. It compares the store with
+//! the functions of keyfob that define these rules. If you write a store, add one test:
 //!
 //! ```
 //! use keyfob::{MemoryStore, conformance};
@@ -19,17 +19,17 @@
 //! ```
 //!
 //! - **A shared database is safe.** Each case uses projects with random ids, and names its owners
-//!   after these projects. The case does not delete its records, and touches no other records.
+//!   after these projects. It does not delete its records, and changes no other records.
 //! - **Each case tests one law.** A case makes only the calls that it needs. So if a store breaks
 //!   one law, the case with the name of this law fails. The order of the cases does not matter.
 //! - **Any executor works.** A case for a race polls the futures of several calls together in one
 //!   task. If the store has a pool of several connections, the calls run concurrently. Run the laws
-//!   with a pool of several connections, and again with a pool of one.
+//!   with a pool of several connections, and again with a pool of one connection.
 //! - **The expected results come from keyfob.** Records are compared with the results of
 //!   [`TokenRecord::apply`](crate::TokenRecord::apply) and its sibling methods, and lists with
 //!   [`ListQuery::matches`](crate::store::ListQuery::matches).
 //!
-//! If a call fails that must succeed, this is a violation, even if the error is
+//! If a call must succeed but fails, the law is violated, even if the error is
 //! [`Unavailable`](crate::store::StoreErrorKind::Unavailable). If an operation loses a race inside
 //! the engine, for example by a deadlock, the store itself must repeat the operation. The laws
 //! cannot test whether acknowledged changes survive a crash.

@@ -1,4 +1,4 @@
-//! The rules that a store checks in the same operation as its write, as tables of test cases.
+//! Tables of test cases for the rules that a store checks in the same operation as its write.
 
 use super::group::revoke_group;
 use super::sample::{
@@ -22,10 +22,10 @@ struct Samples {
     disabled: Disabled,
     one: Option<RequestId>,
     two: Option<RequestId>,
-    /// The request id `one` with a capital letter.
+    /// The text of the request id `one`, but with a capital letter.
     upper: Option<RequestId>,
     bob: OwnerId,
-    /// The owner of the sample records with a capital letter.
+    /// The owner id of the sample records, but with a capital letter.
     upper_ada: OwnerId,
     elsewhere: ProjectId,
     /// An id that no record has.
@@ -52,7 +52,7 @@ impl Samples {
     }
 }
 
-/// A token that a case rotates at `at(10)`, with the records that the rule considers.
+/// A token that a case rotates at `at(10)`, with the records on which the result depends.
 struct Chain {
     old: TokenRecord,
     predecessor: Option<TokenRecord>,
@@ -72,8 +72,8 @@ impl Chain {
         Ok(Self { old, predecessor: Some(predecessor), earlier: None, successor, expected_version: 5 })
     }
 
-    /// Returns a token whose grace period has ended. Its rotation may be repeated, because its
-    /// successor is not confirmed yet.
+    /// Returns a rotated token whose grace period has ended. The rotation may be repeated, because
+    /// the successor is not confirmed yet.
     fn repeated() -> Result<Self, Broken> {
         let mut chain = Self::first()?;
         let (created_at, confirm_by, request_id) = (at(0), Some(at(1000)), request("one")?);
@@ -94,8 +94,8 @@ impl Chain {
     }
 }
 
-/// One difference from a token that may be rotated, as a test case: its description, whether the
-/// token may still be rotated, and a function that makes the difference.
+/// A test case that changes a token that may be rotated: a description of the change, whether the
+/// changed token may be rotated, and a function that makes the change.
 type ChainCase = (&'static str, bool, fn(&mut Chain, &Samples));
 
 const FIRST: [ChainCase; 27] = [
@@ -188,7 +188,7 @@ const REPEATED: [ChainCase; 27] = [
     ("the first successor is used", true, |c, _| c.earlier().last_used_at = Some(at(3))),
 ];
 
-/// Returns the earliest end of a successor that a repeat may replace at `at(10)`, plus `millis`.
+/// Returns the end of a successor for a test case: 12 hours before `at(10)`, plus `millis`.
 fn repeatable(millis: i64) -> Timestamp {
     at(10 + millis).saturating_sub(TokenRecord::REPEAT_MARGIN)
 }
@@ -225,8 +225,8 @@ async fn rotates<S: TokenStore>(store: &S, chain: &Chain, may: bool, what: &str)
     ensure_absent(store, &successor.key(), &format!("{what}, the successor")).await
 }
 
-/// One difference from a live token, as a test case: its description, whether the token then counts
-/// towards the limit of its owner at `at(0)`, and a function that makes the difference.
+/// A test case that changes a live token: a description of the change, whether the changed token
+/// counts towards the limit of its owner at `at(0)`, and a function that makes the change.
 type PlaceCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const PLACES: [PlaceCase; 18] = [
@@ -278,8 +278,8 @@ pub(super) async fn limits_follow_the_rule<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// One difference from an active token, as a test case: its description, whether a revocation at
-/// `at(0)` must then include the token, and a function that makes the difference.
+/// A test case that changes an active token: a description of the change, whether a revocation at
+/// `at(0)` must include the changed token, and a function that makes the change.
 type ReachCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const REACHED: [ReachCase; 15] = [
@@ -303,7 +303,7 @@ const REACHED: [ReachCase; 15] = [
     }),
 ];
 
-/// Returns the earliest end of the tokens that a revocation at `at(0)` must include, plus `millis`.
+/// Returns the end of a token for a test case: 24 hours before `at(0)`, plus `millis`.
 fn reachable(millis: i64) -> Timestamp {
     at(millis).saturating_sub(TokenRecord::REVOCATION_MARGIN)
 }

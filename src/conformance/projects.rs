@@ -22,8 +22,8 @@ async fn three<S: TokenStore>(store: &S) -> Result<(Vec<ProjectId>, OwnerId), Br
     Ok((projects, owner))
 }
 
-/// Calls `projects` until the result reaches the project `last` or is empty, and returns all
-/// projects of these results.
+/// Calls `projects` repeatedly, until a result is empty or reaches the project `last`. Returns the
+/// projects of all results.
 async fn walk<S: StoreMaintenance>(
     store: &S,
     mut query: ProjectsQuery,

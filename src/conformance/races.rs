@@ -219,8 +219,8 @@ pub(super) async fn no_rotation_slips_past_the_revocation_of_its_issuer<S: Token
     Ok(())
 }
 
-/// Revokes an issuer. Returns whether the token `new` exists after the revocation is acknowledged.
-/// Another call issues `new` at the same time.
+/// Revokes an issuer while another call issues the token `new`. Returns whether `new` exists after
+/// the revocation was acknowledged.
 async fn revoke_and_look<S: TokenStore>(store: &S, issuer: &TokenRecord, new: &TokenRecord) -> Result<bool, Broken> {
     some(store.revoke(&issuer.key(), &revocation("root", 1)?).await?, "revoke")?;
     Ok(store.find(&new.key()).await?.is_some())

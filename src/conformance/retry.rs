@@ -29,7 +29,7 @@ async fn rotated_from<S: TokenStore>(
     Ok([TokenRecord::clone(&old), TokenRecord::clone(&new)])
 }
 
-/// Returns another successor of `old`, for a repeat of its rotation with this request id.
+/// Returns a new successor of `old`, for a call that repeats the rotation with this request id.
 pub(super) fn again(old: &TokenRecord, request_id: Option<&str>) -> Result<TokenRecord, Broken> {
     let request_id = request_id.map_or(Ok(None), request)?;
     Ok(TokenRecord { created_at: at(15), confirm_by: Some(at(1005)), request_id, ..successor(old)? })

@@ -128,8 +128,8 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
     unchanged(store, &[&old, &first], old.version, &again(&old, Some("two"))?, "first successor").await
 }
 
-/// Rotates the first of these records to `new`. If the store refuses the rotation, checks that all
-/// these records are unchanged and that `new` was not inserted.
+/// Rotates the token of the first row to the successor `new`. If the store refuses the rotation,
+/// checks that the records of all `rows` are unchanged and that `new` was not inserted.
 async fn unchanged<S: TokenStore>(
     store: &S,
     rows: &[&TokenRecord],

@@ -1,6 +1,5 @@
-//! The rules that a store may restate in the language of its engine, such as SQL or Lua. Each rule
-//! has one table of cases. Every case runs through the pure function in keyfob and through the
-//! store.
+//! The rules that a store may restate in the language of its engine, such as SQL or Lua. For each
+//! rule, test cases compare the store with the pure function of keyfob that defines the rule.
 
 use super::law::laws;
 use super::precondition;
@@ -9,8 +8,8 @@ use crate::store::erased::StoreObject;
 
 laws! {
     /// Tests a store against all rules that it may restate in the language of its engine, such as
-    /// SQL or Lua. Each case inserts records and compares the result of the store with the result
-    /// of the pure function.
+    /// SQL or Lua. Each case inserts records, and compares the result of the store with the result
+    /// of the pure function that defines the rule.
     rules(TokenStore) as StoreObject {
         precondition {
             /// Checks that the store rotates a token exactly if

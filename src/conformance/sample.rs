@@ -48,7 +48,7 @@ pub(super) fn project() -> Result<ProjectId, Broken> {
     Ok(ProjectId::new(&format!("{}5", String::from_utf8_lossy(&stem)))?)
 }
 
-/// Returns the project whose id differs from this one only in its last character, which is `last`.
+/// Returns the id of this project, with the last character replaced by `last`.
 pub(super) fn sibling(project: ProjectId, last: char) -> Result<ProjectId, Broken> {
     let stem = &project.as_str()[..ProjectId::MAX_LEN - 1];
     Ok(ProjectId::new(&format!("{stem}{last}"))?)

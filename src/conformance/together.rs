@@ -28,7 +28,7 @@ pub(super) async fn all<F: Future>(calls: impl IntoIterator<Item = F>) -> Vec<F:
     calls.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
-/// Runs two calls concurrently. In odd rounds the second one starts first.
+/// Runs two calls concurrently. In odd rounds, the second call starts first.
 pub(super) async fn both<A: Future, B: Future>(round: usize, a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut from_a, mut from_b) = (None, None);

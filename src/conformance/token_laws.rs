@@ -24,8 +24,8 @@ laws! {
             /// changes the other.
             one_id_in_two_projects_is_two_tokens;
             /// Checks that a limit counts all live tokens of the owner, including disabled, pending
-            /// and not yet valid tokens and tokens in their grace period. A refused record is not
-            /// inserted.
+            /// and not yet valid tokens and tokens in their grace period. Also checks that a
+            /// refused record is not inserted.
             limit_counts_live_tokens;
             /// Checks that a limit ignores tokens that ended at or before `LiveLimit::now`.
             limit_ignores_dead_tokens;
@@ -45,14 +45,14 @@ laws! {
             /// Checks that an insert under an existing key fails with `Conflict`, even if the
             /// issuer condition does not hold.
             insert_says_conflict_before_its_issuer;
-            /// Checks that `find` returns the records of ended tokens like those of live tokens.
+            /// Checks that `find` returns the record of a token also after the token has ended.
             find_answers_dead_rows;
             /// Checks that `find` returns `None`, not an error, if there is no record with the key.
             find_answers_none_for_the_absent;
         }
         issued {
             /// Checks that the limit for a bound token counts exactly the live tokens that are
-            /// bound to the same issuer, including those of other owners.
+            /// bound to the same issuer, including tokens of other owners.
             limit_of_bound_tokens_is_of_one_issuer;
             /// Checks that the limit for a token that is bound to no issuer counts only live tokens
             /// of its owner that are bound to no issuer.
@@ -94,7 +94,7 @@ laws! {
             list_stays_in_its_project;
             /// Checks that a list contains complete records, as `find` returns them.
             list_answers_whole_records;
-            /// Checks that a list filters by the exact owner: differences in case or accents count.
+            /// Checks that a list filters by the exact owner: case and accents must match.
             list_filters_by_owner;
             /// Checks that a list filters by each status and each set of statuses, just before, at
             /// and just after every time on which a status depends.
@@ -113,7 +113,7 @@ laws! {
             list_wants_all_its_filters;
             /// Checks that a list is sorted by time of creation, in both directions.
             list_orders_by_creation;
-            /// Checks that a list is sorted by folded name and code point, in both directions.
+            /// Checks that a list is sorted by the code points of folded names, in both directions.
             list_orders_by_name;
             /// Checks that a list is sorted by expiry, in both directions. Tokens that never expire
             /// sort after every time.
@@ -271,7 +271,7 @@ laws! {
             /// the repeat would undo the change.
             a_changed_successor_ends_retries;
             /// Checks that a rotation cannot be repeated more than 12 hours after its successor
-            /// ended. A revocation of the group may have left the successor out.
+            /// ended. A revocation of the owner or family may leave out such a successor.
             a_successor_that_ended_long_ago_ends_retries;
             /// Checks that a rotation can be repeated after the old token's grace period ended.
             a_retry_is_done_after_the_grace;
@@ -300,7 +300,7 @@ laws! {
             touch_leaves_the_version;
             /// Checks that `touch_many` returns the number of records whose last use changed.
             touch_counts_the_rows_it_moved;
-            /// Checks that `touch_many` records uses of ended tokens like uses of live tokens.
+            /// Checks that `touch_many` also records the uses of tokens that have ended.
             touch_takes_dead_tokens;
             /// Checks that a revoked token stays revoked after `touch_many` records a use of it.
             touch_leaves_a_revoked_token_revoked;

@@ -37,7 +37,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Panics with a message that lists all violations, if there is one.
+    /// Panics if the report contains a violation. The message lists all violations.
     #[track_caller]
     pub fn assert(&self) {
         assert!(self.failed.is_empty(), "{self}");
@@ -53,7 +53,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// Writes the number of laws that the store keeps and breaks, and then each violation on its
+    /// Writes how many laws the store keeps and how many it breaks, and then each violation on its
     /// own line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} laws kept, {} broken", self.passed.len(), self.failed.len())?;

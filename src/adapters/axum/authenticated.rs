@@ -49,9 +49,9 @@ use crate::words::rejection::Rejection;
 ///
 /// The guard [`Guard::own_project`](crate::axum::Guard::own_project) compares no project, so its
 /// handlers must take `Authenticated<OwnProject>`. If such a handler takes `Authenticated`, every
-/// request also gets a response of status 500. A function that takes `&Verified` requires a
-/// compared project, so it does not accept an `Authenticated<OwnProject>`. This code does not
-/// compile:
+/// request also gets a response of status 500. A function with a `&Verified` parameter accepts only
+/// callers whose project was compared, so it does not accept an `Authenticated<OwnProject>`. This
+/// code does not compile:
 /// ```compile_fail,E0308
 /// use keyfob::{Verified, access::OwnProject, axum::Authenticated};
 ///
@@ -78,7 +78,7 @@ pub struct Authenticated<P = InProject> {
 }
 
 /// The verified caller of the last guard that the request has passed. It contains the verified
-/// caller of the guard before, if there is one.
+/// caller of the previous guard, if the request has passed several guards.
 #[derive(Clone)]
 struct Passed(Arc<dyn Recheck>);
 

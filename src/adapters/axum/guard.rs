@@ -77,7 +77,7 @@ impl Guard {
     }
 
     /// Returns the guard with `X-API-Key` as a second header that may contain the token, besides
-    /// `Authorization`. A request may have only one of the two headers, and may have this header
+    /// `Authorization`. A request may have only one of the two headers, and may have `X-API-Key`
     /// only once.
     #[must_use]
     pub fn with_api_key_header(self) -> Self {

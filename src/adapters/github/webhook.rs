@@ -64,7 +64,8 @@ pub struct GitHubWebhook {
     answered: Mutex<Answered>,
 }
 
-/// The pauses before the three repeats of the revocations for which the store failed.
+/// The pauses before the first, second and third repeat of the revocations that failed in the
+/// store.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
 /// The digests of the bodies of the latest answered deliveries. A signature would not identify a
@@ -115,10 +116,11 @@ pub struct ProcessedReport {
 }
 
 impl GitHubWebhook {
-    /// The maximum number of answered deliveries that the endpoint remembers, so that it refuses a
-    /// replay. Another process does not know these deliveries, and neither does this process after
-    /// a restart, unless you call [`remember`](Self::remember). Without this call, they handle a
-    /// replay again, which has no further effect on the tokens.
+    /// The maximum number of answered deliveries that the endpoint remembers, so that it can refuse
+    /// a replay. Other processes do not know these deliveries, and this process loses them in a
+    /// restart. A process that does not know a delivery handles a replay like a new delivery, which
+    /// has no further effect on the tokens. To make a process know a delivery, call
+    /// [`remember`](Self::remember).
     pub const REMEMBERED: usize = 10_000;
 
     /// Creates an endpoint for deliveries that are signed with these keys.

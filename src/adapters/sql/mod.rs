@@ -14,9 +14,9 @@ pub(super) struct Dialect {
     /// The SQL expression for the expiry as a sort key. A token that never expires sorts last. The
     /// indices of the schema contain the same expression.
     expires_order: &'static str,
-    /// The SQL expression for the time at which a row that is not revoked ends if nothing changes
-    /// the row. A row that never ends sorts last. The indices of the schema contain the same
-    /// expression, character by character.
+    /// The SQL expression for the time at which a token ends if it is not revoked and nothing
+    /// changes its row. A token that never ends sorts last. The indices of the schema contain the
+    /// same expression, character by character.
     pub(super) ends: &'static str,
 }
 

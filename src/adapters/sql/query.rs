@@ -143,10 +143,10 @@ pub(in crate::adapters) fn ended_issuers(
     sql
 }
 
-/// Returns the time to pass to [`and_ends_after`] for the rows that [can still
-/// work](TokenRecord::can_still_work) at `now`. A row that ended exactly
-/// [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN) before `now` is one of them, so the
-/// returned time is one millisecond earlier.
+/// Returns the time with which [`and_ends_after`] selects the rows that [can still
+/// work](TokenRecord::can_still_work) at `now`. The time is one millisecond earlier than `now`
+/// minus [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN), because a row that ended at `now`
+/// minus this margin can still work.
 pub(in crate::adapters) fn cut(now: Timestamp) -> Timestamp {
     now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1))
 }
@@ -180,8 +180,8 @@ pub(in crate::adapters) fn and_status(sql: &mut Statement, filter: Option<Status
     }
 }
 
-/// Appends the condition that the status of a row at the time `at` is wanted. The branches of the
-/// `CASE` have the order of [`TokenRecord::status`](crate::TokenRecord::status).
+/// Appends the condition that `wanted` returns true for the status of a row at the time `at`. The
+/// branches of the `CASE` have the order of [`TokenRecord::status`](crate::TokenRecord::status).
 fn and_status_in(sql: &mut Statement, at: Timestamp, wanted: impl Fn(Status) -> bool) {
     // If possible, "not revoked" is a separate condition, because an index can decide it, whereas
     // the CASE needs the row.

@@ -25,8 +25,8 @@ macro_rules! columns {
 }
 pub(in crate::adapters) use columns;
 
-/// Returns an `INSERT … SELECT` statement for a record, with every value bound. The caller may
-/// append a `WHERE`.
+/// Returns an `INSERT … SELECT` statement with a bound value for each column of a record. The
+/// caller may append a `WHERE`.
 pub(in crate::adapters) fn insert(
     record: &TokenRecord,
     import_key: Option<&ImportKey>,

@@ -192,7 +192,8 @@ pub(in crate::adapters) fn acknowledge_notice(key: &TokenKey, lead: NoticeLead) 
     sql
 }
 
-/// Appends the assignments that set the end of a lease on a notice and count the lease.
+/// Appends the assignments that set the end of a lease on a notice and raise the number of leases
+/// by one.
 pub(in crate::adapters) fn push_lease(sql: &mut Statement, lease_until: Timestamp) {
     sql.push("notice_lease_until = ").bind(lease_until.as_unix_millis());
     sql.push(

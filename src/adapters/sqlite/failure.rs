@@ -28,8 +28,8 @@ fn primary_code(error: &dyn DatabaseError) -> Option<i32> {
     error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
-/// Returns the kind for the result code of an error (<https://www.sqlite.org/rescode.html>). sqlx
-/// reports the extended code, whose low byte is the primary code.
+/// Converts the result code of an error (<https://www.sqlite.org/rescode.html>) into a kind of
+/// store error. sqlx reports the extended code, whose low byte is the primary code.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;

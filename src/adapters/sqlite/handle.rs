@@ -89,10 +89,10 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Returns the settings that every connection of the store needs, for a service that builds the
-    /// pool itself: WAL mode, `synchronous=FULL`, a busy timeout of 5 seconds, and foreign keys.
-    /// Opening a connection fails if the file does not exist, unless the service sets
-    /// `create_if_missing`.
+    /// Returns the settings that every connection of the store needs: WAL mode, `synchronous=FULL`,
+    /// a busy timeout of 5 seconds, and foreign keys. Use these settings if your service builds
+    /// the pool itself. Opening a connection fails if the file does not exist, unless the service
+    /// sets `create_if_missing`.
     pub fn connect_options(path: impl AsRef<Path>) -> SqliteConnectOptions {
         let path = path.as_ref();
         // The path is made absolute because the pool opens connections later, when the process may
@@ -174,7 +174,7 @@ impl SqliteStore {
 }
 
 /// A connection or a transaction that may write, together with the lock that keeps other calls of
-/// this process from writing. The lock is released last.
+/// this process from writing. Dropping this value releases the lock last.
 pub(super) struct Writing<T> {
     pub(super) within: T,
     _turn: OwnedMutexGuard<()>,
@@ -198,9 +198,9 @@ async fn check_settings(connection: &mut SqliteConnection) -> Result<(), StoreEr
     Err(StoreError::with_source(StoreErrorKind::Other, settings))
 }
 
-/// Creates an empty file, which is a valid empty database, if the file does not exist. On Unix,
-/// only the owner can read the file from the start. SQLite gives the `-wal` and `-shm` files the
-/// same mode. An existing file keeps its mode.
+/// Creates an empty file, which is a valid empty database, if the file does not exist. On Unix, the
+/// new file has the mode 600, so only its owner can read and write it. SQLite gives the `-wal` and
+/// `-shm` files the same mode. An existing file keeps its mode.
 fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -44,8 +44,8 @@ async fn migrated() -> SqlitePool {
     database
 }
 
-/// Returns a cursor for each sort key of a list. The second value of a tuple is the last word in
-/// the name of the index for this order. The third value is the columns that the query plan
+/// Returns a cursor for each sort key of a list. The second value of each tuple is the last word in
+/// the name of the index for this sort key. The third value names the columns that the query plan
 /// compares.
 fn places() -> [(Cursor, &'static str, &'static str); 4] {
     let id = TokenId::new("1abcdefghijklmno").unwrap();
@@ -149,7 +149,7 @@ fn record() -> TokenRecord {
     mint(&keyring, &Policy::default(), new, &Actor::new("ada").unwrap(), Timestamp::UNIX_EPOCH).unwrap().record
 }
 
-/// No plan sorts, and no plan reads the tokens of other owners.
+/// No query plan sorts, and none reads the tokens of other owners.
 #[tokio::test]
 async fn an_owners_lists_walk_along_the_owners_index() {
     let database = migrated().await;

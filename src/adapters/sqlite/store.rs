@@ -1,9 +1,9 @@
 //! The token store on SQLite. Each call runs one statement, or one transaction if the call needs
 //! several statements.
 //!
-//! The code reads the result of every statement that writes to its last row, even if it needs only
-//! the first row. SQLite commits at the end of the statement. So if the commit fails, the code
-//! receives the error.
+//! If a statement writes, the code reads all rows of its result, even if it needs only the first
+//! row. SQLite commits at the end of the statement. So if the commit fails, the code receives the
+//! error.
 
 use std::sync::{Arc, LazyLock};
 
