@@ -443,7 +443,7 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
 
 /// A revocation that fails with 503 can still take effect. The operator repeats it, and after a
 /// restore from a back-up also repeats the revocations that the sink received. So the sink must
-/// also receive an event of a revocation that failed.
+/// also receive an event for each revocation that failed.
 #[tokio::test]
 async fn a_revocation_that_may_have_been_applied_emits_its_event() {
     #[derive(Default)]

@@ -374,8 +374,8 @@ async fn an_empty_path_is_no_store() {
     assert_eq!(SqliteStore::from_pool(pool).await.unwrap_err().kind(), StoreErrorKind::Other);
 }
 
-/// The pool can contain a connection that does not sync its commits. For example, the host has
-/// changed the setting for a bulk load and did not change it back.
+/// The pool can contain a connection that does not sync its commits. For example, the host changed
+/// the setting for a bulk load and did not change it back.
 #[tokio::test]
 async fn nothing_is_written_on_a_connection_that_may_lose_it() {
     let (store, _folder) = opened().await;

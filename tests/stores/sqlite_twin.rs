@@ -45,8 +45,8 @@ impl Random {
         self.chance(percent).then(|| value(self))
     }
 
-    /// Returns a random time: the start of one of ten days, or one millisecond before or after it.
-    /// The days are those around which notices are due. In two of a hundred cases, returns the
+    /// Returns a random time. It is the start of one of ten days, or one millisecond before or
+    /// after this start. Notices are due around these days. In two of a hundred cases, returns the
     /// earliest or the latest possible time.
     fn time(&mut self) -> Timestamp {
         match self.below(100) {
