@@ -421,8 +421,9 @@ async fn texts_of_an_earlier_rule_are_served() {
     serves_texts_of_an_earlier_rule(servers.store().await).await;
 }
 
-/// The id of one owner is the id of the other followed by `waited`, a word in some Redis keys of
-/// the store. The store must not confuse such a key with a key of an owner.
+/// The id of one owner consists of the id of another owner and the suffix `waited`. This word is
+/// also in some Redis keys of the store. The store must not confuse such a key with a key of an
+/// owner.
 #[tokio::test]
 async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_called() {
     let Some(servers) = Servers::cluster(1) else { return };

@@ -111,8 +111,7 @@ impl BrokenStore {
         self.rows.lock().unwrap()
     }
 
-    /// Yields if the store has this fault, so that other calls run between a read and a write of the
-    /// store.
+    /// Yields if the store has this fault, so that other calls can run between a read and a write.
     async fn pause(&self, fault: Fault) {
         if self.is(fault) {
             yield_now().await;

@@ -222,7 +222,7 @@ static ENDED: Condvar = Condvar::new();
 struct Turn;
 
 impl Turn {
-    /// Waits until a permit is available, and takes it. Blocks the thread of the test, which has no
+    /// Waits until a permit is available, and takes it. Blocks the thread, because the test has no
     /// other work until its browser starts.
     fn take() -> Self {
         let browsers = BROWSERS.lock().unwrap_or_else(PoisonError::into_inner);
