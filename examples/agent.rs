@@ -1,7 +1,8 @@
 //! Delegation to an agent: a person's token issues a bound token with one scope for ten minutes.
 //!
-//! The agent works with the bound token and revokes it at the end. If the agent forgets to revoke
-//! the bound token, the token expires. It ends earlier if the person's token ends.
+//! The agent works with the bound token and revokes it at the end. If the agent does not revoke the
+//! bound token, the token expires after ten minutes. The bound token also ends if the person's
+//! token ends.
 //!
 //! `cargo run --example agent`
 
@@ -66,7 +67,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// token receives this text.
 ///
 /// # Errors
-/// Returns a text if `error` is `None`, because then the token was not rejected.
+/// Returns an error text if `error` is `None`, because then the token was accepted although it has
+/// ended.
 fn refused(error: Option<VerifyError>) -> Result<String, &'static str> {
     error.map(|error| error.to_string()).ok_or("a token that has ended passed verification")
 }

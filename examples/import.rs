@@ -117,7 +117,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs of 16 bytes to search for in files, and the runs that were found.
+/// The runs of 16 bytes that the example searches for in files, and the runs that it found.
 #[derive(Default)]
 struct Wanted {
     /// The runs to search for.

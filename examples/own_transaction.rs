@@ -1,7 +1,8 @@
 //! Tokens in your own database transaction: `mint` and `check` without a store and without async.
 //!
-//! Your service writes the record of a new token and another row in one transaction. Later, the
-//! service reads the record itself and checks the token. It does not need an async runtime.
+//! Your service writes the record of a new token and another row in one transaction. Later, your
+//! service itself reads the record and checks the token. The service does not need an async
+//! runtime.
 //!
 //! `cargo run --example own_transaction`
 

@@ -28,7 +28,7 @@ Set DATABASE_URL to the address of the database. The address is not an argument,
 users can read the arguments of a process.
 ";
 
-/// The step of the move that the arguments name.
+/// A step of the move. The command-line arguments choose the step.
 enum Step {
     Copy,
     Finish,

@@ -27,8 +27,8 @@ const MS: Duration = Duration::from_millis(1);
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// A store in memory that counts its reads and its calls of `revoke_issued_by`. It can fail after a
-/// maximum number of these calls, and it can delay look-ups.
+/// A store in memory that counts its reads and its calls of `revoke_issued_by`. If `most` is set,
+/// the counted calls after this number fail. If `slow` is set, look-ups take longer.
 #[derive(Default)]
 struct Watched {
     store: MemoryStore,
@@ -265,8 +265,8 @@ async fn maintenance_names_the_issuer_as_an_actor_as_everything_else_does() {
     assert_eq!(revoked.by, made.record.created_by);
 }
 
-/// A notice would announce the expiry of a token that no longer works, because its issuer was
-/// revoked.
+/// The issuer of the token was revoked, so the token no longer works. A notice that it will expire
+/// would be wrong.
 #[tokio::test]
 async fn no_notice_is_sent_of_a_token_whose_issuer_has_ended() {
     let (clock, tokens) = service(MemoryStore::new());

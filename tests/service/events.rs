@@ -299,8 +299,8 @@ async fn verifications_are_sampled_and_all_counted() {
     assert_eq!(world.tokens.counts().unwrap().verified, 26);
 }
 
-/// Issues a token, and rotates it with a grace period of zero, so that the returned token no longer
-/// works.
+/// Issues a token, and rotates it with a grace period of zero. Returns the old token, which no
+/// longer works.
 async fn rotated(world: &World) -> Made {
     let made = world.issue(new_token()).await;
     world.tokens.rotate(&actor(), &made.record.key(), Rotation::with_grace(Duration::ZERO)).await.unwrap();

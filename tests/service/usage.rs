@@ -418,7 +418,7 @@ async fn a_token_that_was_used_just_before_the_limit_works_on_before_its_use_is_
 }
 
 /// Two processes use one store. A process does not know about a token's use in the other process
-/// until it is written.
+/// until that use is written.
 #[tokio::test]
 async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
     let usage = || Usage::default().with_resolution(60 * SECOND).with_flush_interval(90 * SECOND);

@@ -1,6 +1,6 @@
-//! Checks that no sequence of operations gives a token a permission that any token in its chain
-//! lacks at this time. The test runs random operations, and compares the results with a second
-//! implementation of this rule, which reads the records.
+//! Checks that every permission of a token is also a permission of each token in its chain, at any
+//! time and after any sequence of operations. The test runs random operations, and compares the
+//! results with a second implementation of this rule, which reads the records.
 //!
 //! The test runs 100,000 operations, or 1,000,000 with `KEYFOB_TEST_SIZE=full`. If a sequence
 //! breaks the rule, proptest shrinks it.
@@ -84,7 +84,7 @@ fn addresses(at: usize) -> AddressRanges {
     AddressRanges::new(ADDRESSES[at]).unwrap()
 }
 
-/// What the host allowed when one token issued another. If the host allowed nothing, the issued
+/// What the host allowed beyond the defaults when one token issued another. By default, the issued
 /// token is a bound token for an agent, has no metadata, and cannot issue tokens.
 #[derive(Clone, Copy)]
 struct Allowed {
@@ -126,8 +126,8 @@ impl World {
         self.tokens.verify(text, &access).await.ok()
     }
 
-    /// Returns the proof of a token that works at this time, in most cases one of the latest three
-    /// tokens. If the chosen token does not work, returns a kept proof, if there is one.
+    /// Chooses one of the tokens, in most cases one of the latest three. Returns the proof of this
+    /// token if it works at this time. Otherwise returns a kept proof, if there is one.
     async fn proof(&mut self, at: usize) -> Option<Verified> {
         let at = if at < 16 { at } else { self.made.len().saturating_sub(1 + at % 3) };
         for from in FROM {

@@ -1,5 +1,6 @@
-//! Tests of reads from a standby of PostgreSQL. A record is never older than the allowed lag, and
-//! never older than a change that this store has made or received from its feed.
+//! Tests of reads from a standby of PostgreSQL. The store never returns a record that is older than
+//! the allowed lag. It also never returns a record that is older than a change that this store has
+//! made or received from its feed.
 
 use std::time::{Duration, Instant};
 

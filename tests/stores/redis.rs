@@ -213,8 +213,8 @@ async fn the_cause_of_an_unknown_durability_is_reported() {
     assert!(store.find(&key).await.unwrap().unwrap().revoked.is_some());
 }
 
-/// While a replica is killed or suspended, verifications succeed and each revocation fails within
-/// two seconds. After the replica is back, repeats of the revocations are acknowledged.
+/// While a replica is down or suspended, verifications succeed and each revocation fails within two
+/// seconds. After the replica is back, repeats of the revocations are acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_is_away_holds_up_nobody() {
     const REVOKED: usize = 20;
@@ -378,7 +378,8 @@ async fn a_killed_master_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// Finds a token. Repeats the call until a replica has taken over from its master.
+/// Returns the record of a token. Repeats the look-up while it fails with `Unavailable`, because a
+/// replica needs some time to take over from its master.
 async fn found_in_time(store: &RedisStore, key: &TokenKey) -> Option<Arc<TokenRecord>> {
     let asked = Instant::now();
     loop {
@@ -420,8 +421,9 @@ async fn texts_of_an_earlier_rule_are_served() {
     serves_texts_of_an_earlier_rule(servers.store().await).await;
 }
 
-/// The id of one owner is the id of the other followed by `waited`, a word in some Redis keys of
-/// the store. The store must not confuse such a key with a key of an owner.
+/// The id of one owner consists of the id of another owner and the suffix `waited`. This word is
+/// also in some Redis keys of the store. The store must not confuse such a key with a key of an
+/// owner.
 #[tokio::test]
 async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_called() {
     let Some(servers) = Servers::cluster(1) else { return };
@@ -440,9 +442,9 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
     assert!(verified.is_err(), "revoke_everywhere returned Ok({revoked}), but the token still verifies");
 }
 
-/// An operator repeats a revocation that failed with 503. After a restore from a back-up, the
-/// operator also repeats the revocations that the sink received. So the service must emit an event
-/// for each revocation that may have been applied.
+/// A revocation that fails with 503 can still take effect. The operator repeats it, and after a
+/// restore from a back-up also repeats the revocations that the sink received. So the sink must
+/// also receive an event for each revocation that failed.
 #[tokio::test]
 async fn a_revocation_that_may_have_been_applied_emits_its_event() {
     #[derive(Default)]

@@ -1,5 +1,5 @@
 //! Tests of the SQLite store: its file, its settings, its schema and its errors. Other files test
-//! it against the store contract.
+//! the store against the store contract.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -374,8 +374,8 @@ async fn an_empty_path_is_no_store() {
     assert_eq!(SqliteStore::from_pool(pool).await.unwrap_err().kind(), StoreErrorKind::Other);
 }
 
-/// A host can leave a connection in the pool that does not sync its commits, for example after a
-/// bulk load.
+/// The pool can contain a connection that does not sync its commits. For example, the host changed
+/// the setting for a bulk load and did not change it back.
 #[tokio::test]
 async fn nothing_is_written_on_a_connection_that_may_lose_it() {
     let (store, _folder) = opened().await;

@@ -1,5 +1,5 @@
-//! Checks that the SQLite store keeps every law, if the kit gets it by value, by reference, in an
-//! `Arc`, in a `Box`, as a `DynStore`, or with a pool of one connection.
+//! Checks that the SQLite store keeps every law, whether the kit gets the store by value, by
+//! reference, in an `Arc`, in a `Box`, as a `DynStore`, or with a pool of one connection.
 
 use std::sync::Arc;
 

@@ -15,8 +15,8 @@ fn windows(text: &str) -> impl Iterator<Item = [u8; WINDOW]> {
     text.as_bytes().windows(WINDOW).map(|window| window.try_into().unwrap())
 }
 
-/// Reads the files of the database as raw bytes, and returns which of the wanted runs of bytes they
-/// contain.
+/// Reads the files of the database as raw bytes, and returns the wanted runs of bytes that the
+/// files contain.
 fn found_in_files(folder: &Path, wanted: &HashSet<[u8; WINDOW]>) -> HashSet<[u8; WINDOW]> {
     let mut found = HashSet::new();
     for name in ["tokens.db", "tokens.db-wal", "tokens.db-shm"] {

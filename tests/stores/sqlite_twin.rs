@@ -45,9 +45,9 @@ impl Random {
         self.chance(percent).then(|| value(self))
     }
 
-    /// Returns the start of one of the days around which notices are due, or the time one
-    /// millisecond before or after it. In two of a hundred cases, returns the earliest or the
-    /// latest possible time.
+    /// Returns a random time. It is the start of one of ten days, or one millisecond before or
+    /// after this start. Notices are due around these days. In two of a hundred cases, returns the
+    /// earliest or the latest possible time.
     fn time(&mut self) -> Timestamp {
         match self.below(100) {
             0 => Timestamp::MIN,

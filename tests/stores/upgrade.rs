@@ -30,7 +30,7 @@ struct Old {
 }
 
 impl Old {
-    /// Creates a token that expires when the duration `left` has passed since `now`.
+    /// Creates a token that expires `left` after `now`.
     fn new(left: Duration, stage: &'static str, due: Option<NoticeLead>, now: Timestamp) -> Self {
         let issued = mint(&keyring(), &Default::default(), new_token(), &actor(), now).unwrap();
         let mut record = issued.record;

@@ -11,8 +11,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::row::{self, Key, Page, Row};
 use super::{Failure, Tell};
 
-/// The maximum number of differing tokens, and of projects with different numbers of tokens, that
-/// the printed result names.
+/// The maximum number of differing tokens that the printed result names. The same maximum applies
+/// to the projects with different numbers of tokens.
 const NAMED: usize = 10;
 
 /// The counts and the digest of one side: of the SQLite file or of the PostgreSQL database.
@@ -130,7 +130,7 @@ pub async fn compare(
 }
 
 impl Compared {
-    /// Adds the differences between the two sides in this page.
+    /// Adds the differences in this page to the result of the comparison.
     fn add(&mut self, page: &Page) {
         let mut keys: BTreeMap<Key, (Option<&Row>, Option<&Row>)> = BTreeMap::new();
         for row in &page.source {

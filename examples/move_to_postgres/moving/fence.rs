@@ -1,8 +1,8 @@
 //! The fences of the move. A fence is a set of triggers that refuse writes, either to the SQLite
 //! file or to the PostgreSQL database.
 //!
-//! The fence of PostgreSQL comes with the table `keyfob_move`. This table names the file whose copy
-//! the database holds.
+//! Together with the fence of PostgreSQL, the move creates the table `keyfob_move`. This table
+//! names the file whose copy the database holds.
 
 use std::time::Duration;
 

@@ -116,7 +116,7 @@ impl Move {
     }
 
     /// Copies the tokens that changed since the last copy, and checks that the file and PostgreSQL
-    /// are equal. Call [`fence`](Self::fence) before.
+    /// are equal. Call [`fence`](Self::fence) first.
     ///
     /// # Errors
     /// Returns a failure if PostgreSQL holds no fenced copy of this file, if the file still takes
@@ -152,8 +152,8 @@ impl Move {
     /// Lets services write to the file again.
     ///
     /// # Errors
-    /// Returns a failure if PostgreSQL is empty, if it holds a copy of another file, if services
-    /// can already write to it, or if a query fails.
+    /// Returns a failure if PostgreSQL is empty, if PostgreSQL holds a copy of another file, if
+    /// services can already write to PostgreSQL, or if a query fails.
     pub async fn reopen(&mut self) -> Result<(), Failure> {
         self.copied_before().await?;
         // The stored result of the comparison is reset before the file takes writes. So PostgreSQL

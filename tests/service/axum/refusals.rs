@@ -1,4 +1,4 @@
-//! The responses to requests if an operation fails in a handler that passes its errors on with `?`.
+//! The responses if an operation fails in a handler, and the handler returns the error with `?`.
 
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;

@@ -21,7 +21,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::axum::world::{get, in_project};
 use crate::support::{Script, actor, keyring, new_token, now};
 
-/// The text of all log lines, and the `Debug` text of all values that a test writes to it.
+/// A buffer that collects all log lines, and the `Debug` text of the values that a test shows to
+/// it.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<u8>>>);
 
@@ -49,7 +50,7 @@ impl MakeWriter<'_> for Seen {
     }
 }
 
-/// Writes the `Debug` text of everything that a handler receives from the guard to `seen`, and logs
+/// Writes the `Debug` text of everything that the guard passes to a handler into `seen`, and logs
 /// the request.
 async fn inside(State(seen): State<Seen>, caller: Authenticated, request: Request, next: Next) -> Response {
     tracing::trace!(?request, "guarded");

@@ -60,7 +60,8 @@ pub fn sizes() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1..8usize, 1..200usize], 1..8)
 }
 
-/// Divides a text into chunks. It uses the sizes in order, and starts again after the last size.
+/// Divides a text into chunks of the given sizes, in order. After the last size, continues with the
+/// first one.
 pub fn chunks<'t>(text: &'t [u8], sizes: &[usize]) -> impl Iterator<Item = &'t [u8]> {
     let (mut rest, mut sizes) = (text, sizes.iter().copied().cycle());
     std::iter::from_fn(move || {

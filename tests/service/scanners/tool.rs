@@ -18,7 +18,8 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Returns whether a scanner is installed. If it is not and `CI=true` is set, panics.
+/// Returns whether a scanner is installed. Panics if the scanner is not installed and `CI=true` is
+/// set.
 pub fn is_installed(name: &str) -> bool {
     if folders().iter().any(|folder| folder.join(name).is_file()) {
         return true;

@@ -227,7 +227,8 @@ faults! {
     /// checking again.
     RaceOfInsertAndIssuer => no_insert_slips_past_the_revocation_of_its_issuer,
     RaceOfRotationAndIssuer => no_rotation_slips_past_the_revocation_of_its_issuer,
-    /// `touch_many` reads the record, pauses, and then writes the revocation that it has read.
+    /// `touch_many` reads the record, pauses, and then resets the revocation to the state that it
+    /// has read.
     RaceOfTouchAndRevoke => touch_and_revoke_at_once_both_hold,
     /// `update` reads the record, pauses, and then writes the record that it has read if the
     /// version is still the same.
@@ -289,7 +290,7 @@ faults! {
     /// `import` inserts the first row, pauses, and then inserts the other rows.
     ImportInTwoActs => a_dropped_import_is_whole_or_nothing,
     RaceOfImports => one_import_of_a_key_wins,
-    /// `import` looks up the other import keys of the first row, pauses, and does not look them up
-    /// again before the insert.
+    /// `import` looks up all import keys of the first row, and pauses. Before the insert, it
+    /// repeats the look-up only for the first of these keys.
     RaceOfImportKeys => one_import_under_two_keys_at_once_wins,
 }

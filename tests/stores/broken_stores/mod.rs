@@ -1,5 +1,5 @@
 //! Tests the conformance kit with broken stores. Each broken store breaks one law, and fails
-//! exactly the case for this law. Each case of the kit is failed by at least one broken store.
+//! exactly the case for this law. For each case of the kit, there is a broken store that fails it.
 
 mod faults;
 mod store;

@@ -32,16 +32,16 @@ pub struct BrokenStore {
     /// The cached results of `find_recent` and `find_durable`. Only faults read this cache.
     known: Mutex<HashMap<TokenKey, Option<Row>>>,
     chains: Mutex<HashMap<TokenKey, ChainResult>>,
-    /// For each project, how many tokens the next revocation of an owner skips because an earlier
-    /// call counted them as done. Only the fault `GroupKeepsACursor` uses this field.
+    /// For each project, the number of tokens that the next revocation of an owner skips, because
+    /// an earlier call counted them as done. Only the fault `GroupKeepsACursor` uses this field.
     cursor: Mutex<HashMap<ProjectId, usize>>,
 }
 
 #[derive(Default)]
 struct Rows {
     records: Vec<TokenRecord>,
-    /// The index in `records` of each key. If a fault has inserted a key twice, the index of the
-    /// last record with this key.
+    /// For each key, the index of its record in `records`. If a fault has inserted a key twice,
+    /// this is the index of the last record with the key.
     places: HashMap<TokenKey, usize>,
     imported: Vec<(ImportKey, TokenRecord)>,
 }
@@ -111,8 +111,7 @@ impl BrokenStore {
         self.rows.lock().unwrap()
     }
 
-    /// Yields if the store has this fault, so that other calls run between a read and a write of the
-    /// store.
+    /// Yields if the store has this fault, so that other calls can run between a read and a write.
     async fn pause(&self, fault: Fault) {
         if self.is(fault) {
             yield_now().await;
@@ -205,7 +204,8 @@ impl BrokenStore {
 
 // Conditions on issuers, and revocations of groups.
 impl BrokenStore {
-    /// Returns whether the condition of a rotation on the token's issuer holds.
+    /// Returns whether the token's issuer meets the condition of a rotation, or there is no
+    /// condition.
     fn still_holds(&self, rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
         let Some(condition) = issuer else { return true };
         let found = rows.find(&TokenKey { project, id: condition.id });
@@ -215,7 +215,8 @@ impl BrokenStore {
         condition.holds(found)
     }
 
-    /// Returns whether the condition of an insert on the token's issuer holds.
+    /// Returns whether the token's issuer meets the condition of an insert, or there is no
+    /// condition.
     fn holds(&self, rows: &Rows, project: &ProjectId, issuer: Option<IssuerCondition>) -> bool {
         let Some(IssuerCondition { id, version }) = issuer else { return true };
         let elsewhere = self.is(InsertFindsItsIssuerElsewhere);
@@ -390,7 +391,7 @@ impl BrokenStore {
             && query.last_used_before.is_none_or(used)
     }
 
-    /// Returns a value for a cursor. The values sort in the order of the list.
+    /// Returns the sort value of a cursor. The sort values have the same order as the list.
     fn place(&self, Cursor { key, id }: &Cursor) -> (Vec<u64>, String) {
         let unsigned = |fault, time: Timestamp| {
             let millis = time.as_unix_millis();
@@ -1068,7 +1069,7 @@ impl StoreMaintenance for BrokenStore {
 
 // Helpers that import one row.
 impl BrokenStore {
-    /// Returns the key of the token that has one of the import keys of this row.
+    /// Returns the key of the token that has one of the import keys of this row, if there is one.
     fn knows(&self, rows: &Rows, row: &ImportRow) -> Option<TokenKey> {
         row.keys()
             .take(if self.is(ImportLooksForTwoKeys) { 2 } else { usize::MAX })

@@ -30,8 +30,8 @@ const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
 const MORE: usize = 3;
 /// The maximum time that a test waits for something.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// The number of operations of one kind in a phase, after which this kind pauses until the next
-/// phase. The pauses ensure that the tokens of the file are enough for all phases.
+/// The number of operations of one kind that succeed in a phase before this kind pauses until the
+/// next phase. The pauses ensure that the tokens of the file are enough for all phases.
 const MOST: usize = 30;
 /// The phases in which no operation may succeed: from the fence, which stops the writes to the
 /// file, until PostgreSQL is opened for writes.
@@ -87,13 +87,15 @@ struct Ledger {
 #[derive(Clone, Copy, Debug, Default)]
 struct Verified {
     accepted: usize,
-    /// Verifications that rejected a token as revoked, after its revocation was acknowledged.
+    /// The number of verifications that rejected a token as revoked, after its revocation was
+    /// acknowledged.
     refused: usize,
-    /// Verifications that failed because of the store. None may occur.
+    /// The number of verifications that failed because of the store. It must be 0.
     failed: usize,
-    /// Verifications that rejected a live token. None may occur.
+    /// The number of verifications that rejected a live token. It must be 0.
     live_refused: usize,
-    /// Verifications that accepted a token after its revocation was acknowledged. None may occur.
+    /// The number of verifications that accepted a token after its revocation was acknowledged. It
+    /// must be 0.
     revoked_accepted: usize,
 }
 
@@ -150,7 +152,7 @@ impl Stage {
         })
     }
 
-    /// Returns one of the processes for the next request. Each call returns another one in turn.
+    /// Returns the process for the next request. The calls return the processes in turn.
     fn balance(&self) -> Arc<Service> {
         let processes = self.processes.read().unwrap();
         Arc::clone(&processes[self.next.fetch_add(1, Ordering::SeqCst) % processes.len()])
@@ -174,13 +176,14 @@ impl Stage {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Waits for [`MORE`] operations of each kind that began in this phase and succeeded, or failed
-    /// with `Unavailable` if `unavailable` is set. Also waits for [`MORE`] verifications that
-    /// accepted a live token, and [`MORE`] that rejected a revoked token.
+    /// Waits until [`MORE`] operations of each kind that began in this phase have succeeded. If
+    /// `unavailable` is true, waits until they have failed with `Unavailable` instead. Also waits
+    /// for [`MORE`] verifications that accepted a live token, and for [`MORE`] that rejected a
+    /// revoked token.
     ///
-    /// Call this only in a phase in which no kind of operation has paused yet. With `unavailable`,
-    /// no operation may be able to succeed in this phase. Without it, every kind must be able to
-    /// succeed.
+    /// Call this only in a phase in which no kind of operation has paused yet. If `unavailable` is
+    /// true, no operation may be able to succeed in this phase. If it is false, every kind must be
+    /// able to succeed.
     async fn watch(&self, unavailable: bool) {
         let phase = self.phase();
         let outcome = if unavailable { "unavailable" } else { "done" };
@@ -194,8 +197,8 @@ impl Stage {
         self.until(&format!("{MORE} of each operation {outcome} in phase {phase}, and verifications"), is_so).await;
     }
 
-    /// Waits until every kind of operation has paused in this phase. This is the worst case for the
-    /// next step, because the operations that it waits for have already run.
+    /// Waits until every kind of operation has paused in this phase. Then all operations of the
+    /// phase have run before the next step of the move begins, as if the move were slow.
     async fn exhaust(&self) {
         let phase = self.phase();
         let is_so = |seen: &Seen| ACTS.iter().all(|act| seen.is_enough(phase, act));
@@ -474,10 +477,10 @@ enum Fault {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pace {
     /// Each step of the move begins as soon as the test has observed enough operations in the phase
-    /// before.
+    /// before the step.
     Brisk,
-    /// Each step of the move begins after all kinds of operations have paused, as if the move got
-    /// no time on a busy machine.
+    /// Each step of the move begins only after all kinds of operations have paused, like a move
+    /// that gets no processor time on a busy machine.
     Slow,
 }
 

@@ -253,8 +253,8 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     assert!(!nowhere.exists());
 }
 
-/// If a file was restored from a back-up, it can lack operations that an earlier copy in PostgreSQL
-/// has.
+/// If a file was restored from a back-up, the file can lack changes that PostgreSQL has from an
+/// earlier copy.
 #[tokio::test]
 async fn a_file_from_a_back_up_replaces_no_later_state() {
     let Some(world) = World::new().await else { return };

@@ -28,7 +28,8 @@ use crate::support::{actor, keyring, kind_of, new_token, now, project};
 const ISSUES: usize = 200;
 /// The number of expired tokens of the owner in the slow project.
 const DEAD: i64 = 20_000;
-/// The maximum number of live tokens of an owner. The owner in the slow project has this number.
+/// The maximum number of live tokens of an owner. The owner in the slow project has this many live
+/// tokens.
 const MOST: u64 = 50;
 /// The time for which a test holds the turn of a project: twice as long as a call waits for the
 /// turn.
@@ -89,8 +90,7 @@ async fn expired_copies(pool: &PgPool, id: &TokenId) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(more)).execute(pool).await.unwrap();
 }
 
-/// Takes the turn of a project and holds it, as a process that is frozen in the middle of a call
-/// does.
+/// Takes the turn of a project and holds it, like a process that is frozen in the middle of a call.
 async fn hold_turn(pool: &PgPool, project: &str) -> Transaction<'static, Postgres> {
     let make = "INSERT INTO keyfob_turns (project) VALUES ($1) ON CONFLICT DO NOTHING";
     sqlx::query(make).bind(project).execute(pool).await.unwrap();
@@ -110,8 +110,8 @@ async fn refused_issues_hardly_slow_verification_in_another_project() {
     // Short rounds alternate with and without the load, so that other load on the machine affects
     // both in the same way.
     let (rounds, samples) = if is_full() { (100, 60) } else { (20, 30) };
-    /// The maximum time of a round. A round takes this long only if verifications wait for the
-    /// calls that issue tokens.
+    /// The time after which a round of verifications stops early. A round takes this long only if
+    /// verifications wait for the calls that issue tokens.
     const ROUND: Duration = Duration::from_secs(5);
     let Some(server) = shared() else { return };
     let _place = PLACES.acquire().await.unwrap();
@@ -277,8 +277,8 @@ async fn rows_that_stay_locked_stop_no_other_project() {
     }
 }
 
-/// Before an insert with a limit, the store counts the owner's live tokens. It reads them from an
-/// index without the tokens that have ended.
+/// Before an insert with a limit, the store counts the owner's live tokens with an index. The index
+/// contains no ended tokens.
 #[tokio::test]
 async fn a_limited_insert_reads_no_dead_token() {
     const ASKED: i64 = 20;
@@ -352,7 +352,7 @@ fn combinations<T: Copy>(values: &[T]) -> impl Iterator<Item = (T, T, T)> {
 }
 
 /// Runs `meanwhile` while one member floods a project: the member repeats the operation `act` in
-/// 1,500 concurrent calls, more than the store lets wait.
+/// 1,500 concurrent calls. This is more calls than may wait in the store.
 async fn flood<A: Future<Output = ()> + Send + 'static>(
     tokens: &Arc<Tokens<PostgresStore>>,
     act: fn(Arc<Tokens<PostgresStore>>, TokenKey) -> A,
@@ -378,7 +378,8 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
     flood.join_all().await;
 }
 
-/// While one member floods a project, another member's token must be revoked because it has leaked.
+/// While one member floods a project, the service must still revoke a leaked token of another
+/// member.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_changes_does_not_refuse_a_revocation() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -406,8 +407,8 @@ async fn a_flood_of_changes_does_not_refuse_a_revocation() {
     assert!(refused.is_empty(), "{} of 20 refused, the first {:?}", refused.len(), refused[0]);
 }
 
-/// While one member floods a project, all tokens of this member and all tokens of another member
-/// must be revoked.
+/// While one member floods a project, the service must still revoke all tokens of this member and
+/// all tokens of another member.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_rotations_does_not_refuse_the_revocation_of_an_owner() {
     let Some(server) = shared() else { return };

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The time between two checks of the page.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Starts a host that listens on a port, and a browser. Signs in the host's first person in the
+/// Starts a browser, and a host that listens on a port. Signs in the host's first person in the
 /// browser.
 pub async fn signed_in(driver: &Driver) -> (Host, Browser) {
     let host = Host::start().await;
@@ -159,7 +159,8 @@ impl Browser {
         self.until(&format!("document.querySelector(arguments[0])?.value === {}", json!(value)), css).await;
     }
 
-    /// Waits until this JavaScript condition is true. The selector is its `arguments[0]`.
+    /// Waits until this JavaScript condition is true. The condition gets the selector as
+    /// `arguments[0]`.
     pub async fn until(&self, condition: &str, css: &str) {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
@@ -221,7 +222,7 @@ static ENDED: Condvar = Condvar::new();
 struct Turn;
 
 impl Turn {
-    /// Waits until a permit is available, and takes it. Blocks the thread of the test, which has no
+    /// Waits until a permit is available, and takes it. Blocks the thread, because the test has no
     /// other work until its browser starts.
     fn take() -> Self {
         let browsers = BROWSERS.lock().unwrap_or_else(PoisonError::into_inner);

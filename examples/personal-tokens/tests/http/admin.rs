@@ -159,9 +159,9 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     );
 }
 
-/// A token may be revoked on its own, before an administrator revokes all tokens of its project. If
-/// the trail lacks the entry of the first revocation, the trail must not claim that the token was
-/// revoked with the other tokens. The test deletes the entries of such revocations.
+/// Before an administrator revokes all tokens of a project, two tokens of the project are revoked
+/// separately, by another actor or for another reason. The test deletes the entries of these two
+/// revocations. The trail must not claim that the two tokens were revoked with the other tokens.
 #[tokio::test]
 async fn trail_names_a_group_only_if_its_actor_and_reason_match() {
     let host = Host::start().await;
@@ -277,8 +277,8 @@ async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     assert_eq!(host.app.audit.dropped(), 10_000 - 1024);
 }
 
-/// Returns the number of rows with this token in the service's own tables. The table of leak alarms
-/// is not counted.
+/// Returns the number of rows with this token in the service's own tables, except the table of leak
+/// alarms.
 async fn rows_of(host: &Host, token: &str) -> i64 {
     let mut rows = 0;
     for table in ["token_names", "token_events", "token_refusals", "bound_tokens"] {

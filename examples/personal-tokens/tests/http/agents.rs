@@ -39,7 +39,7 @@ impl Host {
     }
 }
 
-/// Creates a token of ada that may issue other tokens.
+/// Creates a token for ada. This token may issue other tokens.
 async fn manager(ada: &Person<'_>) -> Value {
     ada.post(json!({"name": "Laptop", "scopes": "models:use notes:read tokens:manage"})).await.is(200).json()
 }

@@ -12,9 +12,9 @@ use crate::support::{Answer, Host, REVOKE_ALL, TOKENS, WHOAMI};
 
 const PAGE: &str = "/settings/tokens";
 
-/// Another site makes the browser of a signed-in person send a form. The browser also sends the
-/// session cookie, as a browser does that ignores `SameSite`. The form has no csrf value, a guessed
-/// value or a stolen value.
+/// Another site makes the browser of a signed-in person send a form. The browser ignores
+/// `SameSite`, so it also sends the session cookie. The form has no csrf value, a guessed value or
+/// a stolen value.
 #[tokio::test]
 async fn a_form_of_another_site() {
     let host = Host::start().await;
@@ -78,9 +78,9 @@ async fn a_frame_around_the_page() {
     }
 }
 
-/// An attacker puts a session id into a person's browser before the person signs in. It is the id
-/// of the attacker's own session, or an invented id. It must not be the id of the person's session
-/// after the sign-in.
+/// An attacker puts a session id into a person's browser before the person signs in. The id is the
+/// id of the attacker's own session, or an invented id. After the sign-in, the person's session
+/// must have a different id.
 #[tokio::test]
 async fn a_session_that_was_planted() {
     let host = Host::start().await;
@@ -145,7 +145,7 @@ async fn a_cookie_that_is_overheard() {
 }
 
 /// A person uses the id of another person's token on every route that takes a token id. Each
-/// response equals the response for an unknown id, byte by byte.
+/// response must equal the response for an unknown id, byte by byte.
 #[tokio::test]
 async fn another_persons_token_by_its_id() {
     let host = Host::start().await;
@@ -218,7 +218,8 @@ async fn another_persons_token_by_its_id() {
     assert_eq!((&after["status"], &after["name"]), (&json!("active"), &json!("CI")));
 }
 
-/// A person presents a token of one project on every route of another of their projects.
+/// A person has two projects, and presents a token of one project on every route of the other
+/// project.
 #[tokio::test]
 async fn another_projects_token() {
     let host = Host::start().await;

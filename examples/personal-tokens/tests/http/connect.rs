@@ -64,7 +64,7 @@ fn hostile() -> Vec<String> {
     names
 }
 
-/// Returns the text after U+FFFD has replaced each character that XML 1.0 forbids.
+/// Returns the text with U+FFFD in place of each character that XML 1.0 forbids.
 fn as_xml_holds_it(text: &str) -> String {
     let unheld =
         |char| matches!(char, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}');

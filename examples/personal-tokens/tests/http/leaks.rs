@@ -120,8 +120,8 @@ async fn alarms_name_tokens_of_people_before_those_of_agents() {
     }
 }
 
-/// The characters that part the token are invisible in a browser: fillers, tags, selectors and
-/// joiners.
+/// The address contains the token, with a character inside it that a browser does not show: a
+/// filler, a tag, a selector or a joiner.
 #[tokio::test]
 async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() {
     let host = Host::start().await;
@@ -393,7 +393,7 @@ async fn withdrawn_key_is_accepted_for_a_day_at_most() {
     deliver(&host, "k4", &github.sign(b"    []"), b"    []".to_vec()).await.is(200);
 }
 
-/// Creates a trigger in the database that refuses the revocation of this token.
+/// Creates a database trigger that refuses the revocation of this token.
 async fn refuse_to_end(host: &Host, token: &str) {
     let id = token.rsplit('_').nth(1).unwrap();
     let trigger = format!(
@@ -642,8 +642,8 @@ async fn hold_endless(host: &Host, sender: impl AsRef<[u8]>) -> JoinSet<Result<R
 }
 
 /// Sends a report that is signed with GitHub's known key, from the address 192.0.2.1. Checks the
-/// status of the response. Also checks that the report did not have to wait for other reports,
-/// because then the response would take longer than four seconds.
+/// status of the response. Panics if the response takes longer than four seconds, because then the
+/// report had to wait for other reports.
 async fn sent_by_github_is(status: u16, host: &Host, github: &Signer256, body: &str) {
     let signed = sent_by("192.0.2.1", delivery("k1", &github.sign(body.as_bytes()), body.into()));
     let answer = tokio::time::timeout(Duration::from_secs(4), host.send(signed)).await;
@@ -664,7 +664,8 @@ async fn endless_bodies_leave_room_for_github_whatever_their_sender_forwards() {
 }
 
 /// If a report names an unknown key, the service fetches the keys from GitHub. An attacker can send
-/// such reports. They must not delay reports that are signed with a known key.
+/// many reports with unknown keys. These reports must not delay the reports that are signed with a
+/// known key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn known_key_is_believed_while_keys_are_awaited_for_others() {
     let github = Signer256::start().await;
@@ -685,7 +686,9 @@ async fn known_key_is_believed_while_keys_are_awaited_for_others() {
     host.send(unknown("198.51.100.3")).await.is_problem(503, "busy");
 }
 
-/// The service may also refuse GitHub's own reports if they are signed with a new key.
+/// After too many reports with unknown keys, the service immediately refuses further ones from the
+/// same sender. The sender can be GitHub with a new key, so the service still accepts the sender's
+/// reports with a known key.
 #[tokio::test]
 async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
     let github = Signer256::start().await;

@@ -124,8 +124,9 @@ async fn its_tools_are_those_that_the_token_has_the_scopes_for() {
     }
 }
 
-/// Tests the headers `MCP-Protocol-Version` and `Origin` of the HTTP transport (2025-06-18). A
-/// request without these headers is accepted, because the first request of a client has none.
+/// Tests the headers `MCP-Protocol-Version` and `Origin` of the HTTP transport (2025-06-18). The
+/// service must accept a request without these headers, because the first request of a client has
+/// none.
 #[tokio::test]
 async fn unsupported_version_and_foreign_origin_are_refused() {
     let client = Client::start().await;

@@ -1,5 +1,5 @@
-//! Compares the API with its OpenAPI document, by the program schemathesis. This program sends
-//! thousands of valid and invalid requests over the network, and checks the responses.
+//! Compares the API with its OpenAPI document. For this, the program schemathesis sends thousands
+//! of valid and invalid requests over the network, and checks the responses.
 //!
 //! The program comes from PyPI (`pip install schemathesis`). The test looks for it at the path in
 //! the variable `SCHEMATHESIS`, in `target/ci-tools`, and on the path. Each run prints its seed. To

@@ -1,5 +1,5 @@
 //! Tests the pages without their JavaScript: the forms, the dialogs and the token that is shown
-//! once. No later response may contain the token.
+//! once. After a page has shown the token, no other response may contain it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

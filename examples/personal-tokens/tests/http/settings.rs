@@ -229,7 +229,7 @@ async fn script_needs_only_the_downloaded_file() {
     assert!(refused.starts_with("401 ") && refused.contains("invalid_token"), "{refused}");
 }
 
-/// Returns the text of the file in which the address of the service is replaced by this address.
+/// Returns the text of a settings file, with this address in place of the address of the service.
 fn reached_at(address: SocketAddr, file: &str) -> String {
     file.replace("http://tokens.example", &format!("http://{address}"))
 }
@@ -237,7 +237,7 @@ fn reached_at(address: SocketAddr, file: &str) -> String {
 /// Runs the script `ask.py` with these settings, and returns the lines that it prints.
 ///
 /// # Errors
-/// Returns the text that the script wrote to stderr if it failed.
+/// If the script fails, returns the text that the script wrote to stderr.
 async fn ask(host: &Host, settings: &str) -> Result<Vec<Value>, String> {
     let path = host.dir().join("settings.json");
     std::fs::write(&path, settings).unwrap();

@@ -45,8 +45,8 @@ const A_POST: usize = 4 << 20;
 /// The maximum number of bytes by which the memory of the service may grow.
 const MOST_GROWTH: u64 = 100 << 20;
 
-/// Returns a value from `/proc/PID/status` of the process, in bytes. `name` is the beginning of its
-/// line.
+/// Returns a value from `/proc/PID/status` of the process, in bytes. `name` is the beginning of the
+/// line that contains the value.
 fn memory(process: &Process, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -91,7 +91,7 @@ fn wait_for_a_line_that_is_not_printed_ends_with_the_log() {
 }
 
 /// Sends a report without its last byte, and returns the open connection. If the service does not
-/// read everything within five seconds, sends only a part of the report.
+/// read this much within five seconds, sends only a part of the report.
 async fn hold_post(address: SocketAddr, signed: bool) -> TcpStream {
     let mut stream = connect(address).await;
     let signature = match signed {

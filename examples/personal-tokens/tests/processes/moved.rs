@@ -27,12 +27,13 @@ use crate::postgres;
 use crate::support::process::{Process, Visitor, command, json, whoami};
 use crate::support::{TOKENS, tempdir};
 
-/// The number of responses of each kind that the test waits for in each phase of the move: of
-/// operations, of accepted tokens and of rejected tokens.
+/// The number of responses of each kind that the test waits for in each phase of the move. The
+/// kinds are: accepted tokens, rejected tokens, and operations.
 const MORE: usize = 5;
 /// The time between two operations, or between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The maximum time that the test waits in each phase until the tasks have counted enough.
+/// The maximum time that the test waits in each phase until the tasks have received enough
+/// responses.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A load balancer that forwards all new connections to one process.
@@ -69,7 +70,7 @@ impl Balancer {
         Self { url, to }
     }
 
-    /// Forwards new connections to another process.
+    /// Makes the balancer forward new connections to this process.
     fn switch(&self, process: &Process) {
         *self.to.lock().unwrap() = place(process);
     }
@@ -114,7 +115,7 @@ struct World {
 }
 
 /// A guard that records a fault if its task panics. Without the guard, the test would notice the
-/// panic only at its end.
+/// panic only at the end of the test.
 struct Panicking<'w>(&'w World);
 
 impl Drop for Panicking<'_> {
@@ -138,9 +139,9 @@ impl World {
         self.faults.lock().unwrap().push(what);
     }
 
-    /// Begins a phase, and waits until the tasks have counted enough responses in it: [`MORE`]
-    /// accepted tokens, [`MORE`] rejected tokens, and [`MORE`] responses in the counter that the
-    /// closure chooses.
+    /// Begins a phase, and waits until the tasks have received enough responses in this phase:
+    /// [`MORE`] accepted tokens, [`MORE`] rejected tokens, and [`MORE`] responses of the kind that
+    /// the closure `acts` chooses.
     async fn watch(&self, acts: impl Fn(&Seen) -> &AtomicUsize) {
         let seen = Arc::new(Seen::default());
         *self.seen.lock().unwrap() = Arc::clone(&seen);

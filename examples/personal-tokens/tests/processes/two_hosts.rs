@@ -73,7 +73,7 @@ struct World {
 }
 
 /// A guard that records a fault if its task panics. Without the guard, the test would notice the
-/// panic only at its end.
+/// panic only at the end of the test.
 struct Panicking<'w>(&'w World);
 
 impl Drop for Panicking<'_> {
@@ -116,7 +116,7 @@ impl World {
     }
 
     /// Creates a token through one process. In every third turn, rotates the token. Then revokes
-    /// the token, except in every fourth turn.
+    /// the token, or its successor, except in every fourth turn.
     ///
     /// # Errors
     /// Returns an error if a request gets no response. The remaining operations are then skipped.
@@ -189,8 +189,9 @@ impl World {
     }
 
     /// Presents a token to a process, and checks the status of the response. Records a fault if the
-    /// process accepts the token although the time [`BOUND`] has passed since its end, or rejects
-    /// the token although its end was not requested.
+    /// process accepts the token although the request began later than [`BOUND`] after the token's
+    /// end was acknowledged. Also records a fault if the process rejects the token although its end
+    /// was not requested.
     ///
     /// Returns `false` if the process could not decide, and otherwise `true`.
     ///

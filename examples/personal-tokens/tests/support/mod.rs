@@ -77,7 +77,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Returns the body as JSON. Panics if it is no JSON.
+    /// Returns the body as JSON. Panics if the body is not JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.body))
@@ -208,8 +208,8 @@ impl Host {
         self.sign_in(&self.first.name, &self.first.password).await
     }
 
-    /// Adds another person, eve, and signs her in. The only project of her own is her personal
-    /// project.
+    /// Adds another person, eve, and signs her in. She has a personal project, and is not a member
+    /// of any shared project.
     pub async fn eve(&self) -> Person<'_> {
         setup::add_user(&self.app.pool, "eve", "eves-password").await.unwrap();
         self.sign_in("eve", "eves-password").await
