@@ -230,8 +230,8 @@ async fn race_on(database: &str) {
     other.end();
 }
 
-/// A database file in a folder in memory, if the system has one, because a sync costs nothing
-/// there.
+/// An SQLite database file. It is in a folder in memory if the system has one, because a sync costs
+/// nothing there.
 struct SqliteFile {
     path: PathBuf,
     _folder: TempDir,
