@@ -100,7 +100,7 @@ pub struct Foreign {
     pub revoked: Option<i64>,
 }
 
-/// One call of an operation. Tokens are numbered in the order in which they were created.
+/// An operation with its arguments. Tokens are numbered in the order in which they were created.
 #[derive(Clone, Debug)]
 pub enum Act {
     SetClock(i64),

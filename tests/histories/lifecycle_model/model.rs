@@ -28,8 +28,8 @@ const ENDED: [&str; 13] = [
     "ended_owner_outside_project",
 ];
 
-/// The reason of a revocation for which the model cannot predict which of two reasons the service
-/// records.
+/// The reason that the model records for a revocation if the service may record either of two
+/// reasons.
 pub const UNDECIDED: &str = "undecided";
 
 /// The properties in which the stores differ.
@@ -119,7 +119,7 @@ impl Model {
     }
 
     /// Returns why the chain of a bound token prevents the token from working: an issuer does not
-    /// work, or the chain is too long. Returns `None` if the chain does not prevent it. The limit
+    /// work, or the chain is too long. Returns `None` if the chain lets the token work. The limit
     /// on unused tokens does not apply to issuers.
     fn held_up(&self, place: usize) -> Option<&'static str> {
         let (mut below, mut links) = (place, 0);

@@ -189,8 +189,8 @@ impl Rules {
         self.outside(token).or(unused.then_some("unused"))
     }
 
-    /// Creates a token at the time `now`. The token must expire by `last`, if given, and a bound
-    /// token must expire.
+    /// Creates a token at the time `now`. If `last` is given, the token must expire at this time or
+    /// earlier. A bound token must expire.
     pub fn mint(
         &self,
         new: &New,
