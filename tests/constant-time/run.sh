@@ -15,8 +15,8 @@ cargo build --quiet --locked --release --package constant-time
 program="${CARGO_TARGET_DIR:-target}/release/constant-time"
 
 # Runs the program under valgrind, and compares the exit code and the program's last line with the expected ones. If valgrind
-# reports anything, it ends with code 9 instead of the program's exit code. So this compares the program's last line too. If
-# the code or the line differs, this prints the output of the program and of valgrind.
+# reports anything, it ends with code 9 instead of the program's exit code. So this function compares the program's last line
+# too. If the code or the line differs, the function prints the output of the program and of valgrind.
 expect() {
     local asked=$1 status=$2 line=$3 log found=0 said
     log=$(mktemp)

@@ -1,5 +1,6 @@
 //! Checks that each claim in SECURITY.md has a test. Each row of the tables must name tests that
-//! exist. The text outside the tables may consist only of known paragraphs and of lists of limits.
+//! exist. The text outside the tables may consist only of the paragraphs listed in this file, and
+//! of lists of limits.
 
 use std::fs;
 use std::path::Path;
@@ -29,9 +30,9 @@ fn fault(line: &str) -> Option<String> {
     named.iter().find(|test| !exists(test)).map(|test| format!("{threat}: {test} does not exist"))
 }
 
-/// Returns whether SECURITY.md may name this test. If the name contains `::`, the file must contain
-/// the function after `::` as a test that is not ignored. Otherwise, the file must exist and must
-/// not be almost empty.
+/// Returns whether SECURITY.md may name this test. The name is a path, or a path and a function
+/// with `::` between them. The function must be a test in that file, and must not be ignored. If
+/// the name is only a path, the file must exist and have more than 100 bytes.
 fn exists(named: &str) -> bool {
     let (path, name) = named.split_once("::").map_or((named, None), |(path, name)| (path, Some(name)));
     let Ok(text) = fs::read_to_string(root().join(path)) else { return false };

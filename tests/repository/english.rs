@@ -103,8 +103,8 @@ fn banned(text: &str) -> Option<&'static str> {
         .find(|fragment| prose.match_indices(fragment).any(|(at, _)| is_word(at, fragment.trim_end().len())))
 }
 
-/// Returns the faults of these lines, which are the lines of all comments of a file or of a
-/// document.
+/// Returns the faults in these lines: the lines of a document, or all comment lines of a source
+/// file.
 fn faults_of_lines(name: &str, lines: &[Line<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
     for line in lines {

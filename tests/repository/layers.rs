@@ -1,14 +1,15 @@
-//! Checks that the folders of `src` import from each other in one direction only, and that a
-//! dependent crate compiles little code.
+//! Checks that the folders of `src` import from each other in one direction only, and that the
+//! default features of keyfob need at most 30 other crates.
 //!
-//! In this file, a room is a folder of `src`.
+//! The code of this file calls each folder of `src` a room.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The rooms. Each row has a room, and the other rooms from which its files may import.
+/// The folders of `src`. Each row has a folder, and the other folders from which its files may
+/// import.
 const ROOMS: [(&str, &[&str]); 8] = [
     ("words", &[]),
     ("rules", &["words"]),
@@ -41,8 +42,8 @@ fn code(text: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the first name after `crate::` in each path: the name of a room, or of an item that the
-/// root of the crate exports.
+/// Returns the first name after `crate::` in each path. The name belongs to a folder of `src`, or
+/// to an item that the root of the crate exports.
 fn reached(code: &str) -> Vec<&str> {
     let paths = code.match_indices("crate::").map(|(at, found)| &code[at + found.len()..]);
     paths.map(|path| path.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
@@ -83,8 +84,8 @@ fn a_forbidden_import_is_found() {
     assert_eq!(breach("tokens", "use crate::rules::policy::Policy;"), None);
 }
 
-/// Returns the code of each module of `src` by its path, such as `rules::scope`. `lib.rs` is left
-/// out: it names every module, and no module imports from it.
+/// Returns a map from the path of each module of `src`, such as `rules::scope`, to the code of the
+/// module. `lib.rs` is left out, because it names every module, and no module imports from it.
 fn modules() -> BTreeMap<String, String> {
     let (src, mut files) = (root().join("src"), Vec::new());
     sources(&src, &mut files);
@@ -98,8 +99,8 @@ fn modules() -> BTreeMap<String, String> {
     modules
 }
 
-/// Returns the modules that the given module names in its imports or in its code, in a path with
-/// `crate::`, `super::` or `self::`.
+/// Returns the other modules that the code of this module names in paths with `crate::`, `super::`
+/// or `self::`.
 fn imports(module: &str, modules: &BTreeMap<String, String>) -> BTreeSet<String> {
     let code = &modules[module];
     let own: Vec<&str> = module.split("::").collect();
@@ -119,8 +120,9 @@ fn imports(module: &str, modules: &BTreeMap<String, String>) -> BTreeSet<String>
     paths.iter().filter_map(file_of).filter(|found| found != module).collect()
 }
 
-/// Adds the paths at the start of the text to `paths`. If the text is a group, adds each path of
-/// the group: `b::{c, d::E}` adds `b::c` and `b::d::E`.
+/// Reads the path at the start of `text`, which is relative to `base`, and adds the whole path to
+/// `paths`. If the path ends with a group, adds each path of the group: `b::{c, d::E}` adds `b::c`
+/// and `b::d::E`.
 fn expand<'c>(base: &[&'c str], text: &'c str, paths: &mut Vec<Vec<&'c str>>) {
     let text = text.trim_start();
     if let Some(group) = text.strip_prefix('{') {
@@ -154,8 +156,8 @@ fn expand<'c>(base: &[&'c str], text: &'c str, paths: &mut Vec<Vec<&'c str>>) {
     }
 }
 
-/// Returns the modules that are in an import cycle or between two cycles. The value of each module
-/// is the set of returned modules that it imports.
+/// Returns the modules that are in an import cycle or that connect two cycles, as the keys of a
+/// map. The value of each module is the set of its imports that are also in the map.
 fn cycles(modules: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
     let mut left: BTreeMap<_, _> = modules.keys().map(|name| (name.clone(), imports(name, modules))).collect();
     loop {
@@ -229,7 +231,8 @@ fn no_room_has_30_percent_of_the_code() {
     }
 }
 
-/// The rooms `rules` and `words` must get the time from their caller, and must do no I/O.
+/// The code in the folders `rules` and `words` must get the time from its caller, and must do no
+/// I/O.
 #[test]
 fn rules_read_no_clock_and_do_no_io() {
     for layer in ["words", "rules"] {

@@ -43,7 +43,7 @@ impl EventSink for Tally {
 }
 
 /// Returns texts that are rejected before the store is called, each with the expected reason. The
-/// texts cover all reasons of this kind.
+/// texts cover every reason for which a text is rejected so early.
 fn refused() -> Vec<(String, Rejection)> {
     let made = |ring: &Keyring| mint(ring, &Policy::default(), new_token(), &actor(), now()).unwrap().token;
     let valid = made(&keyring()).expose_secret().to_owned();

@@ -6,7 +6,7 @@ use keyfob::{Access, Keyring, Policy, Rejection, Tokens, mint, text::TokenText};
 use crate::support::{BASE62, CountingStore, actor, keyring, new_token, now, prefix, project, with_checksum};
 
 /// Returns every text that differs from the token by one substitution, one deletion, one insertion,
-/// or one swap of different neighbours.
+/// or one swap of two different adjacent characters.
 fn near_misses(token: &str) -> Vec<String> {
     let text = token.as_bytes();
     let alphabet: Vec<u8> = (0x20..0x7f).collect();
@@ -93,8 +93,8 @@ async fn ten_thousand_forged_tokens_do_not_reach_the_store() {
     assert_eq!(tokens.store().calls(), 0);
 }
 
-/// The control of the test above: if the verifier has no pepper, the same forgeries pass the check
-/// of the tag and reach the store.
+/// This is the control for the test above. If the verifier has no pepper, the same forgeries pass
+/// the check of the tag and reach the store.
 #[tokio::test]
 async fn without_a_pepper_forged_tokens_reach_the_store() {
     let tokens = Tokens::new(Keyring::unkeyed(prefix()), CountingStore::default());

@@ -1,5 +1,5 @@
-//! The allocator of this test binary. It counts separately for each thread, so that concurrent
-//! tests do not disturb each other.
+//! The allocator of this test binary. It counts the allocations of each thread separately, so that
+//! concurrent tests do not disturb each other.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

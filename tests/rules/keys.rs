@@ -73,8 +73,8 @@ async fn a_key_is_retired_once_no_live_token_stands_on_it() {
     assert_eq!(outcome(&third, new.token.expose_secret()).await, Ok(()));
 }
 
-/// After a leak of the pepper, the operator retires the key without waiting until its last token
-/// has ended.
+/// After a leak of the pepper, the operator retires the key without waiting for the end of the
+/// tokens that use it.
 #[tokio::test]
 async fn a_key_is_retired_by_force() {
     let (clock, store) = (FixedClock::new(now()), std::sync::Arc::default());

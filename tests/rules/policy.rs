@@ -138,8 +138,9 @@ async fn a_token_outside_the_policy_is_refused_at_the_exact_bound_and_not_destro
     assert_eq!(rejection(&tokens, &ever, &access).await, Some(Rejection::Policy));
 }
 
-/// The dry run reports the owners whose tokens the policy would block, the rule, and the first day.
-/// The test then applies the policy, and checks that the token is rejected on that day.
+/// The dry run reports the owners whose tokens the policy would block, the rule that blocks them,
+/// and the first day on which they are blocked. The test then applies the policy, and checks that
+/// the token is rejected on that day.
 #[tokio::test]
 async fn a_dry_run_reports_whom_a_policy_would_block_and_on_which_day() {
     let clock = FixedClock::new(now());

@@ -68,8 +68,8 @@ fn the_search_finds_what_is_there() {
     assert!(!secrets.stand_in("..cde.efgi"));
 }
 
-/// Mints a token from fixed random characters. About one random secret in a hundred would contain
-/// four characters that also occur in a message.
+/// Mints a token with a fixed secret. About one random secret in a hundred contains four characters
+/// that also occur in a message, and would make the test fail.
 fn known_token(keyring: &Keyring) -> keyfob::Issued {
     let mut drawn = Script::of("0qQ1zZ8xX3jJ7kKWv5yYqZ0Xw9HhJ2zKqVx4UuQjZ6kXyW7v");
     mint_with(&mut drawn, keyring, &Policy::default(), new_token(), &actor(), now()).unwrap()

@@ -13,7 +13,7 @@ use keyfob::{
 };
 use proptest::prelude::*;
 
-/// Returns the ranges of characters that no display text may contain, from a data file.
+/// Reads the ranges of characters that no display text may contain from a data file.
 fn not_shown() -> Vec<RangeInclusive<u32>> {
     let lines = include_str!("../data/not_shown.tsv").lines().filter(|line| !line.starts_with('#'));
     let number = |text: Option<&str>| u32::from_str_radix(text.unwrap(), 16).unwrap();
@@ -96,8 +96,8 @@ fn a_cursor_with_a_nul_is_refused_wherever_it_stands() {
 }
 
 proptest! {
-    /// An accepted name is trimmed and has a limited length. From the list of refused characters,
-    /// it may contain only the variation selector U+FE0F, and not as the first character.
+    /// An accepted name is trimmed and has a limited length. It contains no character that the data
+    /// file lists, except that U+FE0F may follow the first character.
     #[test]
     fn an_accepted_name_may_be_shown(text in prop_oneof![any::<String>(), "[a\u{2601}\u{fe0f}\u{200b}\u{20e3}1 ]{0,6}"]) {
         let not_shown = not_shown();

@@ -3,7 +3,7 @@
 use std::env;
 use std::process::Command;
 
-/// The environment variable with the name of the test that a process runs alone.
+/// The environment variable that names the only test that the process runs.
 const ALONE: &str = "KEYFOB_TEST_ALONE";
 
 /// Returns true if this process runs only this test. Otherwise runs the test in a process of its

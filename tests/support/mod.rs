@@ -84,7 +84,7 @@ pub fn with_checksum(text: &str) -> String {
     format!("{body}{}", base62(u64::from(crc32fast::hash(body.as_bytes())), 6))
 }
 
-/// A random generator that returns given base62 digits, so that a test can mint a known token.
+/// A random generator that returns the given base62 digits, so that a test can mint a known token.
 pub struct Script(pub Vec<u8>);
 
 impl Script {

@@ -11,8 +11,8 @@ pub struct Notes(Mutex<BTreeMap<String, Note>>);
 
 struct Note {
     step: String,
-    /// The time at which this step was first noted. A task may note the same step many times, and
-    /// `last` is the latest time.
+    /// The time at which this step was first noted. A task may note the same step many times.
+    /// `last` is the time of the most recent note.
     since: Instant,
     last: Instant,
     times: u64,

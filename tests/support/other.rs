@@ -12,7 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// The prefix of the lines that the other process sends to the test. It distinguishes them from the
 /// output of the test harness.
 const SAYS: &str = "> ";
-/// The maximum time that the test waits for a line. After that time, the other process is killed.
+/// The maximum time that the test waits for a line. After that time, the test kills the other
+/// process.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Sends a line to the test. The other process calls this function.
@@ -25,7 +26,7 @@ pub fn nanos() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
-/// The other process. It ends when its standard input is closed.
+/// A second process that a test has started. It ends when its standard input is closed.
 pub struct Other {
     watched: Arc<Mutex<Watched>>,
     hears: ChildStdin,
@@ -103,8 +104,8 @@ impl Other {
 }
 
 /// Kills the other process if the test has waited too long for a line. The test then stops waiting.
-/// The test reads the lines in its own thread, because a queue between two threads would blur the
-/// arrival time of a line.
+/// This function runs in a thread of its own. The thread of the test itself reads the lines,
+/// because a queue between two threads would blur the arrival time of a line.
 fn watch(watched: &Weak<Mutex<Watched>>) {
     while let Some(watched) = watched.upgrade() {
         {

@@ -144,8 +144,8 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
     }
 
-    /// Returns the URL of the same database on the server at another port, for example on a
-    /// standby.
+    /// Returns the URL `database` with the given port instead of the port of this server, for
+    /// example with the port of a standby.
     pub fn url_by(&self, port: u16, database: &str) -> String {
         database.replace(&format!(":{}/", self.port), &format!(":{port}/"))
     }
@@ -187,8 +187,8 @@ impl Drop for Server {
     }
 }
 
-/// Returns a folder in memory, where a sync costs nothing. If the system has none, returns the
-/// temporary folder.
+/// Returns a folder in memory, where a sync costs nothing. If the system has no such folder,
+/// returns the temporary folder.
 fn quick() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
@@ -221,8 +221,8 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Runs a command and panics if it fails. The output of the command goes into a file, because a
-/// server that the command starts keeps its output open.
+/// Runs a command and panics if it fails. The output of the command goes into a file. If it went
+/// into a pipe, a server that the command starts would keep the pipe open.
 fn run(command: &mut Command) {
     let told = tempfile::NamedTempFile::new().unwrap();
     let told_to = || told.reopen().unwrap();

@@ -1,5 +1,5 @@
-//! Starts Redis servers for a test, with the installed program and on free loopback ports. They are
-//! a single server or a cluster with three masters. Stops the servers when the test ends.
+//! Starts a single Redis server or a cluster with three masters for a test, with the installed
+//! program and on free loopback ports. Stops the servers when the test ends.
 
 use std::env;
 use std::fs::File;
@@ -15,7 +15,7 @@ use keyfob::{ProjectId, store::redis::RedisStore};
 use tempfile::TempDir;
 
 const MASTERS: usize = 3;
-/// The time for which a test waits for a change that normally takes moments.
+/// The maximum time that a test waits for a change. A change normally takes moments.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Servers {
@@ -72,8 +72,8 @@ impl Servers {
         Self::start(1, false)
     }
 
-    /// Starts a single server with its data in a new folder in `parent`. `settings` has more
-    /// arguments of the server: each name, such as `--save`, followed by its value.
+    /// Starts a single server with its data in a new folder in `parent`. `settings` has additional
+    /// arguments of the server: names, such as `--save`, each followed by its value.
     pub fn one_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         Self::start_in(parent, settings, 1, false)
     }
@@ -83,8 +83,8 @@ impl Servers {
         self.folder.path().join(self.nodes[number].address())
     }
 
-    /// Starts a cluster of three masters, each with this number of replicas. Returns `None` if
-    /// Redis is not installed.
+    /// Starts a cluster of three masters, each with `replicas` replicas. Returns `None` if Redis is
+    /// not installed.
     pub fn cluster(replicas: usize) -> Option<Self> {
         // A master without replicas has no node that could take over. If the other nodes considered
         // a slow master failed, the whole cluster would refuse requests. So the timeout is long.
@@ -277,7 +277,7 @@ impl Servers {
         self.wait_until_it_follows(master);
     }
 
-    /// Returns the number of the master that has the tokens of this project.
+    /// Returns the node number of the master that has the tokens of this project.
     pub fn master_of(&self, project: &ProjectId) -> usize {
         let slot: u16 = self.ask(&["CLUSTER", "KEYSLOT", &format!("{{{project}}}")]).trim().parse().unwrap();
         let nodes = self.ask(&["CLUSTER", "NODES"]);
@@ -290,14 +290,14 @@ impl Servers {
         self.number(nodes.lines().find(has_slot).unwrap())
     }
 
-    /// Returns the number of a replica of this master.
+    /// Returns the node number of a replica of this master. `master` is a node number too.
     pub fn replica_of(&self, master: usize) -> usize {
         let id = self.ask_node(master, &["CLUSTER", "MYID"]);
         let nodes = self.ask(&["CLUSTER", "NODES"]);
         self.number(nodes.lines().find(|node| node.split(' ').nth(3) == Some(id.trim())).unwrap())
     }
 
-    /// Returns the number of the node that a line of the output of `CLUSTER NODES` describes.
+    /// Returns the node number of the node that a line of the output of `CLUSTER NODES` describes.
     fn number(&self, line: &str) -> usize {
         let is_named = |node: &Node| line.contains(&format!("{}@", node.address()));
         self.nodes.iter().position(is_named).unwrap()
@@ -374,8 +374,8 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(run.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
 }
 
-/// Returns a folder in memory, where a sync costs nothing. If the system has none, returns the
-/// temporary folder.
+/// Returns a folder in memory, where a sync costs nothing. If the system has no such folder,
+/// returns the temporary folder.
 fn memory() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }

@@ -14,8 +14,8 @@
 //! - instructions whose duration depends on their operands, such as division on some processors:
 //!   memcheck sees only branches and addresses;
 //! - parsing and the checksum: they look up the characters of the secret in tables, and the library
-//!   does not claim that they are constant-time. So the bytes are marked as undefined only after
-//!   them;
+//!   does not claim that they are constant-time. So the program marks the bytes as undefined only
+//!   after parsing;
 //! - building a keyring: this happens once at start, and branches on whether two peppers are equal.
 
 mod request;
@@ -34,8 +34,8 @@ use request::{mark_secret, publish, reports, runs, unwatched};
 /// Project ids of several lengths, including the shortest and the longest id. From a length of 7
 /// on, the MAC needs one more hash block, so the lengths 6 and 7 are included too.
 const PROJECTS: [&str; 5] = ["0", "145", "5f0c6a", "5f0c6a1", "5f0c6a1e9b7d4c3a8e2f1b0d6c5a4e3f"];
-/// The number of characters of the checksum, which is the end of a token's text. Before the
-/// checksum comes the tag, and before the tag comes the secret.
+/// The number of characters of the checksum. A token's text ends with the secret, the tag and the
+/// checksum, in this order.
 const CRC: usize = 6;
 const TAG: usize = 11;
 const SECRET: usize = 33;
@@ -53,7 +53,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Checks right and wrong secrets, tags and digests. Returns true if memcheck reported nothing.
+/// Lets the library check right and wrong secrets, tags and digests. Returns true if memcheck
+/// reported nothing.
 fn check() -> Result<bool, Box<dyn Error>> {
     let mut comparisons = 0;
     for project in PROJECTS {
@@ -90,8 +91,8 @@ fn check() -> Result<bool, Box<dyn Error>> {
 
 type Comparison = fn(&Vec<u8>, &[u8]) -> bool;
 
-/// Two comparisons that leak. A comparison or a loop over arrays of 32 bytes would not do, because
-/// the compiler generates no branches for it.
+/// Two comparisons that leak. They do not compare arrays of 32 bytes, because the compiler
+/// generates no branches for such a comparison.
 const LEAKS: [(&str, Comparison); 2] =
     [("Vec == slice", |a, b| a == b), ("Ord::cmp", |a, b| a.as_slice().cmp(b).is_eq())];
 

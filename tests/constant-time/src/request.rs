@@ -25,7 +25,7 @@ pub(crate) fn publish<T: Copy>(value: T) -> T {
     core::hint::black_box(value)
 }
 
-/// Runs `work` while memcheck reports nothing. Undefined bytes stay undefined.
+/// Runs `work` with the reports of memcheck turned off. Undefined bytes stay undefined.
 pub(crate) fn unwatched<T>(work: impl FnOnce() -> T) -> T {
     request(0x1801, 1, 0);
     let done = work();

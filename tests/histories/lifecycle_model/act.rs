@@ -19,8 +19,7 @@ pub const NEEDED: [&str; 3] = ["repo:read", "repo:write", "user"];
 /// The address ranges that a token can have. The empty text allows every address.
 pub const RANGES: [&str; 4] = ["", "10.0.0.0/8", "10.1.0.0/16", "192.0.2.1"];
 pub const ADDRESSES: [&str; 3] = ["10.1.2.3", "10.2.0.1", "192.0.2.1"];
-/// The number of tokens of the service that existed before keyfob. The histories import these
-/// tokens.
+/// The number of tokens that a history can import from an earlier service.
 pub const FOREIGN: usize = 5;
 /// The states that the host can report for an owner in a project: `None` for an active owner, or
 /// the reason why verification rejects the owner's tokens.
@@ -65,7 +64,7 @@ pub struct New {
     pub life: Life,
     pub confirm_within: Option<i64>,
     pub key: u8,
-    /// The index of the delegation with which the token is issued, in the model's list `managers`.
+    /// The delegation with which the token is issued, as an index into the model's list `managers`.
     pub within: Option<usize>,
     /// The index of the token that the new token replaces, if this is a rotation.
     pub takes_over: Option<usize>,
@@ -101,7 +100,7 @@ pub struct Foreign {
     pub revoked: Option<i64>,
 }
 
-/// One call of an operation. Tokens are numbered in the order in which they were created.
+/// An operation with its arguments. Tokens are numbered in the order in which they were created.
 #[derive(Clone, Debug)]
 pub enum Act {
     SetClock(i64),
@@ -268,8 +267,8 @@ impl Act {
     pub const FIRST: usize = 7;
 
     /// Returns the fixed operation with this number. The fixed operations build a chain: they issue
-    /// a token, then a token within that token, and so on. An operation fails if it would make the
-    /// chain longer than the policy allows.
+    /// a token, then a token with the delegation of the first token, and so on. An operation fails
+    /// if it would make the chain longer than the policy allows.
     pub fn first(number: usize, model: &Model) -> Option<Self> {
         if number % 2 == 1 {
             let how = How { manage: true, ..How::default() };

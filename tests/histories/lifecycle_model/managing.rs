@@ -68,9 +68,10 @@ impl Managing {
         }
     }
 
-    /// Returns the request with its open values filled in, so that the new token stays within the
-    /// managing token. The successor in a rotation keeps the kind and the metadata of the old
-    /// token.
+    /// Fills in the values that the request leaves open, so that the new token stays within the
+    /// managing token. Returns the completed request. If a rule forbids the request, returns the
+    /// name of the rule as an error. The successor in a rotation keeps the kind and the metadata of
+    /// the old token.
     pub fn bounded(&self, new: &New, is_successor: bool, rules: &Rules, now: i64) -> Result<New, &'static str> {
         let mut new = new.clone();
         if !new.asks_kind {

@@ -28,7 +28,8 @@ const ENDED: [&str; 13] = [
     "ended_owner_outside_project",
 ];
 
-/// The reason of a revocation in the model if the service may record one of two reasons.
+/// The reason that the model records for a revocation if the service may record either of two
+/// reasons.
 pub const UNDECIDED: &str = "undecided";
 
 /// The properties in which the stores differ.
@@ -79,8 +80,8 @@ impl Model {
         }
     }
 
-    /// Returns the times, from now on, at which time alone changes a token: for example, the token
-    /// expires, its grace period ends, or a notice becomes due.
+    /// Returns the current and future times at which a token changes without an operation: for
+    /// example, it expires, its grace period ends, or a notice becomes due.
     pub fn boundaries(&self) -> Vec<i64> {
         let mut times = Vec::new();
         for (token, _) in self.tokens.iter().zip(&self.kept).filter(|(_, kept)| **kept) {
@@ -107,8 +108,8 @@ impl Model {
         OWNER_STATES[self.owners[token.owner][token.project]]
     }
 
-    /// Returns the token and the issuers that it is bound to, the nearest first. Ends at the first
-    /// issuer whose record does not exist.
+    /// Returns the token and the issuers that it is bound to, the nearest first. If the record of
+    /// an issuer does not exist, the list ends before this issuer.
     fn chain(&self, place: usize) -> Vec<usize> {
         let mut chain = vec![place];
         while let Some(above) = self.tokens[chain[chain.len() - 1]].bound_to().filter(|above| self.kept[*above]) {
@@ -117,7 +118,7 @@ impl Model {
         chain
     }
 
-    /// Returns the reason why a bound token does not work because of its chain: an issuer does not
+    /// Returns why the chain of a bound token prevents the token from working: an issuer does not
     /// work, or the chain is too long. Returns `None` if the chain lets the token work. The limit
     /// on unused tokens does not apply to issuers.
     fn held_up(&self, place: usize) -> Option<&'static str> {
@@ -149,9 +150,9 @@ impl Model {
         if issuer_ended { "issuer_ended" } else { token.status(self.now) }
     }
 
-    /// Returns the managing token of a stored delegation in its current state. The state in which
-    /// the delegation was stored does not matter. Returns an error if the token can no longer issue
-    /// or rotate tokens.
+    /// Returns the current state of the managing token of a stored delegation. The state of the
+    /// token when the host stored the delegation does not matter. Returns an error if the token can
+    /// no longer issue or rotate tokens.
     fn managing(&self, manager: usize) -> Result<Managing, &'static str> {
         let (place, _, how) = self.managers[manager];
         let token = &self.tokens[place];
@@ -497,7 +498,8 @@ impl Model {
         moved
     }
 
-    /// Returns the unrevoked tokens of the project that are bound to an ended token.
+    /// Returns the tokens of the project that are bound to an ended token. Leaves out the tokens
+    /// that are revoked, and the tokens that ended more than a day ago.
     fn orphans(&self, project: usize) -> Vec<usize> {
         let has_ended = |place: usize| !self.kept[place] || !self.tokens[place].live(self.now);
         let bound = |token: &Token| token.can_still_work(self.now) && token.bound_to().is_some_and(has_ended);
@@ -508,8 +510,8 @@ impl Model {
         (0..PROJECTS.len()).map(|project| self.revoke_orphans_in(project)).sum()
     }
 
-    /// Revokes the tokens that are bound to an ended token, until no such token is left. If the
-    /// issuer was revoked, each token gets the reason of the issuer's revocation.
+    /// Revokes the tokens that are bound to an ended token, until no such token is left. A token
+    /// whose issuer was revoked gets the reason of the issuer's revocation.
     fn revoke_orphans_in(&mut self, project: usize) -> u64 {
         let mut count = 0;
         loop {

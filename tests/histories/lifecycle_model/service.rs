@@ -106,7 +106,7 @@ pub struct Service<S> {
     managers: Vec<Delegation>,
     keys: Vec<TokenKey>,
     texts: Vec<String>,
-    /// The record of each token when the test last read all records.
+    /// The record of each token, as it was when the test last read all records.
     records: Vec<Option<Arc<TokenRecord>>>,
 }
 
@@ -157,7 +157,7 @@ const METADATA: &str = r#"{"role":"admin"}"#;
 
 const KINDS: [TokenKind; 3] = [TokenKind::Human, TokenKind::Service, TokenKind::Agent];
 
-/// Returns the model's word for an error.
+/// Returns the word with which the model describes an error.
 fn called(error: &Error) -> String {
     match error.kind() {
         ErrorKind::Policy(PolicyBreach::NeverExpires) => "never_expires",
@@ -193,8 +193,8 @@ fn called(error: &Error) -> String {
     .to_owned()
 }
 
-/// Returns the outcome of a change as the model's word. Every refusal because of the policy is
-/// "policy".
+/// Returns the word with which the model describes the outcome of a change. The word is "policy"
+/// for every refusal because of the policy.
 fn changed<T>(outcome: Result<T, Error>) -> String {
     match outcome {
         Ok(_) => "done".to_owned(),
@@ -377,7 +377,8 @@ impl<S: Store> Service<S> {
         self.keys.iter().position(|other| other == key).expect("a token of this history")
     }
 
-    /// Runs an operation on the service, and returns the outcome as the model's word.
+    /// Runs an operation on the service. Returns the word with which the model describes the
+    /// outcome.
     pub async fn act(&mut self, act: &Act) -> String {
         let actor = Actor::new("ada").unwrap();
         let now = self.first.now();
@@ -576,8 +577,8 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// Returns the number of the notice in the model: 0 for no notice, and 1 to 3 for the three notices
-/// in their order.
+/// Returns the number with which the model describes a notice: 0 for no notice, and 1 to 3 for the
+/// notices 30, 7 and 1 days before expiry.
 fn stage(lead: Option<NoticeLead>) -> u8 {
     let place = |lead| NoticeLead::ALL.iter().position(|other| *other == lead).unwrap();
     lead.map_or(0, |lead| place(lead) as u8 + 1)

@@ -11,8 +11,8 @@ use crate::lifecycle_model::model::Model;
 #[derive(Default)]
 pub struct Tally(BTreeMap<(String, String), u64>);
 
-/// The limit for rare outcomes. An outcome is rare if [`ENDS`] requires fewer occurrences than
-/// this.
+/// The limit for rare outcomes. An outcome is rare if [`ENDS`] requires fewer occurrences than this
+/// number.
 const RARE: u64 = 100;
 
 /// The minimum number of times that each kind of operation must have each outcome. Each number is

@@ -45,7 +45,7 @@ pub struct Token {
     pub issued_by: Option<usize>,
     /// Whether this token works only while its issuer works.
     pub bound: bool,
-    /// The number of the token in the earlier service, if this token was imported.
+    /// The index of this token in the table of the earlier service, if this token was imported.
     pub foreign: Option<usize>,
     pub confirm_by: Option<i64>,
     pub not_before: Option<i64>,
@@ -145,8 +145,8 @@ impl Token {
         self.issued_by.filter(|_| self.bound)
     }
 
-    /// Returns whether the token could work if the clock were set back by a day. The token must not
-    /// be revoked, and must not have ended more than a day ago.
+    /// Returns whether the token could work if the clock were set back by a day. This is true if
+    /// the token is not revoked and did not end more than a day ago.
     pub fn can_still_work(&self, now: i64) -> bool {
         let mut ends = [self.grace, self.confirm_by, self.expires].into_iter().flatten();
         self.revoked.is_none() && ends.all(|end| end >= now - DAY)
@@ -189,8 +189,8 @@ impl Rules {
         self.outside(token).or(unused.then_some("unused"))
     }
 
-    /// Creates a token at the time `now`. The token must expire by `last`, if given, and a bound
-    /// token must expire.
+    /// Creates a token at the time `now`. If `last` is given, the token must expire at this time or
+    /// earlier. A bound token must expire.
     pub fn mint(
         &self,
         new: &New,

@@ -1,11 +1,11 @@
-//! One process revokes a token that issues other tokens, the manager. At the same time, another
-//! process uses the manager's delegation to issue or rotate a token. Each engine runs this race 150
-//! times, or 10,000 times with `KEYFOB_TEST_SIZE=full`.
+//! One process revokes a manager, which is a token that issues other tokens. At the same time,
+//! another process uses the manager's delegation to issue or rotate a token. Each engine runs this
+//! race 150 times, or 10,000 times with `KEYFOB_TEST_SIZE=full`.
 //!
 //! After the revocation is acknowledged, the delegation must create no token. No token that is
 //! bound to the manager, directly or through another token, may pass verification. This includes
-//! tokens that were issued during the revocation. If a store reads the manager's row without a
-//! lock, the first check must fail.
+//! tokens that were issued during the revocation. The same race on a store that reads the manager's
+//! row without a lock must break one of these rules. This shows that the test can fail.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -70,8 +70,9 @@ struct Conditional {
 }
 
 impl Conditional {
-    /// Returns the condition that the inner store still has to check. Without the lock, checks the
-    /// condition here, and returns `None` or an error.
+    /// Returns the condition that the inner store has to check. With the lock, this is `issuer`.
+    /// Without the lock, this function checks `issuer` itself. It returns `None` if the condition
+    /// holds, and an error if it does not.
     async fn left(
         &self,
         project: ProjectId,
@@ -203,7 +204,7 @@ impl Hand {
     }
 
     /// Issues a token and verifies it. Returns the text of [`Self::verified`], or the outcome of
-    /// the refused issue.
+    /// the call if it was refused.
     async fn issue_and_verify(&self, by: &Delegation) -> String {
         let refusals = self.refusals();
         match self.issue(by).await {
@@ -333,8 +334,8 @@ struct Tally {
     refused_by_the_store: u64,
     /// The number of new tokens that passed verification before the revocation was acknowledged.
     used: u64,
-    /// The number of rejected verifications, after the acknowledgement, of tokens below the
-    /// manager.
+    /// The number of times that, after the revocation was acknowledged, verification rejected a
+    /// token that is bound to the manager, directly or through another token.
     refused_below: u64,
 }
 

@@ -34,8 +34,8 @@ const MOST_ROUNDS: u64 = 10_000;
 /// The environment variable that names the database to the other process. The other process is the
 /// same test binary.
 const DATABASE: &str = "KEYFOB_RACES_DATABASE";
-/// The maximum duration of an operation. Only two operations that wait for each other would take
-/// this long.
+/// The maximum duration of an operation. An operation takes this long only if the two operations
+/// wait for each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the minimum and the maximum number of rounds of a race. A race runs more than the
@@ -230,8 +230,8 @@ async fn race_on(database: &str) {
     other.end();
 }
 
-/// A database file in a folder in memory, if the system has one, because a sync costs nothing
-/// there.
+/// An SQLite database file. It is in a folder in memory if the system has one, because a sync costs
+/// nothing there.
 struct SqliteFile {
     path: PathBuf,
     _folder: TempDir,

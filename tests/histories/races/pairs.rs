@@ -10,8 +10,8 @@ pub struct Race {
     pub acts: [&'static str; 2],
     /// The operations that one process performs before the two processes start.
     pub before: &'static [&'static str],
-    /// Returns the order in which the outcomes and the records show that the two operations ran.
-    /// Panics if they fit neither order.
+    /// A function that finds the order in which the two operations ran, from their outcomes and the
+    /// records. It panics if the outcomes and the records fit neither order.
     pub order: fn(outcomes: [&str; 2], first: &TokenRecord, others: &[&TokenRecord]) -> &'static str,
     /// The possible orders. Each of them must occur.
     pub orders: [&'static str; 2],

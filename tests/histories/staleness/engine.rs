@@ -24,7 +24,7 @@ pub fn policy() -> Policy {
 }
 
 /// The maximum age of data that the store may read from the standby. It is much shorter than the
-/// bound.
+/// bound on the age of cached records.
 const MOST_LAG: Duration = Duration::from_millis(100);
 
 /// Opens the store of the database at this address, with a cache. The cache follows the store's

@@ -42,7 +42,7 @@ const STANDBY: &str = "KEYFOB_STALENESS_STANDBY";
 const FORGETS: &str = "KEYFOB_STALENESS_FORGETS";
 const ISSUERS: &str = "KEYFOB_STALENESS_ISSUERS";
 
-/// The semaphore that lets three of these tests run at a time, because each test keeps the
+/// The semaphore that lets at most three of these tests run at a time, because each test keeps the
 /// processor busy. A test may start its engine before it holds a permit.
 static TURNS: Semaphore = Semaphore::const_new(3);
 

@@ -20,7 +20,7 @@ struct Link {
     from_server: AtomicBool,
 }
 
-/// The side of a connection whose bytes the proxy drops.
+/// The side of a connection. The proxy drops the bytes that arrive from this side.
 #[derive(Clone, Copy)]
 pub enum Side {
     Client,

@@ -47,7 +47,7 @@ pub struct Seen {
     /// verification that accepted the token. The time is zero if that verification started before
     /// the acknowledgement.
     pub delays: Vec<Duration>,
-    /// The number of tokens that verification accepted at the end of their round.
+    /// The number of tokens that verification still accepted at the end of the round.
     pub never_refused: usize,
     /// The number of tokens that verification rejected before their revocation began.
     pub refused_too_early: usize,
@@ -105,8 +105,8 @@ pub struct Round {
     keys: Vec<TokenKey>,
     /// The delegations of the issuers that many tokens share.
     shared: Vec<Delegation>,
-    /// For each token, the times at which its revocation began and was acknowledged. `None` if the
-    /// token is not revoked yet.
+    /// For each token, the times at which its revocation began and was acknowledged. An entry is
+    /// `None` if the token is not revoked yet.
     revoked: Vec<Option<(u64, u64)>>,
 }
 
@@ -123,7 +123,7 @@ pub struct Revoker {
 
 impl Revoker {
     /// Creates a revoker on the database at the address `database`. Starts the verifying process,
-    /// which uses the address `others`.
+    /// which opens the database at the address `others`.
     pub async fn start(database: &str, others: &str, environment: &[(&str, &str)]) -> Self {
         let tokens = Service::new(keyring(), open(database, Duration::ZERO, false, None).await).with_policy(policy());
         let other = Other::start("staleness::verifier::other_process", &[environment, &[(DATABASE, others)]].concat());
@@ -208,8 +208,7 @@ impl Revoker {
         }
     }
 
-    /// Revokes all tokens of the round, some one by one, and some together with all tokens of their
-    /// owner. Repeats each operation until it is acknowledged.
+    /// Performs all revocations of the round. Repeats each operation until it is acknowledged.
     pub async fn revoke(&mut self, round: &mut Round) {
         self.act(round, &acts()).await;
     }
@@ -295,8 +294,8 @@ impl Revoker {
         self.tried()
     }
 
-    /// Waits for the bound. Then lets the verifying process verify each token until it gets a
-    /// result, and records the results.
+    /// Waits until the bound has passed. Then lets the verifying process verify each token until it
+    /// gets a result, and records the results.
     pub async fn end(&mut self, round: Round) {
         tokio::time::sleep(BOUND + Duration::from_millis(1)).await;
         self.other.tell("end");
@@ -366,8 +365,8 @@ impl Act {
     }
 }
 
-/// Returns all revocations of a round in their order: the revocations of several single tokens,
-/// then the revocation of one owner, and so on.
+/// Returns all revocations of a round in their order: first the revocations of several single
+/// tokens, then the revocation of all tokens of one owner, and so on.
 fn acts() -> Vec<Act> {
     let each = TOKENS / 2 / OWNERS;
     let of_owner = |owner| (owner * each..(owner + 1) * each).map(Act::One).chain([Act::Owner(owner)]);

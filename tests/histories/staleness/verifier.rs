@@ -15,8 +15,8 @@ use crate::support::other::{nanos, say};
 use crate::support::{keyring, project};
 
 const TASKS: usize = 8;
-/// The time for which this process waits for a change that normally takes moments, or for a restart
-/// of the engine. The test waits longer.
+/// The maximum time that this process waits for a change or for a restart of the engine. A change
+/// normally takes moments. The test waits for this process for longer than this time.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The number of verifications that a task runs between two pauses of one millisecond.
 const BURST: usize = 48;
@@ -82,7 +82,7 @@ impl Verifier {
         )
     }
 
-    /// Verifies one token after the other, forever.
+    /// Verifies the tokens one after the other, and never returns.
     async fn verify_on(&self, task: usize) {
         let mut next = task;
         loop {

@@ -19,8 +19,8 @@ use crate::support::{actor, keyring, project, size};
 use crate::traps::world::{DAY, MS, Made};
 
 const PROJECT: &str = "145";
-/// The number of tokens that are rotated while all tokens of their owner are revoked. While a
-/// family is revoked, only one token is rotated.
+/// The number of tokens that the concurrent task rotates while the test revokes all tokens of an
+/// owner. While the test revokes a family, the task rotates only one token.
 const CHAINS: u64 = 20;
 
 /// An empty database of one engine.
@@ -32,7 +32,7 @@ trait Database {
     fn open(&self) -> impl Future<Output = Self::Store>;
 
     /// Inserts copies of a record. The copies get the ids with the given numbers, and the given
-    /// expiry. No text of a token passes verification as one of the copies.
+    /// expiry. No text of a token is valid for a copy.
     fn copy(
         &self,
         store: &Self::Store,
@@ -155,8 +155,8 @@ impl Progress {
     }
 }
 
-/// Rotates the last token of each chain in turn. Stops after it has tried to rotate each chain once
-/// since the group's revocation was acknowledged. Returns all tokens of the chains.
+/// Rotates the last token of each chain in turn. After the group's revocation is acknowledged,
+/// tries once more to rotate each chain, and then stops. Returns all tokens of the chains.
 async fn keep_rotating<S: TokenStore>(tokens: Tokens<S>, mut heads: Vec<Made>, progress: Arc<Progress>) -> Vec<Made> {
     let mut outdated = Vec::new();
     loop {

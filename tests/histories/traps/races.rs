@@ -38,8 +38,8 @@ pub async fn rotate_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!(tokens(&world).await, (2, 2), "the losing rotation must leave no token");
 }
 
-/// A client repeats a rotation before the first call has ended. Both calls return a token, and one
-/// of the two tokens works.
+/// A client repeats a rotation before the first call has ended. Both calls return a token, but only
+/// one of the two tokens works.
 pub async fn the_same_request_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(HOUR).with_retry(RequestId::new("r1").unwrap(), HOUR);

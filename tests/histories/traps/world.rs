@@ -145,8 +145,9 @@ impl<S: TokenStore> TokenStore for Between<S> {
 }
 
 impl<S> Between<S> {
-    /// Awaits the look-up `read`. If a fault is set, clears it. Then pauses before it returns the
-    /// result, or returns an error instead, depending on the fault.
+    /// Awaits the look-up `read` and returns its result. If a fault is set, clears the fault.
+    /// Depending on the fault, pauses before returning the result, or returns an error instead of
+    /// the result.
     async fn or_fault<T>(&self, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let fault = self.find.lock().unwrap().take();
         let answer = read.await?;

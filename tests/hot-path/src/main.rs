@@ -32,8 +32,8 @@ use keyfob::{
     tokens::Usage,
 };
 
-/// The number of calls before the count. These calls complete work that happens once in a process,
-/// such as dynamic linking and the growth of buffers.
+/// The number of calls before the counted calls. These calls complete work that happens once in a
+/// process, such as dynamic linking and the growth of buffers.
 const WARM: u32 = 10;
 const CALLS: u32 = 100;
 const STEPS: [&str; 6] = ["parse", "check", "verify", "verify-observed", "verify-cached", "verify-bound"];

@@ -4,8 +4,9 @@
 //! The first line of `keyfob.txt` is the version. Each other line is a public item of the crate
 //! with all features. So a reviewer sees every change of the API as a change of this file. The
 //! check compares the file with the file of the last release:
-//! - If a line was removed, the new version must be one that `cargo update` does not choose in
-//!   place of the last release.
+//! - If a line was removed, the new version must be incompatible with the last release according to
+//!   semantic versioning. `cargo update` does not choose such a version in place of the last
+//!   release.
 //! - If a line was added, the new version must be higher than the last release. From version 1.0.0
 //!   on, a higher patch number is not enough.
 //!
@@ -52,7 +53,8 @@ impl Listing {
         text
     }
 
-    /// Returns why this version must not be released after `released`, or `None` if it may.
+    /// Returns the reason why this version must not be released after `released`, or `None` if it
+    /// may be released.
     fn breach(&self, released: &Self) -> Option<String> {
         let Version { major, minor, patch, .. } = released.version;
         let caret = |op, minor, patch| Comparator { op, major, minor, patch, pre: semver::Prerelease::EMPTY };

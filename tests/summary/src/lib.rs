@@ -19,7 +19,7 @@ pub fn engine(name: &str) {
 /// names what is missing.
 ///
 /// # Panics
-/// Panics if `CI` is `true`, because nothing may be missing there. Panics if the line cannot be
+/// Panics if `CI` is `true`, because in CI, nothing may be missing. Panics if the line cannot be
 /// written.
 #[track_caller]
 pub fn missing(why: &str) {
@@ -82,7 +82,8 @@ fn began_at(process: &str) -> String {
     words.split(' ').nth(19).unwrap_or_default().to_owned()
 }
 
-/// Returns the folder `target/tested`. The path of a test binary is in `target/debug/deps`.
+/// Returns the folder `target/tested`. Finds it from the path of this test binary, which is in
+/// `target/debug/deps`.
 fn folder() -> PathBuf {
     let program = env::current_exe().expect("a test binary has a path");
     program.ancestors().nth(3).expect("a test binary is in a target folder").join("tested")

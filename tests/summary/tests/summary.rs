@@ -1,4 +1,4 @@
-//! Prints, after the tests of all other packages, the engines that those tests started and the
+//! Runs after the tests of all other packages. Prints the engines that these tests started, and the
 //! tests that were skipped.
 
 use std::collections::BTreeMap;
