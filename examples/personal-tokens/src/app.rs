@@ -44,8 +44,8 @@ pub struct App {
     pub audit: Audit,
     pub acts: Arc<Acts>,
     pub health: Health,
-    /// The receiver of GitHub's leak reports. `None` unless the service is a partner of GitHub's
-    /// secret scanning.
+    /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of
+    /// GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,
     pub doors: Doors,
     /// The limit on request bodies in memory that contain questions to models, in total and for
