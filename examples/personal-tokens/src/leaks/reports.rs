@@ -103,8 +103,8 @@ async fn read(request: Request) -> Result<Bytes, Unfit> {
     })
 }
 
-/// Revokes the reported tokens. If one token cannot be revoked, the others are revoked all the
-/// same.
+/// Revokes the reported tokens. If one token cannot be revoked, the function still revokes the
+/// others.
 ///
 /// # Errors
 /// Returns the first error, after all reported tokens were tried.
@@ -129,9 +129,9 @@ async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Stores the leaks for the owners of the tokens. Leaks for which the store failed are tried again,
-/// because the sender may be unable to send the report again. An outcome that fails on each try
-/// stays an error.
+/// Stores the leaks for the owners of the tokens. If a revocation failed or a leak cannot be
+/// stored, tries again after each of the [`PAUSES`], because the sender may be unable to send the
+/// report again. If a revocation fails on each try, its outcome stays an error.
 async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), SetupError> {
     let mut noted = note(app, reporter, leaks).await;
     for pause in PAUSES {

@@ -85,7 +85,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves connections until `stop` completes, and then until the requests in progress have ended.
+/// Serves connections until `stop` completes. Then waits until the requests in progress have ended.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     let seats = Arc::new(Seats::new(limits.connections, limits.at_least));
     // Each connection holds a receiver, so `closed` returns when the last connection has ended.
