@@ -14,14 +14,14 @@ const MOST: i64 = 100;
 /// The length of a day in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// A refused request with a token, or a repeated report that the token was leaked. It can represent
-/// several events.
+/// A refused request with a token, or a repeated report that the token was leaked. One value
+/// can represent several equal events.
 pub struct Refusal {
     key: TokenKey,
     event: &'static str,
-    /// The name of the [`Rejection`]. Empty for events other than a failed verification.
+    /// The name of the [`Rejection`]. It is empty for events other than a failed verification.
     reason: &'static str,
-    /// The reporter of a leak. Empty for refused requests.
+    /// The reporter of a leak. It is empty for refused requests.
     actor: String,
     times: i64,
 }
