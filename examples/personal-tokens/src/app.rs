@@ -54,7 +54,8 @@ pub struct App {
     /// The finder of this service's tokens in texts.
     pub finder: Finder,
     pub config: Config,
-    /// The host's own database. It is in the data directory, whichever database holds the tokens.
+    /// The host's own database. It is in the data directory, even if the tokens are in another
+    /// database.
     pub pool: SqlitePool,
     /// Whether browsers reach the service by HTTPS. If so, the session cookie is `Secure`.
     pub behind_tls: bool,

@@ -93,14 +93,15 @@ impl TokenObject {
 #[serde(deny_unknown_fields)]
 pub struct NewTokenBody {
     pub name: String,
-    /// The lifetime of the token. If the field is absent, the default of the policy applies. If it
-    /// is `null`, the token never expires. Distinguishing these two cases needs a custom
+    /// The lifetime of the token. If the field is absent, the default of the policy applies. If the
+    /// field is `null`, the token never expires. Distinguishing these two cases needs a custom
     /// deserializer.
     #[serde(default, deserialize_with = "present")]
     pub expires: Option<Value>,
     pub project_id: Option<Value>,
     /// The scopes, separated by spaces. If the field is absent, the token gets the default scope of
-    /// the service, for clients that do not know scopes. If it is empty, the token gets no scope.
+    /// the service, for clients that do not know scopes. If the field is empty, the token gets no
+    /// scope.
     #[serde(default = "default_scopes")]
     pub scopes: String,
 }

@@ -39,8 +39,8 @@ impl Reporter {
     }
 }
 
-/// Returns the last address in `X-Forwarded-For`, which the proxy has added. The client may have
-/// written anything before this address, even bytes that are not text.
+/// Returns the last address in `X-Forwarded-For`. The proxy has added this address. The client may
+/// have written anything before it, even bytes that are not text.
 pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?.as_bytes();
     let last = str::from_utf8(value.rsplit(|byte| *byte == b',').next()?).ok()?.trim();

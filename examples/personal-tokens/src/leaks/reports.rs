@@ -222,8 +222,8 @@ struct Signed {
 }
 
 impl Signed {
-    /// The maximum number of characters in a header. It is more than any signature by GitHub has,
-    /// and more than GitHub's key ids have, which are digests.
+    /// The maximum number of characters in a header. GitHub's signatures are shorter, and its key
+    /// ids are digests and shorter too.
     const MOST: usize = 256;
 
     /// Reads the headers. Returns `None` if a header is missing, occurs twice, or has a value that

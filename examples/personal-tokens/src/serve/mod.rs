@@ -170,8 +170,8 @@ async fn attend(
     }
 }
 
-/// Completes after `patience` if the connection has not begun a request by then. Otherwise it never
-/// completes.
+/// Completes after `patience` if the connection has not begun a request. If the connection has
+/// begun a request, the function never completes.
 async fn first_request_is_late(seat: &Seat, patience: Duration) {
     tokio::time::sleep(patience).await;
     if seat.has_begun() {

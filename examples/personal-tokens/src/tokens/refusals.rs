@@ -121,8 +121,9 @@ macro_rules! one_by_one {
     };
 }
 
-/// Moves the refusals that an earlier version stored one by one into the table of refusals, which
-/// counts them. Refusals of tokens that may not exist are deleted.
+/// Moves the refusals from the table of events into the table of refusals, which counts them. An
+/// earlier version stored each refusal as an event. Refusals of tokens that may not exist are
+/// deleted.
 pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
     let is_needed = concat!("SELECT EXISTS (SELECT 1 FROM token_events WHERE ", one_by_one!(), ")");
     if !sqlx::query_scalar(is_needed).fetch_one(pool).await? {
