@@ -44,8 +44,8 @@ pub struct App {
     pub audit: Audit,
     pub acts: Arc<Acts>,
     pub health: Health,
-    /// The receiver of GitHub's leak reports. `None` unless the service is a partner of GitHub's
-    /// secret scanning.
+    /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of
+    /// GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,
     pub doors: Doors,
     /// The limit on request bodies in memory that contain questions to models, in total and for
@@ -54,7 +54,8 @@ pub struct App {
     /// The finder of this service's tokens in texts.
     pub finder: Finder,
     pub config: Config,
-    /// The host's own database. It is in the data directory, whichever database holds the tokens.
+    /// The host's own database. It is in the data directory, even if the tokens are in another
+    /// database.
     pub pool: SqlitePool,
     /// Whether browsers reach the service by HTTPS. If so, the session cookie is `Secure`.
     pub behind_tls: bool,

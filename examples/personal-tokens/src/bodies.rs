@@ -15,8 +15,8 @@ use crate::serve::queued;
 
 /// The maximum time for which a request waits for room.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// The number of requests that may wait for room, for each body that may be in memory. It applies
-/// to the limit in total and to the limit of one sender.
+/// The factor by which the maximum number of requests that wait for room exceeds the maximum number
+/// of bodies in memory. The factor is the same for all senders together and for one sender.
 const WAITING: usize = 4;
 
 /// The room for request bodies in memory. One sender gets only a part of the room, so that other

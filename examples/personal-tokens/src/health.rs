@@ -40,7 +40,7 @@ impl Health {
         Ok(Self { engine, pool, nobody, last: Mutex::default(), stopping: watch::Sender::new(false) })
     }
 
-    /// Marks the process as not ready, because it is about to stop.
+    /// Marks the process as not ready. Call this function when the process is about to stop.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
     }

@@ -91,9 +91,9 @@ pub async fn open(
     open_telling(data, settings, clock, |_| Ok(())).await
 }
 
-/// Opens the data directory like [`open`]. If it creates the first person, it calls `tell` with
-/// their name and password. This is the last step before the account is committed. If `tell` fails,
-/// the account is not created, and a later call creates it with another password.
+/// Opens the data directory like [`open`]. If the function creates the first person, it calls
+/// `tell` with their name and password. This is the last step before the account is committed. If
+/// `tell` fails, the account is not created, and a later call creates it with another password.
 ///
 /// # Errors
 /// Returns an error if the directory or `config.json` is not usable, if the pepper is missing,

@@ -1,5 +1,5 @@
-//! The route with which a token that has the scope `tokens:manage` issues tokens for agents. Such a
-//! token is bound to the token that issues it.
+//! The route with which a token that has the scope `tokens:manage` issues tokens for agents. The
+//! token of an agent is bound to the token that issues it.
 
 use std::sync::Arc;
 

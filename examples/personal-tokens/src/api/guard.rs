@@ -54,7 +54,8 @@ pub struct Caller<P = InProject> {
     pub project: Project,
 }
 
-/// The caller of a route whose path names no project. The project is the project of the token.
+/// The caller of a route whose path names no project. The caller's project is the project of the
+/// token.
 pub type OwnCaller = Caller<OwnProject>;
 
 impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {

@@ -20,8 +20,8 @@ pub struct TokenObject {
     name: String,
     /// The time of expiry in RFC 3339 form, or `null` if the token never expires.
     expires: Option<String>,
-    /// The token in clear text, in the response that issues it. In all other responses, the token
-    /// is masked and shows nothing of the secret.
+    /// The text of the token. The response that issues the token contains it in clear text. In all
+    /// other responses, the text is masked and shows nothing of the secret.
     token: String,
     project_id: i64,
     status: Status,
@@ -30,9 +30,9 @@ pub struct TokenObject {
     /// The scopes, separated by spaces.
     scopes: String,
     kind: TokenKind,
-    /// The token that issued this token. `null` if no token issued it.
+    /// The token that issued this token. It is `null` if no token issued this token.
     issuer: Option<IssuerObject>,
-    /// The origin of the last use of the token. `null` if the token was never used.
+    /// The origin of the last use of the token. It is `null` if the token was never used.
     last_used_from: Option<OriginObject>,
 }
 
@@ -87,20 +87,21 @@ impl TokenObject {
     }
 }
 
-/// The body of a request that issues a token. The owner comes from the session, so a field such as
-/// `owner` or `user_id` is refused.
+/// The body of a request that issues a token. The owner comes from the session, so a body with a
+/// field such as `owner` or `user_id` is refused.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewTokenBody {
     pub name: String,
-    /// The lifetime of the token. If the field is absent, the default of the policy applies. If it
-    /// is `null`, the token never expires. Distinguishing these two cases needs a custom
+    /// The lifetime of the token. If the field is absent, the default of the policy applies. If the
+    /// field is `null`, the token never expires. Distinguishing these two cases needs a custom
     /// deserializer.
     #[serde(default, deserialize_with = "present")]
     pub expires: Option<Value>,
     pub project_id: Option<Value>,
     /// The scopes, separated by spaces. If the field is absent, the token gets the default scope of
-    /// the service, for clients that do not know scopes. If it is empty, the token gets no scope.
+    /// the service, for clients that do not know scopes. If the field is empty, the token gets no
+    /// scope.
     #[serde(default = "default_scopes")]
     pub scopes: String,
 }
@@ -127,8 +128,8 @@ fn default_scopes() -> String {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct RotateBody {
-    /// The grace period of the old token. If the field is absent, it is a day, or the maximum of
-    /// the policy if that is shorter. `null` means no grace period.
+    /// The grace period of the old token. If the field is absent, the grace period is a day, or the
+    /// maximum of the policy if this maximum is shorter. `null` means no grace period.
     #[serde(default, deserialize_with = "present")]
     pub grace: Option<Value>,
 }

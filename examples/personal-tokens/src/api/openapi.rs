@@ -1,7 +1,8 @@
 //! The OpenAPI document of the API.
 //!
-//! The document is written by hand, in JSON files that other tools can read. Tests check that it
-//! has exactly the paths of [`crate::api::routes`], and that every response in any test matches it.
+//! The document is written by hand, in JSON files that other tools can read. Tests check that the
+//! document has exactly the paths of [`crate::api::routes`], and that every response in the tests
+//! matches the document.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,5 +1,5 @@
 //! The metadata of the protected resources (RFC 9728). Clients of the Model Context Protocol read
-//! it.
+//! this metadata.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The routes under `/api/v2/auth/token/` that require a session. Existing clients expect these
-//! formats and status codes. The routes `rotate`, `delegate`, `issued`, `disable`, `enable` and
-//! `revoke-all` are additions, which existing clients do not use.
+//! The routes under `/api/v2/auth/token/` that require a session. Existing clients expect the
+//! formats and the status codes of these routes. The routes `rotate`, `delegate`, `issued`,
+//! `disable`, `enable` and `revoke-all` are additions, which existing clients do not use.
 
 use std::sync::Arc;
 

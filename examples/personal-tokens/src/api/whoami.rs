@@ -1,5 +1,5 @@
-//! The routes that return the user that a token acts for. To try a new token, call one of these
-//! routes first.
+//! The routes with which people can try a new token. They return the user and the project that the
+//! token acts for, or the notes of the project.
 
 use axum::Json;
 use serde_json::{Value, json};

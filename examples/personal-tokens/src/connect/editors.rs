@@ -58,8 +58,8 @@ fn object(entries: &[(&str, Value)]) -> String {
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
-/// Returns the settings file of JetBrains editors, which belongs into the folder `.idea`, for this
-/// generation of the plug-in. The file never contains the token, because version control may
+/// Returns the settings file of JetBrains editors for this generation of the plug-in. The file
+/// belongs into the folder `.idea`. It never contains the token, because version control may
 /// include the file.
 pub(super) fn jet_brains(generation: Generation, connection: &Connection<'_>) -> String {
     let (component, provider) = match generation {

@@ -29,8 +29,8 @@ use keyfob::PlaintextToken;
 pub use tool::{Generation, Group, Tool};
 
 /// The text that settings contain instead of a token, if the service does not know the token. A
-/// person replaces it with the token. No token begins or ends with this text, so it cannot be
-/// mistaken for a token.
+/// person replaces it with the token. No token begins or ends with this text, so the
+/// placeholder cannot be mistaken for a token.
 pub const PLACEHOLDER: &str = "PASTE_YOUR_TOKEN_HERE";
 
 /// The values from which a settings text is made.
@@ -45,8 +45,8 @@ pub struct Connection<'a> {
     pub model_project: i64,
     /// The name of the model.
     pub model: &'a str,
-    /// The token. The service knows it only when it issues or rotates the token. If it is `None`,
-    /// the text contains [`PLACEHOLDER`].
+    /// The token. The service knows the token only at the moment when it issues or rotates it. If
+    /// the field is `None`, the text contains [`PLACEHOLDER`].
     pub token: Option<&'a PlaintextToken>,
     /// Whether editors verify the certificate of the service. Shells and programs always verify it.
     pub verify_ssl: bool,

@@ -44,7 +44,7 @@ printf 'Authorization: Bearer %s\n' "$TOKEN" |
 /// Returns an entry of `.netrc`. The service accepts a token as the user name of Basic
 /// authentication, with any password.
 ///
-/// The file has hosts but no ports, so the entry applies to every service on this host.
+/// An entry names a host but no port, so it applies to every service on this host.
 pub(super) fn netrc(connection: &Connection<'_>) -> String {
     format!("machine {}\n  login {}\n  password x\n", connection.host(), connection.token_text())
 }

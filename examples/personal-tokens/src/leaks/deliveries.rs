@@ -21,8 +21,8 @@ pub async fn note(pool: &SqlitePool, digest: &[u8; 32], key_id: &str) -> sqlx::R
     Ok(())
 }
 
-/// Deletes the stored reports that none of these keys signed. Such a report cannot be replayed,
-/// because no other key is accepted.
+/// Deletes all stored reports except the reports that one of these keys signed. A deleted report
+/// cannot be replayed, because the service accepts only signatures of these keys.
 pub async fn keep_of(pool: &SqlitePool, key_ids: &[&str]) -> Result<(), crate::setup::SetupError> {
     sqlx::query("DELETE FROM github_deliveries WHERE key_id NOT IN (SELECT value FROM json_each(?))")
         .bind(serde_json::to_string(key_ids)?)

@@ -15,11 +15,12 @@ use tokio::sync::Mutex;
 use crate::leaks::deliveries;
 use crate::setup::SetupError;
 
-/// The minimum time between two fetches, even if reports name unknown keys. GitHub answers at most
-/// 60 unauthenticated requests an hour.
+/// The minimum time between a successful fetch and the next fetch, even if reports name unknown
+/// keys. GitHub answers at most 60 unauthenticated requests an hour.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
-/// The minimum time after a failed fetch. It is shorter, because a report may be waiting for the
-/// keys. GitHub answers at most one request a minute on average.
+/// The minimum time between a failed fetch and the next fetch. It is shorter than [`PAUSE`],
+/// because a report may be waiting for the keys. GitHub answers at most one request a minute on
+/// average.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// The time for which fetched keys count as current and are not fetched again.
 const FRESH: Duration = Duration::from_secs(10);
@@ -40,8 +41,8 @@ pub struct GitHub {
 }
 
 impl GitHub {
-    /// Creates the receiver of GitHub's reports without keys. [`keep_keys`](Self::keep_keys) or the
-    /// first report fetches the keys.
+    /// Creates the receiver of GitHub's reports. It has no keys until
+    /// [`keep_keys`](Self::keep_keys) or the first report fetches them.
     pub fn new(address: Url, clock: Arc<dyn Clock>, pool: SqlitePool) -> Result<Self, SetupError> {
         let client = Client::builder()
             .timeout(PATIENCE)
@@ -51,8 +52,8 @@ impl GitHub {
         Ok(Self { webhook: GitHubWebhook::default(), address, client, clock, pool, asked: Mutex::default() })
     }
 
-    /// Fetches the keys if they are a day old, or if the last fetch failed. Call this function
-    /// periodically.
+    /// Fetches the keys if they are a day old, if the last fetch failed, or if there was no fetch
+    /// yet. Call this function periodically.
     pub async fn keep_keys(&self) {
         let asked = self.asked.lock().await.as_ref().map(|(at, keys)| (*at, keys.is_some()));
         if !asked.is_some_and(|(at, came)| came && self.is_within(OLD, at)) {

@@ -21,8 +21,8 @@ pub enum Reporter {
 impl Reporter {
     /// Returns the reporter that sent a request. Behind a proxy, this is the address that the proxy
     /// names, otherwise the address of the connection. Returns `None` for a connection from
-    /// loopback: the client is a person who tries the service, or a proxy although `--behind-tls`
-    /// is not set.
+    /// loopback: the client is a person who tries the service, or it is a proxy and the operator
+    /// forgot to set `--behind-tls`.
     pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
         if behind_proxy {
             return Some(forwarded_for(request.headers()).map_or(Self::Unnamed, Self::at));
@@ -39,8 +39,8 @@ impl Reporter {
     }
 }
 
-/// Returns the last address in `X-Forwarded-For`, which the proxy has added. The client may have
-/// written anything before this address, even bytes that are not text.
+/// Returns the last address in `X-Forwarded-For`. The proxy has added this address. The client may
+/// have written anything before it, even bytes that are not text.
 pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?.as_bytes();
     let last = str::from_utf8(value.rsplit(|byte| *byte == b',').next()?).ok()?.trim();

@@ -103,8 +103,8 @@ async fn read(request: Request) -> Result<Bytes, Unfit> {
     })
 }
 
-/// Revokes the reported tokens. If one token cannot be revoked, the others are revoked all the
-/// same.
+/// Revokes the reported tokens. If one token cannot be revoked, the function still revokes the
+/// others.
 ///
 /// # Errors
 /// Returns the first error, after all reported tokens were tried.
@@ -129,9 +129,9 @@ async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Stores the leaks for the owners of the tokens. Leaks for which the store failed are tried again,
-/// because the sender may be unable to send the report again. An outcome that fails on each try
-/// stays an error.
+/// Stores the leaks for the owners of the tokens. If a revocation failed or a leak cannot be
+/// stored, tries again after each of the [`PAUSES`], because the sender may be unable to send the
+/// report again. If a revocation fails on each try, its outcome stays an error.
 async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), SetupError> {
     let mut noted = note(app, reporter, leaks).await;
     for pause in PAUSES {
@@ -222,8 +222,8 @@ struct Signed {
 }
 
 impl Signed {
-    /// The maximum number of characters in a header. It is more than any signature by GitHub has,
-    /// and more than GitHub's key ids have, which are digests.
+    /// The maximum number of characters in a header. GitHub's signatures are shorter, and its key
+    /// ids are digests and shorter too.
     const MOST: usize = 256;
 
     /// Reads the headers. Returns `None` if a header is missing, occurs twice, or has a value that

@@ -15,10 +15,12 @@ use crate::tokens::issued;
 
 /// The maximum number of alarms on the page.
 const MOST: i64 = 5;
-/// The maximum number of characters that are stored of the address at which a token was found.
+/// The maximum number of characters that the service stores of the address at which a token was
+/// found.
 const MOST_OF_URL: usize = 500;
-/// The maximum number of characters that are read of such an address. Reading is bounded, because
-/// up to a thousand tokens in a report can have the same long address.
+/// The maximum number of characters that the service reads of the address at which a token was
+/// found. Reading is bounded, because up to a thousand tokens in a report can have the same long
+/// address.
 const READ_OF_URL: usize = 2 * MOST_OF_URL;
 
 /// A leaked token whose alarm the owner has not dismissed.
@@ -83,8 +85,8 @@ fn shown(finder: &Finder, url: &str) -> String {
 }
 
 /// Returns at most `MOST` leaked tokens whose alarm the person has not dismissed, and the number of
-/// the remaining ones. The latest come first, but tokens that are bound to another token come after
-/// all others.
+/// further such tokens. The latest leaks come first, except that tokens that are bound to another
+/// token come last.
 pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Leaked>, usize), SetupError> {
     let rows: Vec<(String, String, String, i64, String, String, i64)> = sqlx::query_as(
         "SELECT project, token_id, name, at, reporter, url, coalesce(bound_ended, 0) FROM token_leaks \

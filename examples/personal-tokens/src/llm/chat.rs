@@ -42,8 +42,8 @@ struct Question {
 }
 
 /// Answers `POST /llm/v1/chat/completions`: forwards the question to the upstream of the model,
-/// with the credential of the project that the model belongs to. Of the caller's headers, only
-/// `Accept` is forwarded, so the upstream does not receive the token.
+/// with the credential of the project that the model belongs to. `Accept` is the only header of the
+/// caller that is forwarded, so the upstream does not receive the token.
 pub async fn completions(
     State(app): State<Arc<App>>,
     caller: OwnCaller,

@@ -1,6 +1,6 @@
-//! The models and the notes as tools of the Model Context Protocol, with its streamable HTTP
-//! transport: each message is a POST, and the response is JSON. The server keeps no sessions and
-//! sends no messages by itself.
+//! Offers the models and the notes as tools of the Model Context Protocol. The transport is the
+//! streamable HTTP of the protocol: each message is a POST, and the response is JSON. The server
+//! keeps no sessions and sends no messages by itself.
 
 use std::sync::Arc;
 

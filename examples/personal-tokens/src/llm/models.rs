@@ -13,8 +13,8 @@ use crate::people::projects::{Kind, Project, Projects};
 /// A model of a project.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Model {
-    /// The id of the row of a model that an administrator added on the page. `None` for other
-    /// models.
+    /// The id of the model's row in the database, if an administrator added the model on the page.
+    /// It is `None` for other models.
     pub id: Option<i64>,
     /// The project that the model belongs to. Questions to the model use the credential of this
     /// project.
@@ -64,8 +64,8 @@ pub enum ModelError {
     Upstream,
     Credential,
     Taken,
-    /// The configuration names two default models of one project. With the form, a new default
-    /// replaces the old one instead.
+    /// The configuration names two default models of one project. In the form, this is no error:
+    /// a new default model replaces the old default model.
     Defaults,
 }
 

@@ -1,7 +1,7 @@
 //! Sends questions to upstreams. An upstream is a server that runs models and offers OpenAI's API.
-//! A question is sent with the credential of the project that the model belongs to. Of the caller's
-//! request, only the body and the `Accept` header are sent. Of the upstream's response, only the
-//! status, the body, `Content-Type` and `Retry-After` are returned to the caller.
+//! A question is sent with the credential of the project that the model belongs to. The upstream
+//! receives only the body and the `Accept` header of the caller's request. The caller receives only
+//! the status, the body, `Content-Type` and `Retry-After` of the upstream's response.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -93,7 +93,7 @@ fn address(url: &str) -> Option<Url> {
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// The maximum pause within a response of an upstream. It is long, because a model may think before
-/// the first piece.
+/// it returns the first piece.
 const SILENCE: Duration = Duration::from_secs(120);
 /// The maximum number of questions in progress. A further question gets status 503.
 const MOST_AT_ONCE: usize = 64;
@@ -105,7 +105,7 @@ pub struct Asker {
 }
 
 /// The reason why a question got no response that the caller may see. The caller does not see the
-/// upstream's own text if it may concern the credential or the internals of the upstream.
+/// upstream's own text if the text may concern the credential or the internals of the upstream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AskError {
     /// Too many questions are in progress.

@@ -57,8 +57,8 @@ pub struct Accounts {
     /// an unknown name takes as long as a known one.
     decoy: String,
     sign_ins: Gate,
-    /// The limit on concurrent password changes. It is separate, so that signed-in people do not
-    /// wait for the sign-ins of strangers.
+    /// The limit on concurrent password changes. It is separate from the limit on sign-ins, so that
+    /// signed-in people do not wait for the sign-ins of strangers.
     changes: Gate,
 }
 
@@ -92,7 +92,7 @@ impl Gate {
     }
 }
 
-/// The error if too many requests wait for their password to be checked.
+/// The error that is returned if too many requests wait for their password to be checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Busy;
 
@@ -168,7 +168,8 @@ impl Accounts {
     }
 }
 
-/// Returns whether the password matches the stored hash. Waits for a turn of the gate first.
+/// Returns whether the password matches the stored hash. First waits until the gate lets the
+/// request hash a password.
 async fn fits(gate: &Gate, password: String, stored: String) -> Result<bool, SetupError> {
     let turn = gate.turn().await?;
     let fits = tokio::task::spawn_blocking(move || {

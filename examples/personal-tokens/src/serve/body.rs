@@ -1,4 +1,4 @@
-//! The body of a request, which must arrive before a deadline, and the body of a response. A
+//! The bodies of requests and responses. The body of a request must arrive before a deadline. A
 //! request is in progress until the body of its response ends.
 
 use std::error::Error;

@@ -85,7 +85,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves connections until `stop` completes, and then until the requests in progress have ended.
+/// Serves connections until `stop` completes. Then waits until the requests in progress have ended.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     let seats = Arc::new(Seats::new(limits.connections, limits.at_least));
     // Each connection holds a receiver, so `closed` returns when the last connection has ended.
@@ -170,8 +170,8 @@ async fn attend(
     }
 }
 
-/// Completes after `patience` if the connection has not begun a request by then. Otherwise it never
-/// completes.
+/// Completes after `patience` if the connection has not begun a request. If the connection has
+/// begun a request, the function never completes.
 async fn first_request_is_late(seat: &Seat, patience: Duration) {
     tokio::time::sleep(patience).await;
     if seat.has_begun() {

@@ -14,9 +14,8 @@ task_local! {
     pub(super) static SEAT: Arc<Seat>;
 }
 
-/// Waits until `turn` completes, which is when the request leaves a queue of the service. If
-/// connections run out in the meantime, the connection of this request may be closed for another
-/// connection.
+/// Waits until `turn` completes. Then the request leaves a queue of the service. If all connections
+/// are taken during the wait, the connection of this request may be closed for another connection.
 ///
 /// Use this function for every wait for other requests. Otherwise, waiting requests could take all
 /// connections, and the service would not respond to any other request until the waiting requests

@@ -23,7 +23,8 @@ enum Phase {
     Cut,
 }
 
-/// The seats of the service. Each connection takes one, so their number limits the connections.
+/// The seats of the service. Each connection takes one seat, so the number of seats is the maximum
+/// number of connections.
 pub(super) struct Seats {
     most: usize,
     /// The maximum number of connections with a request in progress. The other connections can
@@ -31,7 +32,7 @@ pub(super) struct Seats {
     most_begun: usize,
     at_least: Duration,
     taken: Mutex<Taken>,
-    /// Notified when a seat is freed, or when its connection begins to wait.
+    /// Notified when a seat becomes free, or when the connection of a seat begins to wait.
     changed: Notify,
 }
 
@@ -46,11 +47,13 @@ struct Holder {
     cut: Arc<Notify>,
 }
 
-/// The time to look again for a free seat.
+/// The time at which [`Seats::take`] looks again for a free seat.
 enum Room {
-    /// At this time, a connection will have waited long enough to be closed.
+    /// The time at which the next connection may be closed. Until then, no connection has waited
+    /// long enough.
     At(Instant),
-    /// After the next change of a seat: a connection is being closed, or all are working.
+    /// The time of the next change of a seat. Until then, no connection can be closed, because one
+    /// is being closed already or no connection waits.
     Later,
 }
 
@@ -61,7 +64,8 @@ impl Taken {
         self.by_number.values().filter(|holder| has_begun(holder.phase)).count()
     }
 
-    /// Closes the connection that has waited longest. At most one connection is closed at a time.
+    /// Closes the connection that has waited longest, if it has waited for `at_least`. Closes none
+    /// while another connection is being closed. Returns when to look again for a free seat.
     fn make_room(&mut self, now: Instant, at_least: Duration) -> Room {
         let holders = || self.by_number.values().map(|holder| holder.phase);
         if holders().any(|phase| phase == Phase::Cut) {

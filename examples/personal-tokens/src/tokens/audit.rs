@@ -21,11 +21,11 @@ use crate::tokens::refusals::{self, Refusal};
 
 /// The maximum number of events that wait to be written in each queue.
 const QUEUE: usize = 1024;
-/// The maximum number of events that the writer takes from each other queue at a time. A new
-/// operation of a person waits until these events are written.
+/// The maximum number of events that the writer takes at a time from a queue for events other than
+/// operations of people. A new operation of a person waits until these events are written.
 const OTHERS: usize = 256;
-/// The maximum number of entries in the trail of a token about tokens that this token, and not a
-/// person, issued. The latest entries are kept.
+/// The maximum number of entries about issued tokens in the trail of their issuer. Tokens that a
+/// person issued under the issuer do not count. The latest entries are kept.
 const MOST_ISSUED: i64 = 100;
 
 /// The name of the event in the trail of a token that issued another token. The detail of the entry
@@ -47,7 +47,7 @@ macro_rules! issued_by_itself {
 pub struct Entry {
     pub at: i64,
     pub event: String,
-    /// The actor. Empty for events that were caused by requests with the token.
+    /// The actor. It is empty if a request with the token caused the event.
     pub actor: String,
     pub detail: String,
 }
@@ -177,10 +177,10 @@ impl Audit {
 }
 
 impl Audit {
-    /// Returns the time at which all tokens that are bound to this token's issuer were revoked
-    /// because the issuer had ended. This is the first such time at or after the revocation of this
-    /// token, by the same actor. Returns `None` if there is no such time, or if the token is not
-    /// bound.
+    /// Returns the time at which the bound tokens of this token's issuer were revoked because the
+    /// issuer had ended. If there are several such times, returns the first one that is not before
+    /// the revocation of this token. Only revocations by the actor who revoked this token count.
+    /// Returns `None` if there is no such time, or if the token is not bound.
     async fn ended_with_issuer(&self, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
         let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(None) };
         let sql = "SELECT min(at) FROM token_events WHERE project = ? AND token_id = ? AND event = ? AND at >= ? \

@@ -60,7 +60,7 @@ impl Measure {
     }
 }
 
-/// Returns the lifetime that the field `expires` requests. If the field is absent, this is the
+/// Returns the lifetime that the field `expires` requests. If the field is absent, returns the
 /// default of the policy. If the field is `null`, the token never expires.
 ///
 /// # Errors
@@ -74,8 +74,8 @@ pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
     }
 }
 
-/// Returns the grace period that the field `grace` requests. If the field is absent, this is a day,
-/// or `max` if that is shorter. If the field is `null`, there is no grace period. A grace period
+/// Returns the grace period that the field `grace` requests. If the field is absent, returns a day,
+/// or `max` if `max` is shorter. If the field is `null`, there is no grace period. A grace period
 /// longer than `max` is not an error here, because the rotation refuses it.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ const MOST: usize = 200;
 /// The maximum number of tokens of one issuer that a tree shows.
 const MOST_OF_ONE: usize = 50;
 
-/// A token that another token issued, with the tokens that this token has issued itself, the newest
+/// A token in a [`Tree`]. `below` contains the tokens that it has issued directly, the newest
 /// first.
 #[derive(Debug)]
 pub struct Branch {

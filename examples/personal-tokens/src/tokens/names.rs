@@ -1,5 +1,5 @@
-//! The names of tokens in the JSON API. A name consists of a UUID and a number, and replaces
-//! keyfob's project id and token id.
+//! The names of tokens in the JSON API. A name consists of a UUID and a number. The API uses it
+//! instead of keyfob's project id and token id.
 //!
 //! A name is created when the service first returns the token. If the process crashes after it
 //! stores a token and before it names the token, nobody has seen the secret. The token then gets

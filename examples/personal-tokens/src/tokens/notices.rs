@@ -13,8 +13,8 @@ use crate::tokens::own::Refused;
 
 /// The maximum number of ending tokens that the page names.
 const MOST: usize = 5;
-/// The number of notices whose tokens are always read. If the page already names [`MOST`] tokens,
-/// later notices are counted without reading their tokens.
+/// The number of notices for which the token is always read from the store. If the page already
+/// names [`MOST`] tokens, each later notice is only counted, and its token is not read.
 const MOST_READ: usize = 100;
 
 /// Claims, stores and acknowledges the notices that are due. If the process stops before it
@@ -48,8 +48,8 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
 /// A token that ends within a day: the name of its project, the token, and the time of its end.
 pub type Ending = (String, TokenView, Timestamp);
 
-/// Returns at most `MOST` of the person's tokens that end within a day, and the number of the
-/// remaining ones. Tokens that are bound to another token come last.
+/// Returns at most `MOST` of the person's tokens that end within a day, and the number of further
+/// such tokens. Tokens that are bound to another token come last.
 pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Ending>, usize), Refused> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         "SELECT project, token_id FROM token_notices LEFT JOIN bound_tokens AS bound USING (project, token_id) \

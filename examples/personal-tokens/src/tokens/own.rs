@@ -23,7 +23,7 @@ use crate::tokens::expiry::ExpiryError;
 use crate::tokens::names::TokenName;
 use crate::tokens::scopes;
 
-/// A token with its name in the JSON API.
+/// A token of a person, together with the [`TokenName`] that identifies it in the JSON API.
 #[derive(Debug)]
 pub struct OwnToken {
     pub name: TokenName,
@@ -137,7 +137,8 @@ pub async fn issue(
     named(app, user, issued.map_err(Refused::by)?).await
 }
 
-/// Returns a token that was just issued, with its name in the JSON API.
+/// Creates the [`TokenName`] of a token that was just issued. Returns the token with this name, and
+/// the token in clear text.
 pub async fn named(
     app: &App,
     user: &User,

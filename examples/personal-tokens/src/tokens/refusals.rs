@@ -14,14 +14,14 @@ const MOST: i64 = 100;
 /// The length of a day in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// A refused request with a token, or a repeated report that the token was leaked. It can represent
-/// several events.
+/// A refused request with a token, or a repeated report that the token was leaked. One value
+/// can represent several equal events.
 pub struct Refusal {
     key: TokenKey,
     event: &'static str,
-    /// The name of the [`Rejection`]. Empty for events other than a failed verification.
+    /// The name of the [`Rejection`]. It is empty for events other than a failed verification.
     reason: &'static str,
-    /// The reporter of a leak. Empty for refused requests.
+    /// The reporter of a leak. It is empty for refused requests.
     actor: String,
     times: i64,
 }
@@ -121,8 +121,9 @@ macro_rules! one_by_one {
     };
 }
 
-/// Moves the refusals that an earlier version stored one by one into the table of refusals, which
-/// counts them. Refusals of tokens that may not exist are deleted.
+/// Moves the refusals from the table of events into the table of refusals, which counts them. An
+/// earlier version stored each refusal as an event. Refusals of tokens that may not exist are
+/// deleted.
 pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
     let is_needed = concat!("SELECT EXISTS (SELECT 1 FROM token_events WHERE ", one_by_one!(), ")");
     if !sqlx::query_scalar(is_needed).fetch_one(pool).await? {

@@ -54,7 +54,7 @@ pub struct AgentDraft<'a> {
 /// A scope that the person can choose.
 pub struct Choice {
     pub scope: String,
-    /// A text that says what the scope allows. Empty if the service does not know the scope.
+    /// A text that says what the scope allows. It is empty if the service does not know the scope.
     pub words: &'static str,
     pub is_chosen: bool,
 }

@@ -27,13 +27,13 @@ use crate::web::view::View;
 pub struct NewForm {
     csrf: String,
     form: String,
-    /// The query of the list that the page shows together with the dialog.
+    /// The query of the [`View`] of the list that the page shows behind the dialog.
     #[serde(default)]
     view: String,
     project: i64,
     name: String,
     /// The number of units of the lifetime. It is a text, so that the form can show a wrong value
-    /// with an error. Absent if the unit is "never".
+    /// with an error. The field is absent if the unit is "never".
     #[serde(default)]
     amount: String,
     unit: String,

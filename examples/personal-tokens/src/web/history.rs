@@ -28,7 +28,8 @@ struct HistoryPage {
     /// The name of the issuer, and the address of the page of the issuer if the person may see that
     /// page.
     issuer: Option<(String, Option<String>)>,
-    /// The addresses of the dialogs that the owner can open from here. `None` for an administrator.
+    /// The addresses of the dialogs that the owner can open from this page. It is `None` for an
+    /// administrator.
     links: Option<Links>,
     issued: Issued,
     entries: Vec<Line>,
@@ -36,8 +37,8 @@ struct HistoryPage {
 
 /// The addresses of dialogs on the page with the list of tokens.
 struct Links {
-    /// The address of the dialog that issues a token for an agent. `None` if the token may not
-    /// issue tokens.
+    /// The address of the dialog that issues a token for an agent. It is `None` if the token
+    /// may not issue tokens.
     agent: Option<String>,
     revoke: String,
 }

@@ -27,9 +27,9 @@ use crate::web::sessions::SignedIn;
 pub struct Pane {
     pub uuid: String,
     pub tool: Tool,
-    /// The text of the settings. `None` if there is no model that the settings can name.
+    /// The text of the settings. It is `None` if there is no model that the settings can name.
     pub text: Option<String>,
-    /// The token, which the form sends back. `None` if the service does not know it.
+    /// The token, which the form sends back. It is `None` if the service does not know the token.
     pub token: Option<PlaintextToken>,
 }
 

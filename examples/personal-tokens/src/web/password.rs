@@ -72,7 +72,7 @@ impl PasswordForm {
 }
 
 impl Errors {
-    /// Returns the name of the first field with an error, which gets the focus.
+    /// Returns the name of the first field with an error. The page gives this field the focus.
     fn first(&self) -> Option<&'static str> {
         let fields = [("present", &self.present), ("new", &self.new), ("again", &self.again)];
         fields.into_iter().find_map(|(name, error)| error.is_some().then_some(name))

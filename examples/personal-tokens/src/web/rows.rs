@@ -34,8 +34,8 @@ pub struct Row {
     /// Whether the token is live, so that the row offers settings of tools.
     pub is_live: bool,
     pub can_rotate: bool,
-    /// Whether the token is disabled. `None` if the row does not offer to enable or disable the
-    /// token.
+    /// Whether the token is disabled. It is `None` if the row does not offer to enable or disable
+    /// the token.
     pub can_switch: Option<bool>,
 }
 

@@ -55,15 +55,15 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// Returns the value that every form of this session carries.
+    /// Returns the CSRF value of this session, which every form of the session carries.
     pub fn csrf(&self) -> &str {
         &self.visit.csrf
     }
 
-    /// Checks that a form carries the value of this session.
+    /// Checks that a form carries the CSRF value of this session.
     ///
     /// # Errors
-    /// Returns [`PageError::ForgedForm`] if `csrf` is not the value of this session.
+    /// Returns [`PageError::ForgedForm`] if `csrf` is not the CSRF value of this session.
     pub fn check_form(&self, csrf: &str) -> Result<(), PageError> {
         match bool::from(self.visit.csrf.as_bytes().ct_eq(csrf.as_bytes())) {
             true => Ok(()),

@@ -21,7 +21,7 @@ const SIZE: usize = 10;
 pub struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<i64>,
-    /// The text that the names of the tokens must contain. Empty if there is no search.
+    /// The text that the names of the tokens must contain. It is empty if there is no search.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub q: String,
     /// The order of the list: `name`, `created` or `expires`. A leading minus sorts in descending
