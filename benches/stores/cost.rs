@@ -117,8 +117,8 @@ fn notes(table: &mut Table, all: &Played, tokens: u64) {
         number(ENTRIES.min(tokens)),
     ));
     table.note(
-        "Most requests need no call of the store, so the median is the time of a request that the cache serves. The mean includes \
-         the time of the calls of the store. The mean is close to the mean on a MemoryStore only if there are very few calls.",
+        "Most requests need no call to the store, so the median is the time of a request that the cache serves. The mean includes \
+         the time of the calls to the store. The mean is close to the mean on a MemoryStore only if there are very few calls.",
     );
     table.note(
         "An ideal cache knows the most popular tokens in advance and holds only these tokens. The benchmark simulates an ideal cache \
@@ -164,9 +164,9 @@ struct Played {
     median: Beside,
     /// The mean times of a verification through the cache and of one on a `MemoryStore`.
     mean: Beside,
-    /// The number of calls of the store per verification through the cache.
+    /// The number of calls to the store per verification through the cache.
     calls: f64,
-    /// The number of calls of the store per verification through an ideal cache.
+    /// The number of calls to the store per verification through an ideal cache.
     ideal: f64,
     /// The share of the requests whose tokens are not among the [`ENTRIES`] most popular tokens.
     beyond: f64,

@@ -53,7 +53,7 @@ pub fn token_of(rank: u64, tokens: u64) -> u64 {
 /// advance, and holds only these tokens.
 ///
 /// The simulation receives the same requests at the same times as the real cache, and counts the
-/// misses: the requests that need a call of the store. A token that the best cache holds needs a
+/// misses: the requests that need a call to the store. A token that the best cache holds needs a
 /// call at its first use, and again if its entry is older than the bound. Each request for any
 /// other token needs a call. If requests are independent of each other, no cache has fewer misses
 /// unless it knows future requests.

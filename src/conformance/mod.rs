@@ -1,4 +1,5 @@
-//! The laws of the store contract as functions, for the tests of a store. Feature `conformance`.
+//! The laws of the store contract as functions, for the tests of a store. Needs the feature
+//! `conformance`.
 //!
 //! Each law is a function whose name states the law. Three functions run all laws of a trait:
 //! [`token_store`], [`maintenance`] and [`import`]. A fourth function, [`rules`], tests the rules

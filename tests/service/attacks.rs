@@ -350,7 +350,7 @@ async fn a_dry_run_counts_what_a_policy_blocks_by_the_chain() {
     assert!(missed.is_empty(), "{missed:?}");
 }
 
-/// Every call of the store takes less time than the cache's bound. A single call reads a whole
+/// Every call to the store takes less time than the cache's bound. A single call reads a whole
 /// chain, so reading a chain takes less time than the bound too.
 #[cfg(feature = "cache")]
 #[tokio::test]

@@ -112,7 +112,7 @@ async fn what_is_changed_is_judged_by_what_is_there() {
     assert_eq!(elsewhere.verify(text, &access).await.unwrap_err().rejection(), Some(keyfob::Rejection::Disabled));
 }
 
-/// All waiters for a token share one call of the store. If this call never returns, the cache must
+/// All waiters for a token share one call to the store. If this call never returns, the cache must
 /// limit how long they wait.
 #[tokio::test]
 async fn a_store_call_that_never_returns_holds_no_waiter_beyond_the_patience() {

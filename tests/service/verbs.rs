@@ -264,7 +264,7 @@ async fn a_store_that_is_away_is_a_503() {
     assert_eq!(error.rejection(), None);
     assert_eq!(error.challenge().status(), 503);
     assert_eq!(error.challenge().www_authenticate("acme"), None);
-    // A text that cannot be a token is rejected without a call of the store.
+    // A text that cannot be a token is rejected without a call to the store.
     let error = tokens.verify("nonsense", &Access::to(&project, &[])).await.unwrap_err();
     assert_eq!(error.rejection(), Some(Rejection::Length));
     assert_eq!(kind_of(tokens.issue(&actor(), new_token()).await).unwrap_err(), ErrorKind::Unavailable);

@@ -2,7 +2,7 @@
 //! instead of keyfob's project id and token id.
 //!
 //! A name is created when the service first returns the token. If the process crashes after it
-//! stores a token and before it names the token, nobody has seen the secret. The token then gets
+//! stores a token and before it names the token, no one has seen the secret. The token then gets
 //! its name when the owner next lists their tokens.
 
 use std::collections::HashMap;

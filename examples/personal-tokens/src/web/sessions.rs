@@ -119,7 +119,7 @@ impl SqliteSessions {
     }
 }
 
-/// Returns the key of the row of a session: a hash of the session id. So nobody can use a session
+/// Returns the key of the row of a session: a hash of the session id. So no one can use a session
 /// with only a copy of the database. The hash needs no salt, because the id has 128 random bits.
 fn row_key(id: &Id) -> Vec<u8> {
     Sha256::digest(id.0.to_le_bytes()).to_vec()
