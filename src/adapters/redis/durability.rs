@@ -8,8 +8,8 @@
 #[non_exhaustive]
 pub enum Durability {
     /// Every replica that the master lists in `CLUSTER NODES`. This includes failed replicas,
-    /// because a replica that comes back may win an election. On a single server, every replica
-    /// that is connected to the server.
+    /// because a replica that comes back may win an election. On a single server, this is every
+    /// replica that is connected to the server.
     ///
     /// If a listed replica is not connected, or does not acknowledge the operation within 0.8
     /// seconds, the call fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable):

@@ -1,4 +1,5 @@
-//! Lists and counts. A script reads the rows along an index, and this process filters them.
+//! The operations that list and count tokens. A script reads the rows along an index, and this
+//! process filters them.
 
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ impl RedisStore {
         }
     }
 
-    /// Returns the first `most` records along the walk for which `matches` returns true.
+    /// Returns the first `most` records for which `matches` returns true, in the order of the walk.
     pub(super) async fn matching(
         &self,
         mut walk: Walk,
@@ -91,8 +92,8 @@ impl RedisStore {
     }
 }
 
-/// Returns the position of a row and its record. `row` is a script's pair of the position and the
-/// row. The position ends with the id of the token.
+/// Returns the position and the record of a row. `row` is a pair that a script returned: the
+/// position, and the fields of the row. The position ends with the id of the token.
 pub(super) fn placed(project: ProjectId, row: Value) -> Result<(Vec<u8>, TokenRecord), StoreError> {
     let parts = match row {
         Value::Array(parts) => <[Value; 2]>::try_from(parts).ok(),

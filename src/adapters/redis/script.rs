@@ -90,8 +90,8 @@ impl Act {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// Returns a key that is in the slot of this command and holds no data. The wait for replicas
-    /// writes to this key.
+    /// Returns a key that is in the slot of this command and holds no data. To wait for replicas,
+    /// the store writes to this key.
     pub(super) fn near(&self) -> String {
         // `args[1]` is the first key: it follows the number of keys of a script, or the name of a
         // plain command.
@@ -106,9 +106,9 @@ impl Act {
         any.find(|near| Slot::for_key(near) == self.slot).expect("numbers reach every slot")
     }
 
-    /// Returns the command to send. It names a script by its hash if `by_hash` is true, and
-    /// contains the text of the script otherwise. The caller sends the text if the server does not
-    /// know the hash.
+    /// Returns the command to send. The command names the script by its hash if `by_hash` is true,
+    /// and contains the text of the script otherwise. The caller sends the text if the server does
+    /// not know the hash.
     pub(super) fn command(&self, by_hash: bool) -> Cmd {
         let mut command = Cmd::new();
         match self.script {
@@ -143,10 +143,11 @@ pub(super) enum Word {
     Limit,
     /// The issuer of the token is not as the caller expected.
     Issuer,
-    /// The revocations of the named groups must be written into all of their rows first.
+    /// Fences block the operation. The caller must first write the revocations of the groups that
+    /// the reply names into all rows of these groups.
     Fenced,
-    /// One entry, called a fence, revokes the group. The revocation is not written into the rows
-    /// yet.
+    /// The script has revoked the group with one entry, called a fence. The revocation is not
+    /// written into the rows yet.
     Laid,
     /// The script must run again, because it has not written all rows yet.
     More,
@@ -223,7 +224,7 @@ mod tests {
         }
     }
 
-    /// The store writes to the key, so it must not be the key of another owner's set of projects.
+    /// The store writes to the key, so the key must not contain another owner's set of projects.
     #[test]
     fn a_key_near_an_operation_is_no_other_owners() {
         for owner in ["ada", "{x}ada", "{x}", "}{"] {
