@@ -39,8 +39,7 @@ pub(super) struct Gate {
     /// Such a call may have to wait for a row that another call has locked.
     writes: Lines,
     /// The permits for connections of the pool: `of_turns` for calls that take a turn, `of_counts`
-    /// for calls that count, and `of_writers` for all of these calls and all other calls that
-    /// write.
+    /// for calls that count, and `of_writers` for every call that writes or counts.
     of_turns: Arc<Semaphore>,
     of_counts: Arc<Semaphore>,
     of_writers: Arc<Semaphore>,
@@ -69,7 +68,8 @@ impl Gate {
         }
     }
 
-    /// Waits until this call may have a connection for a write that needs no turn.
+    /// Waits until this call may have a connection for a write that does not take the project's
+    /// turn (its lock in the database).
     pub(super) async fn write(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.writes, None, project).await
     }

@@ -50,7 +50,7 @@ const IDLE: Duration = Duration::from_secs(1);
 ///
 /// A clone shares the pool. The store needs a Tokio runtime with its time driver enabled. The
 /// runtime must keep running between calls: if a call is dropped half-way, a background task
-/// releases its locks, or closes its connection within 2 seconds.
+/// releases the locks of the call, or closes its connection within 2 seconds.
 ///
 /// # Time limits
 ///
@@ -82,9 +82,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// - One call of this process at a time takes a project's turn. The other calls wait in line
 ///   without a connection. A line holds at most 1,000 calls of a project, and further calls fail
 ///   with `Unavailable`.
-/// - If another process holds the turn, the first call in line waits with a connection for 200 ms
-///   at a time, and returns the connection to the pool between two attempts. While the turns of 25
-///   projects were held, a call in another project took 0.8 s.
+/// - If another process holds the turn, the first call in line holds a connection for only 200 ms
+///   at a time, and returns it to the pool between two attempts. While the turns of 25 projects
+///   were held, a call in another project took 0.8 s.
 /// - Revocations wait in a separate line, which a flood of other calls cannot fill. A flood of
 ///   revocations can fill it, so limit the number of concurrent calls of each client of your
 ///   service.
@@ -200,8 +200,8 @@ impl PostgresStore {
     }
 
     /// Sets the standbys from which verifications may read. `replica` is a pool of connections to
-    /// one standby, or to a load balancer in front of several. With a `most_lag` of zero, no
-    /// standby is used.
+    /// one standby, or to a load balancer in front of several standbys. With a `most_lag` of zero,
+    /// no standby is used.
     ///
     /// Only [`find_recent`](crate::TokenStore::find_recent) and
     /// [`find_recent_chain`](crate::TokenStore::find_recent_chain) read from standbys. They use a

@@ -42,8 +42,8 @@ const REACH: Duration = Duration::from_secs(1);
 /// The number of beats that the store writes to the primary within `most_lag`. The store uses a
 /// standby's data only if the data is at most `most_lag` old.
 const BEATS: u32 = 4;
-/// The maximum number of beats that the store remembers. Beats are numbers that it writes to the
-/// primary. The store does not use a standby's result with a beat that it has forgotten.
+/// The maximum number of beats that the store remembers. Beats are numbers that the store writes to
+/// the primary. The store does not use a standby's result with a beat that the store has forgotten.
 const REMEMBERED: usize = 1024;
 /// The number of marks. Several projects share a mark, which is the time of the last change in one
 /// of them. So after a change in one project, the store also reads about a thousandth of the other

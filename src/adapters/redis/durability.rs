@@ -23,8 +23,8 @@ pub enum Durability {
     ///
     /// This mode keeps acknowledging operations while some replicas are unreachable. It is not safe
     /// in a network partition: **a fail-over may undo an acknowledged revocation**. If a master is
-    /// cut off from the cluster together with one replica, it still acknowledges operations, while
-    /// the other side of the partition elects another replica. Choose this mode only if you prefer
-    /// a lost revocation to a refused one.
+    /// cut off from the cluster together with one replica, the master still acknowledges
+    /// operations, while the other side of the partition elects another replica. Choose this mode
+    /// only if you prefer a lost revocation to a refused revocation.
     OneReplica,
 }
