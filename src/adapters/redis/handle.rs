@@ -25,9 +25,9 @@ use crate::words::store_error::StoreError;
 /// ```
 ///
 /// **Each operation is one script on the server, in the slot of its project.** All keys of a
-/// project begin with `keyfob:{project}:`. The sets of projects are in other slots. The store
-/// writes these sets before it writes a token, and
-/// [`projects`](crate::store::StoreMaintenance::projects) reads them. The store does not implement
+/// project begin with `keyfob:{project}:`. The store also keeps sets of projects, which
+/// [`projects`](crate::store::StoreMaintenance::projects) reads. These sets are in other slots. The
+/// store writes them before it writes a token. The store does not implement
 /// [`ImportStore`](crate::import::ImportStore), because a look-up by an old hash names no project
 /// and therefore no slot.
 ///
@@ -52,13 +52,13 @@ use crate::words::store_error::StoreError;
 /// - A replica that has just joined and is cut off from its master before the master lists it.
 /// - A fail-over that an operator forces with `CLUSTER FAILOVER FORCE` or `TAKEOVER`.
 ///
-/// A replica must have the same address in `CLUSTER NODES` and in `INFO replication`, or it counts
-/// as not connected. Set `replica-announce-ip` and `replica-announce-port` to the same values as
-/// `cluster-announce-ip` and `cluster-announce-port`.
+/// A replica must have the same address in `CLUSTER NODES` and in `INFO replication`. Otherwise,
+/// the store treats the replica as not connected. Set `replica-announce-ip` and
+/// `replica-announce-port` to the same values as `cluster-announce-ip` and `cluster-announce-port`.
 ///
 /// Reads go to masters only. A master that is cut off from the other masters does not know that
-/// another server has replaced it. It may return outdated data for up to `cluster-node-timeout`, so
-/// keep this time short.
+/// another server has replaced it. Such a master may return outdated data for up to
+/// `cluster-node-timeout`, so keep this time short.
 ///
 /// # Revoking groups
 ///
@@ -88,10 +88,10 @@ impl RedisStore {
     ///
     /// # Errors
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
-    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given or one is
-    ///   malformed, or if several addresses are given for a single server. Also returns this error
-    ///   if the settings of a node are too weak to keep acknowledged writes, or if a node refuses
-    ///   `CONFIG GET`. The source of the error names the cause.
+    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given, if an
+    ///   address is malformed, or if several addresses are given for a single server. Also returns
+    ///   this error if the settings of a node are too weak to keep acknowledged writes, or if a
+    ///   node refuses `CONFIG GET`. The source of the error names the cause.
     pub async fn connect<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
         Self::connect_with(urls, Settings::Checked).await
     }
@@ -107,8 +107,8 @@ impl RedisStore {
     ///
     /// # Errors
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
-    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given or one is
-    ///   malformed, or if several addresses are given for a single server.
+    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given, if an
+    ///   address is malformed, or if several addresses are given for a single server.
     pub async fn connect_unchecked<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
         Self::connect_with(urls, Settings::Unchecked).await
     }

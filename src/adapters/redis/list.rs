@@ -56,7 +56,8 @@ impl RedisStore {
         }
     }
 
-    /// Returns the first `most` records for which `matches` returns true, in the order of the walk.
+    /// Returns the first `most` records for which `matches` returns true, in the order of the walk
+    /// (a range of an index).
     pub(super) async fn matching(
         &self,
         mut walk: Walk,
@@ -77,7 +78,8 @@ impl RedisStore {
         }
     }
 
-    /// Returns the records of the next rows along the walk, and moves the walk past these rows.
+    /// Returns the records of up to `most` rows from the beginning of the walk (a range of an
+    /// index), and moves the beginning past these rows.
     async fn rows(&self, walk: &mut Walk, most: usize) -> Result<Vec<TokenRecord>, StoreError> {
         let act = PAGE.on(&walk.project).arg(&walk.index).arg(&walk.from).arg(&walk.to);
         let act = act.arg(if walk.descending { "1" } else { "" }).number(most);

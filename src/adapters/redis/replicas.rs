@@ -54,8 +54,8 @@ pub(super) fn history(info: Value) -> RedisResult<Option<String>> {
 impl Master {
     /// Returns the commands that ask a server for its report. The function [`of`](Self::of) reads
     /// the replies. `CLUSTER NODES` is the last command, so the report can miss only a replica that
-    /// joins later. Such a replica copies the data of the master, which already includes the
-    /// operation that the report is for.
+    /// joins later. Such a replica copies the data of the master, and this data already includes
+    /// the operation that must be replicated.
     pub(super) fn questions(is_clustered: bool) -> Vec<Cmd> {
         let mut nodes = cmd("CLUSTER");
         nodes.arg("NODES");

@@ -1,8 +1,8 @@
 //! The wait until the replicas of a master have an operation.
 //!
-//! The wait uses connections of its own, because `WAIT` blocks all later commands of its
-//! connection. It works in rounds. One round of commands to a master serves all operations that
-//! this master has applied before the round begins.
+//! The wait uses its own connections, because `WAIT` blocks all later commands of its connection.
+//! It works in rounds. One round of commands to a master serves all operations that this master has
+//! applied before the round begins.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;

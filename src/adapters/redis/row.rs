@@ -45,7 +45,7 @@ const FIELDS: [&str; TokenRecord::COLUMNS] = [
 const PROJECT: &str = "project";
 const ID: &str = "id";
 
-/// Returns the fields of a record, except empty ones.
+/// Returns the fields of a record, except empty fields.
 pub(super) fn fields(record: &TokenRecord) -> Result<Vec<Field>, StoreError> {
     if record.version == 0 {
         return Err(StoreError::with_source(StoreErrorKind::Other, "a version must be at least 1"));

@@ -10,9 +10,9 @@ use super::failure::corrupt;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// The maximum number of rows that one script changes, so that it runs for at most some tens of
-/// milliseconds. The server does nothing else while a script runs, and a cluster treats a server
-/// that does not reply for too long as failed.
+/// The maximum number of rows that one script changes, so that the script runs for at most some
+/// tens of milliseconds. The server does nothing else while a script runs, and a cluster treats a
+/// server that does not reply for too long as failed.
 pub(super) const ROWS: usize = 250;
 
 /// A Lua script as one text: the parts that it shares with other scripts, followed by its own part.
@@ -143,8 +143,8 @@ pub(super) enum Word {
     Limit,
     /// The issuer of the token is not as the caller expected.
     Issuer,
-    /// Fences block the operation. The caller must first write the revocations of the groups that
-    /// the reply names into all rows of these groups.
+    /// Revocations of groups block the operation, because they are not yet written into all rows.
+    /// The reply names the groups, and the caller must first write their revocations into the rows.
     Fenced,
     /// The script has revoked the group with one entry, called a fence. The revocation is not
     /// written into the rows yet.

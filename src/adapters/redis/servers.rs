@@ -14,9 +14,9 @@ use crate::adapters::redis::replicas;
 use crate::adapters::redis::settings;
 use crate::words::store_error::StoreError;
 
-/// The Redis servers, with separate connections for reads, for writes and for the wait for
-/// replicas. So reads wait neither for writes nor for replicas, and writes do not wait for the
-/// replicas of other writes.
+/// The Redis servers, with separate connections for reads, for writes and for waiting for replicas.
+/// So reads wait neither for writes nor for replicas, and writes do not wait for the replicas of
+/// other writes.
 pub(super) struct Servers {
     reading: Connection,
     writing: Connection,
