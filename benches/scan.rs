@@ -1,8 +1,8 @@
 //! Benchmark of the module `leak`: how fast it finds and redacts tokens.
 //!
 //! The benchmark compares finding tokens with a `memmem` search for their prefix. It compares
-//! redacting tokens with writing the same bytes without redaction. It prints the ratio of the two
-//! speeds, measured in the same run.
+//! redacting tokens with writing the same bytes without redaction. For each comparison, it prints
+//! the ratio of the two speeds, which are measured in the same run.
 //!
 //! ```sh
 //! cargo bench --bench scan --features scan
@@ -50,8 +50,8 @@ fn log(lines: usize, tokens: bool) -> String {
     text
 }
 
-/// Measures an operation, and the floor that it is compared with, in turns. Runs each of them
-/// [`ROUNDS`] times, and returns the median time of each.
+/// Measures an operation and its floor in turns, [`ROUNDS`] times each, and returns the median time
+/// of each. The floor is the work that the operation is compared with.
 fn by_turns(mut act: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duration) {
     let time = |act: &mut dyn FnMut()| {
         let began = Instant::now();

@@ -25,7 +25,7 @@ use sha2::Sha256;
 
 /// The number of tokens in the store.
 const RECORDS: usize = 1_000_000;
-/// The time of the service's clock, at which the tokens are also minted.
+/// The time that the service's clock shows. It is also the time at which the tokens are minted.
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// A service with a million tokens in a `MemoryStore`, and the texts of these tokens.
@@ -252,8 +252,8 @@ fn median(path: &str, since: std::time::SystemTime) -> Option<f64> {
     estimates["median"]["point_estimate"].as_f64()
 }
 
-/// Prints the times of all floors, and the ratios of all operations. Returns `None` if a benchmark
-/// was not measured after `since`.
+/// Prints the times of all floors, and the time of each operation divided by the time of its floor.
+/// Returns `None` if a benchmark was not measured after `since`.
 fn report(since: std::time::SystemTime) -> Option<()> {
     let median = |path: &str| median(path, since);
     let (hmac, crc) = (median("floor/hmac")?, median("floor/crc")?);

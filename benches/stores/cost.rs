@@ -13,7 +13,7 @@ use super::zipf::{Ideal, Zipf, token_of};
 
 /// The number of tokens in each project.
 pub const IN_PROJECT: u64 = 500;
-/// The number of entries of the cache.
+/// The maximum number of entries in the cache.
 const ENTRIES: u64 = Cached::<MemoryStore>::ENTRIES as u64;
 /// The staleness bound of the cache.
 const BOUND: Duration = Duration::from_secs(30);
@@ -23,8 +23,8 @@ const BATCH: usize = 100;
 /// The number of measured batches of verifications. The number of batches of bare reads is the
 /// same.
 const BATCHES: usize = 300;
-/// The maximum number of verifications in one pass through the cache. There are two passes. The
-/// first pass fills the cache, and the second pass is measured.
+/// The maximum number of verifications in each of the two passes through the cache. The first pass
+/// fills the cache, and the second pass is measured.
 const REQUESTS: u64 = 3_000_000;
 
 /// A service whose tokens are in a `MemoryStore`. The benchmark compares the cache with this
@@ -44,7 +44,7 @@ impl Memory {
     }
 }
 
-/// The ratios of one engine that the picture shows.
+/// The ratios that the picture shows for one engine.
 pub struct Ratios {
     /// The name of the engine.
     pub engine: &'static str,
@@ -158,21 +158,25 @@ async fn beside_bare<E: Engine>(engine: &E, population: &Population, tokens: u64
     by_turns(BATCHES, BATCH, verifications, reads).await
 }
 
-/// The results of one load.
+/// The results of the measurement with one load.
 struct Played {
-    /// The median times of a verification through the cache and of one on a `MemoryStore`.
+    /// The median time of a verification through the cache, and the median time of a verification
+    /// on a `MemoryStore`.
     median: Beside,
-    /// The mean times of a verification through the cache and of one on a `MemoryStore`.
+    /// The mean time of a verification through the cache, and the mean time of a verification on a
+    /// `MemoryStore`.
     mean: Beside,
-    /// The number of calls to the store per verification through the cache.
+    /// The average number of store calls that a verification through the cache needs.
     calls: f64,
-    /// The number of calls to the store per verification through an ideal cache.
+    /// The average number of store calls that a verification through an ideal cache would need. The
+    /// ideal cache knows the most popular tokens in advance, and holds only these tokens.
     ideal: f64,
     /// The share of the requests whose tokens are not among the [`ENTRIES`] most popular tokens.
     beyond: f64,
 }
 
-/// Measures the same load through a cache over the engine and on a `MemoryStore`.
+/// Measures the same load on two services: one reads from the engine through a cache, and the other
+/// reads from a `MemoryStore`.
 ///
 /// The cache and the `MemoryStore` take turns of a thousand requests each. The first half of the
 /// load fills the cache and is not counted.

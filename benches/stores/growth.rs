@@ -42,7 +42,7 @@ pub struct Curves {
 
 impl Curves {
     /// Returns the cost of an operation at each of the [`SIZES`], divided by the cost of the
-    /// operation at the first size. The caller passes the index of the operation in [`ACTS`].
+    /// operation at the first size. `act` is the index of the operation in [`ACTS`].
     pub fn growth(&self, act: usize) -> impl Iterator<Item = f64> {
         self.acts[act].iter().map(move |cost| cost / self.acts[act][0])
     }

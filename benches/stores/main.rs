@@ -1,9 +1,9 @@
 //! Benchmark of the stores with millions of tokens: how much time an operation takes, and how this
 //! time grows with the number of tokens.
 //!
-//! The benchmark compares the time of a verification without a cache with a floor: the time of the
-//! read that no store on the engine can avoid, measured in the same run. The benchmark takes about
-//! twenty minutes:
+//! The floor of a verification without a cache is the read that no store on the engine can avoid.
+//! The benchmark compares the times of both, measured in the same run. It takes about twenty
+//! minutes:
 //!
 //! ```sh
 //! cargo bench --bench stores --all-features
@@ -128,8 +128,8 @@ fn today() -> String {
     SystemClock.now().to_string()[..10].to_owned()
 }
 
-/// Returns the cores, the processor and the memory of this machine, as Linux reports them in
-/// `/proc`.
+/// Returns a text that describes this machine: the number of cores, the processor and the memory.
+/// The processor and the memory are known only on Linux, where `/proc` reports them.
 fn machine() -> String {
     let told = |file: &str, name: &str| -> String {
         let text = fs::read_to_string(file).unwrap_or_default();

@@ -9,12 +9,13 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     *figures.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// The time of an operation and the time of its floor: the operation that it is compared with.
+/// The time of an operation and the time of its floor, which is the operation that the first
+/// operation is compared with.
 #[derive(Clone, Copy)]
 pub struct Beside {
     /// The time of the operation, in nanoseconds.
     pub act: f64,
-    /// The time of the floor, in nanoseconds.
+    /// The time of the floor, the operation with which `act` is compared, in nanoseconds.
     pub floor: f64,
 }
 
@@ -27,7 +28,7 @@ impl Beside {
 /// Measures an operation and its floor in turns, and returns the median time of each. The floor is
 /// the operation with which the first operation is compared.
 ///
-/// Each of the two runs in `batches` batches of `of` operations. Each closure runs a batch and
+/// Both run in `batches` batches of `of` operations each. A call of a closure runs one batch, and
 /// returns how long the batch took. Small batches ensure that other load on the machine affects the
 /// operation and the floor alike.
 pub async fn by_turns(

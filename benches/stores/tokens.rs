@@ -49,8 +49,8 @@ impl Population {
         }
     }
 
-    /// Returns the id of the project with this number. An id is the number with at least five
-    /// digits. So ids as text have the same order as the numbers, up to project 99999.
+    /// Returns the id of the project with this number. The id is the number, written with at least
+    /// five digits. So ids as text have the same order as the numbers, up to project 99999.
     pub fn project(&self, number: u64) -> ProjectId {
         ProjectId::new(&format!("{number:05}")).unwrap()
     }

@@ -42,8 +42,8 @@ impl Zipf {
     }
 }
 
-/// Returns the number of the token with this rank of popularity. The popular tokens are spread over
-/// all projects. `tokens` is the number of all tokens.
+/// Returns the token with this rank of popularity, as its index among all tokens. The popular
+/// tokens are spread over all projects. `tokens` is the total number of tokens.
 pub fn token_of(rank: u64, tokens: u64) -> u64 {
     // The factor is a prime that does not divide `tokens`. So no two ranks have the same token.
     ((u128::from(rank) * 2_654_435_761 + 12_345) % u128::from(tokens)) as u64
@@ -55,8 +55,8 @@ pub fn token_of(rank: u64, tokens: u64) -> u64 {
 /// The simulation receives the same requests at the same times as the real cache, and counts the
 /// misses: the requests that need a call to the store. A token that the best cache holds needs a
 /// call at its first use, and again if its entry is older than the bound. Each request for any
-/// other token needs a call. If requests are independent of each other, no cache has fewer misses
-/// unless it knows future requests.
+/// other token needs a call. The requests are independent of each other. So only a cache that knows
+/// future requests could have fewer misses.
 pub struct Ideal {
     asked_at: Vec<Option<Instant>>,
     bound: Duration,

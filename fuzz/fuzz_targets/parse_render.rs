@@ -17,9 +17,9 @@ fuzz_target!(|data: &[u8]| {
 
 /// Checks texts that are tokens or almost tokens.
 ///
-/// The first text has the form of a token, except that an edit may have changed one byte. Then
-/// follow the same text with a correct checksum, and with a correct checksum and a correct tag.
-/// Each text is also checked after another edit.
+/// The first text has the form of a token, except that an edit may have changed one byte. The
+/// second text is the first text with a correct checksum. The other texts also have the tag that a
+/// keyring expects. Each text is also checked after another edit.
 fn near_misses(u: &mut Unstructured<'_>) -> Result<()> {
     let (before, after) = (Slip::any(u)?, Slip::any(u)?);
     let text = before.made_in(shaped(u)?);

@@ -1,7 +1,8 @@
 //! Fuzzes the serde support of records.
 //!
-//! A record must be equal after it is serialized and deserialized. No JSON text may cause a panic.
-//! Neither the JSON of a record's view nor its `Debug` text may depend on the digest.
+//! A record that is serialized and then deserialized must be equal to the original record. No JSON
+//! text may cause a panic. Neither the JSON of a record's view nor its `Debug` text may depend on
+//! the digest.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -15,7 +16,9 @@ fuzz_target!(|data: &[u8]| {
     let _ = made(&mut Unstructured::new(data));
 });
 
-/// Checks the JSON of an arbitrary record, and the same JSON with one changed field.
+/// Asserts that an arbitrary record is equal after it is written as JSON and read back. Then
+/// changes one field of the JSON, and checks with [`reread`] that the result is either refused or
+/// read without loss.
 fn made(u: &mut Unstructured<'_>) -> Result<()> {
     let record = record(u)?;
     let mut json = serde_json::to_value(&record).unwrap();

@@ -16,9 +16,9 @@ use keyfob::{
 
 /// The digits of base62.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The length of the checksum at the end of a token.
+/// The number of characters of the checksum, which is at the end of a token.
 const CRC: usize = 6;
-/// The length of the tag, which comes directly before the checksum of a token.
+/// The number of characters of the tag, which is directly before the checksum of a token.
 const TAG: usize = 11;
 
 /// Returns whether a text is a token. This function follows the grammar in the documentation of
@@ -50,8 +50,8 @@ pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// Returns the text after its tag and its checksum were replaced by those that this keyring
-/// expects. Returns `None` if the text is not a token, or if the keyring has no key for the token.
+/// Returns the text with its tag replaced by the tag that this keyring expects, and with a correct
+/// checksum. Returns `None` if the text is not a token, or if the keyring has no key for the token.
 pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
     let tag = expected_tag(&TokenText::parse(&text).ok()?, keyring)?;
     let at = text.len() - CRC - TAG;

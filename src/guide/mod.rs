@@ -7,7 +7,7 @@ use crate::{
     store::*, tokens::*, *,
 };
 
-#[cfg(docsrs)]
+#[cfg(all(feature = "cache", feature = "postgres", feature = "redis", feature = "sqlite"))]
 use crate::store::{cache::*, postgres::*, redis::*, sqlite::*};
 
 #[doc = include_str!("lifecycle.md")]

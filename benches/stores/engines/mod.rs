@@ -37,7 +37,7 @@ pub trait Engine: Sized {
 
     /// The name of the engine.
     const NAME: &'static str;
-    /// The largest number of tokens with which the engine is measured.
+    /// The maximum number of tokens with which the engine is measured.
     const MOST: u64;
     /// A description of the read that no store on this engine can avoid.
     const FLOOR: &'static str;

@@ -152,8 +152,7 @@ async fn schema(pool: &PgPool) -> Vec<String> {
     sqlx::query_scalar(INDICES).fetch_all(pool).await.unwrap()
 }
 
-/// Asserts that [`fill`] writes the same rows as the store does if the same tokens are inserted
-/// through it.
+/// Asserts that [`fill`] writes the same rows as the store writes when it inserts the same tokens.
 async fn is_filled_as_by_inserts(server: &Server) {
     let records = Population::new(200).records(0);
     let (inserted, filled) = (server.store().await, server.store().await);

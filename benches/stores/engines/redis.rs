@@ -42,7 +42,7 @@ fn is_quick() -> bool {
 pub struct Redis {
     store: RedisStore,
     servers: Servers,
-    /// The connection for the bare reads.
+    /// The connection for the reads that do not use the store.
     bare: MultiplexedConnection,
     /// The memory that the server used before the benchmark loaded tokens, in bytes.
     empty: u64,

@@ -19,7 +19,7 @@ pub const SELECT: &str = concat!("SELECT ", all_columns!(), " FROM keyfob_tokens
 /// The names of the columns that are not NULL in the row of a new token that expires.
 pub const COLUMNS: &str = "prefix, project, id, digest, name, name_folded, owner, kind, scopes, metadata, addresses, \
      created_at, created_by, expires_at, family, notice_leases, version";
-/// The number of these [`COLUMNS`].
+/// The number of columns in [`COLUMNS`].
 pub const WIDTH: usize = 17;
 
 /// The value of a column.

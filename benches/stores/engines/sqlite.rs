@@ -155,8 +155,7 @@ async fn schema(database: &mut SqliteConnection) -> Vec<String> {
     sqlx::query_scalar(schema).fetch_all(database).await.unwrap()
 }
 
-/// Asserts that [`fill`] writes the same rows as the store does if the same tokens are inserted
-/// through it.
+/// Asserts that [`fill`] writes the same rows as the store writes when it inserts the same tokens.
 async fn is_filled_as_by_inserts() {
     let folder = tempfile::tempdir_in(FOLDER).unwrap();
     let records = Population::new(200).records(0);

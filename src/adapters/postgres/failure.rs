@@ -40,9 +40,9 @@ pub(super) fn is_held(error: &Error) -> bool {
 /// The SQLSTATE of `lock_not_available`, the error with which `lock_timeout` ends a statement.
 const HELD: &str = "55P03";
 
-/// Returns the kind for a SQLSTATE
-/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). In most cases, the kind
-/// depends only on the class of the SQLSTATE, which is its first two characters.
+/// Returns the kind of store error for an error that PostgreSQL reported. The kind depends on the
+/// SQLSTATE of the error (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). In
+/// most cases, only the class of the SQLSTATE matters, which is the first two characters.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;

@@ -1,4 +1,4 @@
-//! A feed of the changes that other processes make, which it receives with `LISTEN`.
+//! A feed that uses `LISTEN` to receive the changes that other processes make.
 
 use core::fmt;
 use core::time::Duration;
@@ -18,12 +18,13 @@ use crate::words::ids::TokenKey;
 /// before the feed connects again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A feed of the changes that stores [with notifications](PostgresStore::telling_changes) make.
-/// Pass it to [`Cached::follow`](crate::store::cache::Cached::follow).
+/// A feed that receives the changes made by every [`PostgresStore`] with
+/// [notifications](PostgresStore::telling_changes). Pass the feed to
+/// [`Cached::follow`](crate::store::cache::Cached::follow).
 ///
-/// The feed has a connection of its own outside the pool. After a second without a notification,
-/// the feed sends a notification to itself. If this notification does not arrive, the feed reports
-/// that changes may have been missed. So it detects a break at any point of the connection.
+/// The feed has its own connection outside the pool. After a second without a notification, the
+/// feed sends a notification to itself. If this notification does not arrive, the feed reports that
+/// changes may have been missed. So the feed detects a break at any point of the connection.
 ///
 /// PostgreSQL does not deliver notifications on a standby, or through a pooler that assigns
 /// connections per transaction. In both cases, the feed receives no changes, and the cache relies
@@ -104,7 +105,7 @@ impl PostgresFeed {
 }
 
 /// Connects a listener through a pool that only this listener uses. When a listener is dropped,
-/// sqlx sends a last message to the server, which takes long if the server does not reply. In a
+/// sqlx sends a last message to the server. If the server does not reply, this takes long. In a
 /// shared pool, the connection would keep its place during this time.
 async fn listen(options: &PgConnectOptions) -> sqlx::Result<PgListener> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options.clone());

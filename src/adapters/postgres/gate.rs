@@ -1,7 +1,7 @@
 //! The gate that decides which calls of this process may hold a connection, and which wait without
 //! one.
 //!
-//! A project's turn is a lock in the database, which one operation at a time holds (see turn.rs). A
+//! A project's turn is a lock in the database (see turn.rs). One operation at a time holds it. A
 //! call may have to wait for the turn until other calls, perhaps of other processes, have ended. If
 //! each waiting call held a connection, one busy project would take all connections, and no project
 //! could verify tokens. So the calls of this process wait here without a connection. Each project
@@ -29,17 +29,17 @@ const COUNTING: usize = 1;
 pub(super) struct Gate {
     /// The lines (queues) of the calls that need a project's turn.
     turns: Lines,
-    /// The lines (queues) of the inserts with a limit, which count tokens before they take the
-    /// turn.
+    /// The lines (queues) of the inserts with a limit. Such an insert counts tokens before it takes
+    /// the project's turn.
     counts: Lines,
     /// The lines (queues) of the revocations of tokens and groups. Revocations have separate lines,
     /// so that a flood of renames or rotations cannot keep a caller from revoking a token.
     revocations: Lines,
-    /// The lines (queues) of the other calls that write. Such a call may have to wait for a row
-    /// that another call has locked.
+    /// The lines (queues) of the calls that write without a project's turn, except revocations.
+    /// Such a call may have to wait for a row that another call has locked.
     writes: Lines,
     /// The permits for connections of the pool: `of_turns` for calls that take a turn, `of_counts`
-    /// for calls that count, and `of_writers` for both of these and for all other calls that write.
+    /// for calls that count, and `of_writers` for every call that writes or counts.
     of_turns: Arc<Semaphore>,
     of_counts: Arc<Semaphore>,
     of_writers: Arc<Semaphore>,
@@ -68,26 +68,27 @@ impl Gate {
         }
     }
 
-    /// Waits until this call may have a connection for a write that needs no turn.
+    /// Waits until this call may have a connection for a write that does not take the project's
+    /// turn (its lock in the database).
     pub(super) async fn write(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.writes, None, project).await
     }
 
-    /// Waits until no other call of this process takes the project's turn (its lock in the
-    /// database), and a connection for a turn is free.
+    /// Waits until this call is the only call of this process that takes the project's turn (its
+    /// lock in the database), and until a connection for a turn is free.
     pub(super) async fn turn(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.turns, Some(&self.of_turns), project).await
     }
 
-    /// Waits until no other call of this process revokes a token of the project, and a connection
-    /// for a write is free.
+    /// Waits until this call is the only call of this process that revokes tokens of the project,
+    /// and until a connection for a write is free.
     pub(super) async fn revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, None, project).await
     }
 
-    /// Waits until no other call of this process revokes tokens of the project, and a connection
-    /// for a turn is free. The caller then takes the project's turn (its lock in the database),
-    /// because it revokes a group of tokens.
+    /// Waits until this call is the only call of this process that revokes tokens of the project,
+    /// and until a connection for a turn is free. To revoke a group of tokens, the caller then
+    /// takes the project's turn (its lock in the database).
     pub(super) async fn group_revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, Some(&self.of_turns), project).await
     }
@@ -98,8 +99,8 @@ impl Gate {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
-    /// Waits until a connection is free for a call that takes a turn (the lock of a project). The
-    /// caller has given its connection back before, but has kept its place in line.
+    /// Waits until a connection is free for a call that takes a turn (the lock of a project).
+    /// `place` is the place in line that the caller kept when it gave its last connection back.
     pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
         self.with_connection(place, Some(&self.of_turns)).await
     }
@@ -131,15 +132,15 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Gives up the place in line, so that the next call proceeds. The caller has released the lock
-    /// of the project in the database, or has finished its count.
+    /// Gives up the place in line, so that the next call proceeds. Before this call, the caller
+    /// must release the project's lock in the database, or finish the query that counts tokens.
     pub(super) fn leave_line(&mut self) {
         self.place = None;
     }
 
-    /// Moves the place in line out of the pass, so that the place outlives the pass. If another
-    /// process has the project's turn (its lock), the caller gives its connection back with the
-    /// pass, but keeps its place in line.
+    /// Takes the place in line out of the pass, and returns the place. If another process has the
+    /// project's turn (its lock), the caller gives up its connection and its pass, but keeps its
+    /// place in line.
     pub(super) fn keep_place(&mut self) -> Option<Place> {
         self.place.take()
     }
@@ -150,7 +151,7 @@ impl Pass {
 #[derive(Clone)]
 struct Lines {
     lines: Arc<Mutex<HashMap<Box<str>, Line>>>,
-    /// The maximum number of calls at the head of a line that proceed at the same time.
+    /// The maximum number of calls in one line that proceed at the same time.
     proceed: usize,
 }
 
@@ -159,15 +160,15 @@ struct Line {
     calls: usize,
 }
 
-/// The place of a call at the head of a line. The first field lets the next call proceed when it is
-/// dropped. The second field is dropped afterwards, and removes the line if no call is left in it.
+/// The place of a call at the head of a line. Dropping the first field lets the next call proceed.
+/// Dropping the second field, which happens afterwards, removes the line if it has no calls left.
 pub(super) struct Place {
     _first: OwnedSemaphorePermit,
     _counted: Counted,
 }
 
-/// The entry of one call in the count of its line, which includes waiting and proceeding calls.
-/// Dropping the entry removes the call from the count.
+/// The registration of one call in its line. A line counts all of its calls, whether they wait or
+/// proceed. Dropping the registration removes the call from the count.
 struct Counted {
     lines: Lines,
     project: Box<str>,

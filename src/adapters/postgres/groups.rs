@@ -74,8 +74,8 @@ impl PostgresStore {
         }
     }
 
-    /// Takes the project's turn (its lock), and revokes up to `most` of the rows that meet the
-    /// conditions.
+    /// Takes the project's turn (its lock), and revokes up to `most` rows. `left` appends the
+    /// conditions that these rows must meet.
     pub(super) async fn revoke_some(
         &self,
         project: &ProjectId,
@@ -93,8 +93,8 @@ impl PostgresStore {
     }
 }
 
-/// Revokes up to `most` of the rows that meet the conditions. The connection must be in a
-/// transaction that has the project's turn (its lock).
+/// Revokes up to `most` rows. `left` appends the conditions that these rows must meet. The
+/// connection must be in a transaction that has the project's turn (its lock).
 async fn revoke_rows(
     project: &ProjectId,
     revocation: &Revocation,

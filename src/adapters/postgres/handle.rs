@@ -21,8 +21,8 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 /// The idle time after which a connection is checked before it is used again.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A token store in a PostgreSQL database. Any number of processes may use the same database. It
-/// implements [`TokenStore`](crate::TokenStore),
+/// A token store in a PostgreSQL database. Any number of processes may use the same database. The
+/// store implements [`TokenStore`](crate::TokenStore),
 /// [`StoreMaintenance`](crate::store::StoreMaintenance) and
 /// [`ImportStore`](crate::import::ImportStore).
 ///
@@ -50,7 +50,7 @@ const IDLE: Duration = Duration::from_secs(1);
 ///
 /// A clone shares the pool. The store needs a Tokio runtime with its time driver enabled. The
 /// runtime must keep running between calls: if a call is dropped half-way, a background task
-/// releases its locks, or closes its connection within 2 seconds.
+/// releases the locks of the call, or closes its connection within 2 seconds.
 ///
 /// # Time limits
 ///
@@ -68,11 +68,11 @@ const IDLE: Duration = Duration::from_secs(1);
 /// for at most 5 seconds.
 ///
 /// If a process freezes or loses its connection during a call, the server releases the locks of the
-/// call after at most 10 seconds. Until then, calls that need a turn that this process has fail
-/// with `Unavailable`. Calls in other projects continue. A call that needs a token which this
-/// process has locked waits with its connection for up to 5 seconds. If the locked tokens belong to
-/// several projects, the waiting calls may occupy all connections for writes. Verification
-/// continues.
+/// call after at most 10 seconds. Until then, a call fails with `Unavailable` if it needs a turn
+/// that the frozen process holds. Calls in other projects continue. If a call needs a token that
+/// the frozen process has locked, the call waits for up to 5 seconds and keeps its connection. If
+/// the locked tokens belong to several projects, the waiting calls may occupy all connections for
+/// writes. Verification continues.
 ///
 /// # Busy projects
 ///
@@ -82,16 +82,16 @@ const IDLE: Duration = Duration::from_secs(1);
 /// - One call of this process at a time takes a project's turn. The other calls wait in line
 ///   without a connection. A line holds at most 1,000 calls of a project, and further calls fail
 ///   with `Unavailable`.
-/// - If another process holds the turn, the first call in line waits with a connection for 200 ms
-///   at a time, and returns the connection to the pool between two attempts. While the turns of 25
-///   projects were held, a call in another project took 0.8 s.
+/// - If another process holds the turn, the first call in line holds a connection for only 200 ms
+///   at a time, and returns it to the pool between two attempts. While the turns of 25 projects
+///   were held, a call in another project took 0.8 s.
 /// - Revocations wait in a separate line, which a flood of other calls cannot fill. A flood of
 ///   revocations can fill it, so limit the number of concurrent calls of each client of your
 ///   service.
 /// - All turns together hold at most half of the pool's connections. The other writes of one
 ///   project hold less than half of the connections for writes. All writes together leave a fifth
 ///   of the pool to reads. This needs a pool of at least 6 connections.
-/// - An insert that would exceed its limit is refused after a count, and does not take the turn.
+/// - If an insert would exceed its limit, the store refuses it without taking the turn.
 ///
 /// Two stores on one pool do not share these limits, so clone one store instead.
 ///
@@ -121,10 +121,10 @@ impl PostgresStore {
     /// It may run more than once, and it neither begins nor commits a transaction.
     pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
 
-    /// Returns the SQL script that creates the schema with this many partitions of the token table,
-    /// by the hash of the project. The queries of the store do not change. A query that names its
-    /// project reads only one partition. Run the script only in a database that has no table
-    /// `keyfob_tokens` yet.
+    /// Returns the SQL script that creates the schema and splits the token table into this many
+    /// partitions by the hash of the project. The queries of the store do not change. A query that
+    /// names its project reads only one partition. Run the script only in a database that has no
+    /// table `keyfob_tokens` yet.
     pub fn partitioned_migration(partitions: NonZeroU16) -> String {
         let mut parts = String::from("PARTITION BY HASH (project);\n");
         for part in 0..partitions.get() {
@@ -170,7 +170,7 @@ impl PostgresStore {
     /// `test_before_acquire(false)`, a look-up takes one round trip instead of two.
     ///
     /// The settings of the pool's connections may differ or change. Each transaction that writes
-    /// sets `synchronous_commit` to `on` for itself if it is off on its connection.
+    /// sets `synchronous_commit` to `on` for itself if this setting is off on the connection.
     ///
     /// # Errors
     /// - Returns [`Other`](StoreErrorKind::Other) if `synchronous_commit` or `fsync` is off on the
@@ -200,8 +200,8 @@ impl PostgresStore {
     }
 
     /// Sets the standbys from which verifications may read. `replica` is a pool of connections to
-    /// one standby, or to a load balancer in front of several. With a `most_lag` of zero, no
-    /// standby is used.
+    /// one standby, or to a load balancer in front of several standbys. With a `most_lag` of zero,
+    /// no standby is used.
     ///
     /// Only [`find_recent`](crate::TokenStore::find_recent) and
     /// [`find_recent_chain`](crate::TokenStore::find_recent_chain) read from standbys. They use a
@@ -210,7 +210,7 @@ impl PostgresStore {
     /// is used.
     ///
     /// Reads see this store's own writes: after the store has acknowledged a change, or its feed
-    /// has reported a change, it never returns older data. Until a standby has the change, the
+    /// has reported one, the store never returns older data. Until a standby has the change, the
     /// store reads the project from the primary. It also reads a token from the primary if a
     /// standby does not have it.
     ///
@@ -224,11 +224,11 @@ impl PostgresStore {
         Self { replica, ..self }
     }
 
-    /// Writes a beat, which is a row in the table `keyfob_beats`, to the primary four times in each
-    /// `most_lag`, and at least once a second. This method never returns, so run it in a separate
-    /// task, and end the task when your service stops. Without a [replica](Self::with_replica), it
-    /// writes nothing. If a beat fails, the method counts the failure in
-    /// [`background_faults`](Self::background_faults) and goes on with the next beat.
+    /// Writes a beat, which is a row in the table `keyfob_beats`, to the primary at least once a
+    /// second, and four times in each `most_lag` of [`with_replica`](Self::with_replica). This
+    /// method never returns, so run it in a separate task, and end the task when your service
+    /// stops. Without a replica, the method writes nothing. If a beat fails, the method counts the
+    /// failure in [`background_faults`](Self::background_faults) and goes on with the next beat.
     pub async fn beat(&self) {
         match &self.replica {
             Some(replica) => replica.beat(&self.pool).await,
@@ -237,7 +237,7 @@ impl PostgresStore {
     }
 
     /// Creates the tables and their indices if they do not exist. Upgrades a table that a version
-    /// before 0.1.0 created. Several processes may call it at the same time.
+    /// before 0.1.0 created. Several processes may call this method at the same time.
     ///
     /// # Errors
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached, or

@@ -16,8 +16,8 @@ use crate::rules::record::TokenRecord;
 use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
 use crate::words::store_error::StoreError;
 
-/// The name of the row in `keyfob_turns` that imports lock: the turn of imports. No project has
-/// this name.
+/// The name of the row in `keyfob_turns` that an import locks. This lock is the turn of imports. No
+/// project has this name.
 const IMPORTS: &str = "";
 
 impl ImportStore for PostgresStore {
@@ -46,7 +46,8 @@ impl ImportStore for PostgresStore {
     }
 }
 
-/// Imports one row. The connection must be in a transaction that has the turn of imports.
+/// Imports one row. The connection must be in a transaction that has the turn of imports (the lock
+/// on the row [`IMPORTS`]).
 async fn import(row: &ImportRow, connection: &mut PgConnection) -> Result<ImportRowOutcome, StoreError> {
     const FIND: &str = "SELECT project, id FROM keyfob_imports WHERE import_key = $1";
     for key in row.keys() {

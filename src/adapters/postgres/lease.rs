@@ -1,9 +1,10 @@
 //! A lease of a connection from the pool, for one call. Within 2 seconds after the call, the
 //! connection is returned to the pool or closed.
 //!
-//! When a connection is returned to the pool, sqlx checks it without a time limit. Without the
-//! lease, a connection would keep its place in the pool until TCP gives up, if the server does not
-//! reply or still waits for a lock on behalf of a dropped call.
+//! When a connection is returned to the pool, sqlx checks it without a time limit. If the server
+//! does not reply, or if it still waits for a lock for a dropped call, the check lasts until TCP
+//! gives up. During this time, the connection keeps its place in the pool. The lease limits this
+//! time.
 
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -34,8 +35,8 @@ macro_rules! begin {
 }
 
 /// The SQL that begins a transaction. Each statement of the transaction sees everything that was
-/// committed before this statement. In the same round trip, the SQL makes these settings for the
-/// transaction, except where the host has set another limit:
+/// committed before the statement began. In the same round trip, the SQL makes these settings for
+/// the transaction, unless the host has set other limits:
 ///
 /// - A commit waits for the disk. A pool of the host may have connections whose commits do not
 ///   wait, and `from_pool` checks only one connection.
@@ -70,7 +71,7 @@ impl Lease {
     }
 
     /// Begins a transaction with [`BEGIN`] or [`BEGIN_FOR_TURN`]. Dropping the lease rolls the
-    /// transaction back unless it has ended.
+    /// transaction back unless the transaction has ended.
     pub(super) async fn begin(&mut self, begin: &'static str) -> sqlx::Result<()> {
         self.is_open = true;
         self.execute(begin).await?;
@@ -108,7 +109,8 @@ impl Lease {
         self.pass.leave_line();
     }
 
-    /// Closes the connection, and returns the pass, which the caller uses for another connection.
+    /// Closes the connection, and returns the pass, so that the caller can use the pass for another
+    /// connection.
     pub(super) fn into_pass(mut self) -> Pass {
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());

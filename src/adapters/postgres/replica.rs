@@ -33,23 +33,24 @@ use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// The maximum pause between two beats, which are numbers that the store writes to the primary.
-/// After a change in a project, the store reads this project from the primary until the next beat.
+/// After a change in a project, the store reads this project from the primary until a standby has
+/// the next beat.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The maximum time for which a read waits for a standby. It is short enough to leave time for a
 /// read from the primary.
 const REACH: Duration = Duration::from_secs(1);
-/// The number of beats that the store writes to the primary in a time of `most_lag`, which is the
-/// maximum age of a standby's data.
+/// The number of beats that the store writes to the primary within `most_lag`. The store uses a
+/// standby's data only if the data is at most `most_lag` old.
 const BEATS: u32 = 4;
-/// The maximum number of beats that a store remembers after it has written them to the primary. The
-/// store does not use a standby's result with an older beat.
+/// The maximum number of beats that the store remembers. Beats are numbers that the store writes to
+/// the primary. The store does not use a standby's result with a beat that the store has forgotten.
 const REMEMBERED: usize = 1024;
-/// The number of marks. A mark is the time of the last change in the projects that share the mark.
-/// So after a change in one project, the store also reads about a thousandth of the other projects
-/// from the primary until the next beat.
+/// The number of marks. Several projects share a mark, which is the time of the last change in one
+/// of them. So after a change in one project, the store also reads about a thousandth of the other
+/// projects from the primary until a standby has the next beat.
 const MARKS: usize = 1024;
-/// The age at which a row in the table `keyfob_beats` is deleted, because its store no longer
-/// writes beats.
+/// The age after which a row in the table `keyfob_beats` is deleted. The store that wrote such an
+/// old row no longer writes beats.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Replica {
@@ -64,14 +65,16 @@ pub(super) struct Replica {
     /// The latest beats, the oldest first: the number of each beat, and the time at which the store
     /// began to write it.
     beats: Mutex<VecDeque<(i64, Duration)>>,
-    /// The time at which the store began to write the last beat that it has read from a standby, in
-    /// nanoseconds after `began`. Zero if the standby did not reply.
+    /// The time at which the store began to write the beat that it last read from a standby, in
+    /// nanoseconds after `began`. The value is zero if the standby did not reply.
     shown: AtomicU64,
     /// The times of the last changes, in nanoseconds after `began`. Several projects share each
-    /// element. A standby's result for one of these projects must not be older than the element.
+    /// element. A standby's result for one of these projects must not be older than the time in the
+    /// element.
     marks: Box<[AtomicU64]>,
-    /// The time of the last loss of the feed, in nanoseconds after `began`. The feed may have
-    /// missed earlier changes in any project, so no standby's result may be older than this time.
+    /// The time at which the feed last reported that changes may have been missed, in nanoseconds
+    /// after `began`. The missed changes may be in any project, so the store uses no standby's
+    /// result that is older than this time.
     mark_of_all: AtomicU64,
     hasher: RandomState,
     faults: Arc<Faults>,
@@ -104,29 +107,31 @@ impl Replica {
         &self.marks[self.hasher.hash_one(project) as usize % MARKS]
     }
 
-    /// Ensures that later results of standbys for this project include all changes up to now.
+    /// Ensures that the store uses a standby's result for this project only if the result includes
+    /// all changes up to now.
     pub(super) fn mark(&self, project: &ProjectId) {
         self.mark_of(project).fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Ensures that later results of standbys for every project include all changes up to now.
+    /// Ensures that the store uses a standby's result for any project only if the result includes
+    /// all changes up to now.
     #[cfg(feature = "cache")]
     pub(super) fn mark_all(&self) {
         self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Returns the earliest time at which a standby's result for this project may have been
-    /// current. The store does not use an older result.
+    /// Returns a time for this project. The store uses a standby's result only if the result is
+    /// proven to include all changes up to this time.
     fn asked_for(&self, project: &ProjectId) -> Duration {
         let marks = [self.mark_of(project), &self.mark_of_all].map(|mark| mark.load(Ordering::SeqCst));
         let marked = Duration::from_nanos(marks[0].max(marks[1]));
         marked.max(self.now().saturating_sub(self.most_lag))
     }
 
-    /// Returns a standby's record of a token and its maximum age. Returns `None` if the standby has
-    /// no such record, does not reply, or is not proven to be recent enough.
+    /// Returns a standby's record of a token, and the maximum age of this record. Returns `None` if
+    /// the standby has no such record, does not reply, or is not proven to be recent enough.
     pub(super) async fn find(&self, key: &TokenKey) -> Option<ReadResult> {
-        /// A query for the row, and for the beat in the same snapshot.
+        /// A query that reads the row, and reads the beat in the same snapshot.
         const FIND: &str = concat!(
             "SELECT ",
             columns!(),
@@ -138,8 +143,8 @@ impl Replica {
     }
 
     /// Returns a standby's records of a token and of all tokens that this token is bound to.
-    /// Returns `None` if the records are not proven to be recent enough, or if one of them is
-    /// absent, because the primary may have it.
+    /// Returns `None` if the records are not proven to be recent enough, or if the standby lacks
+    /// one of them. The primary may have a record that the standby lacks.
     pub(super) async fn find_chain(&self, key: &TokenKey) -> Option<ChainResult> {
         const CHAIN: &str = chain!(", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat");
         let (records, age) = self.recent(key, CHAIN).await?;
@@ -148,9 +153,9 @@ impl Replica {
         is_whole.then_some(ChainResult { chain, age })
     }
 
-    /// Returns a standby's records for a key and their maximum age, if the records are recent
-    /// enough. There is at least one record. The query must read the beat in the same snapshot as
-    /// the rows.
+    /// Runs a query on a standby, and returns the records (at least one) and their maximum age.
+    /// Returns `None` if there is no record, or if the records are not proven to be recent enough.
+    /// The query must read the beat in the same snapshot as the rows.
     async fn recent(&self, key: &TokenKey, sql: &'static str) -> Option<(Vec<Arc<TokenRecord>>, Duration)> {
         let (asked_for, shown) = (self.asked_for(&key.project), self.shown.load(Ordering::SeqCst));
         if shown == 0 || shown < nanos(asked_for) {
@@ -206,7 +211,7 @@ impl Replica {
     }
 
     /// Writes beats to the primary at regular intervals, and after each beat reads the last beat
-    /// that a standby has. It never returns.
+    /// that a standby has. This function never returns.
     pub(super) async fn beat(&self, primary: &PgPool) {
         let pause = (self.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
         loop {
@@ -246,7 +251,8 @@ impl Replica {
         .await
     }
 
-    /// Reads the last beat that a standby has, and records its time in `shown`.
+    /// Reads the last beat that a standby has, and records in `shown` when the store began to write
+    /// this beat.
     async fn see_beat(&self) {
         const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
         let seen = self.ask(sqlx::query(SEE).bind(self.store)).await.unwrap_or_default();

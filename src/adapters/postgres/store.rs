@@ -1,8 +1,8 @@
 //! The token store on PostgreSQL.
 //!
 //! Two rules order the operations on one project and prevent deadlocks. An operation takes the
-//! project's turn (see turn.rs) if it changes the rows of a group, or if no row may be added
-//! meanwhile. An operation that locks several rows locks them in ascending order of id.
+//! project's turn (see turn.rs) if it changes the rows of a group, or if no other operation may add
+//! a row meanwhile. An operation that locks several rows locks them in ascending order of id.
 
 use std::sync::Arc;
 

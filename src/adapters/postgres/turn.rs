@@ -1,10 +1,10 @@
 //! The turn of a project: the lock on the project's row in the table `keyfob_turns`.
 //!
-//! Another process may freeze while it has a turn. If a call waited for this turn with a
-//! connection, calls in other projects could not use the connection. A few such calls would stop
-//! all projects. So a call waits in the database only for a short time, in which any turn in
-//! ordinary use ends. After this time, the call returns its connection to the pool, and tries again
-//! after a pause. During the pause, the call keeps its place at the head of its line (see gate.rs).
+//! Another process may freeze while it has a turn. If a call held a connection while it waited for
+//! this turn, calls in other projects could not use the connection. A few such calls would stop all
+//! projects. So a call waits in the database only for a short time, in which any turn in ordinary
+//! use ends. After this time, the call returns its connection to the pool, and tries again after a
+//! pause. During the pause, the call keeps its place at the head of its line (see gate.rs).
 
 use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,9 +17,10 @@ use super::handle::PostgresStore;
 use super::lease::{BEGIN_FOR_TURN, Lease};
 use crate::words::store_error::StoreError;
 
-/// The pause between two attempts to take a turn, in milliseconds: the minimum, and the maximum
-/// that is added at random. A call that waits for a turn has a connection for two thirds of the
-/// time on average. Calls of other projects can use the connection in the remaining time.
+/// The pause between two attempts to take a turn, in milliseconds: the minimum pause, and the
+/// maximum of the random time that is added to it. A call that waits for a turn has a connection
+/// for two thirds of the time on average. Calls of other projects can use the connection in the
+/// remaining time.
 const PAUSE: (u64, u64) = (50, 100);
 
 impl PostgresStore {
@@ -28,8 +29,8 @@ impl PostgresStore {
         self.take_turn(self.gate.turn(project).await?, project).await
     }
 
-    /// Begins a transaction for the revocation of a group of tokens. The transaction has the
-    /// project's turn (its lock) until it ends.
+    /// Begins a transaction for the revocation of a group of tokens. Until the transaction ends, it
+    /// has the project's turn (its lock).
     pub(super) async fn begin_group(&self, project: &str) -> Result<Lease, StoreError> {
         self.take_turn(self.gate.group_revocation(project).await?, project).await
     }

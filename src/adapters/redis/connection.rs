@@ -24,7 +24,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(50);
 /// [`PATIENCE`], the time limit of a whole exchange.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// The cluster or the single server that the addresses from the host belong to.
+/// The cluster or the single server at the addresses that the store was created with.
 pub(super) enum Address {
     /// A cluster. The addresses name some of its nodes.
     Cluster(Box<ClusterClient>),
@@ -32,7 +32,7 @@ pub(super) enum Address {
     Single(Client),
 }
 
-/// Creates a client for one of the addresses that the host gave.
+/// Creates a client for one of the addresses that the store was created with.
 pub(super) fn client(url: &str) -> RedisResult<Client> {
     // Nagle's algorithm is off, because commands are small and each waits for its reply.
     let tcp = TcpSettings::default().set_nodelay(true);
@@ -40,8 +40,8 @@ pub(super) fn client(url: &str) -> RedisResult<Client> {
 }
 
 impl Address {
-    /// Returns the cluster or the single server at these addresses. It asks the first server that
-    /// replies whether the server is part of a cluster.
+    /// Returns the cluster or the single server at these addresses. To find out which of the two it
+    /// is, this function asks one server after the other, until a server replies.
     pub(super) async fn of(urls: &[String]) -> RedisResult<Self> {
         let mut refusal = RedisError::from((ErrorKind::InvalidClientConfig, "no address was given"));
         for url in urls {
@@ -98,7 +98,7 @@ pub(super) enum Connection {
 
 impl Connection {
     /// Sends commands together to the master of a slot, with no other command of this connection
-    /// between them. A reply may be an error that the server returned for its command.
+    /// between them. Returns the reply to each command. A reply may be an error.
     ///
     /// # Errors
     /// Returns [`RedisError`] if there is no reply, or if a command was sent to the wrong server.
@@ -158,9 +158,9 @@ impl Connection {
     }
 }
 
-/// Sends a command to the cluster over the shared connection, which normally reconnects on its own.
-/// If there is no reply within [`SILENCE`], the connection is replaced. It may hang indefinitely if
-/// all nodes were unreachable for some time.
+/// Sends a command to the cluster over the shared connection. Normally, the connection reconnects
+/// on its own. But after all nodes were unreachable for some time, the connection may hang forever.
+/// So if there is no reply within [`SILENCE`], this function gives the connection up.
 async fn send_to_cluster<T>(
     client: &ClusterClient,
     shared: &Shared<ClusterConnection>,

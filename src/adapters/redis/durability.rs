@@ -8,8 +8,8 @@
 #[non_exhaustive]
 pub enum Durability {
     /// Every replica that the master lists in `CLUSTER NODES`. This includes failed replicas,
-    /// because a replica that comes back may win an election. On a single server, every replica
-    /// that is connected to the server.
+    /// because a replica that comes back may win an election. On a single server, this is every
+    /// replica that is connected to the server.
     ///
     /// If a listed replica is not connected, or does not acknowledge the operation within 0.8
     /// seconds, the call fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable):
@@ -23,8 +23,8 @@ pub enum Durability {
     ///
     /// This mode keeps acknowledging operations while some replicas are unreachable. It is not safe
     /// in a network partition: **a fail-over may undo an acknowledged revocation**. If a master is
-    /// cut off from the cluster together with one replica, it still acknowledges operations, while
-    /// the other side of the partition elects another replica. Choose this mode only if you prefer
-    /// a lost revocation to a refused one.
+    /// cut off from the cluster together with one replica, the master still acknowledges
+    /// operations, while the other side of the partition elects another replica. Choose this mode
+    /// only if you prefer a lost revocation to a refused revocation.
     OneReplica,
 }

@@ -80,8 +80,8 @@ pub(super) enum NotReplicated {
 }
 
 impl NotReplicated {
-    /// Returns the reason for a replica that lacks the operation, according to the report of its
-    /// master.
+    /// Returns the reason why a replica lacks an operation, according to the report of the
+    /// replica's master.
     pub(super) fn of(replica: &str, master: &Master) -> Self {
         if master.is_connected(replica) {
             Self::Silent(replica.to_owned())

@@ -1,4 +1,4 @@
-//! A feed of the changes that other processes make, which it receives with pub/sub.
+//! A feed that uses pub/sub to receive the changes that other processes make.
 
 use core::fmt;
 use core::time::Duration;
@@ -24,12 +24,13 @@ const CHANNEL: &str = "keyfob";
 /// before the feed connects again after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A feed of the changes that stores [with a feed](RedisStore::with_feed) make. Pass it to
+/// A feed that receives the changes made by every [`RedisStore`] with
+/// [notifications](RedisStore::with_feed). Pass the feed to
 /// [`Cached::follow`](crate::store::cache::Cached::follow).
 ///
-/// The feed listens at one of the addresses that were given to the store. After a second without a
-/// message, the feed publishes a message itself. If this message does not arrive, the feed reports
-/// that changes may have been missed.
+/// The feed listens at one of the addresses of the store that created the feed. After a second
+/// without a message, the feed publishes a message itself. If this message does not arrive, the
+/// feed reports that changes may have been missed.
 pub struct RedisFeed {
     servers: Arc<Servers>,
     listening: Option<Listening>,
@@ -41,7 +42,7 @@ pub struct RedisFeed {
 
 struct Listening {
     pushed: UnboundedReceiver<PushInfo>,
-    /// The connection of the subscription. Dropping it ends the subscription.
+    /// The connection of the subscription. Dropping the connection ends the subscription.
     _connection: MultiplexedConnection,
 }
 
@@ -98,7 +99,7 @@ impl Feed for RedisFeed {
 }
 
 impl RedisFeed {
-    /// Connects to the next of the addresses that the host gave, and listens for changes there.
+    /// Connects to the next of the store's addresses, and listens for changes there.
     async fn listen(&mut self) -> Result<Listening, StoreError> {
         let clients = self.servers.clients();
         let client = &clients[self.begun % clients.len()];

@@ -1,4 +1,5 @@
-//! The revocation of groups of tokens. It includes work that earlier calls have left unfinished.
+//! The revocation of groups of tokens. The functions also finish revocations that earlier calls
+//! have left unfinished.
 
 use core::time::Duration;
 
@@ -16,14 +17,14 @@ use crate::store::query::PageSize;
 use crate::words::ids::{ProjectId, TokenId};
 use crate::words::store_error::StoreError;
 
-/// The maximum time for which the call that revokes a large group writes the revocation into the
-/// rows of the group.
+/// The maximum time that a call spends on writing the revocation of a large group into the rows of
+/// the group.
 const FINISHING: Duration = Duration::from_secs(2);
 
 impl RedisStore {
-    /// Revokes the tokens of an owner or a family. For a large group, it first writes one entry,
-    /// called a fence, which makes every token of the group count as revoked. Then it writes the
-    /// revocation into each row.
+    /// Revokes the tokens of an owner or a family. For a large group, the function first writes one
+    /// entry, called a fence, which makes every token of the group count as revoked. Then it writes
+    /// the revocation into each row.
     pub(super) async fn revoke_group(
         &self,
         project: &ProjectId,
@@ -42,9 +43,10 @@ impl RedisStore {
         Ok(count)
     }
 
-    /// Writes the revocation of a group into its rows, for up to [`FINISHING`]. The group already
-    /// has a fence: an acknowledged entry that makes every call treat its rows as revoked. If rows
-    /// are left, the next call that the fence blocks, such as a purge of the project, writes them.
+    /// Writes the revocation of a group into its rows, for up to [`FINISHING`]. The group must
+    /// already have a fence: an acknowledged entry that makes every call treat the rows of the
+    /// group as revoked. If rows are left, the next call that the fence blocks, such as a purge of
+    /// the project, writes them.
     async fn finish_for_a_while(&self, project: &ProjectId, group: &str, end: Instant) {
         let end = end.min(Instant::now() + FINISHING);
         if let Ok(Err(error)) = timeout_at(end, self.finish(project, group)).await {
@@ -117,8 +119,8 @@ impl RedisStore {
     /// Writes the revocation of a group that has a fence into all rows of the group, and removes
     /// the fence.
     ///
-    /// It does not wait for replicas. A replica that lacks the last of these writes still has the
-    /// fence, so the rows count as revoked there, too.
+    /// This function does not wait for replicas. A replica that lacks the last of these writes
+    /// still has the fence, so the rows count as revoked there, too.
     async fn finish(&self, project: &ProjectId, group: &str) -> Result<(), StoreError> {
         let act = self.act(&FINISH, project).arg(group).number(ROWS);
         while self.servers.write_to_master(&act).await?.answer.word == Word::More {}

@@ -9,7 +9,7 @@ use super::servers::{Servers, Settings};
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// A token store on Redis Cluster or on a single Redis server. It implements
+/// A token store on Redis Cluster or on a single Redis server. The store implements
 /// [`TokenStore`](crate::TokenStore) and [`StoreMaintenance`](crate::store::StoreMaintenance).
 ///
 /// ```no_run
@@ -25,9 +25,9 @@ use crate::words::store_error::StoreError;
 /// ```
 ///
 /// **Each operation is one script on the server, in the slot of its project.** All keys of a
-/// project begin with `keyfob:{project}:`. The sets of projects that
-/// [`projects`](crate::store::StoreMaintenance::projects) reads are in other slots. The store
-/// writes these sets before it writes a token. The store does not implement
+/// project begin with `keyfob:{project}:`. The store also keeps sets of projects, which
+/// [`projects`](crate::store::StoreMaintenance::projects) reads. These sets are in other slots. The
+/// store writes them before it writes a token. The store does not implement
 /// [`ImportStore`](crate::import::ImportStore), because a look-up by an old hash names no project
 /// and therefore no slot.
 ///
@@ -46,26 +46,27 @@ use crate::words::store_error::StoreError;
 ///
 /// These cases are not covered:
 /// - Redis Sentinel. It elects a master that this store does not know.
-/// - A replica that has just been assigned to another master. The cluster may elect it before it
-///   has a copy of that master, so set `cluster-allow-replica-migration no`.
+/// - A replica that has just been assigned to another master. The cluster may elect the replica
+///   before the replica has a copy of that master's data. To prevent this, set
+///   `cluster-allow-replica-migration no`.
 /// - A replica that has just joined and is cut off from its master before the master lists it.
 /// - A fail-over that an operator forces with `CLUSTER FAILOVER FORCE` or `TAKEOVER`.
 ///
-/// A replica must have the same address in `CLUSTER NODES` and in `INFO replication`, or it counts
-/// as not connected. Set `replica-announce-ip` and `replica-announce-port` to the same values as
-/// `cluster-announce-ip` and `cluster-announce-port`.
+/// A replica must have the same address in `CLUSTER NODES` and in `INFO replication`. Otherwise,
+/// the store treats the replica as not connected. Set `replica-announce-ip` and
+/// `replica-announce-port` to the same values as `cluster-announce-ip` and `cluster-announce-port`.
 ///
 /// Reads go to masters only. A master that is cut off from the other masters does not know that
-/// another server has replaced it. It may return outdated data for up to `cluster-node-timeout`, so
-/// keep this time short.
+/// another server has replaced it. Such a master may return outdated data for up to
+/// `cluster-node-timeout`, so keep this time short.
 ///
 /// # Revoking groups
 ///
 /// Revoking an owner or a family takes effect in a single operation, however many tokens there are.
 /// For a large group, the operation writes one entry, called a fence. From then on, every call
 /// treats the tokens of the group as revoked. The same call then writes the revocation into the
-/// tokens, for up to 2 seconds. If tokens are left, the next call that the fence blocks writes
-/// them. A fence always blocks a purge of the project.
+/// tokens, for up to 2 seconds. If tokens are left, the next call that the fence blocks writes the
+/// revocation into them. A fence always blocks a purge of the project.
 ///
 /// # Time limits
 ///
@@ -81,16 +82,16 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to a cluster through some of its nodes, or to one server at its only address. The
+    /// Connects to a cluster through some of its nodes, or to a single server at its address. The
     /// store acknowledges an operation after every replica has it ([`Durability::EveryReplica`]),
     /// unless [`with_durability`](Self::with_durability) sets another mode.
     ///
     /// # Errors
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
-    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given or one is
-    ///   malformed, or if several addresses are given for a single server. Also returns this error
-    ///   if the settings of a node are too weak to keep acknowledged writes, or if a node refuses
-    ///   `CONFIG GET`. The source of the error names the cause.
+    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given, if an
+    ///   address is malformed, or if several addresses are given for a single server. Also returns
+    ///   this error if the settings of a node are too weak to keep acknowledged writes, or if a
+    ///   node refuses `CONFIG GET`. The source of the error names the cause.
     pub async fn connect<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
         Self::connect_with(urls, Settings::Checked).await
     }
@@ -101,13 +102,13 @@ impl RedisStore {
     ///
     /// You are responsible for the settings of every node, including replicas: `appendonly yes`,
     /// `appendfsync always`, no `maxmemory-policy` that begins with `allkeys`, and in a cluster no
-    /// `cluster-replica-validity-factor 0`. On a node without them, **an acknowledged revocation
-    /// may be lost in a crash**.
+    /// `cluster-replica-validity-factor 0`. On a node without these settings, **an acknowledged
+    /// revocation may be lost in a crash**.
     ///
     /// # Errors
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
-    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given or one is
-    ///   malformed, or if several addresses are given for a single server.
+    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given, if an
+    ///   address is malformed, or if several addresses are given for a single server.
     pub async fn connect_unchecked<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
         Self::connect_with(urls, Settings::Unchecked).await
     }
@@ -129,8 +130,8 @@ impl RedisStore {
     /// Returns the number of failures of this store and its clones that no call returned as an
     /// error:
     ///
-    /// - the revocation of a group, which is already in force, could not be written into its
-    ///   tokens;
+    /// - the revocation of a group could not be written into the tokens of the group (the
+    ///   revocation is in force nevertheless);
     /// - a feed could not start to listen.
     ///
     /// With the feature `tracing`, each failure is logged with its cause.
@@ -138,9 +139,9 @@ impl RedisStore {
         self.servers.faults.count()
     }
 
-    /// Returns the store with notifications: it publishes each change on the channel `keyfob` when
-    /// it makes the change. The message is `PROJECT ID` for a change of one token, and `PROJECT`
-    /// for a revocation of a group or a purge. Last uses are not published.
+    /// Returns the store with notifications: the store publishes each change on the channel
+    /// `keyfob` when it makes the change. The message is `PROJECT ID` for a change of one token,
+    /// and `PROJECT` for a revocation of a group or a purge. Last uses are not published.
     pub fn with_feed(self) -> Self {
         Self { feed: true, ..self }
     }

@@ -1,4 +1,5 @@
-//! Lists and counts. A script reads the rows along an index, and this process filters them.
+//! The operations that list and count tokens. A script reads the rows along an index, and this
+//! process filters them.
 
 use std::sync::Arc;
 
@@ -55,7 +56,8 @@ impl RedisStore {
         }
     }
 
-    /// Returns the first `most` records along the walk for which `matches` returns true.
+    /// Returns the first `most` records for which `matches` returns true, in the order of the walk
+    /// (a range of an index).
     pub(super) async fn matching(
         &self,
         mut walk: Walk,
@@ -76,7 +78,8 @@ impl RedisStore {
         }
     }
 
-    /// Returns the records of the next rows along the walk, and moves the walk past these rows.
+    /// Returns the records of up to `most` rows from the beginning of the walk (a range of an
+    /// index), and moves the beginning past these rows.
     async fn rows(&self, walk: &mut Walk, most: usize) -> Result<Vec<TokenRecord>, StoreError> {
         let act = PAGE.on(&walk.project).arg(&walk.index).arg(&walk.from).arg(&walk.to);
         let act = act.arg(if walk.descending { "1" } else { "" }).number(most);
@@ -91,8 +94,8 @@ impl RedisStore {
     }
 }
 
-/// Returns the position of a row and its record. `row` is a script's pair of the position and the
-/// row. The position ends with the id of the token.
+/// Returns the position and the record of a row. `row` is a pair that a script returned: the
+/// position, and the fields of the row. The position ends with the id of the token.
 pub(super) fn placed(project: ProjectId, row: Value) -> Result<(Vec<u8>, TokenRecord), StoreError> {
     let parts = match row {
         Value::Array(parts) => <[Value; 2]>::try_from(parts).ok(),

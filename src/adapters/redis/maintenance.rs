@@ -114,8 +114,8 @@ impl StoreMaintenance for RedisStore {
     }
 }
 
-/// Returns the walk along the tokens that expire soon enough for a notice, in the order of their
-/// expiry.
+/// Returns a walk (a range of an index) along the tokens that expire soon enough for a notice, in
+/// the order of their expiry.
 fn expiring(project: ProjectId, leads: &[NoticeLead], now: Timestamp) -> Walk {
     let until = leads.iter().map(|lead| lead.horizon(now)).max().unwrap_or(now).as_unix_millis();
     let mut walk = Walk::along(project, None, ListOrder::Expires);

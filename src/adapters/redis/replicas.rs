@@ -19,10 +19,10 @@ use super::durability::Durability;
 /// The report of a master on itself and its replicas.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Master {
-    /// The name of the history that the master writes.
+    /// The name of the master's history (the stream of writes that it sends to its replicas).
     pub(super) history: String,
-    /// The length of the history in bytes. The offset of a write is the length of the history after
-    /// the write.
+    /// The length of the master's history in bytes. The offset of a write is the length of the
+    /// history after the write.
     pub(super) offset: u64,
     /// The addresses of the replicas that count for durability.
     pub(super) replicas: Vec<String>,
@@ -33,27 +33,29 @@ pub(super) struct Master {
 #[derive(PartialEq, Eq, Debug)]
 struct Connected {
     address: String,
-    /// The offset up to which the replica has acknowledged writes. `None` while the replica still
-    /// copies the data of its master.
+    /// The offset up to which the replica has acknowledged writes. It is `None` while the replica
+    /// still copies the data of its master.
     offset: Option<u64>,
 }
 
-/// Returns the command that asks a server for its history.
+/// Returns the command that asks a server for the name of its history (its stream of writes).
 pub(super) fn history_question() -> Cmd {
     let mut info = cmd("INFO");
     info.arg("replication");
     info
 }
 
-/// Returns the name of the history that a server writes, or `None` if the server is not a master.
+/// Returns the name of a server's history (its stream of writes), or `None` if the server is not a
+/// master. `info` is the reply to [`history_question`].
 pub(super) fn history(info: Value) -> RedisResult<Option<String>> {
     Ok(Replication::of(&redis::from_redis_value::<String>(info)?)?.map(|replication| replication.history))
 }
 
 impl Master {
     /// Returns the commands that ask a server for its report. The function [`of`](Self::of) reads
-    /// the replies. `CLUSTER NODES` comes last, so its reply can miss only a replica that joins
-    /// later. Such a replica copies its data from a master that already has the operation.
+    /// the replies. `CLUSTER NODES` is the last command, so the report can miss only a replica that
+    /// joins later. Such a replica copies the data of the master, and this data already includes
+    /// the operation that must be replicated.
     pub(super) fn questions(is_clustered: bool) -> Vec<Cmd> {
         let mut nodes = cmd("CLUSTER");
         nodes.arg("NODES");
@@ -97,8 +99,8 @@ impl Master {
         self.connected.iter().find(is_it).and_then(|connected| connected.offset).is_some_and(|has| has >= offset)
     }
 
-    /// Returns a replica that does not meet the condition, or `None` if enough replicas for this
-    /// durability meet it.
+    /// Returns a replica for which `does` returns false. Returns `None` if `does` returns true for
+    /// as many replicas as this durability requires.
     pub(super) fn lacking(&self, durability: Durability, does: impl Fn(&str) -> bool) -> Option<&str> {
         let has_it = |replica: &&String| does(replica);
         let lacking = self.replicas.iter().find(|replica| !has_it(replica));
@@ -164,8 +166,8 @@ impl Connected {
 }
 
 /// Returns the addresses of the replicas that may be elected in place of the server that sent this
-/// list, including failed ones (<https://redis.io/commands/cluster-nodes>). Returns `None` if that
-/// server is not a master.
+/// list, including failed replicas (<https://redis.io/commands/cluster-nodes>). Returns `None` if
+/// that server is not a master.
 ///
 /// After a fail-over, the other replicas of the failed master follow the new master as soon as they
 /// learn of it. Until then, the list shows them as replicas of the failed master, which has no
@@ -191,7 +193,7 @@ struct Node<'l> {
     id: &'l str,
     address: &'l str,
     flags: &'l str,
-    /// The id of the node's master, or `-` for a master.
+    /// The id of the node's master, or `-` if the node is a master.
     master: &'l str,
     epoch: u64,
     has_slots: bool,
@@ -234,7 +236,7 @@ mod tests {
         master_failover_state:no-failover\r\nmaster_replid:aaaa\r\nmaster_replid2:0000\r\nmaster_repl_offset:100\r\n";
 
     /// A reply to `CLUSTER NODES`, in which the first node is the master of the third and the
-    /// fourth.
+    /// fourth node.
     const NODES: &str = "aa 10.0.0.1:6379@16379 myself,master - 0 0 3 connected 0-8191\n\
         bb 10.0.0.2:6379@16379,host.b master - 0 0 2 connected 8192-16383\n\
         cc 10.0.0.4:6379@16379,host.c slave aa 0 0 3 connected\n\

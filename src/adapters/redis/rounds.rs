@@ -1,8 +1,8 @@
 //! The wait until the replicas of a master have an operation.
 //!
-//! The wait uses connections of its own, because `WAIT` blocks all later commands of its
-//! connection. It works in rounds. One round of commands to a master serves all operations that
-//! this master has applied before the round begins.
+//! The wait uses its own connections, because `WAIT` blocks all later commands of its connection.
+//! It works in rounds. One round of commands to a master serves all operations that this master has
+//! applied before the round begins.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -17,15 +17,15 @@ use super::durability::Durability;
 use super::failure::{NotReplicated, is_misrouted};
 use super::replicas::Master;
 
-/// The maximum time for which one round waits for replicas. An operation that arrives during a
-/// round waits until the next round has ended.
+/// The maximum time for which one round (an exchange with a master) waits for replicas. An
+/// operation that arrives during a round waits until the next round has ended.
 const WAIT: Duration = Duration::from_millis(800);
 
-/// The maximum number of masters whose rounds are remembered. If a master is forgotten, this costs
-/// only an additional round.
+/// The maximum number of masters for which the store remembers the rounds. If the store forgets a
+/// master, this costs only an additional round.
 const MASTERS: usize = 1_000;
 
-/// The rounds of commands in which operations wait for the replicas of all masters.
+/// The rounds of all masters. In a round, operations wait together for the replicas of one master.
 pub(super) struct Rounds {
     connection: Connection,
     turns: Mutex<HashMap<(String, Durability), Arc<Turn>>>,
@@ -43,8 +43,8 @@ struct Turn {
 struct State {
     /// The number of operations that had asked for a round when the last round began.
     covered: u64,
-    /// The failure of the last round. `None` if the required replicas have all writes from before
-    /// the round.
+    /// The failure of the last round. It is `None` if the required replicas have all writes that
+    /// the master made before the round.
     failure: Option<NotReplicated>,
     /// The addresses of connected replicas that did not acknowledge a write in time, each with the
     /// offset of this write. No round waits for a replica in this map until the replica has
@@ -57,8 +57,8 @@ impl Rounds {
         Self { connection, turns: Mutex::default() }
     }
 
-    /// Waits until the replicas have all operations to which the master of a slot has replied in
-    /// this history. A history is a master's stream of writes. `near` is a key in the slot.
+    /// Waits until the replicas have all operations that the master of a slot has run so far.
+    /// `history` is the name of the master's stream of writes. `near` is a key in the slot.
     ///
     /// # Errors
     /// Returns [`NotReplicated`] if a fail-over may undo one of these operations.
@@ -129,8 +129,9 @@ impl Rounds {
         lacking.map_or(Ok(()), |replica| Err(NotReplicated::of(replica, &after)))
     }
 
-    /// Asks the master of a slot about its replicas. The commands change nothing, so they are
-    /// repeated if the connection is lost or another node has become the master of the slot.
+    /// Asks the master of a slot about its replicas. The commands change nothing, so this function
+    /// repeats them if the connection is lost, or if another node has become the master of the
+    /// slot.
     async fn look_patiently(&self, slot: Slot, near: &str, history: &str) -> Result<Master, NotReplicated> {
         let mut lost = false;
         loop {
@@ -150,7 +151,7 @@ impl Rounds {
     }
 
     /// Sends commands to the master of a slot, followed by the commands about its replicas. Returns
-    /// the master's report.
+    /// the report of the master, or `None` if the server is not a master.
     async fn look(&self, slot: Slot, mut commands: Vec<Cmd>) -> RedisResult<Option<Master>> {
         let first = commands.len();
         commands.extend(Master::questions(self.connection.is_clustered()));
@@ -160,8 +161,8 @@ impl Rounds {
     }
 }
 
-/// Returns the report of a server if the server is still a master and still writes this history, so
-/// that it has lost none of the writes.
+/// Returns the report of a server if the server is still a master and still writes this history.
+/// Such a server has lost none of the writes. Otherwise, returns [`NotReplicated::Succeeded`].
 fn in_history(master: Option<Master>, history: &str) -> Result<Master, NotReplicated> {
     master.filter(|master| master.history == history).ok_or(NotReplicated::Succeeded)
 }

@@ -37,7 +37,7 @@ pub(super) fn used_from(from: Option<&UsedFrom>) -> [Field; 2] {
 }
 
 /// The names of the fields for [`COLUMNS`], in the order of the columns. rows.lua repeats them. The
-/// hash has no fields for the project and the id, because its key contains them.
+/// hash has no fields for the project and the id, because the key of the hash contains both.
 const FIELDS: [&str; TokenRecord::COLUMNS] = [
     "px", PROJECT, ID, "dg", "na", "ow", "ki", "sc", "me", "ad", "ca", "cb", "is", "bo", "co", "nb", "ex", "lu", "ua",
     "uc", "da", "db", "ra", "rb", "rr", "fa", "rf", "rt", "gr", "rq", "no", "nl", "nc", "ia", "ip", "im", "ve",
@@ -45,7 +45,7 @@ const FIELDS: [&str; TokenRecord::COLUMNS] = [
 const PROJECT: &str = "project";
 const ID: &str = "id";
 
-/// Returns the fields of a record, except empty ones.
+/// Returns the fields of a record, except empty fields.
 pub(super) fn fields(record: &TokenRecord) -> Result<Vec<Field>, StoreError> {
     if record.version == 0 {
         return Err(StoreError::with_source(StoreErrorKind::Other, "a version must be at least 1"));
@@ -63,9 +63,9 @@ pub(super) fn fields(record: &TokenRecord) -> Result<Vec<Field>, StoreError> {
     Ok(fields)
 }
 
-/// Converts a row into a record. The scripts return a row as the values of `FIELDS` in rows.lua, in
-/// this order. If the group of the row was revoked, but the revocation is not written into the row
-/// yet, the revocation follows as the last value. It is called a fence.
+/// Converts a row into a record. A script returns a row as a list of values, in the order of
+/// `FIELDS` in rows.lua. If the group of the row was revoked, but the revocation is not written
+/// into the row yet, the list ends with this revocation, which is called a fence.
 ///
 /// # Errors
 /// Returns [`Corrupt`](StoreErrorKind::Corrupt) if a value does not fit its type.
@@ -106,9 +106,9 @@ impl Values {
         })
     }
 
-    /// Reads the fence after the other values of a row, if there is a fence, and returns the record
-    /// as revoked by it. A fence is the revocation of a group that is not yet written into the row.
-    /// It has the form `time reason actor`.
+    /// Returns the record as revoked by the fence that follows the other values of the row. If
+    /// there is no fence, returns the record unchanged. A fence is the revocation of a group that
+    /// is not yet written into the row. It has the form `time reason actor`.
     fn under_its_fence(mut self, mut record: TokenRecord) -> Result<TokenRecord, StoreError> {
         let Some(fence) = self.next()? else { return Ok(record) };
         let fence = str::from_utf8(&fence).map_err(corrupt)?;

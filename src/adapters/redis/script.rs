@@ -10,9 +10,9 @@ use super::failure::corrupt;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// The maximum number of rows that one script changes, so that it runs for at most some tens of
-/// milliseconds. The server does nothing else while a script runs, and a cluster treats a server
-/// that does not reply for too long as failed.
+/// The maximum number of rows that one script changes, so that the script runs for at most some
+/// tens of milliseconds. The server does nothing else while a script runs, and a cluster treats a
+/// server that does not reply for too long as failed.
 pub(super) const ROWS: usize = 250;
 
 /// A Lua script as one text: the parts that it shares with other scripts, followed by its own part.
@@ -90,8 +90,8 @@ impl Act {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// Returns a key that is in the slot of this command and holds no data. The wait for replicas
-    /// writes to this key.
+    /// Returns a key that is in the slot of this command and holds no data. To wait for replicas,
+    /// the store writes to this key.
     pub(super) fn near(&self) -> String {
         // `args[1]` is the first key: it follows the number of keys of a script, or the name of a
         // plain command.
@@ -106,9 +106,9 @@ impl Act {
         any.find(|near| Slot::for_key(near) == self.slot).expect("numbers reach every slot")
     }
 
-    /// Returns the command to send. It names a script by its hash if `by_hash` is true, and
-    /// contains the text of the script otherwise. The caller sends the text if the server does not
-    /// know the hash.
+    /// Returns the command to send. The command names the script by its hash if `by_hash` is true,
+    /// and contains the text of the script otherwise. The caller sends the text if the server does
+    /// not know the hash.
     pub(super) fn command(&self, by_hash: bool) -> Cmd {
         let mut command = Cmd::new();
         match self.script {
@@ -143,10 +143,11 @@ pub(super) enum Word {
     Limit,
     /// The issuer of the token is not as the caller expected.
     Issuer,
-    /// The revocations of the named groups must be written into all of their rows first.
+    /// Revocations of groups block the operation, because they are not yet written into all rows.
+    /// The reply names the groups, and the caller must first write their revocations into the rows.
     Fenced,
-    /// One entry, called a fence, revokes the group. The revocation is not written into the rows
-    /// yet.
+    /// The script has revoked the group with one entry, called a fence. The revocation is not
+    /// written into the rows yet.
     Laid,
     /// The script must run again, because it has not written all rows yet.
     More,
@@ -223,7 +224,7 @@ mod tests {
         }
     }
 
-    /// The store writes to the key, so it must not be the key of another owner's set of projects.
+    /// The store writes to the key, so the key must not contain another owner's set of projects.
     #[test]
     fn a_key_near_an_operation_is_no_other_owners() {
         for owner in ["ada", "{x}ada", "{x}", "}{"] {

@@ -14,15 +14,15 @@ use crate::adapters::redis::replicas;
 use crate::adapters::redis::settings;
 use crate::words::store_error::StoreError;
 
-/// The Redis servers, with separate connections for reads, for writes and for the wait for
-/// replicas. So reads wait neither for writes nor for replicas, and writes do not wait for the
-/// replicas of other writes.
+/// The Redis servers, with separate connections for reads, for writes and for waiting for replicas.
+/// So reads wait neither for writes nor for replicas, and writes do not wait for the replicas of
+/// other writes.
 pub(super) struct Servers {
     reading: Connection,
     writing: Connection,
     rounds: Rounds,
     pub(super) faults: Faults,
-    /// The clients for the addresses that the host gave, one client for each address.
+    /// The clients for the addresses of the store, one client for each address.
     #[cfg(feature = "cache")]
     clients: Vec<redis::Client>,
 }
@@ -75,14 +75,14 @@ impl Servers {
         .await
     }
 
-    /// Returns the clients for the addresses that the host gave, one client for each address.
+    /// Returns the clients for the addresses of the store, one client for each address.
     #[cfg(feature = "cache")]
     pub(super) fn clients(&self) -> &[redis::Client] {
         &self.clients
     }
 
-    /// Sends a command that changes nothing. Repeats it once if the connection was lost, and until
-    /// the time limit if the wrong server received it.
+    /// Sends a command that changes nothing. Repeats the command once if the connection was lost.
+    /// Repeats it until the time limit if the wrong server received it.
     pub(super) async fn ask(&self, act: &Act) -> Result<Value, StoreError> {
         in_time(async {
             let (mut by_hash, mut lost) = (true, false);
@@ -129,9 +129,9 @@ impl Servers {
         .await
     }
 
-    /// Makes one attempt to send a command. Before the command, it asks the server for the name of
-    /// its history (its stream of writes). If the server names the same history later, it was a
-    /// master all the time and still has the operation.
+    /// Makes one attempt to send a command. Before the command, this function asks the server for
+    /// the name of the server's history (its stream of writes). If the server names the same
+    /// history later, it was a master all the time and still has the operation.
     async fn attempt(&self, act: &Act, by_hash: bool) -> Result<Applied<Value>, RedisError> {
         let commands = [replicas::history_question(), act.command(by_hash)];
         let answers = self.writing.send(act.slot, &commands).await?;

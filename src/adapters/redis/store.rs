@@ -177,8 +177,8 @@ impl TokenStore for RedisStore {
 
 impl RedisStore {
     /// Adds the project to the set of all projects and to the set of the owner's projects. The
-    /// caller does this before it inserts the token. If the insert then fails, the sets name a
-    /// project without tokens, which the contract of `projects` allows.
+    /// caller must call this function before it inserts the token. If the insert then fails, the
+    /// sets name a project without tokens, which the contract of `projects` allows.
     async fn name_project(&self, record: &TokenRecord) -> Result<(), StoreError> {
         for key in [projects_key(None), projects_key(Some(record.owner.as_str()))] {
             let act = Act::plain("ZADD", &key).arg("0").arg(record.project.as_str());
