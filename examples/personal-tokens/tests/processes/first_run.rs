@@ -251,7 +251,7 @@ async fn a_database_without_a_check_value_gets_one_with_one_warning() {
     change(data, "DROP TABLE IF EXISTS key_checks").await;
 
     let log = log_of_start(data, 1);
-    assert_eq!((log.matches("WARN").count(), log.matches("could not be checked").count()), (1, 1), "{log}");
+    assert_eq!((log.matches("WARN").count(), log.matches("could not check the pepper").count()), (1, 1), "{log}");
     assert_eq!(log_of_start(data, 1), "", "the value is stored now");
     assert!(refusal_of_another_pepper(data).contains("wrong pepper for key 1"));
 }
@@ -270,7 +270,7 @@ async fn right_pepper_starts_after_an_unchecked_start_with_a_wrong_one() {
     assert_eq!(whoami(&client(), &process.address(), &token).await.unwrap(), 401);
     process.terminate();
     process.ended();
-    assert_eq!(process.log().matches("could not be checked").count(), 1);
+    assert_eq!(process.log().matches("could not check the pepper").count(), 1);
 
     fs::write(data.join("pepper"), right).unwrap();
     let refused = output_within(&mut command(data), PATIENCE);
