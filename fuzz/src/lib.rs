@@ -51,8 +51,8 @@ pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
 }
 
 /// Replaces the tag of the text with the tag that this keyring expects, corrects the checksum, and
-/// returns the text. Returns `None` if the text is not a token, or if the keyring has no key for the
-/// token.
+/// returns the text. Returns `None` if the text is not a token, or if the keyring has no key for
+/// the token.
 pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
     let tag = expected_tag(&TokenText::parse(&text).ok()?, keyring)?;
     let at = text.len() - CRC - TAG;

@@ -124,8 +124,8 @@ pub(crate) fn prove(
 }
 
 impl Proven {
-    /// Checks the status, the policy and the issuers of the token. This is the second stage of a
-    /// verification.
+    /// Checks that the status, the policy and the issuers of the token allow it to work. This is
+    /// the second stage of a verification.
     pub(crate) fn live(
         self,
         policy: &Policy,
@@ -148,8 +148,8 @@ impl Proven {
 }
 
 impl Live {
-    /// Checks the status, the policy and the issuers again, after an operation that can take some
-    /// time.
+    /// Checks again that the status, the policy and the issuers allow the token to work. The caller
+    /// does this after an operation that can take some time.
     pub(crate) fn still(
         self,
         policy: &Policy,

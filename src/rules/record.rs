@@ -256,7 +256,7 @@ const fn first_version() -> u64 {
     1
 }
 
-/// Deserializes a version. It must be from 1 to [`TokenRecord::MAX_VERSION`].
+/// Deserializes a version. The version must be from 1 to [`TokenRecord::MAX_VERSION`].
 #[cfg(feature = "serde")]
 fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match serde::Deserialize::deserialize(deserializer)? {
