@@ -3,10 +3,10 @@
 //! The fuzz target checks these properties:
 //!
 //! - A credential is read only if there is exactly one header value. The credential is a part of
-//!   this value, or of the decoded value.
+//!   this value, or of the bytes that its base64 text encodes.
 //! - If a credential parses as a token, it is the canonical text of this token.
-//! - A token is found if it is surrounded by quotes, spaces and other characters that clients and
-//!   pasted texts add.
+//! - A token is found even if it is surrounded by quotes, spaces or other characters. Clients add
+//!   such characters, and pasted texts contain them.
 #![no_main]
 
 use arbitrary::{Arbitrary, Result, Unstructured};

@@ -17,9 +17,9 @@ fuzz_target!(|data: &[u8]| {
 
 /// Checks texts that are tokens or almost tokens.
 ///
-/// The first text has the form of a token, except that an edit may have changed one byte. The
-/// second text is the first text with a correct checksum. The other texts also have the tag that a
-/// keyring expects. Each text is also checked after another edit.
+/// The first text has the form of a token, or differs from this form by one edit. The second text
+/// is the first text with a correct checksum. The other texts also have the tag that a keyring
+/// expects. Each text is also checked after another edit.
 fn near_misses(u: &mut Unstructured<'_>) -> Result<()> {
     let (before, after) = (Slip::any(u)?, Slip::any(u)?);
     let text = before.made_in(shaped(u)?);
@@ -92,8 +92,8 @@ impl Slip {
         })
     }
 
-    /// Returns the text after this edit. If the place of the edit is beyond the end of the text,
-    /// returns the text unchanged.
+    /// Makes this edit in the text, and returns the text. Returns the text unchanged if the place
+    /// of the edit is beyond the end of the text.
     fn made_in(&self, mut text: Vec<u8>) -> Vec<u8> {
         match *self {
             Self::Replace(at, byte) if at < text.len() => text[at] = byte,

@@ -1,8 +1,8 @@
 //! Fuzzes the serde support of records.
 //!
 //! A record that is serialized and then deserialized must be equal to the original record. No JSON
-//! text may cause a panic. Neither the JSON of a record's view nor its `Debug` text may depend on
-//! the digest.
+//! text may cause a panic. Neither the JSON of a record's view nor the `Debug` text of the record
+//! may depend on the digest.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -16,8 +16,8 @@ fuzz_target!(|data: &[u8]| {
     let _ = made(&mut Unstructured::new(data));
 });
 
-/// Asserts that an arbitrary record is equal after it is written as JSON and read back. Then
-/// changes one field of the JSON, and checks with [`reread`] that the result is either refused or
+/// Asserts that an arbitrary record stays equal if it is written as JSON and read back. Then
+/// changes one field of the JSON. Checks with [`reread`] that the changed JSON is either refused or
 /// read without loss.
 fn made(u: &mut Unstructured<'_>) -> Result<()> {
     let record = record(u)?;

@@ -59,8 +59,8 @@ fn bits(address: IpAddr) -> Vec<bool> {
     octets.iter().flat_map(|octet| (0..8).map(move |at| octet >> (7 - at) & 1 == 1)).collect()
 }
 
-/// Returns the address after each bit was replaced by the result of `bit`. `bit` receives the index
-/// and the old value of a bit. The most significant bit has the index 0.
+/// Replaces each bit of the address with the result of `bit`, and returns the new address. `bit`
+/// receives the index and the old value of a bit. The most significant bit has the index 0.
 fn with_bits(address: IpAddr, bit: impl Fn(usize, bool) -> bool) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {

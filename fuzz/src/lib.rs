@@ -40,8 +40,8 @@ pub fn is_token(text: &[u8]) -> bool {
         && with_crc(text.to_vec()) == text
 }
 
-/// Returns the text after its last six bytes were replaced by the right checksum. A text of fewer
-/// than six bytes is returned unchanged.
+/// Replaces the last six bytes of the text with the right checksum, and returns the text. Returns a
+/// text of fewer than six bytes unchanged.
 pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
     if let Some(body) = text.len().checked_sub(CRC) {
         let crc = crc32(&text[..body]);
@@ -50,8 +50,9 @@ pub fn with_crc(mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// Returns the text with its tag replaced by the tag that this keyring expects, and with a correct
-/// checksum. Returns `None` if the text is not a token, or if the keyring has no key for the token.
+/// Replaces the tag of the text with the tag that this keyring expects, corrects the checksum, and
+/// returns the text. Returns `None` if the text is not a token, or if the keyring has no key for
+/// the token.
 pub fn with_tag(mut text: Vec<u8>, keyring: &Keyring) -> Option<Vec<u8>> {
     let tag = expected_tag(&TokenText::parse(&text).ok()?, keyring)?;
     let at = text.len() - CRC - TAG;

@@ -66,8 +66,8 @@ pub trait ProjectRequirement: Copy + fmt::Debug + Send + Sync + sealed::Sealed {
 #[derive(Clone, Copy, Debug)]
 pub struct InProject(ProjectId);
 
-/// The absence of a requirement on the project: a token for any project is accepted. Requests such
-/// as `whoami`, which concern only the token itself, use this type.
+/// The requirement of a request that concerns only the token itself, such as `whoami`. A token for
+/// any project meets this requirement.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnProject(());
 

@@ -88,10 +88,9 @@ impl Chain {
         self.issuers.iter()
     }
 
-    /// Returns the key of the record that the store must add next: the issuer that the last record
-    /// in the chain is bound to. Returns `None` if the chain is empty, if its last record is not
-    /// bound, or if the chain already has [4](Self::MOST) issuers, which is the maximum in any
-    /// policy.
+    /// Returns the key of the issuer that the last record in the chain is bound to. The store must
+    /// add the record with this key next. Returns `None` if the chain is empty, if its last record
+    /// is not bound, or if the chain already has the maximum of [4](Self::MOST) issuers.
     #[inline]
     pub fn next_issuer(&self) -> Option<TokenKey> {
         if self.issuers.is_empty() {

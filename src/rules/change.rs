@@ -15,17 +15,17 @@ use crate::words::used_from::UsedFrom;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Change {
-    /// The new value of the field `name`.
+    /// A change that sets the field `name`.
     Rename(Name),
-    /// The new value of the field `disabled`, which disables the token.
+    /// A change that disables the token. It sets the field `disabled`.
     Disable(Disabled),
-    /// The removal of the value in the field `disabled`, which enables the token.
+    /// A change that enables the token. It clears the field `disabled`.
     Enable,
-    /// The removal of the value in the field `confirm_by`, which confirms the token.
+    /// A change that confirms the token. It clears the field `confirm_by`.
     Confirm,
-    /// The new value of the field `grace_until`, which ends the grace period at this time.
+    /// A change that ends the grace period at this time. It sets the field `grace_until`.
     EndGrace(Timestamp),
-    /// The new values of the fields `scopes`, `addresses` and `expires_at`.
+    /// A change that sets the fields `scopes`, `addresses` and `expires_at`.
     Narrow {
         /// The new scopes.
         scopes: ScopeSet,
@@ -105,10 +105,10 @@ impl TokenRecord {
     /// Returns whether `successor` was created by a repeat of the request that issued this token.
     /// In this case, a rotation revokes this token, and `successor` replaces it.
     ///
-    /// Both records must have the same request id. This token must be unchanged since it was
-    /// issued: not confirmed, not revoked, and still at version 1. So a repeat never discards a
-    /// later change, such as disabling or narrowing the token. It does not matter whether this
-    /// token has lapsed.
+    /// The result is `true` if both records have the same request id and this token is unchanged
+    /// since it was issued: not confirmed, not revoked, and still at version 1. So a repeat never
+    /// discards a later change, such as disabling or narrowing the token. It does not matter
+    /// whether this token has lapsed.
     pub fn is_repeated_by(&self, successor: &Self) -> bool {
         let waits = self.confirm_by.is_some() && self.revoked.is_none() && self.version == 1;
         waits && self.request_id.is_some() && self.request_id == successor.request_id

@@ -31,8 +31,8 @@ pub enum ErrorKind {
     Inactive(Status),
     /// The token was already rotated, and this call is not a repeat of that rotation.
     AlreadyRotated,
-    /// The token that this token replaced is still in its grace period, which ends at this time. To
-    /// rotate this token now, end that grace period first.
+    /// The token cannot be rotated yet, because its predecessor is still in a grace period. The
+    /// grace period ends at the given time. To rotate the token now, end this period first.
     PredecessorInGrace(Timestamp),
     /// The token was never rotated, so it has no grace period.
     NotRotated,
@@ -48,9 +48,10 @@ pub enum ErrorKind {
     Rejected(Rejection),
     /// The keyring has no pepper, and the operation needs one.
     Unkeyed,
-    /// The keyring still issues new tokens under the key. Promote another key first.
+    /// The key cannot be retired, because the keyring still issues new tokens under this key.
+    /// Promote another key first.
     KeyMints,
-    /// Live tokens still use the key.
+    /// The key cannot be retired, because live tokens still use this key.
     KeyInUse {
         /// The number of live tokens that use the key.
         live: u64,

@@ -16,9 +16,9 @@ use crate::words::timestamp::Timestamp;
 
 /// The description of a token that your service issued before it used keyfob, for an import.
 ///
-/// The token may have ended already. The import keeps the scopes and the expiry unchanged, even if
-/// the policy does not allow them. The policy applies when the token is verified. `Debug` does not
-/// show the hash of the token.
+/// You can also import tokens that have already ended. The import keeps the scopes and the expiry
+/// unchanged, even if the policy does not allow them. The policy applies when the token is
+/// verified. `Debug` does not show the hash of the token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImportToken {
     /// The hash of the token's text, as the old system stored it.

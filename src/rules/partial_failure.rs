@@ -9,16 +9,17 @@ use crate::words::store_error::StoreError;
 /// [`Error::partial`](crate::Error::partial) returns these details.
 ///
 /// The operation tried every project that the store could list. To finish the operation, repeat the
-/// call, which goes through all projects again. If the operation was a revocation, two steps are
-/// enough instead: call [`revoke_group`](crate::Tokens::revoke_group) for each project in `failed`,
-/// and [`revoke_everywhere`](crate::Tokens::revoke_everywhere) for the projects after `after`.
+/// call, which goes through all projects again. For a revocation, two steps are enough instead:
+/// call [`revoke_group`](crate::Tokens::revoke_group) for each project in `failed`, and then call
+/// [`revoke_everywhere`](crate::Tokens::revoke_everywhere) with the value of `after`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PartialFailure {
-    /// The projects in which the store failed, in the order in which the operation tried them. Some
-    /// of the tokens in these projects may have been revoked or deleted.
+    /// The projects in which the store failed, in the order in which the operation tried them. In
+    /// such a project, the store may revoke or delete some of the tokens before it fails.
     pub failed: Vec<ProjectId>,
-    /// The last project that the operation tried, or `None` if it tried none. There are more
-    /// projects after this project only if the store failed to list them.
+    /// The last project that the operation tried, or `None` if it tried none. If the store failed
+    /// to list the projects, the operation did not try any project after this one. Otherwise, it
+    /// tried all projects.
     pub after: Option<ProjectId>,
     /// The number of tokens that the operation revoked or deleted in the projects in which it
     /// succeeded.

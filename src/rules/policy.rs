@@ -18,7 +18,7 @@ const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// - Tokens of agents live for 12 hours by default and for at most 7 days.
 /// - Every token expires. There is no limit on how long a token may go unused.
 /// - The grace period after a rotation is at most 30 days.
-/// - An owner may have any number of live tokens. At most 20 live tokens may be bound to a token.
+/// - An owner may have any number of live tokens. At most 20 live tokens may be bound to one token.
 /// - A bound token cannot issue bound tokens.
 ///
 /// The policy applies when a token is issued and again at each verification. A token outside the

@@ -1,6 +1,6 @@
 //! The preconditions that a store checks in the operation that writes. Each rule is defined once,
-//! in this module. A store that holds whole records calls the rule. A store whose engine makes the
-//! check (in SQL or Lua) repeats the rule in its language, and tests compare it with the rule here.
+//! in this module. A store that holds whole records calls the rule. A store that checks in its
+//! database repeats the rule in SQL or Lua, and tests compare this copy with the rule here.
 
 use core::time::Duration;
 
@@ -55,17 +55,18 @@ impl LiveLimit {
 }
 
 impl TokenRecord {
-    /// The time after the end of a token during which a revocation of all tokens of its owner or
-    /// its family still revokes this token: 24 hours. So after such a revocation, a token that had
-    /// ended by itself does not work again if a clock is set back by less than 24 hours.
+    /// The margin for revocations of all tokens of an owner or a family: 24 hours. Such a
+    /// revocation also revokes each token that ended by itself during the last 24 hours. So these
+    /// tokens do not work again if a clock is set back by less than 24 hours.
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// The time after the end of an unconfirmed successor during which a repeated rotation can
-    /// still replace it: 12 hours, half of [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN).
+    /// The margin for repeated rotations: 12 hours, half of
+    /// [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN). After an unconfirmed successor has
+    /// ended, a repeat of the rotation can still replace this successor for 12 hours.
     ///
-    /// If all tokens of the owner or the family were revoked before the repeat, the repeat must
-    /// fail. With this margin, such a revocation has also revoked the ended successor, even if the
-    /// clocks of the two callers differ by up to 12 hours.
+    /// A repeat must fail if all tokens of the owner or the family were revoked before. With this
+    /// margin, such a revocation also revokes each ended successor that a repeat could replace,
+    /// even if the clocks of the two callers differ by up to 12 hours.
     pub const REPEAT_MARGIN: Duration = Duration::from_secs(12 * 60 * 60);
 
     /// Returns whether a revocation of all tokens of an owner or a family at `now` must include
@@ -101,8 +102,9 @@ impl TokenRecord {
     ///   request that issued the earlier successor.
     ///
     /// A repeat is allowed until [`REPEAT_MARGIN`](Self::REPEAT_MARGIN) after the earlier successor
-    /// ended. For a repeat, this token must be neither disabled nor expired. Its grace period may
-    /// have ended, because a grace period of zero ends immediately.
+    /// ended. For a repeat, this token must be neither disabled nor expired. A repeat is also
+    /// allowed after the grace period of this token has ended, because a grace period of zero ends
+    /// immediately.
     pub fn may_rotate(
         &self,
         expected_version: u64,

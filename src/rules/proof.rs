@@ -63,8 +63,8 @@ impl Held {
     ///
     /// Each record in the chain must be the issuer that the previous record is bound to. Each
     /// issuer must be active, must have a lifetime that the policy allows, and must appear only
-    /// once. There must be no more issuers than the policy allows. An issuer may have gone unused
-    /// for any time.
+    /// once. There must be no more issuers than the policy allows. The policy's limit on the time
+    /// without use does not apply to issuers.
     #[cold]
     pub(super) fn issuers_end(&self, policy: &Policy, now: Timestamp) -> Option<Rejection> {
         let mut records = self.records().peekable();
@@ -124,8 +124,8 @@ pub(crate) fn prove(
 }
 
 impl Proven {
-    /// Checks the status, the policy and the issuers of the token. This is the second stage of a
-    /// verification.
+    /// Checks that the status, the policy and the issuers of the token allow it to work. This is
+    /// the second stage of a verification.
     pub(crate) fn live(
         self,
         policy: &Policy,
@@ -148,8 +148,8 @@ impl Proven {
 }
 
 impl Live {
-    /// Checks the status, the policy and the issuers again, after an operation that may have taken
-    /// some time.
+    /// Checks again that the status, the policy and the issuers allow the token to work. The caller
+    /// does this after an operation that can take some time.
     pub(crate) fn still(
         self,
         policy: &Policy,

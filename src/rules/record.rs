@@ -20,9 +20,9 @@ use crate::words::used_from::UsedFrom;
 /// fields. Their defaults keep the meaning of older records. The record of an ended token stays
 /// until it is purged, so that an expired or revoked token differs from an unknown token.
 ///
-/// A store must change a record as [`apply`](Self::apply), [`revoke`](Self::revoke) and
-/// [`rotate_to`](Self::rotate_to) do. Each of these methods raises `version` by one. Recording a
-/// last use or a notice does not raise it.
+/// A store must change a record in the same way as [`apply`](Self::apply), [`revoke`](Self::revoke)
+/// and [`rotate_to`](Self::rotate_to). Each of these methods raises `version` by one. Recording a
+/// last use or a notice does not raise the version.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -85,7 +85,7 @@ pub struct TokenRecord {
     /// The origin of the last use that was recorded, if the service records origins.
     #[cfg_attr(feature = "serde", serde(default))]
     pub last_used_from: Option<UsedFrom>,
-    /// The id of the first token of the family: the chain of rotations that includes this token.
+    /// The id of the first token in the chain of rotations (the family) that includes this token.
     pub family: TokenId,
     /// The id of the token that this token replaced by rotation.
     #[cfg_attr(feature = "serde", serde(default))]
@@ -256,7 +256,7 @@ const fn first_version() -> u64 {
     1
 }
 
-/// Deserializes a version. It must be from 1 to [`TokenRecord::MAX_VERSION`].
+/// Deserializes a version. The version must be from 1 to [`TokenRecord::MAX_VERSION`].
 #[cfg(feature = "serde")]
 fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     match serde::Deserialize::deserialize(deserializer)? {

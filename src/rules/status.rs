@@ -4,14 +4,14 @@ use super::notice_lead::NoticeLead;
 use super::record::TokenRecord;
 use crate::words::timestamp::Timestamp;
 
-/// The status of a token at a given time. In the last four statuses, the token has ended, and no
-/// operation makes it work again. In `IssuerEnded`, the token works again only after a change of
-/// its issuers or of the policy.
+/// The status of a token at a given time. If the status is `Expired`, `Lapsed`, `Rotated` or
+/// `Revoked`, the token has ended, and no operation makes it work again. If the status is
+/// `IssuerEnded`, the token works again only after a change of its issuers or of the policy.
 ///
 /// If several statuses apply, the token has the first in this order: revoked, rotated, lapsed,
-/// expired, issuer ended, disabled, pending, not yet valid. The final statuses come first, so that
-/// no user tries to enable a token that has already expired. A status begins exactly at its
-/// time: at `expires_at`, the token is already expired.
+/// expired, issuer ended, disabled, pending, not yet valid. The statuses of ended tokens come
+/// first, so that no user tries to enable a token that has already expired. A status begins exactly
+/// at its time: at `expires_at`, the token is already expired.
 ///
 /// A store does not check the status before a change. If your code calls a store directly, it must
 /// not change a token that has ended.

@@ -106,9 +106,9 @@ impl Delegation {
         self.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
     }
 
-    /// Returns the addresses of a new token if the request names no addresses. These are the
-    /// addresses of the first token in the chain whose addresses every other token in the chain
-    /// covers. If there is no such token, these are the addresses of the issuing token.
+    /// Returns the addresses of a new token if the request names no addresses. Looks for the first
+    /// list of addresses in the chain that the lists of all other tokens in the chain cover, and
+    /// returns this list. If there is no such list, returns the addresses of the issuing token.
     pub(super) fn addresses(&self) -> AddressRanges {
         let within_all = |addresses: &&AddressRanges| self.held.all(|record| record.addresses.covers(addresses));
         let nearest = self.held.records().map(|record| &record.addresses).find(within_all);
