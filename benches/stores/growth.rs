@@ -72,8 +72,8 @@ pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<(T
     Some((table(&version, &curves), curves))
 }
 
-/// Returns the median time of each operation at one size, in nanoseconds. Adds the owners whose
-/// tokens it revoked to `revoked`.
+/// Returns the median time of each operation at one size, in nanoseconds. Adds the number of each
+/// owner whose tokens it revokes to the set `revoked`.
 async fn measure_at<E: Engine>(engine: &E, population: &Population, size: u64, revoked: &mut HashSet<u64>) -> [f64; 3] {
     let service = population.tokens(engine.store().clone());
     let mut random = Random(size);

@@ -99,8 +99,8 @@ impl Report {
         }
     }
 
-    /// Writes the tables and the pictures to the files that the operations page includes. Skips
-    /// `cost` or `growth` if it was not measured.
+    /// Writes the tables and the pictures to the files that the operations page includes. Writes no
+    /// files for `cost` or for `growth` if the benchmark did not measure it.
     fn write(self, most: u64) {
         let (tables, ratios): (Vec<_>, Vec<_>) = self.cost.into_iter().unzip();
         write("cost", most, &tables, || plot::cost(&ratios));

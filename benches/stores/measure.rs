@@ -28,9 +28,9 @@ impl Beside {
 /// Measures an operation and its floor in turns, and returns the median time of each. The floor is
 /// the operation with which the first operation is compared.
 ///
-/// Both run in `batches` batches of `of` operations each. A call of a closure runs one batch, and
-/// returns how long the batch took. Small batches ensure that other load on the machine affects the
-/// operation and the floor alike.
+/// Both run in batches: `batches` is the number of batches, and `of` is the number of operations in
+/// each batch. Each call of a closure runs one batch, and returns how long the batch took. Small
+/// batches ensure that other load on the machine affects the operation and the floor alike.
 pub async fn by_turns(
     batches: usize,
     of: usize,
@@ -56,8 +56,8 @@ pub fn nanos(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
-/// Returns how long one reading of the clock takes, in nanoseconds. The caller subtracts it from
-/// measured times that are not much longer.
+/// Returns how long one reading of the clock takes, in nanoseconds. The caller subtracts this time
+/// from measured times that are not much longer.
 pub fn clock_cost() -> f64 {
     let mut last = Instant::now();
     let costs = (0..100_000).map(|_| {

@@ -1,6 +1,6 @@
 //! A table of figures that can be written as plain text for a terminal or as Markdown.
 
-/// A table of figures, with a title above it and explaining notes below it.
+/// A table of figures, with a title above the table and explanatory notes below it.
 pub struct Table {
     pub title: String,
     pub head: Vec<String>,

@@ -53,10 +53,10 @@ pub fn token_of(rank: u64, tokens: u64) -> u64 {
 /// advance, and holds only these tokens.
 ///
 /// The simulation receives the same requests at the same times as the real cache, and counts the
-/// misses: the requests that need a call to the store. A token that the best cache holds needs a
-/// call at its first use, and again if its entry is older than the bound. Each request for any
-/// other token needs a call. The requests are independent of each other. So only a cache that knows
-/// future requests could have fewer misses.
+/// misses: the requests that need a call to the store. For a token that the best cache holds, a
+/// request needs a call if it is the first request for this token, or if the entry of the token is
+/// older than the bound. For any other token, each request needs a call. The requests are
+/// independent of each other. So only a cache that knows future requests could have fewer misses.
 pub struct Ideal {
     asked_at: Vec<Option<Instant>>,
     bound: Duration,

@@ -7,7 +7,7 @@ use crate::store::contract::TokenStore;
 use crate::store::query::CountQuery;
 use crate::words::ids::KeyNumber;
 
-/// Checks that the store returns the number of these records that match the query.
+/// Checks that `count` returns the number of the given records that match the query.
 async fn counted<S: TokenStore>(store: &S, query: &CountQuery, records: &[TokenRecord]) -> Verdict {
     let expected = records.iter().filter(|record| query.matches(record)).count() as u64;
     ensure_eq!(store.count(query).await?, expected, "count by {query:?}");

@@ -62,7 +62,7 @@ pub(super) async fn a_dropped_revoke_owner_can_be_repeated<S: TokenStore>(store:
     Ok(())
 }
 
-/// Returns how many of the tokens are revoked. All of them must exist.
+/// Returns how many of the tokens are revoked. Fails the case if a token has no record.
 async fn revoked<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
     let mut count = 0;
     for key in keys {

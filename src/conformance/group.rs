@@ -41,7 +41,7 @@ pub(super) async fn revoke_group<S: TokenStore>(
     Ok(count)
 }
 
-/// A number of tokens that is larger than the maximum for one step of a store.
+/// A number of tokens that exceeds [`PageSize::MAX`], the maximum for one step of a revocation.
 const ROWS: usize = PageSize::MAX.get() + 24;
 
 /// Reads these records from the store. Returns the records that are revoked.

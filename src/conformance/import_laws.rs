@@ -39,8 +39,8 @@ laws! {
             /// Checks that importing a row whose token key exists does not change the existing
             /// record and does not store the import key of the row.
             import_never_replaces_a_token;
-            /// Checks that `find_imported` returns the revocation of a token that was revoked after
-            /// its import.
+            /// Checks that a token can be revoked after its import, and that `find_imported` then
+            /// returns the revoked record.
             imported_records_are_revoked_like_others;
             /// Checks that `find_imported` returns `None` for the import key of a purged token, and
             /// that this key can be imported again.
@@ -55,8 +55,8 @@ laws! {
             /// Checks that exactly one of several concurrent imports under one import key succeeds,
             /// and that only the record of this import exists.
             one_import_of_a_key_wins;
-            /// Checks that only one of two nodes imports a token if they import it concurrently
-            /// under different import keys, and each row names the other import key in
+            /// Checks that only one of two concurrent imports of one token inserts a row, if the
+            /// imports use different import keys and each row names the other import key in
             /// `other_keys`.
             one_import_under_two_keys_at_once_wins;
         }

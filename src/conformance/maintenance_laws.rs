@@ -24,9 +24,9 @@ laws! {
             projects_are_no_more_than_asked;
         }
         purge {
-            /// Checks that a purge deletes tokens that were revoked, lapsed, expired, or reached
-            /// the end of their grace period before the given time. If several times can end a
-            /// token, the earliest time counts.
+            /// Checks that a purge deletes tokens that were revoked, that lapsed or expired, or
+            /// whose grace period ended, before the given time. If several times can end a token,
+            /// the earliest time counts.
             purge_deletes_each_kind_of_end;
             /// Checks that a purge keeps tokens that ended at the given time or later.
             purge_leaves_what_ended_at_the_time;
@@ -61,7 +61,8 @@ laws! {
             claim_stays_in_its_project;
             /// Checks that a notice is not claimed while another sender holds a lease on it.
             claim_respects_a_lease;
-            /// Checks that a notice can be claimed at the time at which its lease ends, and later.
+            /// Checks that a notice can be claimed at the time at which the lease on it ends, and
+            /// later.
             claim_takes_over_when_a_lease_ends;
             /// Checks that a claim sets the end of the lease, raises the number of leases by one,
             /// and changes nothing else.

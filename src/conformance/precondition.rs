@@ -22,7 +22,7 @@ struct Samples {
     disabled: Disabled,
     one: Option<RequestId>,
     two: Option<RequestId>,
-    /// The text of the request id `one`, but with a capital letter.
+    /// The request id `One`, which differs from `one` only in the capital letter.
     upper: Option<RequestId>,
     bob: OwnerId,
     /// The owner id of the sample records, but with a capital letter.
@@ -188,7 +188,7 @@ const REPEATED: [ChainCase; 27] = [
     ("the first successor is used", true, |c, _| c.earlier().last_used_at = Some(at(3))),
 ];
 
-/// Returns the end of a successor for a test case: 12 hours before `at(10)`, plus `millis`.
+/// Returns the time at which a successor ends: 12 hours before `at(10)`, plus `millis` ms.
 fn repeatable(millis: i64) -> Timestamp {
     at(10 + millis).saturating_sub(TokenRecord::REPEAT_MARGIN)
 }
@@ -303,7 +303,7 @@ const REACHED: [ReachCase; 15] = [
     }),
 ];
 
-/// Returns the end of a token for a test case: 24 hours before `at(0)`, plus `millis`.
+/// Returns the time at which a token ends: 24 hours before `at(0)`, plus `millis` ms.
 fn reachable(millis: i64) -> Timestamp {
     at(millis).saturating_sub(TokenRecord::REVOCATION_MARGIN)
 }

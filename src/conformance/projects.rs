@@ -22,8 +22,8 @@ async fn three<S: TokenStore>(store: &S) -> Result<(Vec<ProjectId>, OwnerId), Br
     Ok((projects, owner))
 }
 
-/// Calls `projects` repeatedly, until a result is empty or reaches the project `last`. Returns the
-/// projects of all results.
+/// Calls `projects` repeatedly, until a result is empty, or contains `last` or a later project.
+/// Returns the projects of all results.
 async fn walk<S: StoreMaintenance>(
     store: &S,
     mut query: ProjectsQuery,

@@ -227,7 +227,7 @@ async fn revoke_and_look<S: TokenStore>(store: &S, issuer: &TokenRecord, new: &T
 }
 
 /// Checks that the token `new` was not created after the revocation of its issuer was acknowledged.
-/// `before` says whether `new` existed at the acknowledgement.
+/// `before` says whether `new` existed when the revocation was acknowledged.
 async fn no_token_after<S: TokenStore, T>(
     store: &S,
     new: &TokenRecord,

@@ -6,8 +6,8 @@ use crate::rules::change::Change;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
 
-/// Checks that `find_recent` returns the current record. The result may state any age. This store
-/// made all changes, so the record must contain them.
+/// Checks that `find_recent` returns the same record as `find`. It must do so because this store
+/// made all changes to the record. The age that `find_recent` reports is not checked.
 async fn shows_what_is_there<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
     let (recent, now) = (store.find_recent(key).await?.record, store.find(key).await?);
     ensure_eq!(recent, now, "find_recent after {what}");

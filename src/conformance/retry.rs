@@ -14,7 +14,7 @@ pub(super) async fn rotated<S: TokenStore>(store: &S, request_id: Option<&str>) 
     rotated_from(store, record(project()?)?, request_id).await
 }
 
-/// Inserts the token `old` and rotates it, as `rotated` does.
+/// Does the same as `rotated`, but with the given token `old`.
 async fn rotated_from<S: TokenStore>(
     store: &S,
     old: TokenRecord,

@@ -129,7 +129,8 @@ pub(super) async fn a_refused_rotation_changes_nothing<S: TokenStore>(store: &S)
 }
 
 /// Rotates the token of the first row to the successor `new`. If the store refuses the rotation,
-/// checks that the records of all `rows` are unchanged and that `new` was not inserted.
+/// checks that the records of all `rows` are unchanged and that `new` was not inserted. If the
+/// store rotates the token, checks nothing.
 async fn unchanged<S: TokenStore>(
     store: &S,
     rows: &[&TokenRecord],
@@ -170,8 +171,8 @@ pub(super) async fn rotate_waits_for_the_grace_of_its_predecessor<S: TokenStore>
     tries(store, record(project)?, false, "rotate of a token whose predecessor has no grace").await
 }
 
-/// Rotates the successor of the token `first`. Checks that the store refuses the rotation exactly
-/// if `waits` is true.
+/// Inserts the token `first` and a successor of it, and then rotates this successor. Checks that
+/// the store refuses the rotation exactly if `waits` is true.
 async fn tries<S: TokenStore>(store: &S, first: TokenRecord, waits: bool, what: &str) -> Verdict {
     let mut second = successor(&first)?;
     second.created_at = at(0);

@@ -24,8 +24,8 @@ use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// Returns the time that is `millis` milliseconds after a fixed noon. By convention, the tokens of
-/// the cases end at `at(0)`.
+/// Returns the time that is `millis` milliseconds after noon on a fixed day. By convention, the
+/// tokens of the cases end at `at(0)`.
 pub(super) fn at(millis: i64) -> Timestamp {
     const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
     Timestamp::from_unix_millis(NOON + millis).expect("the cases play around one noon")
@@ -100,7 +100,7 @@ pub(super) fn disabled(by: &str, millis: i64) -> Result<Disabled, Broken> {
     Ok(Disabled { at: at(millis), by: Actor::new(by)? })
 }
 
-/// Returns a minimal record: an active token of `ada` that never expires.
+/// Returns a minimal record: an active token of the owner `ada`. The token never expires.
 pub(super) fn record(project: ProjectId) -> Result<TokenRecord, Broken> {
     let key = TokenKey { project, id: id('1')? };
     let digest = Digest::from_bytes(random()?);
@@ -190,7 +190,7 @@ pub(super) async fn put_all<S: TokenStore>(store: &S, records: &[TokenRecord]) -
     Ok(())
 }
 
-/// Inserts a record, and returns it as the store holds it before the call under test.
+/// Inserts a record. Then reads the record from the store, and returns it.
 pub(super) async fn kept<S: TokenStore>(store: &S, record: &TokenRecord) -> Result<Arc<TokenRecord>, Broken> {
     put(store, record).await?;
     stored(store, &record.key()).await

@@ -60,8 +60,8 @@ laws! {
             /// Checks that a list by issuer contains all tokens that the issuer issued, bound or
             /// independent, live or ended, under every order.
             list_filters_by_issuer;
-            /// Checks that a chain contains the complete records of all tokens that its first token
-            /// is bound to, directly or through another token, nearest first.
+            /// Checks that a chain begins with the token, continues from each bound token to its
+            /// issuer, and contains complete records.
             a_chain_goes_up_to_what_is_bound_to_none;
             /// Checks that a chain ends at an independent token and does not contain its issuer.
             a_chain_ends_at_an_independent_token;
@@ -83,8 +83,8 @@ laws! {
             /// Checks that `find_recent` returns every record that this store inserted, even if an
             /// earlier call found no record under the key.
             find_recent_shows_what_was_inserted;
-            /// Checks that `find_recent` returns a record with every change that this store made to
-            /// the token or its group.
+            /// Checks that `find_recent` shows every change that this store made to a token, and
+            /// every revocation of a group that contains the token.
             find_recent_shows_what_was_changed;
             /// Checks that `find_durable` returns the same record as `find`.
             find_durable_shows_what_find_does;
@@ -126,8 +126,8 @@ laws! {
             /// Checks that the pages of a list together contain each record once, under every
             /// order, even if several records have equal sort values.
             pages_hold_each_row_once;
-            /// Checks that the pages contain each remaining record once, even if other records
-            /// appear or disappear between two pages.
+            /// Checks that the pages together contain each unchanged record once, even if other
+            /// records appear or disappear between two pages.
             pages_stay_stable_while_rows_come_and_go;
             /// Checks that a list can start after a position at which there is no record.
             a_cursor_is_a_place_without_its_row;
@@ -190,7 +190,7 @@ laws! {
             /// Checks that the revocation by time of creation revokes exactly the tokens that were
             /// created strictly before the given time.
             a_group_is_what_was_created_before;
-            /// Checks that the revocation by key number revokes exactly the tokens of this key.
+            /// Checks that a revocation by key number revokes exactly the tokens with this number.
             a_group_is_a_key_number;
             /// Checks that the revocation of a group leaves other projects unchanged.
             a_group_stays_in_its_project;
@@ -198,7 +198,7 @@ laws! {
             /// more than 1,000, the maximum for one step.
             owner_and_family_are_revoked_in_one_call;
             /// Checks that the revocation of an owner or family revokes live tokens, tokens in
-            /// their grace period, and tokens that ended up to 24 hours earlier.
+            /// their grace period, and tokens that ended at most 24 hours earlier.
             owner_and_family_take_all_that_can_still_work;
             /// Checks that the revocation of a group returns the number of records that it revoked.
             a_group_counts_its_rows;
@@ -219,8 +219,8 @@ laws! {
             a_group_leaves_the_revoked;
         }
         rotate {
-            /// Checks that a rotation inserts the successor, sets the old token's link and grace
-            /// period, and returns the old token.
+            /// Checks that a rotation inserts the successor, sets `rotated_to` and `grace_until` of
+            /// the old token, and returns the old token.
             rotate_links_both;
             /// Checks that a rotation stores every column of the successor unchanged.
             rotate_keeps_every_column_of_the_successor;
@@ -244,8 +244,8 @@ laws! {
             /// Checks that a token cannot be rotated before the grace period of its predecessor
             /// ends, even if the predecessor is disabled.
             rotate_waits_for_the_grace_of_its_predecessor;
-            /// Checks that a rotation fails unless the issuer of its condition exists, has the
-            /// expected version and is not revoked. The issuer may be the old token itself.
+            /// Checks that a rotation with an issuer condition fails unless the issuer exists, has
+            /// the expected version and is not revoked. The issuer may be the old token itself.
             rotate_needs_its_issuer;
             /// Checks that a refused rotation changes no record and inserts none.
             a_refused_rotation_changes_nothing;
@@ -271,7 +271,7 @@ laws! {
             /// the repeat would undo the change.
             a_changed_successor_ends_retries;
             /// Checks that a rotation cannot be repeated more than 12 hours after its successor
-            /// ended. A revocation of the owner or family may leave out such a successor.
+            /// ended. [`REPEAT_MARGIN`](crate::TokenRecord::REPEAT_MARGIN) says why.
             a_successor_that_ended_long_ago_ends_retries;
             /// Checks that a rotation can be repeated after the old token's grace period ended.
             a_retry_is_done_after_the_grace;
@@ -325,11 +325,11 @@ laws! {
             /// Checks that a rotation leaves no live token if it runs concurrently with the
             /// revocation of the owner or family.
             no_rotation_slips_past_a_group;
-            /// Checks that no insert takes effect after the revocation of its issuer is
-            /// acknowledged.
+            /// Checks that no insert with an issuer condition takes effect after the revocation of
+            /// the issuer is acknowledged.
             no_insert_slips_past_the_revocation_of_its_issuer;
-            /// Checks that no rotation takes effect after the revocation of its issuer is
-            /// acknowledged.
+            /// Checks that no rotation with an issuer condition takes effect after the revocation
+            /// of the issuer is acknowledged.
             no_rotation_slips_past_the_revocation_of_its_issuer;
             /// Checks that a use and a revocation that are recorded concurrently both take effect.
             touch_and_revoke_at_once_both_hold;

@@ -61,7 +61,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A violation to which the name of its case is not added yet.
+/// A violation that does not contain the name of its case yet.
 #[derive(Debug)]
 pub(super) struct Broken(String);
 

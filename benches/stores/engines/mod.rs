@@ -1,7 +1,8 @@
 //! The database engines that the benchmark measures.
 //!
-//! The benchmark starts each engine only for the measurement, and fills it quickly. It also reads
-//! records as directly as possible, because no store can be faster than a direct read.
+//! The benchmark starts each engine only for the measurement, and fills it with tokens as fast as
+//! possible. It also reads records directly, without the store. The time of such a read is the
+//! floor: no store can be faster.
 
 pub mod postgres;
 pub mod redis;
@@ -26,8 +27,8 @@ mod redis_server;
 /// memory.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// The label of the space per token in a table whose rows were inserted one by one in random order.
-/// Such a table is less dense than a table that was filled in order and then indexed.
+/// The label of a figure: the space per token in a table whose rows were inserted one by one in
+/// random order. Such a table is less dense than a table that was filled in order and then indexed.
 const GROWN: &str = "on disk, inserted in random order (up to 200,000 tokens)";
 
 /// A running database engine, and a store that uses it. [`load`](Engine::load) writes the same data

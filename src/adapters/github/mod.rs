@@ -1,5 +1,5 @@
-//! The handling of deliveries from GitHub's secret scanning: the check of the signature, the
-//! reading of the reports, and the response.
+//! Code that handles deliveries from GitHub's secret scanning: it checks the signature, reads the
+//! reports and creates the response.
 //!
 //! GitHub describes the protocol in its "Secret scanning partner program".
 

@@ -118,9 +118,9 @@ pub struct ProcessedReport {
 impl GitHubWebhook {
     /// The maximum number of answered deliveries that the endpoint remembers, so that it can refuse
     /// a replay. Other processes do not know these deliveries, and this process loses them in a
-    /// restart. A process that does not know a delivery handles a replay like a new delivery, which
-    /// has no further effect on the tokens. To make a process know a delivery, call
-    /// [`remember`](Self::remember).
+    /// restart. A process that does not know a delivery handles a replay like a new delivery. The
+    /// replay then has no further effect on the tokens, because they are already revoked. To make a
+    /// process know a delivery, call [`remember`](Self::remember).
     pub const REMEMBERED: usize = 10_000;
 
     /// Creates an endpoint for deliveries that are signed with these keys.

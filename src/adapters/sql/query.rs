@@ -23,8 +23,9 @@ use crate::words::timestamp::Timestamp;
 /// millisecond after the latest possible time.
 pub(in crate::adapters) const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
 
-/// Returns the query for one page of a list, which begins after the position of `after`. The query
-/// fetches one row more than the page holds. The additional row shows whether another page follows.
+/// Returns the query for one page of a list. If there is a cursor `after`, the page begins after
+/// its position. The query fetches one row more than the page holds. The additional row shows
+/// whether another page follows.
 pub(in crate::adapters) fn list(dialect: &Dialect, query: &ListQuery, after: Option<&Cursor>) -> Statement {
     let mut sql = Statement::new(concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE "));
     and_project(&mut sql, &query.project);

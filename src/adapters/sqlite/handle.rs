@@ -157,9 +157,9 @@ impl SqliteStore {
         Ok(Writing { within: connection, _turn: turn })
     }
 
-    /// Begins a transaction that holds the write lock of the file from its start. Without this
-    /// lock, a transaction that reads first and writes later could fail half-way
-    /// (`SQLITE_BUSY_SNAPSHOT`). Dropping the transaction rolls it back.
+    /// Begins a transaction that holds the write lock of the file from the start of the
+    /// transaction. Without this lock, a transaction that reads first and writes later could fail
+    /// half-way (`SQLITE_BUSY_SNAPSHOT`). Dropping the transaction rolls it back.
     pub(super) async fn begin(&self) -> Result<Writing<Transaction<'static, Sqlite>>, StoreError> {
         let turn = self.turn().await?;
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -174,7 +174,8 @@ impl SqliteStore {
 }
 
 /// A connection or a transaction that may write, together with the lock that keeps other calls of
-/// this process from writing. Dropping this value releases the lock last.
+/// this process from writing. Dropping this value first releases the connection or the transaction,
+/// and then the lock.
 pub(super) struct Writing<T> {
     pub(super) within: T,
     _turn: OwnedMutexGuard<()>,
@@ -212,7 +213,7 @@ fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The settings of a connection that may lose acknowledged writes.
+/// The error for a connection with settings under which acknowledged writes can be lost.
 #[derive(Debug)]
 struct WeakSettings {
     journal_mode: String,

@@ -84,7 +84,7 @@ async fn lists_walk_along_an_index_from_the_cursor_on() {
     assert!(due.contains("keyfob_tokens_expires (project=? AND expires_order>? AND expires_order<?)"), "{due}");
 }
 
-/// The cost does not depend on how many tokens of the owner have ended.
+/// The cost of the insert does not depend on how many tokens of the owner have ended.
 #[tokio::test]
 async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() {
     let database = migrated().await;
@@ -96,7 +96,7 @@ async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() 
     assert!(limited.contains(walk), "{limited}");
 }
 
-/// The cost does not depend on how many tokens of the project are not bound.
+/// The cost of the query does not depend on how many tokens of the project are not bound.
 #[tokio::test]
 async fn ended_issuers_are_found_along_the_index_of_bound_tokens() {
     let database = migrated().await;
