@@ -442,7 +442,7 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
     assert!(verified.is_err(), "revoke_everywhere returned Ok({revoked}), but the token still verifies");
 }
 
-/// A revocation that fails with 503 may have taken effect. After a restore from a back-up, the
+/// A revocation that fails with 503 can still take effect. After a restore from a back-up, the
 /// operator repeats each revocation for which the sink received an event. So a revocation that
 /// failed must also emit an event.
 #[tokio::test]

@@ -162,9 +162,9 @@ impl Rounds {
     }
 }
 
-/// Returns the report of a server if the server is still a master and still writes this history
-/// (this stream of writes). Such a server has lost none of the writes in the history. Otherwise,
-/// returns [`NotReplicated::Succeeded`].
+/// Returns the report of a server if the server is still a master and still writes this history (a
+/// stream of writes). Such a server has lost none of the writes in the history. Otherwise, returns
+/// [`NotReplicated::Succeeded`].
 fn in_history(master: Option<Master>, history: &str) -> Result<Master, NotReplicated> {
     master.filter(|master| master.history == history).ok_or(NotReplicated::Succeeded)
 }

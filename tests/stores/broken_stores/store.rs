@@ -293,7 +293,8 @@ impl BrokenStore {
         }
     }
 
-    /// Revokes all tokens of an owner or a family that can still work, and returns their number.
+    /// Revokes the tokens of an owner or a family, except tokens that can no longer work. Returns
+    /// the number of tokens that it revoked.
     async fn revoke_all(&self, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> Answer<u64> {
         self.forget_group();
         let wanted = |record: &TokenRecord| match self.fault {

@@ -468,7 +468,8 @@ impl Drop for Panicking {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fault {
     None,
-    /// The processes switch to PostgreSQL directly after the fence, without the final copy.
+    /// The processes switch to PostgreSQL without the final copy, directly after the fence, which
+    /// stops the writes to the file.
     NoFinalPass,
     /// PostgreSQL accepts writes while some processes still use the file.
     OpenedTooSoon,
