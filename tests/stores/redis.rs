@@ -299,8 +299,8 @@ async fn a_replica_that_is_away_holds_up_nobody() {
     }
 }
 
-/// If no replica has a change, the call fails. A repeat of the call finds nothing left to change,
-/// but the repeat must also fail as long as no replica has the change.
+/// If no replica has a change, the call that made the change fails. A repeat of the call finds
+/// nothing left to change, but it must also fail as long as no replica has the change.
 #[tokio::test]
 async fn what_is_done_already_is_acknowledged_only_once_it_is_durable() {
     let Some(mut servers) = Servers::cluster(1) else { return };
@@ -442,9 +442,9 @@ async fn an_owners_tokens_are_revoked_everywhere_whatever_another_owner_is_calle
     assert!(verified.is_err(), "revoke_everywhere returned Ok({revoked}), but the token still verifies");
 }
 
-/// A revocation that fails with 503 can still take effect. The operator repeats it, and after a
-/// restore from a back-up also repeats the revocations that the sink received. So the sink must
-/// also receive an event for each revocation that failed.
+/// A revocation that fails with 503 can still take effect. After a restore from a back-up, the
+/// operator repeats each revocation for which the sink received an event. So a revocation that
+/// failed must also emit an event.
 #[tokio::test]
 async fn a_revocation_that_may_have_been_applied_emits_its_event() {
     #[derive(Default)]

@@ -57,7 +57,8 @@ async fn the_migration_may_run_again() {
     assert_eq!(again.find(&record.key()).await.unwrap(), Some(record));
 }
 
-/// Before the first release, the table had one index for all lists of an owner's tokens.
+/// Before the first release, the table had one index for all lists of an owner's tokens. `open`
+/// must replace this index.
 #[tokio::test]
 async fn an_earlier_file_gets_the_current_indices() {
     let (store, folder) = opened().await;

@@ -23,7 +23,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 struct Old {
     text: String,
     record: TokenRecord,
-    /// The last notice that was sent, as the word that the old version stores.
+    /// The word that the old version stores for the last notice that was sent.
     stage: &'static str,
     /// The notice that is due immediately after the upgrade, if there is one.
     due: Option<NoticeLead>,

@@ -9,8 +9,8 @@ use crate::words::ids::{ProjectId, TokenKey};
 pub(super) const CHANNEL: &str = "keyfob";
 
 /// A token or a project that a commit has changed. After the commit, caches of other processes must
-/// no longer serve the older state, and this store must not read it from a standby. The `Display`
-/// text is the payload of the notification.
+/// no longer serve the older state, and this store must not read the older state from a standby.
+/// The `Display` text is the payload of the notification.
 pub(super) enum Changed<'c> {
     Token(&'c TokenKey),
     Project(&'c ProjectId),

@@ -31,7 +31,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// on its staleness bound.
 pub struct PostgresFeed {
     options: PgConnectOptions,
-    /// The standbys of the store. A standby may not have a change yet when the feed reports the
+    /// The standbys that the store reads from. A standby may lack a change that the feed reports.
+    /// So the feed makes the store read the project from the primary until a standby has the
     /// change.
     replica: Option<Arc<Replica>>,
     faults: Arc<Faults>,
@@ -104,8 +105,8 @@ impl PostgresFeed {
     }
 }
 
-/// Connects a listener through a pool that only this listener uses. When a listener is dropped,
-/// sqlx sends a last message to the server. If the server does not reply, this takes long. In a
+/// Connects a listener through a pool that only this listener uses. After a listener is dropped,
+/// sqlx sends a last message to the server, and waits long if the server does not reply. In a
 /// shared pool, the connection would keep its place during this time.
 async fn listen(options: &PgConnectOptions) -> sqlx::Result<PgListener> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options.clone());

@@ -2,10 +2,11 @@
 //! one.
 //!
 //! A project's turn is a lock in the database (see turn.rs). One operation at a time holds it. A
-//! call may have to wait for the turn until other calls, perhaps of other processes, have ended. If
+//! call may have to wait for the turn until other calls have ended, perhaps in other processes. If
 //! each waiting call held a connection, one busy project would take all connections, and no project
 //! could verify tokens. So the calls of this process wait here without a connection. Each project
-//! has a line, which is a queue of calls. All lines together use only a share of the pool.
+//! has a queue for each kind of call. Only the first calls of each queue may hold connections. All
+//! queues together use only a share of the pool.
 //!
 //! The database orders the calls of different processes. This gate orders the calls of one process.
 
@@ -16,27 +17,28 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The maximum number of calls in one line, including the call at its head. If each call takes 2
+/// The maximum number of calls in one queue, including the call that proceeds. If each call takes 2
 /// ms, the last call waits for 2 s. This is less than the time limit of a call, which is 5 s.
 const IN_LINE: usize = 1_000;
 
 /// The maximum number of calls of one project that count tokens at the same time. During a flood of
 /// inserts over their limit, each of these calls keeps one core of the database server busy. On a
-/// machine with 2 cores, a verification took 1.6 times as long while 2 calls counted, and 1.3 times
-/// as long while one call counted.
+/// machine with 2 cores, one such call made a verification take 1.3 times as long, and two such
+/// calls made it take 1.6 times as long.
 const COUNTING: usize = 1;
 
 pub(super) struct Gate {
-    /// The lines (queues) of the calls that need a project's turn.
+    /// The queues of the calls that take a project's turn (a lock on the project). There is one
+    /// queue for each project.
     turns: Lines,
-    /// The lines (queues) of the inserts with a limit. Such an insert counts tokens before it takes
-    /// the project's turn.
+    /// The queues in which inserts with a limit wait to count the live tokens. After an insert has
+    /// counted the tokens, it waits for the project's turn in the queue of `turns`.
     counts: Lines,
-    /// The lines (queues) of the revocations of tokens and groups. Revocations have separate lines,
-    /// so that a flood of renames or rotations cannot keep a caller from revoking a token.
+    /// The queues of the revocations of tokens and groups. Revocations have separate queues, so
+    /// that a flood of renames or rotations cannot keep a caller from revoking a token.
     revocations: Lines,
-    /// The lines (queues) of the calls that write without a project's turn, except revocations.
-    /// Such a call may have to wait for a row that another call has locked.
+    /// The queues of the calls that write without a project's turn, except revocations. Such a call
+    /// may have to wait for a row that another call has locked.
     writes: Lines,
     /// The permits for connections of the pool: `of_turns` for calls that take a turn, `of_counts`
     /// for calls that count, and `of_writers` for every call that writes or counts.
@@ -48,10 +50,11 @@ pub(super) struct Gate {
 impl Gate {
     /// Creates a gate for a pool of this many connections.
     ///
-    /// The gate keeps a fifth of the connections for reads, and leaves the rest for writes. Writes
-    /// of one project that need no turn hold less than half of the connections for writes. The
-    /// turns of all projects hold at most half of the pool. In a pool of at least 6 connections,
-    /// one project cannot take all connections for writes.
+    /// The gate keeps a fifth of the connections for reads, and leaves the rest for writes. In one
+    /// project, the writes that do not take the project's turn hold less than half of the
+    /// connections for writes. The calls that take turns hold at most half of the pool, in all
+    /// projects together. In a pool of at least 6 connections, one project cannot take all
+    /// connections for writes.
     pub(super) fn new(connections: u32) -> Self {
         let connections = connections as usize;
         let fifth = (connections / 5).max(1);
@@ -69,13 +72,13 @@ impl Gate {
     }
 
     /// Waits until this call may have a connection for a write that does not take the project's
-    /// turn (its lock in the database).
+    /// turn (a lock on the project in the database).
     pub(super) async fn write(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.writes, None, project).await
     }
 
-    /// Waits until this call is the only call of this process that takes the project's turn (its
-    /// lock in the database), and until a connection for a turn is free.
+    /// Waits until this call is the only call of this process that takes the project's turn (a lock
+    /// on the project in the database), and until a connection for a turn is free.
     pub(super) async fn turn(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.turns, Some(&self.of_turns), project).await
     }
@@ -88,7 +91,7 @@ impl Gate {
 
     /// Waits until this call is the only call of this process that revokes tokens of the project,
     /// and until a connection for a turn is free. To revoke a group of tokens, the caller then
-    /// takes the project's turn (its lock in the database).
+    /// takes the project's turn (a lock on the project in the database).
     pub(super) async fn group_revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, Some(&self.of_turns), project).await
     }
@@ -99,8 +102,8 @@ impl Gate {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
-    /// Waits until a connection is free for a call that takes a turn (the lock of a project).
-    /// `place` is the place in line that the caller kept when it gave its last connection back.
+    /// Waits until a connection is free for a call that takes a turn (a lock on a project). `place`
+    /// is the call's place in the queue, which the call kept when it gave its last connection back.
     pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
         self.with_connection(place, Some(&self.of_turns)).await
     }
@@ -132,26 +135,27 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Gives up the place in line, so that the next call proceeds. Before this call, the caller
-    /// must release the project's lock in the database, or finish the query that counts tokens.
+    /// Gives up the place in the queue, so that the next call proceeds. The caller must first
+    /// release the project's lock in the database, or finish the query that counts tokens.
     pub(super) fn leave_line(&mut self) {
         self.place = None;
     }
 
-    /// Takes the place in line out of the pass, and returns the place. If another process has the
-    /// project's turn (its lock), the caller gives up its connection and its pass, but keeps its
-    /// place in line.
+    /// Takes the call's place in the queue out of the pass, and returns the place. If another
+    /// process holds the project's turn (a lock on the project), the caller gives up its connection
+    /// and its pass, but keeps this place.
     pub(super) fn keep_place(&mut self) -> Option<Place> {
         self.place.take()
     }
 }
 
-/// The lines (queues) of one kind of call. There is one line for each project that has calls of
-/// this kind.
+/// The queues of the calls of one kind. There is one queue for each project that has calls of this
+/// kind.
 #[derive(Clone)]
 struct Lines {
     lines: Arc<Mutex<HashMap<Box<str>, Line>>>,
-    /// The maximum number of calls in one line that proceed at the same time.
+    /// The maximum number of calls of one queue that proceed at the same time. The other calls of
+    /// the queue wait.
     proceed: usize,
 }
 
@@ -160,15 +164,16 @@ struct Line {
     calls: usize,
 }
 
-/// The place of a call at the head of a line. Dropping the first field lets the next call proceed.
-/// Dropping the second field, which happens afterwards, removes the line if it has no calls left.
+/// The place of a call that proceeds, at the head of its queue. When the place is dropped, the
+/// first field lets the next call proceed. Then the second field removes the call from the queue,
+/// and removes the queue if it is empty.
 pub(super) struct Place {
     _first: OwnedSemaphorePermit,
     _counted: Counted,
 }
 
-/// The registration of one call in its line. A line counts all of its calls, whether they wait or
-/// proceed. Dropping the registration removes the call from the count.
+/// The registration of one call in its queue. A queue counts all of its calls, whether they wait or
+/// proceed. When the registration is dropped, the queue no longer counts the call.
 struct Counted {
     lines: Lines,
     project: Box<str>,

@@ -22,18 +22,19 @@ use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
-/// The maximum time for which a group revocation stays at the head of its project's line (queue) of
-/// revocations. After this time, the next revocation in line proceeds. The time is shorter than the
-/// time limit of the waiting calls.
+/// The maximum time for which a group revocation stays at the head of the queue of its project's
+/// revocations. After this time, the next revocation in the queue proceeds. The time is shorter
+/// than the time limit of the waiting calls.
 const STAY: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// Revokes the tokens of an owner or a family, or the tokens bound to an issuer, until no token
     /// is left that can still work.
     ///
-    /// Each step takes the project's turn (its lock in `keyfob_turns`) again. Between two steps,
-    /// one waiting call of each process can take the turn. Other revocations of this process in the
-    /// project wait in line, until this revocation has ended or [`STAY`] has passed.
+    /// The revocation works in steps. Each step takes the project's turn (a lock in `keyfob_turns`)
+    /// again, so that other calls can take the turn between two steps. The project's other
+    /// revocations in this process wait in a queue until this revocation has ended or [`STAY`] has
+    /// passed.
     pub(super) async fn revoke_in_steps(
         &self,
         project: &ProjectId,
@@ -74,8 +75,8 @@ impl PostgresStore {
         }
     }
 
-    /// Takes the project's turn (its lock), and revokes up to `most` rows. `left` appends the
-    /// conditions that these rows must meet.
+    /// Takes the project's turn (a lock on the project), and revokes up to `most` tokens. `left`
+    /// appends to a statement the conditions that the rows of these tokens must meet.
     pub(super) async fn revoke_some(
         &self,
         project: &ProjectId,
@@ -93,8 +94,9 @@ impl PostgresStore {
     }
 }
 
-/// Revokes up to `most` rows. `left` appends the conditions that these rows must meet. The
-/// connection must be in a transaction that has the project's turn (its lock).
+/// Revokes up to `most` tokens. `left` appends to a statement the conditions that the rows of these
+/// tokens must meet. The connection must be in a transaction that holds the project's turn (a lock
+/// on the project).
 async fn revoke_rows(
     project: &ProjectId,
     revocation: &Revocation,

@@ -18,7 +18,7 @@ use crate::adapters::fault::Faults;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The idle time after which a connection is checked before it is used again.
+/// The idle time after which the pool checks a connection before the next use.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// A token store in a PostgreSQL database. Any number of processes may use the same database. The
@@ -44,9 +44,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// list of projects.
 ///
 /// The SQL is plain and needs only the isolation level `READ COMMITTED`. The store is tested on
-/// PostgreSQL 15, plain and [partitioned](Self::partitioned_migration). It is **not tested** on
-/// other databases that speak PostgreSQL's protocol. The revocation of groups finds rows by `ctid`,
-/// which some of these databases lack.
+/// PostgreSQL 15, with a plain table and with a [partitioned](Self::partitioned_migration) table.
+/// It is **not tested** on other databases that speak PostgreSQL's protocol. The revocation of
+/// groups finds rows by `ctid`, which some of these databases lack.
 ///
 /// A clone shares the pool. The store needs a Tokio runtime with its time driver enabled. The
 /// runtime must keep running between calls: if a call is dropped half-way, a background task
@@ -79,13 +79,13 @@ const IDLE: Duration = Duration::from_secs(1);
 /// A project does not stop other projects, even if it has a flood of calls, or if a process holds
 /// its turn for long:
 ///
-/// - One call of this process at a time takes a project's turn. The other calls wait in line
-///   without a connection. A line holds at most 1,000 calls of a project, and further calls fail
+/// - One call of this process at a time takes a project's turn. The other calls wait in a queue
+///   without a connection. A queue holds at most 1,000 calls of a project, and further calls fail
 ///   with `Unavailable`.
-/// - If another process holds the turn, the first call in line holds a connection for only 200 ms
-///   at a time, and returns it to the pool between two attempts. While the turns of 25 projects
+/// - If another process holds the turn, the first call of the queue holds a connection for only 200
+///   ms at a time, and returns it to the pool between two attempts. While the turns of 25 projects
 ///   were held, a call in another project took 0.8 s.
-/// - Revocations wait in a separate line, which a flood of other calls cannot fill. A flood of
+/// - Revocations wait in a separate queue, which a flood of other calls cannot fill. A flood of
 ///   revocations can fill it, so limit the number of concurrent calls of each client of your
 ///   service.
 /// - All turns together hold at most half of the pool's connections. The other writes of one
@@ -224,11 +224,12 @@ impl PostgresStore {
         Self { replica, ..self }
     }
 
-    /// Writes a beat, which is a row in the table `keyfob_beats`, to the primary at least once a
-    /// second, and four times in each `most_lag` of [`with_replica`](Self::with_replica). This
-    /// method never returns, so run it in a separate task, and end the task when your service
-    /// stops. Without a replica, the method writes nothing. If a beat fails, the method counts the
-    /// failure in [`background_faults`](Self::background_faults) and goes on with the next beat.
+    /// Writes beats to the primary. A beat is a number in the table `keyfob_beats` that shows how
+    /// recent a standby is. The pause between two beats is a quarter of the `most_lag` of
+    /// [`with_replica`](Self::with_replica), but at most a second. This method never returns, so
+    /// run it in a separate task, and end the task when your service stops. Without a replica, the
+    /// method writes nothing. If a beat fails, the method counts the failure in
+    /// [`background_faults`](Self::background_faults) and goes on with the next beat.
     pub async fn beat(&self) {
         match &self.replica {
             Some(replica) => replica.beat(&self.pool).await,
@@ -275,15 +276,15 @@ impl PostgresStore {
     /// - a feed could not listen, so a cache relied on its staleness bound;
     /// - a connection could not be returned to the pool and was closed.
     ///
-    /// A failure counts even if the next attempt succeeds. With the feature `tracing`, each one is
-    /// logged as a warning. A number that grows steadily means that a standby or a feed is not used
-    /// at all.
+    /// A failure counts even if the next attempt succeeds. With the feature `tracing`, each failure
+    /// is logged as a warning. A number that grows steadily means that a standby or a feed is not
+    /// used at all.
     pub fn background_faults(&self) -> u64 {
         self.faults.count()
     }
 
-    /// Begins a transaction that writes in the project and does not take the project's turn (its
-    /// lock).
+    /// Begins a transaction that writes in the project and does not take the project's turn (a lock
+    /// on the project).
     pub(super) async fn begin(&self, project: &ProjectId) -> Result<Lease, StoreError> {
         self.begin_with(self.gate.write(project.as_str()).await?, BEGIN).await
     }
@@ -304,7 +305,7 @@ impl PostgresStore {
         unreachable!("the last try returns")
     }
 
-    /// Commits the transaction, and lets the next call in the project's line proceed. If
+    /// Commits the transaction, and lets the next call in the project's queue proceed. If
     /// notifications are enabled, sends one for each change.
     pub(super) async fn commit(&self, mut transaction: Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         self.commit_step(&mut transaction, changed).await?;
@@ -312,8 +313,8 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Commits in the same way as [`commit`](Self::commit), but keeps the place in line for another
-    /// transaction.
+    /// Commits in the same way as [`commit`](Self::commit), but keeps the call's place in the queue
+    /// for another transaction.
     pub(super) async fn commit_step(&self, transaction: &mut Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         if self.tells {
             for changed in changed {
@@ -329,7 +330,7 @@ impl PostgresStore {
     }
 }
 
-/// The settings of a database that may lose acknowledged writes.
+/// The settings with which a database may lose acknowledged writes.
 #[derive(Debug)]
 struct WeakSettings {
     synchronous_commit: String,

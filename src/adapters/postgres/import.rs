@@ -46,8 +46,8 @@ impl ImportStore for PostgresStore {
     }
 }
 
-/// Imports one row. The connection must be in a transaction that has the turn of imports (the lock
-/// on the row [`IMPORTS`]).
+/// Imports one row. The connection must be in a transaction that holds the turn of imports (the
+/// lock on the row [`IMPORTS`]).
 async fn import(row: &ImportRow, connection: &mut PgConnection) -> Result<ImportRowOutcome, StoreError> {
     const FIND: &str = "SELECT project, id FROM keyfob_imports WHERE import_key = $1";
     for key in row.keys() {

@@ -2,7 +2,7 @@
 //! connection is returned to the pool or closed.
 //!
 //! When a connection is returned to the pool, sqlx checks it without a time limit. If the server
-//! does not reply, or if it still waits for a lock for a dropped call, the check lasts until TCP
+//! does not reply, or if a dropped call still waits for a lock there, the check lasts until TCP
 //! gives up. During this time, the connection keeps its place in the pool. The lease limits this
 //! time.
 
@@ -20,8 +20,8 @@ use super::gate::{Pass, Place};
 use crate::adapters::fault::Faults;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// The time limit for the rollback of an abandoned transaction. The check that sqlx makes of the
-/// connection afterwards has the same time limit.
+/// The time limit for the rollback of an abandoned transaction. It is also the time limit for
+/// sqlx's check of the connection after the rollback.
 const RELEASE: Duration = Duration::from_secs(1);
 
 macro_rules! begin {
@@ -46,9 +46,9 @@ macro_rules! begin {
 ///   locks of the transaction after 10 seconds, which is the time limit of two calls.
 pub(super) const BEGIN: &str = begin!();
 
-/// The SQL that begins a transaction whose first lock is a turn (see turn.rs). The server waits for
-/// the turn for at most 200 ms. For later locks, it waits as long as in any other transaction. In
-/// ordinary use, an operation has a turn for some milliseconds.
+/// The SQL that begins a transaction whose first lock is a project's turn (see turn.rs). In
+/// ordinary use, an operation holds a turn for some milliseconds. So the server waits for the turn
+/// for at most 200 ms. For later locks, it waits as long as in any other transaction.
 pub(super) const BEGIN_FOR_TURN: &str = concat!(
     begin!(),
     "; SELECT set_config('keyfob.lock_timeout', current_setting('lock_timeout'), true); \
@@ -64,8 +64,8 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Creates a lease. When the lease is dropped, the connection goes back to the pool, and then
-    /// the pass is dropped.
+    /// Creates a lease. When the lease is dropped, it returns the connection to the pool, and then
+    /// drops `pass`.
     pub(super) fn new(connection: PoolConnection<Postgres>, pass: Pass, faults: &Arc<Faults>) -> Self {
         Self { connection: Some(connection), is_open: false, pass, faults: Arc::clone(faults) }
     }
@@ -78,20 +78,20 @@ impl Lease {
         Ok(())
     }
 
-    /// Commits the transaction and keeps the place in line.
+    /// Commits the transaction, and keeps the call's place in the project's queue.
     pub(super) async fn commit(&mut self) -> sqlx::Result<()> {
         self.end("COMMIT").await
     }
 
-    /// Rolls the transaction back, and lets the next call in the project's line proceed.
+    /// Rolls the transaction back, and lets the next call in the project's queue proceed.
     pub(super) async fn rollback(mut self) -> sqlx::Result<()> {
         self.end("ROLLBACK").await?;
         self.leave_line();
         Ok(())
     }
 
-    /// Rolls the transaction back, and gives the connection back to the pool. Returns the place in
-    /// line, if the pass has one, so that the caller keeps it.
+    /// Rolls the transaction back, and gives the connection back to the pool. Returns the call's
+    /// place in the project's queue, if it has one, so that the call keeps the place.
     pub(super) async fn give_up(mut self) -> sqlx::Result<Option<Place>> {
         self.end("ROLLBACK").await?;
         Ok(self.pass.keep_place())
@@ -103,14 +103,14 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives up the place in line, so that the next call in the project's line can proceed before
-    /// the connection is back in the pool.
+    /// Gives up the call's place in the project's queue, so that the next call in the queue can
+    /// proceed before the connection is back in the pool.
     pub(super) fn leave_line(&mut self) {
         self.pass.leave_line();
     }
 
-    /// Closes the connection, and returns the pass, so that the caller can use the pass for another
-    /// connection.
+    /// Closes the connection. Returns the pass, which is the right to use a connection, so that the
+    /// caller can take another connection from the pool.
     pub(super) fn into_pass(mut self) -> Pass {
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());

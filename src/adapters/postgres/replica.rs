@@ -34,23 +34,24 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// The maximum pause between two beats, which are numbers that the store writes to the primary.
 /// After a change in a project, the store reads this project from the primary until a standby has
-/// the next beat.
+/// the next beat, so a longer pause would cause more such reads.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The maximum time for which a read waits for a standby. It is short enough to leave time for a
 /// read from the primary.
 const REACH: Duration = Duration::from_secs(1);
-/// The number of beats that the store writes to the primary within `most_lag`. The store uses a
-/// standby's data only if the data is at most `most_lag` old.
+/// The minimum number of beats that the store writes to the primary within `most_lag`, which is the
+/// maximum age of the data that the store uses from a standby.
 const BEATS: u32 = 4;
 /// The maximum number of beats that the store remembers. Beats are numbers that the store writes to
-/// the primary. The store does not use a standby's result with a beat that the store has forgotten.
+/// the primary. The store does not use a standby's result if the result contains a beat that the
+/// store has forgotten.
 const REMEMBERED: usize = 1024;
-/// The number of marks. Several projects share a mark, which is the time of the last change in one
-/// of them. So after a change in one project, the store also reads about a thousandth of the other
-/// projects from the primary until a standby has the next beat.
+/// The number of marks. A mark is the time of the last change in any of the projects that share
+/// this mark. So after a change in one project, the store also reads about a thousandth of the
+/// other projects from the primary until a standby has the next beat.
 const MARKS: usize = 1024;
-/// The age after which a row in the table `keyfob_beats` is deleted. The store that wrote such an
-/// old row no longer writes beats.
+/// The age after which the store deletes a row in the table `keyfob_beats`. Such an old row is left
+/// over from another store that no longer writes beats.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Replica {
@@ -60,13 +61,14 @@ pub(super) struct Replica {
     store: i64,
     /// The time at which this value was created. All other times in this struct are relative to it.
     began: Instant,
-    /// The number of the next beat. No number is used twice.
+    /// The number that the store will write as the next beat. The store uses no number twice.
     next: AtomicI64,
-    /// The latest beats, the oldest first: the number of each beat, and the time at which the store
-    /// began to write it.
+    /// The latest beats, the oldest first. Each element contains the number of a beat, and the time
+    /// at which the store began to write this beat.
     beats: Mutex<VecDeque<(i64, Duration)>>,
     /// The time at which the store began to write the beat that it last read from a standby, in
-    /// nanoseconds after `began`. The value is zero if the standby did not reply.
+    /// nanoseconds after `began`. The value is zero before the first such read, and after a standby
+    /// failed to reply.
     shown: AtomicU64,
     /// The times of the last changes, in nanoseconds after `began`. Several projects share each
     /// element. A standby's result for one of these projects must not be older than the time in the
@@ -120,8 +122,8 @@ impl Replica {
         self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Returns a time for this project. The store uses a standby's result only if the result is
-    /// proven to include all changes up to this time.
+    /// Returns the time up to which a standby's result for this project must include all changes.
+    /// Otherwise, the store does not use the result.
     fn asked_for(&self, project: &ProjectId) -> Duration {
         let marks = [self.mark_of(project), &self.mark_of_all].map(|mark| mark.load(Ordering::SeqCst));
         let marked = Duration::from_nanos(marks[0].max(marks[1]));

@@ -1,8 +1,9 @@
 //! The token store on PostgreSQL.
 //!
 //! Two rules order the operations on one project and prevent deadlocks. An operation takes the
-//! project's turn (see turn.rs) if it changes the rows of a group, or if no other operation may add
-//! a row meanwhile. An operation that locks several rows locks them in ascending order of id.
+//! project's turn (a lock, see turn.rs) if it changes the rows of a group, or if other operations
+//! must not add a row meanwhile. An operation that locks several rows locks them in ascending order
+//! of id.
 
 use std::sync::Arc;
 
@@ -238,8 +239,8 @@ impl TokenStore for PostgresStore {
     }
 }
 
-/// The beginning of a statement that chooses rows and then writes them. The caller appends the
-/// conditions, and locks the rows in ascending order of id.
+/// The beginning of a statement that chooses rows and then writes them. Each use must append the
+/// conditions on the rows, and a clause that locks the rows in ascending order of id.
 pub(super) const CHOOSE: &str = "WITH chosen AS MATERIALIZED (SELECT id AS chosen_id FROM keyfob_tokens WHERE ";
 
 pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
@@ -247,7 +248,7 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
-/// Rotates a token. The connection must be in a transaction that has the project's turn (its lock).
+/// Rotates a token. The connection must be in a transaction that holds the project's turn (a lock).
 /// Returns the new record of the rotated token, and the keys of all tokens that changed.
 async fn rotate(
     key: &TokenKey,

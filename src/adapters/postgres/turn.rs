@@ -1,10 +1,11 @@
 //! The turn of a project: the lock on the project's row in the table `keyfob_turns`.
 //!
-//! Another process may freeze while it has a turn. If a call held a connection while it waited for
-//! this turn, calls in other projects could not use the connection. A few such calls would stop all
-//! projects. So a call waits in the database only for a short time, in which any turn in ordinary
-//! use ends. After this time, the call returns its connection to the pool, and tries again after a
-//! pause. During the pause, the call keeps its place at the head of its line (see gate.rs).
+//! Another process may freeze while it holds a turn. If a call held a connection while it waited
+//! for this turn, calls in other projects could not use the connection. A few such calls would stop
+//! all projects. So a call waits in the database only for a short time. In ordinary use, every turn
+//! ends within this time. Otherwise, the call returns its connection to the pool, and tries to take
+//! the turn again after a pause. During the pause, the call keeps its place at the head of its
+//! queue (see gate.rs).
 
 use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -24,13 +25,14 @@ use crate::words::store_error::StoreError;
 const PAUSE: (u64, u64) = (50, 100);
 
 impl PostgresStore {
-    /// Begins a transaction that has the project's turn (its lock) until the transaction ends.
+    /// Begins a transaction that holds the project's turn (a lock on the project) until the
+    /// transaction ends.
     pub(super) async fn begin_turn(&self, project: &str) -> Result<Lease, StoreError> {
         self.take_turn(self.gate.turn(project).await?, project).await
     }
 
-    /// Begins a transaction for the revocation of a group of tokens. Until the transaction ends, it
-    /// has the project's turn (its lock).
+    /// Begins a transaction for the revocation of a group of tokens. The transaction holds the
+    /// project's turn (a lock on the project) until the transaction ends.
     pub(super) async fn begin_group(&self, project: &str) -> Result<Lease, StoreError> {
         self.take_turn(self.gate.group_revocation(project).await?, project).await
     }
@@ -48,9 +50,9 @@ impl PostgresStore {
     }
 }
 
-/// Takes the project's turn (its lock) until the end of the transaction. The transaction must have
-/// begun with [`BEGIN_FOR_TURN`]. Returns false if another process has the turn. In this case, the
-/// caller can only roll the transaction back.
+/// Takes the project's turn (a lock on the project) until the end of the transaction. The
+/// transaction must have begun with [`BEGIN_FOR_TURN`]. Returns false if another process holds the
+/// turn. In this case, the caller can only roll the transaction back.
 pub(super) async fn lock_turn(project: &str, connection: &mut PgConnection) -> Result<bool, StoreError> {
     // `set_config` runs once for each row of the CTE `turn`. So it sets the time limit for other
     // locks after the CTE has locked the row.

@@ -17,11 +17,11 @@ use super::patience::PATIENCE;
 /// The time limit of one attempt to reach a node.
 pub(super) const REACH: Duration = Duration::from_secs(1);
 
-/// The pause before a command is sent again.
+/// The pause before the store sends a command again after a temporary failure.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
-/// The time without a reply after which a connection to a cluster is replaced. It is shorter than
-/// [`PATIENCE`], the time limit of a whole exchange.
+/// The time without a reply after which the store replaces a connection to a cluster. It is shorter
+/// than [`PATIENCE`], the time limit of a whole exchange.
 const SILENCE: Duration = Duration::from_secs(4);
 
 /// The cluster or the single server at the addresses that the store was created with.
@@ -97,8 +97,9 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// Sends commands together to the master of a slot, with no other command of this connection
-    /// between them. Returns the reply to each command. A reply may be an error.
+    /// Sends commands to the master of a slot, one directly after the other. No other command of
+    /// this connection comes between them. Returns the reply to each command. A reply may be an
+    /// error.
     ///
     /// # Errors
     /// Returns [`RedisError`] if there is no reply, or if a command was sent to the wrong server.

@@ -46,7 +46,7 @@ impl RedisStore {
     /// Writes the revocation of a group into its rows, for up to [`FINISHING`]. The group must
     /// already have a fence: an acknowledged entry that makes every call treat the rows of the
     /// group as revoked. If rows are left, the next call that the fence blocks, such as a purge of
-    /// the project, writes them.
+    /// the project, writes the revocation into these rows.
     async fn finish_for_a_while(&self, project: &ProjectId, group: &str, end: Instant) {
         let end = end.min(Instant::now() + FINISHING);
         if let Ok(Err(error)) = timeout_at(end, self.finish(project, group)).await {

@@ -1,5 +1,5 @@
-//! The operations that list and count tokens. A script reads the rows along an index, and this
-//! process filters them.
+//! The operations that list and count tokens. A script reads the rows in the order of an index, and
+//! this process filters the rows.
 
 use std::sync::Arc;
 
@@ -56,8 +56,8 @@ impl RedisStore {
         }
     }
 
-    /// Returns the first `most` records for which `matches` returns true, in the order of the walk
-    /// (a range of an index).
+    /// Returns the first `most` records for which `matches` returns true, in the order of `walk` (a
+    /// range of an index).
     pub(super) async fn matching(
         &self,
         mut walk: Walk,
@@ -78,8 +78,8 @@ impl RedisStore {
         }
     }
 
-    /// Returns the records of up to `most` rows from the beginning of the walk (a range of an
-    /// index), and moves the beginning past these rows.
+    /// Returns the records of up to `most` rows from the beginning of `walk` (a range of an index),
+    /// and moves this beginning past these rows.
     async fn rows(&self, walk: &mut Walk, most: usize) -> Result<Vec<TokenRecord>, StoreError> {
         let act = PAGE.on(&walk.project).arg(&walk.index).arg(&walk.from).arg(&walk.to);
         let act = act.arg(if walk.descending { "1" } else { "" }).number(most);

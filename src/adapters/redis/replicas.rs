@@ -8,9 +8,9 @@
 //! addresses counts as not connected.
 //!
 //! A history is the stream of writes that a master sends to its replicas. The field `master_replid`
-//! contains its name. A server that is demoted or promoted continues with another history, and
-//! never returns to an earlier history. So if a server names the same history before and after an
-//! operation, it has not lost the operation.
+//! of `INFO replication` contains the name of the history. A server that is demoted or promoted
+//! continues with another history, and never returns to an earlier history. So if a server names
+//! the same history before and after an operation, it has not lost the operation.
 
 use redis::{Cmd, ErrorKind, RedisError, RedisResult, Value, cmd};
 
@@ -99,8 +99,8 @@ impl Master {
         self.connected.iter().find(is_it).and_then(|connected| connected.offset).is_some_and(|has| has >= offset)
     }
 
-    /// Returns a replica for which `does` returns false. Returns `None` if `does` returns true for
-    /// as many replicas as this durability requires.
+    /// Returns `None` if `does` returns true for as many replicas as `durability` requires.
+    /// Otherwise, returns the address of a replica for which `does` returns false.
     pub(super) fn lacking(&self, durability: Durability, does: impl Fn(&str) -> bool) -> Option<&str> {
         let has_it = |replica: &&String| does(replica);
         let lacking = self.replicas.iter().find(|replica| !has_it(replica));
@@ -170,9 +170,9 @@ impl Connected {
 /// that server is not a master.
 ///
 /// After a fail-over, the other replicas of the failed master follow the new master as soon as they
-/// learn of it. Until then, the list shows them as replicas of the failed master, which has no
-/// slots any more. The list does not say which server took over those slots. So a promoted master
-/// counts the replicas of every failed master that it may have replaced.
+/// learn of it. Until then, the list still shows these replicas under the failed master. The failed
+/// master has no slots any more. The list does not say which server took over those slots. So a
+/// promoted master counts the replicas of every failed master that it may have replaced.
 fn listed(nodes: &str, promoted: bool) -> RedisResult<Option<Vec<String>>> {
     let nodes = nodes.lines().map(Node::of).collect::<RedisResult<Vec<_>>>()?;
     let is_asked = |node: &&Node<'_>| node.has_flag("myself") && node.has_flag("master");

@@ -18,11 +18,12 @@ use super::failure::{NotReplicated, is_misrouted};
 use super::replicas::Master;
 
 /// The maximum time for which one round (an exchange with a master) waits for replicas. An
-/// operation that arrives during a round waits until the next round has ended.
+/// operation that arrives during a round waits until the next round has ended, so it may wait for
+/// two rounds.
 const WAIT: Duration = Duration::from_millis(800);
 
-/// The maximum number of masters for which the store remembers the rounds. If the store forgets a
-/// master, this costs only an additional round.
+/// The maximum number of masters for which the store remembers the last round. If the store forgets
+/// the round of a master, this costs only an additional round.
 const MASTERS: usize = 1_000;
 
 /// The rounds of all masters. In a round, operations wait together for the replicas of one master.
@@ -47,8 +48,8 @@ struct State {
     /// the master made before the round.
     failure: Option<NotReplicated>,
     /// The addresses of connected replicas that did not acknowledge a write in time, each with the
-    /// offset of this write. No round waits for a replica in this map until the replica has
-    /// acknowledged its offset.
+    /// offset of this write. A later round does not wait for such a replica unless the replica has
+    /// acknowledged this offset in the meantime.
     missed: HashMap<String, u64>,
 }
 
@@ -129,9 +130,9 @@ impl Rounds {
         lacking.map_or(Ok(()), |replica| Err(NotReplicated::of(replica, &after)))
     }
 
-    /// Asks the master of a slot about its replicas. The commands change nothing, so this function
-    /// repeats them if the connection is lost, or if another node has become the master of the
-    /// slot.
+    /// Asks the master of a slot for the report on its replicas. The question changes nothing, so
+    /// this function repeats the question if the connection is lost, or if another node has become
+    /// the master of the slot.
     async fn look_patiently(&self, slot: Slot, near: &str, history: &str) -> Result<Master, NotReplicated> {
         let mut lost = false;
         loop {
@@ -150,8 +151,8 @@ impl Rounds {
         }
     }
 
-    /// Sends commands to the master of a slot, followed by the commands about its replicas. Returns
-    /// the report of the master, or `None` if the server is not a master.
+    /// Sends commands to the master of a slot, and then the commands that ask for the report on its
+    /// replicas. Returns the report of the master, or `None` if the server is not a master.
     async fn look(&self, slot: Slot, mut commands: Vec<Cmd>) -> RedisResult<Option<Master>> {
         let first = commands.len();
         commands.extend(Master::questions(self.connection.is_clustered()));
@@ -161,8 +162,9 @@ impl Rounds {
     }
 }
 
-/// Returns the report of a server if the server is still a master and still writes this history.
-/// Such a server has lost none of the writes. Otherwise, returns [`NotReplicated::Succeeded`].
+/// Returns the report of a server if the server is still a master and still writes this history (a
+/// stream of writes). Such a server has lost none of the writes in the history. Otherwise, returns
+/// [`NotReplicated::Succeeded`].
 fn in_history(master: Option<Master>, history: &str) -> Result<Master, NotReplicated> {
     master.filter(|master| master.history == history).ok_or(NotReplicated::Succeeded)
 }

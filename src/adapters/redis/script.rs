@@ -137,11 +137,11 @@ pub(super) enum Word {
     Done,
     /// The row does not exist.
     None,
-    /// The row is not as the caller expected.
+    /// The row is not in the required state, or a row with the new id already exists.
     Conflict,
     /// The owner or the issuer has too many live tokens.
     Limit,
-    /// The issuer of the token is not as the caller expected.
+    /// The issuer of the token does not meet the caller's condition.
     Issuer,
     /// Revocations of groups block the operation, because they are not yet written into all rows.
     /// The reply names the groups, and the caller must first write their revocations into the rows.
@@ -224,7 +224,8 @@ mod tests {
         }
     }
 
-    /// The store writes to the key, so the key must not contain another owner's set of projects.
+    /// To wait for replicas, the store writes to the key that `near` returns. So this key must not
+    /// be the set of the projects of an owner.
     #[test]
     fn a_key_near_an_operation_is_no_other_owners() {
         for owner in ["ada", "{x}ada", "{x}", "}{"] {

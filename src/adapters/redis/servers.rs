@@ -106,9 +106,9 @@ impl Servers {
         .await
     }
 
-    /// Sends a command that changes something, and returns after the master has run it. The command
-    /// is repeated only if a server refused it without running it. If the reply is lost, the call
-    /// fails, although the master may have run the command.
+    /// Sends a command that changes something, and returns after the master has run it. Repeats the
+    /// command only if a server has refused the command without running it. If the reply is lost,
+    /// the call fails, although the master may have run the command.
     async fn apply(&self, act: &Act) -> Result<Applied<Value>, StoreError> {
         in_time(async {
             let mut by_hash = true;
@@ -129,9 +129,9 @@ impl Servers {
         .await
     }
 
-    /// Makes one attempt to send a command. Before the command, this function asks the server for
-    /// the name of the server's history (its stream of writes). If the server names the same
-    /// history later, it was a master all the time and still has the operation.
+    /// Makes one attempt to send a command. Before it sends the command, this function asks the
+    /// server for the name of the server's history (its stream of writes). If the server names the
+    /// same history later, the server was a master all the time and still has the operation.
     async fn attempt(&self, act: &Act, by_hash: bool) -> Result<Applied<Value>, RedisError> {
         let commands = [replicas::history_question(), act.command(by_hash)];
         let answers = self.writing.send(act.slot, &commands).await?;

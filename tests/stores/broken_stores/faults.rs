@@ -31,8 +31,8 @@ faults! {
     InsertReplacesExpired => insert_never_replaces_a_dead_row,
     InsertTrimsMetadata => insert_keeps_every_column,
     InsertForgetsTheRequest => insert_keeps_every_column,
-    /// An insert returns the record with the right version, but stores it with the version 1.
-    /// Applies only to records with the maximum version.
+    /// An insert returns the record with the right version, but stores it with the version 1. This
+    /// happens only if the record has the maximum version.
     InsertStartsAtVersionOne => insert_keeps_every_column,
     /// The store compares ids without regard to case.
     IdsIgnoreCase => ids_differ_by_case,
@@ -74,7 +74,7 @@ faults! {
     /// If the token does not exist in the given project, `find` searches all other projects.
     FindFallsBack => find_answers_none_for_the_absent,
     /// `find_recent` uses a cache that remembers which tokens do not exist. An insert does not
-    /// invalidate it.
+    /// invalidate this cache.
     RecentKeepsAbsence => find_recent_shows_what_was_inserted,
     /// `find_recent` uses a cache that no change invalidates.
     RecentKeepsRows => find_recent_shows_what_was_changed,

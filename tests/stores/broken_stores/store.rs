@@ -33,7 +33,7 @@ pub struct BrokenStore {
     known: Mutex<HashMap<TokenKey, Option<Row>>>,
     chains: Mutex<HashMap<TokenKey, ChainResult>>,
     /// For each project, the number of tokens that the next revocation of an owner skips, because
-    /// an earlier call counted them as done. Only the fault `GroupKeepsACursor` uses this field.
+    /// an earlier call recorded them as done. Only the fault `GroupKeepsACursor` uses this field.
     cursor: Mutex<HashMap<ProjectId, usize>>,
 }
 
@@ -251,8 +251,8 @@ impl BrokenStore {
         of_group && self.same_project(GroupCutsTheProject, &record.project, project)
     }
 
-    /// Returns the keys of those tokens of a group that are not revoked and for which `wanted`
-    /// returns true.
+    /// Returns the keys of a group's tokens, except revoked tokens and tokens for which `wanted`
+    /// returns false.
     fn members(
         &self,
         rows: &Rows,
@@ -265,7 +265,7 @@ impl BrokenStore {
     }
 
     /// Returns the number of tokens of the group that are revoked already. With the fault
-    /// `GroupRevokesAgain`, replaces their revocations.
+    /// `GroupRevokesAgain`, also replaces the revocations of these tokens.
     fn revoke_again(&self, rows: &mut Rows, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> u64 {
         let mut count = 0;
         for record in &mut rows.records {
@@ -293,7 +293,8 @@ impl BrokenStore {
         }
     }
 
-    /// Revokes all tokens of an owner or a family that can still work, and returns their number.
+    /// Revokes the tokens of an owner or a family, except tokens that can no longer work. Returns
+    /// the number of tokens that it revoked.
     async fn revoke_all(&self, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> Answer<u64> {
         self.forget_group();
         let wanted = |record: &TokenRecord| match self.fault {
@@ -836,6 +837,9 @@ impl BrokenStore {
     /// Returns `None` if the token does not exist, and `Some(None)` if the token may be rotated. If
     /// the call repeats a rotation, returns `Some(Some(key))` with the key of the earlier
     /// successor, which the new successor replaces.
+    ///
+    /// # Errors
+    /// Returns [`Conflict`] if the token may not be rotated.
     fn judge(
         &self,
         rows: &Rows,
@@ -1084,7 +1088,8 @@ impl BrokenStore {
     /// Inserts a row. If a token with the row's key or one of its import keys exists, inserts
     /// nothing and returns the key of that token.
     ///
-    /// `before` is the result of a look-up before the batch. Only some faults pass it.
+    /// `before` is the result of a look-up of the import keys before the batch. Only some faults
+    /// pass `before`.
     fn import_row(&self, row: ImportRow, before: Option<Option<TokenKey>>) -> Option<TokenKey> {
         let rows = &mut *self.rows();
         let known = before.unwrap_or_else(|| self.knows(rows, &row));

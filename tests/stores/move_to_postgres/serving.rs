@@ -103,10 +103,10 @@ struct Verified {
 struct Seen {
     phase: &'static str,
     verified: BTreeMap<&'static str, Verified>,
-    /// The number of successful operations by phase and kind. The phase is the phase in which the
-    /// operation began.
+    /// The number of successful operations, by the phase in which they began, and by kind.
     done: BTreeMap<(&'static str, &'static str), usize>,
-    /// The number of operations that failed with `Unavailable`, by phase and kind.
+    /// The number of operations that failed with `Unavailable`, by the phase in which they began,
+    /// and by kind.
     unavailable: BTreeMap<(&'static str, &'static str), usize>,
     /// The number of operations that succeeded although they began and ended in phases in which no
     /// operation may succeed.
@@ -176,10 +176,10 @@ impl Stage {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Waits until [`MORE`] operations of each kind that began in this phase have succeeded. If
-    /// `unavailable` is true, waits until they have failed with `Unavailable` instead. Also waits
-    /// for [`MORE`] verifications that accepted a live token, and for [`MORE`] that rejected a
-    /// revoked token.
+    /// Waits until [`MORE`] operations of each kind have begun in this phase and have succeeded. If
+    /// `unavailable` is true, waits until these operations have failed with `Unavailable` instead.
+    /// Also waits for [`MORE`] verifications that accepted a live token, and for [`MORE`] that
+    /// rejected a revoked token.
     ///
     /// Call this only in a phase in which no kind of operation has paused yet. If `unavailable` is
     /// true, no operation may be able to succeed in this phase. If it is false, every kind must be
@@ -468,7 +468,8 @@ impl Drop for Panicking {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fault {
     None,
-    /// The processes switch to PostgreSQL directly after the fence, without the final copy.
+    /// The processes switch to PostgreSQL without the final copy, directly after the fence, which
+    /// stops the writes to the file.
     NoFinalPass,
     /// PostgreSQL accepts writes while some processes still use the file.
     OpenedTooSoon,

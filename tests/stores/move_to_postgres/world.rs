@@ -78,8 +78,8 @@ impl World {
         PostgresStore::connect(&self.url).await.unwrap()
     }
 
-    /// Returns a connection to PostgreSQL that may write during the move, as the connection of the
-    /// move itself may.
+    /// Returns a connection to PostgreSQL that may write during the move, like the connection that
+    /// the move itself uses.
     pub async fn privileged(&self) -> PgConnection {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
         sqlx::raw_sql("SET keyfob.moving = 'yes'").execute(&mut connection).await.unwrap();

@@ -169,8 +169,8 @@ async fn a_process_that_is_gone_in_the_middle_of_a_call_does_not_keep_the_turn()
     }
 }
 
-/// A pool has one connection with weaker settings. `from_pool` checks only one connection, and in
-/// this test it checks another one.
+/// A pool has one connection with weaker settings. `from_pool` checks only one connection of a
+/// pool. In this test, it checks the other connection.
 #[tokio::test]
 async fn what_is_acknowledged_on_a_weaker_connection_of_the_pool_survives_a_crash() {
     // With this setting, only a COMMIT that waits for the disk writes the log during this test.
