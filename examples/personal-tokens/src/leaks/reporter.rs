@@ -157,29 +157,30 @@ impl Rates {
         Ok(())
     }
 
-    /// Checks that this address has not presented too many false signatures.
+    /// Checks that the reporter's address has not sent too many reports with false signatures.
     ///
     /// # Errors
-    /// Returns the time to wait if the address has presented too many.
+    /// Returns the time to wait if the address has sent too many such reports.
     pub fn may_be_github(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
         self.spent().falsely.wait(reporter, now)
     }
 
-    /// Counts a false signature of this reporter.
+    /// Counts a report with a false signature for the address of this reporter.
     pub fn is_not_github(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().falsely.count(reporter, now);
     }
 
-    /// Checks that this address has not named too many unknown keys. Reports with known keys from
-    /// this address are not affected.
+    /// Checks that the reporter's address has not sent too many reports that name unknown keys.
+    /// Call this function only for a report that names an unknown key.
     ///
     /// # Errors
-    /// Returns the time to wait if the address has named too many.
+    /// Returns the time to wait if the address has sent too many such reports.
     pub fn may_wait_for_keys(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
         self.spent().by_unknown_keys.wait(reporter, now)
     }
 
-    /// Counts a report that named an unknown key, if no current keys could be fetched.
+    /// Counts a report that named an unknown key. Call this function if no current keys could be
+    /// fetched for the report.
     pub fn waited_for_no_key(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().by_unknown_keys.count(reporter, now);
     }

@@ -36,8 +36,8 @@ pub struct Leaked {
     pub bound_ended: i64,
 }
 
-/// Stores the alarm about a leaked token. Later reports of the same token do not change what the
-/// alarm says about the leak.
+/// Stores the alarm about a leaked token. If the token already has an alarm, the alarm keeps its
+/// time, reporter and URL, and only its number of ended bound tokens grows.
 pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &LeakOutcome) -> Result<(), SetupError> {
     let Some(token) = outcome.token() else { return Ok(()) };
     let url = shown(&app.finder, &report.url);
