@@ -15,7 +15,7 @@ use sqlx::{Connection, SqliteConnection, SqliteExecutor, SqlitePool};
 use crate::setup::SetupError;
 
 /// Compares the keyring with the check values in a database file, if an earlier process has stored
-/// any. The function writes nothing, so it can run before any other step that writes.
+/// any. The function writes nothing, so the service can call it before the first step that writes.
 ///
 /// # Errors
 /// Returns an error if a value differs, if the keyring lacks a key that has a value, or if the

@@ -33,7 +33,7 @@ impl Model {
         connect::integration_uid(self.project_id, &self.name)
     }
 
-    /// Returns the query of a page address that chooses this model.
+    /// Returns the URL query that chooses this model on a page.
     pub fn query(&self) -> String {
         serde_urlencoded::to_string([("integration", self.integration_uid())]).unwrap_or_default()
     }
