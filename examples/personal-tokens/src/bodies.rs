@@ -71,7 +71,8 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
         }
     }
 
-    /// Takes a permit to read one body. Does not wait if no permit is free.
+    /// Takes a permit to read one body. Returns `None` without waiting if no permit is free for the
+    /// sender.
     pub fn take_now(self: &Arc<Self>, sender: Option<&K>) -> Option<Room<K>> {
         let is_taken = self.held().room.add(self.most, self.most_of_one, sender);
         is_taken.then(|| Room { bodies: Arc::clone(self), sender: sender.cloned() })

@@ -1,5 +1,5 @@
-//! The check values of the pepper: one stored value for each key. With these values, a process that
-//! starts detects that its pepper differs from the pepper of the existing tokens.
+//! The check values of the pepper: one stored value for each key. With these values, a process
+//! detects at its start if its pepper differs from the pepper of the existing tokens.
 
 use std::fmt;
 use std::path::Path;
@@ -34,8 +34,8 @@ pub async fn compare_in(file: &Path, keyring: &Keyring) -> Result<(), SetupError
 /// Compares the keyring with the stored check values, and stores the missing ones. A stored value
 /// is never overwritten.
 ///
-/// If `engine` has tokens but a value was missing, the pepper could not be checked, and a warning
-/// says so. The warning is logged before the value is stored, because a later call finds the value
+/// If `engine` has tokens but a value was missing, logs a warning that the pepper could not be
+/// checked. The warning is logged before the value is stored, because a later call finds the value
 /// and does not warn.
 ///
 /// # Errors

@@ -62,7 +62,7 @@ impl GitHub {
     }
 
     /// Fetches the keys and gives them to the webhook, unless the last fetch was too recent: less
-    /// than [`PAUSE`] ago, or less than [`PAUSE_AFTER_FAILURE`] ago if it failed. Returns the keys
+    /// than `PAUSE` ago, or less than `PAUSE_AFTER_FAILURE` ago if it failed. Returns the keys
     /// if they are less than [`FRESH`] old, otherwise `None`.
     pub async fn fetch_keys(&self) -> Option<GitHubKeys> {
         // Hold the lock during the fetch, so that reports that arrive at the same time cause only

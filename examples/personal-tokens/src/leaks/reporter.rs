@@ -19,10 +19,10 @@ pub enum Reporter {
 }
 
 impl Reporter {
-    /// Returns the reporter that sent a request. Behind a proxy, this is the address that the proxy
-    /// names, otherwise the address of the connection. Returns `None` for a connection from
-    /// loopback: the client is a person who tries the service, or it is a proxy and the operator
-    /// forgot to set `--behind-tls`.
+    /// Returns the reporter that sent a request. Behind a proxy, uses the address that the proxy
+    /// names, otherwise the address of the connection. Returns `None` if the connection comes from
+    /// loopback: then the client is a person who tries the service, or a proxy for which the
+    /// operator forgot to set `--behind-tls`.
     pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
         if behind_proxy {
             return Some(forwarded_for(request.headers()).map_or(Self::Unnamed, Self::at));
@@ -39,8 +39,8 @@ impl Reporter {
     }
 }
 
-/// Returns the last address in `X-Forwarded-For`. The proxy has added this address. The client may
-/// have written anything before it, even bytes that are not text.
+/// Returns the last address in `X-Forwarded-For`, which is the address that the proxy adds. The
+/// client may have written anything before this address, even bytes that are not text.
 pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?.as_bytes();
     let last = str::from_utf8(value.rsplit(|byte| *byte == b',').next()?).ok()?.trim();
@@ -71,14 +71,14 @@ const MOST_FALSE: usize = 4096;
 
 impl Rate {
     /// Returns the time to wait before the next report is allowed. Zero means no wait. `spent` is
-    /// the time at which the whole burst is available again.
+    /// the time from which a whole burst of reports is allowed again.
     fn wait(self, spent: Option<Instant>, now: Instant) -> Duration {
         let debt = spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
         debt.saturating_sub(self.every * (self.burst - 1))
     }
 
-    /// Counts a report. Returns the new `spent`, the time at which the whole burst is available
-    /// again.
+    /// Counts a report. Returns the new `spent`: the time from which a whole burst of reports is
+    /// allowed again.
     fn spend(self, spent: Option<Instant>, now: Instant) -> Instant {
         spent.map_or(now, |spent| spent.max(now)) + self.every
     }
@@ -100,7 +100,7 @@ struct Spent {
 }
 
 /// The addresses that sent possibly false reports in GitHub's name. For each address, the map holds
-/// the time at which its whole burst is available again.
+/// the time from which a whole burst of reports is allowed again.
 #[derive(Default)]
 struct Doubtful(HashMap<IpAddr, Instant>);
 

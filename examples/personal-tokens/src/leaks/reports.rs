@@ -107,7 +107,7 @@ async fn read(request: Request) -> Result<Bytes, Unfit> {
 /// others.
 ///
 /// # Errors
-/// Returns the first error, after all reported tokens were tried.
+/// Returns the first error, but only after the function has tried to revoke all reported tokens.
 async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     let reporter = Actor::new("a leak report")?;
     let (mut leaks, mut seen) = (Vec::new(), HashSet::new());
@@ -147,7 +147,7 @@ async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), S
     noted
 }
 
-/// Stores each leak whose token was revoked, for the owner of the token.
+/// Stores each leak whose token was revoked, so that the owner of the token sees the leak.
 async fn note(app: &App, reporter: &Actor, leaks: &[Leak]) -> Result<(), SetupError> {
     let mut noted = Ok(());
     for (report, outcome) in leaks {
@@ -258,7 +258,7 @@ impl NotHandled {
     }
 }
 
-/// Revokes the tokens of a signed report and stores the leaks for the owners.
+/// Revokes the tokens of a signed report and stores the leaks, so that the owners see them.
 async fn handle(
     app: &App,
     github: &GitHub,

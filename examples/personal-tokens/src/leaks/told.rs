@@ -15,12 +15,10 @@ use crate::tokens::issued;
 
 /// The maximum number of alarms on the page.
 const MOST: i64 = 5;
-/// The maximum number of characters that the service stores of the address at which a token was
-/// found.
+/// The maximum number of stored characters of the URL at which a token was found.
 const MOST_OF_URL: usize = 500;
-/// The maximum number of characters that the service reads of the address at which a token was
-/// found. Reading is bounded, because up to a thousand tokens in a report can have the same long
-/// address.
+/// The maximum number of characters that the service reads from the URL at which a token was found.
+/// Reading is bounded, because up to a thousand tokens in a report can have the same long URL.
 const READ_OF_URL: usize = 2 * MOST_OF_URL;
 
 /// A leaked token whose alarm the owner has not dismissed.

@@ -39,7 +39,7 @@ use seats::{NoTurn, Seat, Seats};
 
 pub use queue::queued;
 
-/// The limits on connections. Each time limit is measured separately.
+/// The limits on connections. The time limits do not depend on each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The maximum number of open connections. If a new connection exceeds it, an old connection is

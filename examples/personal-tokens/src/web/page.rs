@@ -30,8 +30,8 @@ use crate::web::sessions::SignedIn;
 use crate::web::time_words;
 use crate::web::view::{Column, SIZES, View};
 
-/// The parameters in the address of the page that open a dialog or show a message. The other
-/// parameters are the [`View`].
+/// The parameters in the page's URL that open a dialog or show a message. The other parameters of
+/// the URL are the [`View`].
 #[derive(Deserialize)]
 pub struct Asked {
     new: Option<String>,
