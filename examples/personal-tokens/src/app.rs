@@ -48,10 +48,10 @@ pub struct App {
     /// GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,
     pub doors: Doors,
-    /// The limit on request bodies in memory that contain questions to models, in total and for
-    /// each person.
+    /// The limit on the number of questions to models that are read into memory at the same time,
+    /// in total and for each person.
     pub questions: Arc<Bodies<i64>>,
-    /// The finder of this service's tokens in texts.
+    /// The [`Finder`] that finds tokens of this service in texts.
     pub finder: Finder,
     pub config: Config,
     /// The host's own database. It is in the data directory, even if the tokens are in another
@@ -128,7 +128,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .with_state(app))
 }
 
-/// Returns whether programs use this address. If so, errors are returned as problem documents and
+/// Returns whether this URL is for programs. If so, errors are returned as problem documents and
 /// not as pages.
 fn is_for_programs(uri: &Uri) -> bool {
     ["/api/", "/llm/", "/mcp", "/health/", "/.well-known/"].iter().any(|start| uri.path().starts_with(start))
@@ -141,8 +141,7 @@ async fn not_found(uri: Uri, _: Request) -> Response {
     PageError::NotFound.into_response()
 }
 
-/// Answers a request with a method that the address does not support. The router adds the `Allow`
-/// header.
+/// Answers a request whose method the route does not support. The router adds the `Allow` header.
 async fn method_not_allowed(uri: Uri) -> Response {
     if is_for_programs(&uri) {
         let detail = "this address does not support the method";

@@ -1,6 +1,6 @@
-//! Bounds the number of large request bodies in memory. A handler takes room for a body before it
-//! reads the body, and gives the room back afterwards. The number of requests that wait for room is
-//! bounded too.
+//! Bounds the number of large request bodies in memory. A handler takes a permit ([`Room`]) before
+//! it reads a body, and drops the permit afterwards. The number of requests that wait for a permit
+//! is bounded too.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,14 +13,14 @@ use tokio::time::timeout;
 
 use crate::serve::queued;
 
-/// The maximum time for which a request waits for room.
+/// The maximum time for which a request waits for a permit to read its body.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// The factor by which the maximum number of requests that wait for room exceeds the maximum number
-/// of bodies in memory. The factor is the same for all senders together and for one sender.
+/// The maximum number of waiting requests, divided by the maximum number of bodies in memory. The
+/// same factor applies to all senders together and to one sender.
 const WAITING: usize = 4;
 
-/// The room for request bodies in memory. One sender gets only a part of the room, so that other
-/// senders find room too.
+/// A limit on the number of request bodies in memory. One sender has a lower limit, so that bodies
+/// of other senders can be read too.
 pub struct Bodies<K> {
     most: usize,
     most_of_one: usize,
@@ -30,7 +30,7 @@ pub struct Bodies<K> {
 
 struct Held<K> {
     room: Tally<K>,
-    /// The number of requests that wait for room.
+    /// The number of requests that wait for a permit.
     line: Tally<K>,
 }
 
@@ -47,9 +47,9 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
         Arc::new(Self { most, most_of_one, held: Mutex::new(held), freed: Notify::new() })
     }
 
-    /// Takes room for one body. Returns `None` if no room becomes free within [`PATIENCE`], or
-    /// immediately if too many requests already wait. If the sender is unknown, only the limit for
-    /// all senders together applies.
+    /// Takes a permit to read one body. Returns `None` if no permit becomes free within
+    /// [`PATIENCE`], or immediately if too many requests already wait. If the sender is unknown,
+    /// only the limit for all senders together applies.
     pub async fn take(self: &Arc<Self>, sender: Option<K>) -> Option<Room<K>> {
         if let Some(room) = self.take_now(sender.as_ref()) {
             return Some(room);
@@ -71,13 +71,14 @@ impl<K: Eq + Hash + Clone> Bodies<K> {
         }
     }
 
-    /// Takes room for one body if room is free. Does not wait.
+    /// Takes a permit to read one body. Returns `None` without waiting if no permit is free for the
+    /// sender.
     pub fn take_now(self: &Arc<Self>, sender: Option<&K>) -> Option<Room<K>> {
         let is_taken = self.held().room.add(self.most, self.most_of_one, sender);
         is_taken.then(|| Room { bodies: Arc::clone(self), sender: sender.cloned() })
     }
 
-    /// Takes a place among the waiting requests. Returns `None` if too many requests already wait.
+    /// Counts one request as waiting. Returns `None` if too many requests already wait.
     fn place(&self, sender: Option<&K>) -> Option<Place<'_, K>> {
         let is_taken = self.held().line.add(WAITING * self.most, WAITING * self.most_of_one, sender);
         is_taken.then(|| Place { bodies: self, sender: sender.cloned() })
@@ -118,7 +119,7 @@ impl<K: Eq + Hash + Clone> Tally<K> {
     }
 }
 
-/// Room for one body. Dropping it gives the room back.
+/// A permit to read one request body into memory. Dropping the permit frees it for another body.
 pub struct Room<K: Eq + Hash + Clone> {
     bodies: Arc<Bodies<K>>,
     sender: Option<K>,
@@ -131,7 +132,8 @@ impl<K: Eq + Hash + Clone> Drop for Room<K> {
     }
 }
 
-/// A place among the waiting requests. Dropping it gives the place back.
+/// A guard that counts one request as waiting. Dropping the guard removes the request from the
+/// count.
 struct Place<'b, K: Eq + Hash + Clone> {
     bodies: &'b Bodies<K>,
     sender: Option<K>,
@@ -151,7 +153,7 @@ mod tests {
     use super::*;
 
     impl<K: Eq + Hash + Clone> Bodies<K> {
-        /// Takes room like [`Bodies::take`], but waits for at most a millisecond.
+        /// Takes a permit like [`Bodies::take`], but waits for at most a millisecond.
         async fn try_take(self: &Arc<Self>, sender: Option<K>) -> Option<Room<K>> {
             timeout(Duration::from_millis(1), self.wait(sender)).await.ok()
         }

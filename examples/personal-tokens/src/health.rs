@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::engine::Engine;
 use crate::setup::SetupError;
 
-/// The maximum time in which both databases must respond.
+/// The time within which both databases must respond.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The time for which the result of a check is reused. So the databases are queried at most once in
 /// this time, however often the health is requested.

@@ -1,5 +1,5 @@
-//! The check values of the pepper: one stored value for each key. With these values, a process that
-//! starts detects that its pepper differs from the pepper of the existing tokens.
+//! The check values of the pepper: one stored value for each key. With these values, a process
+//! detects at its start if its pepper differs from the pepper of the existing tokens.
 
 use std::fmt;
 use std::path::Path;
@@ -15,7 +15,7 @@ use sqlx::{Connection, SqliteConnection, SqliteExecutor, SqlitePool};
 use crate::setup::SetupError;
 
 /// Compares the keyring with the check values in a database file, if an earlier process has stored
-/// any. The function writes nothing, so it can run before any other step that writes.
+/// any. The function writes nothing, so the service can call it before the first step that writes.
 ///
 /// # Errors
 /// Returns an error if a value differs, if the keyring lacks a key that has a value, or if the
@@ -34,8 +34,8 @@ pub async fn compare_in(file: &Path, keyring: &Keyring) -> Result<(), SetupError
 /// Compares the keyring with the stored check values, and stores the missing ones. A stored value
 /// is never overwritten.
 ///
-/// If `engine` has tokens but a value was missing, the pepper could not be checked, and a warning
-/// says so. The warning is logged before the value is stored, because a later call finds the value
+/// If `engine` has tokens but a value was missing, logs a warning that the pepper could not be
+/// checked. The warning is logged before the value is stored, because a later call finds the value
 /// and does not warn.
 ///
 /// # Errors

@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(10);
 ///   these tokens.
 /// - Every day: delete tokens that ended long ago.
 ///
-/// A task that fails logs the error and tries again after its interval.
+/// A task that fails logs the error and runs again after its interval.
 fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let one = Arc::clone(app);
@@ -168,7 +168,7 @@ async fn run() -> Result<(), SetupError> {
         .map_err(|_| "the last uses and the audit trail were not written within ten seconds")?
 }
 
-/// Calls `act` immediately, and then once per `time`, forever.
+/// Calls `act` immediately, and then once in each interval of length `time`. Never returns.
 async fn every(time: Duration, act: impl AsyncFn()) {
     let mut times = tokio::time::interval(time);
     loop {

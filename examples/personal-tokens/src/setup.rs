@@ -92,8 +92,8 @@ pub async fn open(
 }
 
 /// Opens the data directory like [`open`]. If the function creates the first person, it calls
-/// `tell` with their name and password. This is the last step before the account is committed. If
-/// `tell` fails, the account is not created, and a later call creates it with another password.
+/// `tell` with their name and password just before it commits the account. If `tell` fails, the
+/// account is not created, and a later call creates it with another password.
 ///
 /// # Errors
 /// Returns an error if the directory or `config.json` is not usable, if the pepper is missing,
@@ -193,7 +193,7 @@ pub async fn open_telling(
 }
 
 /// Adds help to a [`KeyringError::WrongPepper`]: the path of the pepper file, and the SQL that
-/// deletes a check value which a wrong pepper stored. Returns other errors unchanged.
+/// deletes check values of a wrong pepper. Returns other errors unchanged.
 fn in_place(error: SetupError, pepper_file: &Path, file: &Path) -> SetupError {
     let Some(KeyringError::WrongPepper(wrong)) = error.downcast_ref() else { return error };
     let numbers: Vec<_> = wrong.iter().map(|number| number.get().to_string()).collect();

@@ -1,5 +1,5 @@
-//! The route with which a token that has the scope `tokens:manage` issues tokens for agents. The
-//! token of an agent is bound to the token that issues it.
+//! The route that issues tokens for agents. The presented token needs the scope `tokens:manage`.
+//! The new token is bound to the presented token.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The JSON API: the routes with which a session manages tokens ([`tokens`]), and the routes that
-//! require a token ([`guard`], [`whoami`]).
+//! The JSON API: the routes with which signed-in people manage tokens ([`tokens`]), and the routes
+//! that require a token ([`guard`], [`whoami`]).
 //!
 //! [`routes`] lists all routes, and [`openapi`] describes them. Tests check that the list and the
 //! description agree.

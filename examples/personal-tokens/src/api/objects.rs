@@ -112,8 +112,8 @@ pub struct NewTokenBody {
 #[serde(deny_unknown_fields)]
 pub struct AgentBody {
     pub name: String,
-    /// The lifetime of the token. If the field is absent, the default of the policy for agents
-    /// applies, but the token never expires later than its issuer.
+    /// The lifetime of the token. If the field is absent, the policy's default for agents applies,
+    /// but the token never expires later than its issuer.
     #[serde(default, deserialize_with = "present")]
     pub expires: Option<Value>,
     /// The scopes, separated by spaces. The field is required, because an agent should get as few

@@ -37,7 +37,7 @@ pub async fn show(State(app): State<Arc<App>>) -> Json<Value> {
     Json(document(&app))
 }
 
-/// Returns the document with the name that the session cookie has in this configuration.
+/// Returns the OpenAPI document, and enters the configured name of the session cookie in it.
 pub fn document(app: &App) -> Value {
     let mut document = DOCUMENT.clone();
     document["components"]["securitySchemes"]["session"]["name"] = app.session_cookie().into();

@@ -13,8 +13,8 @@ use crate::config::origin;
 use crate::tokens::scopes;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
-/// The path of the endpoint of the Model Context Protocol. It has its own metadata, because a
-/// client compares the address of the endpoint with the address in the metadata.
+/// The path of the endpoint of the Model Context Protocol. The endpoint has its own metadata,
+/// because a client compares the address of the endpoint with the address in the metadata.
 const MCP: &str = "/mcp";
 
 /// Returns the address of the metadata for the resource at a path.

@@ -130,8 +130,8 @@ async fn find(app: &App, signed_in: &SignedIn, uuid: &str) -> Result<OwnToken, A
     own::find(app, &signed_in.user, uuid).await.map_err(ApiError::or_not_found)
 }
 
-/// Checks that the owner of a token may still use the project of the token. This check comes before
-/// another token is issued in the project.
+/// Checks that the owner of a token may still use the project of the token. Call this function
+/// before another token is issued in the project.
 async fn check_project(app: &App, signed_in: &SignedIn, token: &OwnToken) -> Result<(), Refused> {
     let project = token.view.project.as_str().parse().map_err(|_| Refused::ForbiddenProject)?;
     own::project_of(app, &signed_in.user, Some(project)).await.map(drop)

@@ -51,15 +51,15 @@ pub(super) fn vs_code(generation: Generation, connection: &Connection<'_>) -> St
     }
 }
 
-/// Returns a flat JSON object whose keys keep this order. The map of `serde_json` would sort the
-/// keys.
+/// Returns a flat JSON object with the keys in the order of `entries`. The map of `serde_json`
+/// would sort the keys.
 fn object(entries: &[(&str, Value)]) -> String {
     let lines: Vec<_> = entries.iter().map(|(key, value)| format!("  \"{key}\": {value}")).collect();
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
 /// Returns the settings file of JetBrains editors for this generation of the plug-in. The file
-/// belongs into the folder `.idea`. It never contains the token, because version control may
+/// belongs in the folder `.idea`. It never contains the token, because version control may
 /// include the file.
 pub(super) fn jet_brains(generation: Generation, connection: &Connection<'_>) -> String {
     let (component, provider) = match generation {

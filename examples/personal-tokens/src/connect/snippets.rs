@@ -17,8 +17,8 @@ pub(super) fn environment(connection: &Connection<'_>) -> String {
     variables.map(|(name, value)| format!("export {name}={}\n", shell(value))).concat()
 }
 
-/// Returns shell commands that list the models and ask one of them. The commands read the token
-/// from the environment.
+/// Returns shell commands that list the models and send a question to one model. The commands read
+/// the token from the environment.
 ///
 /// The token reaches curl through a pipe from `printf`, which is part of the shell. So the token
 /// appears neither in the history nor in the list of processes. `-H @-` needs curl 7.55 (2017).
@@ -70,8 +70,8 @@ pub(super) fn mcp(connection: &Connection<'_>) -> String {
     )
 }
 
-/// Returns a Python program that asks the model. The program reads the token from the environment,
-/// because people share and commit programs.
+/// Returns a Python program that sends a question to the model. The program reads the token from
+/// the environment, because people share and commit programs.
 pub(super) fn python(connection: &Connection<'_>) -> String {
     let base_url = json(&connection.models_url());
     let model = json(connection.model);

@@ -11,7 +11,7 @@ pub async fn is_answered(pool: &SqlitePool, digest: &[u8; 32]) -> sqlx::Result<b
         .await
 }
 
-/// Stores that a report was answered, and the key that signed it.
+/// Stores that a report was answered, and the id of the key that signed the report.
 pub async fn note(pool: &SqlitePool, digest: &[u8; 32], key_id: &str) -> sqlx::Result<()> {
     sqlx::query("INSERT INTO github_deliveries (digest, key_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
         .bind(digest.as_slice())

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(5 * 60);
 /// because a report may be waiting for the keys. GitHub answers at most one request a minute on
 /// average.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
-/// The time for which fetched keys count as current and are not fetched again.
+/// The maximum age of the keys that [`GitHub::fetch_keys`] returns.
 const FRESH: Duration = Duration::from_secs(10);
 /// The age at which keys are fetched again even if no report names an unknown key, because GitHub
 /// may have withdrawn a key.
@@ -61,9 +61,9 @@ impl GitHub {
         }
     }
 
-    /// Fetches the keys and gives them to the webhook, unless they were requested less than `PAUSE`
-    /// ago, or less than `PAUSE_AFTER_FAILURE` after a failed request. Returns the keys if they are
-    /// less than [`FRESH`] old.
+    /// Fetches the keys and gives them to the webhook, unless the last fetch was too recent: less
+    /// than `PAUSE` ago, or less than `PAUSE_AFTER_FAILURE` ago if it failed. Returns the keys
+    /// if they are less than [`FRESH`] old, otherwise `None`.
     pub async fn fetch_keys(&self) -> Option<GitHubKeys> {
         // Hold the lock during the fetch, so that reports that arrive at the same time cause only
         // one fetch.

@@ -19,10 +19,10 @@ pub enum Reporter {
 }
 
 impl Reporter {
-    /// Returns the reporter that sent a request. Behind a proxy, this is the address that the proxy
-    /// names, otherwise the address of the connection. Returns `None` for a connection from
-    /// loopback: the client is a person who tries the service, or it is a proxy and the operator
-    /// forgot to set `--behind-tls`.
+    /// Returns the reporter that sent a request. Behind a proxy, uses the address that the proxy
+    /// names, otherwise the address of the connection. Returns `None` if the connection comes from
+    /// loopback: then the client is a person who tries the service, or a proxy for which the
+    /// operator forgot to set `--behind-tls`.
     pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
         if behind_proxy {
             return Some(forwarded_for(request.headers()).map_or(Self::Unnamed, Self::at));
@@ -39,8 +39,8 @@ impl Reporter {
     }
 }
 
-/// Returns the last address in `X-Forwarded-For`. The proxy has added this address. The client may
-/// have written anything before it, even bytes that are not text.
+/// Returns the last address in `X-Forwarded-For`, which is the address that the proxy adds. The
+/// client may have written anything before this address, even bytes that are not text.
 pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?.as_bytes();
     let last = str::from_utf8(value.rsplit(|byte| *byte == b',').next()?).ok()?.trim();
@@ -71,14 +71,14 @@ const MOST_FALSE: usize = 4096;
 
 impl Rate {
     /// Returns the time to wait before the next report is allowed. Zero means no wait. `spent` is
-    /// the time at which the whole burst is available again.
+    /// the time from which a whole burst of reports is allowed again.
     fn wait(self, spent: Option<Instant>, now: Instant) -> Duration {
         let debt = spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
         debt.saturating_sub(self.every * (self.burst - 1))
     }
 
-    /// Counts a report. Returns the new `spent`, the time at which the whole burst is available
-    /// again.
+    /// Counts a report. Returns the new `spent`: the time from which a whole burst of reports is
+    /// allowed again.
     fn spend(self, spent: Option<Instant>, now: Instant) -> Instant {
         spent.map_or(now, |spent| spent.max(now)) + self.every
     }
@@ -100,7 +100,7 @@ struct Spent {
 }
 
 /// The addresses that sent possibly false reports in GitHub's name. For each address, the map holds
-/// the time at which its whole burst is available again.
+/// the time from which a whole burst of reports is allowed again.
 #[derive(Default)]
 struct Doubtful(HashMap<IpAddr, Instant>);
 
@@ -157,29 +157,30 @@ impl Rates {
         Ok(())
     }
 
-    /// Checks that this address has not presented too many false signatures.
+    /// Checks that the reporter's address has not sent too many reports with false signatures.
     ///
     /// # Errors
-    /// Returns the time to wait if the address has presented too many.
+    /// Returns the time to wait if the address has sent too many such reports.
     pub fn may_be_github(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
         self.spent().falsely.wait(reporter, now)
     }
 
-    /// Counts a false signature of this reporter.
+    /// Counts a report with a false signature for the address of this reporter.
     pub fn is_not_github(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().falsely.count(reporter, now);
     }
 
-    /// Checks that this address has not named too many unknown keys. Reports with known keys from
-    /// this address are not affected.
+    /// Checks that the reporter's address has not sent too many reports that name unknown keys.
+    /// Call this function only for a report that names an unknown key.
     ///
     /// # Errors
-    /// Returns the time to wait if the address has named too many.
+    /// Returns the time to wait if the address has sent too many such reports.
     pub fn may_wait_for_keys(&self, reporter: Option<Reporter>, now: Instant) -> Result<(), Duration> {
         self.spent().by_unknown_keys.wait(reporter, now)
     }
 
-    /// Counts a report that named an unknown key, if no current keys could be fetched.
+    /// Counts a report that named an unknown key. Call this function if no current keys could be
+    /// fetched for the report.
     pub fn waited_for_no_key(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().by_unknown_keys.count(reporter, now);
     }

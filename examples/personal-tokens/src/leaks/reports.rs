@@ -40,7 +40,7 @@ use crate::setup::SetupError;
 pub const MOST_BYTES: usize = 256 * 1024;
 /// The maximum number of tokens in an unsigned report.
 const MOST_TOKENS: usize = 1000;
-/// The pauses between the tries to revoke a token if the store fails.
+/// The pauses before the retries of revocations and writes that failed.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600)];
 
 type Leak = (LeakReport, Result<LeakOutcome, TokenError>);
@@ -107,7 +107,7 @@ async fn read(request: Request) -> Result<Bytes, Unfit> {
 /// others.
 ///
 /// # Errors
-/// Returns the first error, after all reported tokens were tried.
+/// Returns the first error, but only after the function has tried to revoke all reported tokens.
 async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     let reporter = Actor::new("a leak report")?;
     let (mut leaks, mut seen) = (Vec::new(), HashSet::new());
@@ -129,9 +129,9 @@ async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Stores the leaks for the owners of the tokens. If a revocation failed or a leak cannot be
-/// stored, tries again after each of the [`PAUSES`], because the sender may be unable to send the
-/// report again. If a revocation fails on each try, its outcome stays an error.
+/// Stores the leaks, so that the owners of the tokens see them. After each of the [`PAUSES`],
+/// retries the revocations and writes that failed, because the sender may be unable to send the
+/// report again. If every retry of a revocation fails, its outcome in `leaks` remains an error.
 async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), SetupError> {
     let mut noted = note(app, reporter, leaks).await;
     for pause in PAUSES {
@@ -147,7 +147,7 @@ async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), S
     noted
 }
 
-/// Stores each leak whose token was revoked, for the owner of the token.
+/// Stores each leak whose token was revoked, so that the owner of the token sees the leak.
 async fn note(app: &App, reporter: &Actor, leaks: &[Leak]) -> Result<(), SetupError> {
     let mut noted = Ok(());
     for (report, outcome) in leaks {
@@ -258,7 +258,7 @@ impl NotHandled {
     }
 }
 
-/// Revokes the tokens of a signed report and stores the leaks for the owners.
+/// Revokes the tokens of a signed report and stores the leaks, so that the owners see them.
 async fn handle(
     app: &App,
     github: &GitHub,
@@ -354,7 +354,7 @@ fn not_now() -> Response {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).into_response()
 }
 
-/// Returns the response to a report for which there was no room.
+/// Returns the response to a report that is refused because too many reports are being read.
 fn busy() -> Response {
     let detail = "too many reports are being read; send it again";
     after(bodies::PATIENCE, Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail))

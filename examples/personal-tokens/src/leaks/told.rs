@@ -15,12 +15,10 @@ use crate::tokens::issued;
 
 /// The maximum number of alarms on the page.
 const MOST: i64 = 5;
-/// The maximum number of characters that the service stores of the address at which a token was
-/// found.
+/// The maximum number of stored characters of the URL at which a token was found.
 const MOST_OF_URL: usize = 500;
-/// The maximum number of characters that the service reads of the address at which a token was
-/// found. Reading is bounded, because up to a thousand tokens in a report can have the same long
-/// address.
+/// The maximum number of characters that the service reads from the URL at which a token was found.
+/// Reading is bounded, because up to a thousand tokens in a report can have the same long URL.
 const READ_OF_URL: usize = 2 * MOST_OF_URL;
 
 /// A leaked token whose alarm the owner has not dismissed.
@@ -36,8 +34,8 @@ pub struct Leaked {
     pub bound_ended: i64,
 }
 
-/// Stores the alarm about a leaked token. Later reports of the same token do not change what the
-/// alarm says about the leak.
+/// Stores the alarm about a leaked token. If the token already has an alarm, the alarm keeps its
+/// time, reporter and URL, and only its number of ended bound tokens grows.
 pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &LeakOutcome) -> Result<(), SetupError> {
     let Some(token) = outcome.token() else { return Ok(()) };
     let url = shown(&app.finder, &report.url);

@@ -70,8 +70,8 @@ const NO_METHOD: i32 = -32601;
 /// The JSON-RPC error code for invalid parameters.
 const BAD_PARAMS: i32 = -32602;
 
-/// Answers `POST /mcp`. The guard of the route accepts any live token in the token's project. Each
-/// tool then checks the scope that it requires.
+/// Answers `POST /mcp`. The guard of the route accepts any live token. A call of a tool is refused
+/// if the token lacks the scope of the tool.
 pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Request) -> Result<Response, ChatError> {
     if is_foreign(&app, request.headers()) {
         let detail = "the header Origin names another site";

@@ -33,7 +33,7 @@ impl Model {
         connect::integration_uid(self.project_id, &self.name)
     }
 
-    /// Returns the query of a page address that chooses this model.
+    /// Returns the URL query that chooses this model on a page.
     pub fn query(&self) -> String {
         serde_urlencoded::to_string([("integration", self.integration_uid())]).unwrap_or_default()
     }
@@ -233,8 +233,8 @@ impl Models {
 }
 
 /// Returns the model that settings files name if the person has not chosen a model: the default
-/// model of the project, otherwise its first own model, otherwise any default model, otherwise the
-/// first model. Returns `None` for a public project.
+/// model of the project, otherwise the project's first own model, otherwise any default model,
+/// otherwise the first model. Returns `None` for a public project.
 pub fn choose<'m>(models: &'m [Model], project: &Project) -> Option<&'m Model> {
     if project.kind == Kind::Public {
         return None;

@@ -74,8 +74,8 @@ impl Gate {
         Self { turns: Arc::new(Semaphore::new(turns)), places: Semaphore::new(turns + waiting) }
     }
 
-    /// Takes a place for a request that will wait for its turn. The request keeps the place until
-    /// it is done.
+    /// Takes one of the limited places for requests that hash a password or wait for their turn.
+    /// The request keeps its place until the request is done.
     ///
     /// # Errors
     /// Returns [`Busy`] immediately if all places are taken.
@@ -83,7 +83,7 @@ impl Gate {
         self.places.try_acquire().map_err(|_| Busy)
     }
 
-    /// Waits until a request that has a place may hash a password.
+    /// Waits until the request may hash a password. The request must already have a place.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
         match Arc::clone(&self.turns).try_acquire_owned() {
             Ok(turn) => Ok(turn),

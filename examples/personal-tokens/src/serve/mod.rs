@@ -39,7 +39,7 @@ use seats::{NoTurn, Seat, Seats};
 
 pub use queue::queued;
 
-/// The limits on connections. Each time limit is measured separately.
+/// The limits on connections. The time limits do not depend on each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The maximum number of open connections. If a new connection exceeds it, an old connection is
@@ -107,8 +107,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     stopping.closed().await;
 }
 
-/// Accepts the next connection. If the process cannot open more files, closes a waiting connection
-/// and tries again.
+/// Accepts the next connection. If this fails, for example because the process cannot open more
+/// files, closes a waiting connection and tries again to accept the next connection.
 async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr) {
     loop {
         let error = match listener.accept().await {

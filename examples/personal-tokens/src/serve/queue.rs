@@ -14,8 +14,9 @@ task_local! {
     pub(super) static SEAT: Arc<Seat>;
 }
 
-/// Waits until `turn` completes. Then the request leaves a queue of the service. If all connections
-/// are taken during the wait, the connection of this request may be closed for another connection.
+/// Waits until `turn` completes. The request of the current task counts as queued during this wait.
+/// If all connections are taken, the connection of a queued request may be closed for another
+/// connection.
 ///
 /// Use this function for every wait for other requests. Otherwise, waiting requests could take all
 /// connections, and the service would not respond to any other request until the waiting requests

@@ -27,8 +27,8 @@ enum Phase {
 /// number of connections.
 pub(super) struct Seats {
     most: usize,
-    /// The maximum number of connections with a request in progress. The other connections can
-    /// always be closed for new connections.
+    /// The maximum number of requests in progress. Only a request for `/health/live` may exceed it.
+    /// The connections without a request can be closed for new connections.
     most_begun: usize,
     at_least: Duration,
     taken: Mutex<Taken>,
@@ -52,8 +52,8 @@ enum Room {
     /// The time at which the next connection may be closed. Until then, no connection has waited
     /// long enough.
     At(Instant),
-    /// The time of the next change of a seat. Until then, no connection can be closed, because one
-    /// is being closed already or no connection waits.
+    /// The time of the next change of a seat. Until then, no connection can be closed, because a
+    /// connection is already being closed or because no connection waits.
     Later,
 }
 

@@ -19,9 +19,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::tokens::groups::{self, Group};
 use crate::tokens::refusals::{self, Refusal};
 
-/// The maximum number of events that wait to be written in each queue.
+/// The maximum number of events in each queue. An event stays in its queue until the writer takes
+/// it.
 const QUEUE: usize = 1024;
-/// The maximum number of events that the writer takes at a time from a queue for events other than
+/// The maximum number of events that the writer takes at a time from a queue that contains no
 /// operations of people. A new operation of a person waits until these events are written.
 const OTHERS: usize = 256;
 /// The maximum number of entries about issued tokens in the trail of their issuer. Tokens that a
@@ -31,11 +32,12 @@ const MOST_ISSUED: i64 = 100;
 /// The name of the event in the trail of a token that issued another token. The detail of the entry
 /// is the id of the new token.
 pub const ISSUED_TOKEN: &str = "issued_token";
-/// The name of the event in the trail of an ended token whose bound tokens were then revoked.
+/// The name of the event which says that the tokens bound to an ended token were revoked. The event
+/// is in the trail of the ended token.
 const ISSUED_REVOKED: &str = "revoked_what_it_issued";
 
-/// Expands to the SQL condition that selects entries about tokens which a token, and not a person,
-/// issued.
+/// Expands to the SQL condition that selects [`ISSUED_TOKEN`] entries in which the actor is a token
+/// and not a person.
 macro_rules! issued_by_itself {
     () => {
         "event = 'issued_token' AND actor GLOB 'token *'"
@@ -64,7 +66,7 @@ enum Message {
 pub struct Audit {
     pool: SqlitePool,
     acts: mpsc::Sender<Message>,
-    /// The queue of events about tokens that a token, and not a person, issued.
+    /// The queue of events whose actor is a token and not a person.
     issues: mpsc::Sender<Message>,
     refusals: mpsc::Sender<Message>,
     clock: Arc<dyn Clock>,
@@ -177,10 +179,10 @@ impl Audit {
 }
 
 impl Audit {
-    /// Returns the time at which the bound tokens of this token's issuer were revoked because the
-    /// issuer had ended. If there are several such times, returns the first one that is not before
-    /// the revocation of this token. Only revocations by the actor who revoked this token count.
-    /// Returns `None` if there is no such time, or if the token is not bound.
+    /// Looks in the trail of the token's issuer for an [`ISSUED_REVOKED`] entry, and returns the
+    /// time of the entry. The entry must have the same actor as the revocation of the token and
+    /// must not be earlier than this revocation. If several entries match, returns the earliest
+    /// time. Returns `None` if no entry matches, or if the token is not bound.
     async fn ended_with_issuer(&self, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
         let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(None) };
         let sql = "SELECT min(at) FROM token_events WHERE project = ? AND token_id = ? AND event = ? AND at >= ? \

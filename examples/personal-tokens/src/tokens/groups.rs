@@ -1,5 +1,5 @@
-//! The groups of tokens that were revoked, stored for the audit trail. There is one row for each
-//! group.
+//! Stores the revocations of groups of tokens for the audit trail. Each revocation of a group is
+//! one row.
 
 use keyfob::{
     Actor, ProjectId, TokenView,
@@ -8,7 +8,7 @@ use keyfob::{
 };
 use sqlx::{SqliteConnection, SqlitePool};
 
-/// A group of tokens that was revoked in one project.
+/// The revocation of a group of tokens in one project.
 pub struct Group {
     at: i64,
     project: ProjectId,
@@ -45,9 +45,9 @@ impl Group {
     }
 }
 
-/// Returns the time and a description of the group with which a token was revoked, or `None` if the
-/// token was revoked alone. The row of a group is written after the whole group has been revoked.
-/// So the right row is the first matching row after the token's own revocation.
+/// Returns the time and a description of the group revocation that revoked a token, or `None` if
+/// the token was revoked alone. The row of a group revocation is written after all tokens of the
+/// group are revoked. So the right row is the first matching row after the token's own revocation.
 pub async fn of(
     pool: &SqlitePool,
     view: &TokenView,

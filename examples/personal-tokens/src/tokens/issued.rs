@@ -124,7 +124,8 @@ pub fn is_bound(view: &TokenView) -> bool {
     view.issuer.is_some_and(|issuer| issuer.bound)
 }
 
-/// Stores that a token is bound to another token, if it is. The page names bound tokens last.
+/// Marks a token as bound in the host's database if the token is bound to another token. The page
+/// reads this mark, because it names bound tokens last.
 pub async fn note_bound(app: &App, view: &TokenView) -> sqlx::Result<()> {
     if is_bound(view) {
         sqlx::query("INSERT INTO bound_tokens (project, token_id) VALUES (?, ?) ON CONFLICT DO NOTHING")

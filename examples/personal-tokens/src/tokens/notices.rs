@@ -13,8 +13,8 @@ use crate::tokens::own::Refused;
 
 /// The maximum number of ending tokens that the page names.
 const MOST: usize = 5;
-/// The number of notices for which the token is always read from the store. If the page already
-/// names [`MOST`] tokens, each later notice is only counted, and its token is not read.
+/// The number of notices for which the token is always read from the store. Each further notice is
+/// only counted, without reading its token, if the page already names [`MOST`] tokens.
 const MOST_READ: usize = 100;
 
 /// Claims, stores and acknowledges the notices that are due. If the process stops before it

@@ -137,8 +137,8 @@ pub async fn issue(
     named(app, user, issued.map_err(Refused::by)?).await
 }
 
-/// Creates the [`TokenName`] of a token that was just issued. Returns the token with this name, and
-/// the token in clear text.
+/// Creates the [`TokenName`] of a token that was just issued. Returns the description of the token,
+/// which includes the new name, and the clear text of the token.
 pub async fn named(
     app: &App,
     user: &User,

@@ -142,7 +142,8 @@ pub async fn reinstate(
     Ok(Redirect::to("/admin"))
 }
 
-/// Returns the number of live tokens of a project, or only of one owner in the project.
+/// Returns the number of live tokens in a project. If `owner` is given, counts only the tokens of
+/// this owner.
 async fn live(app: &App, project: ProjectId, owner: Option<OwnerId>) -> Result<u64, Refused> {
     let mut count = CountQuery::new(project);
     count.owner = owner;

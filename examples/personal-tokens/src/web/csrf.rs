@@ -10,8 +10,8 @@
 //! 3. Each form of a session carries a value that only the pages of this session contain
 //!    ([`crate::web::sessions::SignedIn`]).
 //!
-//! This module does not protect the routes that tokens open, because a browser never sends a token
-//! by itself.
+//! This module does not protect the routes that clients call with a token, because a browser never
+//! sends a token by itself.
 
 use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};

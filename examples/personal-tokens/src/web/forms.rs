@@ -27,7 +27,7 @@ use crate::web::view::View;
 pub struct NewForm {
     csrf: String,
     form: String,
-    /// The query of the [`View`] of the list that the page shows behind the dialog.
+    /// The part of the list that the page shows behind the dialog, as the query of a [`View`].
     #[serde(default)]
     view: String,
     project: i64,

@@ -30,8 +30,8 @@ use crate::web::sessions::SignedIn;
 use crate::web::time_words;
 use crate::web::view::{Column, SIZES, View};
 
-/// The parameters in the address of the page that open a dialog or show a message. The other
-/// parameters are the [`View`].
+/// The parameters in the page's URL that open a dialog or show a message. The other parameters of
+/// the URL are the [`View`].
 #[derive(Deserialize)]
 pub struct Asked {
     new: Option<String>,
@@ -143,7 +143,7 @@ pub enum Dialog<'a> {
     },
 }
 
-/// The reason why a token was not rotated. The dialog shows each variant at another place.
+/// The reason why a token was not rotated. The dialog shows each variant in a different place.
 pub enum RotateFault {
     Grace(String),
     /// The predecessor of the token still works. `uuid` is the UUID of the predecessor, whose grace
@@ -221,7 +221,7 @@ impl Scene {
     }
 
     /// Returns the address of the list with a message about a finished operation. `done` is the
-    /// word of the message.
+    /// word that selects the message, such as `deleted`.
     pub fn link_after(&self, done: &str) -> String {
         self.view.link_with("said", done)
     }

@@ -1,5 +1,5 @@
-//! The part of the token list that a page shows: project, search, order, page and integration. The
-//! query of the address of the page holds these values.
+//! The part of the token list that a page shows: project, search, order, page and integration.
+//! These values are in the query of the page's URL.
 
 use keyfob::{
     Invalid, ProjectId, TokenView,
@@ -14,8 +14,8 @@ pub const PATH: &str = "/settings/tokens";
 pub const SIZES: [usize; 4] = [5, 10, 50, 100];
 const SIZE: usize = 10;
 
-/// The query of the address of the list. Default values are left out of the query, and invalid
-/// values count as the default.
+/// The query of the list's URL. Default values are left out of the query, and invalid values count
+/// as the default.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct View {
@@ -30,10 +30,10 @@ pub struct View {
     sort: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     size: String,
-    /// The row after which the page starts.
+    /// The cursor of a row, or an empty text. The page starts just after this row.
     #[serde(skip_serializing_if = "String::is_empty")]
     after: String,
-    /// The row before which the page ends.
+    /// The cursor of a row, or an empty text. The page ends just before this row.
     #[serde(skip_serializing_if = "String::is_empty")]
     before: String,
     /// The model that settings files name, in the form `PROJECT_MODEL`. `PROJECT` is the project of
