@@ -70,7 +70,7 @@ impl fmt::Display for Compared {
     }
 }
 
-/// The counts and the digest of the rows of one side that were read so far.
+/// The counts and the digest of the rows that were read so far from one side.
 #[derive(Default)]
 struct Reading {
     side: Side,
