@@ -48,8 +48,8 @@ async fn managing(tokens: &Service) -> Made {
     tokens.issue(&actor(), new).await.unwrap()
 }
 
-/// Presents a managing token from an address that it allows. Returns the delegation, or the reason
-/// why the token may not issue tokens.
+/// Presents a managing token from a client address that the token allows. Returns the delegation,
+/// or the reason why the token may not issue tokens.
 async fn manager(tokens: &Service, made: &Made) -> Result<Delegation, Rejection> {
     let access = Access::to(&made.record.project, &[]).from_address([10, 0, 0, 1].into());
     let verified = tokens.verify(made.token.expose_secret(), &access).await.unwrap();

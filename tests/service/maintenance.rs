@@ -82,8 +82,8 @@ async fn no_more_notices_are_claimed_than_asked_for() {
     assert_eq!((claim(3).await, claim(3).await, claim(3).await), (3, 1, 0));
 }
 
-/// A store in memory that fails in the given projects. If `unlisted_after` is set, the list of
-/// projects also fails after that project.
+/// A store in memory that fails in the given projects. If `unlisted_after` is set, the store also
+/// fails to list the projects after that project.
 struct Failing {
     store: MemoryStore,
     projects: &'static [&'static str],
