@@ -354,7 +354,8 @@ async fn refusals_of_unknown_tokens_are_not_kept() {
 }
 
 /// An earlier version of the service wrote each refusal as a separate row, into the table of the
-/// other events. When this version starts, it combines the rows of a day that have the same reason.
+/// other events. When this version starts, it combines the rows that have the same day and the same
+/// reason.
 #[tokio::test]
 async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
     let host = Host::start().await;

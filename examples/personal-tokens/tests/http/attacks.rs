@@ -126,8 +126,8 @@ async fn a_session_that_has_expired() {
 }
 
 /// An attacker on the network, or a script in the page, tries to read the session cookie. The
-/// attributes and the name of the cookie prevent it: a browser ignores a cookie whose name begins
-/// with `__Host-` unless the cookie is `Secure`.
+/// attributes and the name of the cookie prevent this attack: a browser ignores a cookie
+/// whose name begins with `__Host-` unless the cookie is `Secure`.
 #[tokio::test]
 async fn a_cookie_that_is_overheard() {
     for behind_tls in [false, true] {

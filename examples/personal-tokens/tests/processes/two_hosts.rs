@@ -38,7 +38,7 @@ const ACTS: usize = 6;
 /// checks of the progress.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The maximum time that the test waits until the processes have acknowledged [`ACTS`] operations,
-/// or have decided about a token.
+/// or until a process accepts or rejects a token.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The state of a token, as far as the test knows it. A token ends if the test revokes or rotates
