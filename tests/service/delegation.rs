@@ -217,8 +217,8 @@ async fn a_token_rotates_only_within_its_own_permissions() {
     assert_eq!(wider, ErrorKind::OutsideIssuer(OutsideIssuer::Addresses));
 }
 
-/// A managing token rotates a token that never expires. If the managing token expires, the
-/// successor expires at the same time.
+/// A managing token rotates a token that never expires. If the managing token has an expiry
+/// time, the successor gets the same expiry time.
 #[tokio::test]
 async fn a_successor_that_an_expiring_token_rotates_expires_too() {
     let (_, tokens) = service();

@@ -45,7 +45,8 @@ async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
     }
 }
 
-/// A revocation and a purge take all tokens of a group with more than a thousand tokens.
+/// The revocation of a group includes all its tokens, even if there are more than a thousand. A
+/// purge then deletes all these tokens.
 #[tokio::test]
 async fn a_whole_group_is_revoked_and_purged() {
     let (clock, tokens) = service();

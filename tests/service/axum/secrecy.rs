@@ -21,7 +21,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::axum::world::{get, in_project};
 use crate::support::{Script, actor, keyring, new_token, now};
 
-/// A buffer that collects all log lines. Each test also writes the `Debug` text of some values to
+/// A buffer that collects all log lines. The test also writes the `Debug` text of some values to
 /// the buffer.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<u8>>>);
