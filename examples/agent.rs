@@ -63,8 +63,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Returns the text of the error with which a token was rejected. The caller that presented the
-/// token receives this text.
+/// Returns the error text of a rejected verification. The caller that presented the token receives
+/// this text.
 ///
 /// # Errors
 /// Returns an error text if `error` is `None`, because then the token was accepted although it has

@@ -117,26 +117,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The runs of 16 bytes that the example searches for in files, and the runs that it found.
+/// A search for byte sequences in files. Each sequence has 16 bytes.
 #[derive(Default)]
 struct Wanted {
-    /// The runs to search for.
+    /// The sequences to search for.
     runs: HashSet<[u8; 16]>,
     found: HashSet<[u8; 16]>,
 }
 
 impl Wanted {
-    /// Adds the first 16 bytes and the last 16 bytes of a text to the runs to search for.
+    /// Adds the first 16 bytes and the last 16 bytes of a text to the sequences to search for.
     fn add(&mut self, text: &[u8]) {
         let runs = [text.first_chunk(), text.last_chunk()].into_iter().flatten().copied();
         self.runs.extend(runs);
     }
 
-    /// Searches a file for the runs, part by part, and keeps the runs that it finds. The parts
-    /// overlap by 15 bytes, so that the search also finds a run at the border of two parts.
+    /// Searches a file for the sequences, part by part, and keeps the sequences that it finds. The
+    /// parts overlap by 15 bytes, so that the search also finds a sequence at the border of two
+    /// parts.
     fn search(&mut self, path: &Path) -> std::io::Result<()> {
-        // This table says which pairs of bytes a run begins with. Looking up a pair of bytes first
-        // keeps the search fast, because at almost all places in a file no run begins.
+        // This table says which pairs of bytes a sequence begins with. Looking up a pair of bytes
+        // first keeps the search fast, because at most places in a file no sequence begins.
         let mut begins = vec![false; 1 << 16];
         for run in &self.runs {
             begins[usize::from(u16::from_be_bytes([run[0], run[1]]))] = true;

@@ -1,4 +1,4 @@
-//! Your own token store: implements `TokenStore` from scratch and runs the conformance kit on it.
+//! Implements a token store from scratch, and runs the conformance kit on this store.
 //!
 //! `cargo run --example own_store --features conformance`
 //!

@@ -1,4 +1,5 @@
-//! Tokens in your own database transaction: `mint` and `check` without a store and without async.
+//! Issues and checks tokens in your own database transaction, with `mint` and `check`. This needs
+//! neither a store nor async code.
 //!
 //! Your service writes the record of a new token and another row in one transaction. Later, your
 //! service itself reads the record and checks the token. The service does not need an async

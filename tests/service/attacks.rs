@@ -27,8 +27,9 @@ const MS: Duration = Duration::from_millis(1);
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// A store in memory that counts its reads and its calls of `revoke_issued_by`. If `most` is set,
-/// the counted calls after this number fail. If `slow` is set, look-ups take longer.
+/// A store in memory that counts its reads and its calls of `revoke_issued_by`. If `most` is set, a
+/// counted call fails if more than `most` counted calls came before it. If `slow` is set, look-ups
+/// take longer.
 #[derive(Default)]
 struct Watched {
     store: MemoryStore,
@@ -151,8 +152,8 @@ async fn a_chain_is_not_answered_older_than_the_bound_of_the_cache() {
     }
 }
 
-/// A token is bound to itself. No policy allows such a record, but a host's own SQL or a damaged
-/// table can contain one.
+/// A token is bound to itself. No policy allows such a record, but a host's own SQL can create one,
+/// and a damaged table can contain one.
 #[tokio::test]
 async fn a_leak_report_ends_though_a_token_is_bound_to_itself() {
     let (_, tokens) = service(Watched { most: Some(1000), ..Watched::default() });

@@ -1,5 +1,5 @@
-//! Tests of the cache. The cache keeps the laws of a store, calls the store as rarely as possible,
-//! and never returns a record that is older than the cache's bound.
+//! Tests of the cache. The cache must behave as a store, call the underlying store as rarely as
+//! possible, and never return a record that is older than the cache's bound.
 
 use std::future::Future;
 use std::pin::Pin;

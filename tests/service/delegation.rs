@@ -48,8 +48,8 @@ async fn managing(tokens: &Service) -> Made {
     tokens.issue(&actor(), new).await.unwrap()
 }
 
-/// Presents a managing token from an address that it allows. Returns the delegation, or the reason
-/// why the token may not issue tokens.
+/// Presents a managing token from a client address that the token allows. Returns the delegation,
+/// or the reason why the token may not issue tokens.
 async fn manager(tokens: &Service, made: &Made) -> Result<Delegation, Rejection> {
     let access = Access::to(&made.record.project, &[]).from_address([10, 0, 0, 1].into());
     let verified = tokens.verify(made.token.expose_secret(), &access).await.unwrap();
@@ -217,8 +217,8 @@ async fn a_token_rotates_only_within_its_own_permissions() {
     assert_eq!(wider, ErrorKind::OutsideIssuer(OutsideIssuer::Addresses));
 }
 
-/// A managing token rotates a token that never expires. If the managing token expires, the
-/// successor expires at the same time.
+/// A managing token rotates a token that never expires. If the managing token has an expiry
+/// time, the successor gets the same expiry time.
 #[tokio::test]
 async fn a_successor_that_an_expiring_token_rotates_expires_too() {
     let (_, tokens) = service();

@@ -404,8 +404,8 @@ async fn the_sink_receives_an_event_for_each_report() {
     assert_eq!(*heard.0.lock().unwrap(), [("issued", false), ("revoked", false), ("leaked", true), ("leaked", false)]);
 }
 
-/// A store in memory that fails in some calls of `revoke`. `fails_at` has the numbers of these
-/// calls, counted from 0.
+/// A store in memory that fails in some calls of `revoke`. `fails_at` contains the indices of these
+/// calls. The first call has the index 0.
 struct Halting {
     store: MemoryStore,
     calls: AtomicUsize,

@@ -23,8 +23,8 @@ use crate::support::{actor, keyring, new_token, now, pepper, prefix, project};
 
 type Service<S> = Tokens<S>;
 
-/// Creates a service on this store that accepts the tokens of an earlier service. The clock of the
-/// new service always shows noon.
+/// Creates a service on this store. The service accepts the tokens of an earlier service, and its
+/// clock always shows noon.
 fn service<S: TokenStore + ImportStore + Clone + 'static>(store: &S, keyring: Keyring) -> Service<S> {
     Tokens::new(keyring, store.clone()).with_clock(FixedClock::new(now())).with_imports([shape()])
 }

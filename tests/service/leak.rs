@@ -145,7 +145,7 @@ async fn all_tokens_of_a_text_are_found_and_each_names_its_entry() {
 }
 
 /// The finder does not know the form of tokens from an earlier service. So if a reported text
-/// contains no token of keyfob, the report tries the whole text as a token.
+/// contains no token of keyfob, keyfob treats the whole text as a possible token.
 #[test]
 fn a_text_without_a_token_is_tried_as_an_old_token() {
     let [report] = &read(" 'acme-0123456789abcdef' \r\n")[..] else { panic!() };

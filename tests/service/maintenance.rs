@@ -45,7 +45,8 @@ async fn fill<S: TokenStore>(tokens: &Tokens<S>, place: &str, count: usize) {
     }
 }
 
-/// A revocation and a purge take all tokens of a group with more than a thousand tokens.
+/// The revocation of a group includes all its tokens, even if there are more than a thousand. A
+/// purge then deletes all these tokens.
 #[tokio::test]
 async fn a_whole_group_is_revoked_and_purged() {
     let (clock, tokens) = service();
@@ -82,8 +83,8 @@ async fn no_more_notices_are_claimed_than_asked_for() {
     assert_eq!((claim(3).await, claim(3).await, claim(3).await), (3, 1, 0));
 }
 
-/// A store in memory that fails in the given projects. If `unlisted_after` is set, the list of
-/// projects also fails after that project.
+/// A store in memory that fails in the given projects. If `unlisted_after` is set, the store also
+/// fails to list the projects after that project.
 struct Failing {
     store: MemoryStore,
     projects: &'static [&'static str],

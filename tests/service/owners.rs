@@ -1,5 +1,5 @@
-//! Tests of the host's directory of owners. If the directory knows the state of an owner, the
-//! service uses it immediately. Otherwise it looks the owner up.
+//! Tests of the host's directory of owners. If the directory already knows the state of an owner,
+//! the service uses this state. Otherwise the service looks the owner up.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,8 @@ use keyfob::{
 
 use crate::support::{actor, keyring, kind_of, new_token, now, project};
 
-/// A directory of owners that knows a given state, and counts the look-ups.
+/// A directory of owners that counts the look-ups. If `known` is set, the directory knows this
+/// state of every owner without a look-up.
 #[derive(Default)]
 struct Directory {
     known: Mutex<Option<OwnerState>>,

@@ -39,10 +39,10 @@ enum Touching {
     /// Fails without writing anything if one of the last uses is in this project.
     FailsIn(ProjectId),
     Hangs,
-    /// Lets other tasks run, and then works.
+    /// Lets other tasks run, and then writes the last uses.
     GivesWay,
-    /// Reports that it has written the last uses, but later reads do not return them, as from a
-    /// replica that lags.
+    /// Reports that it has written the last uses, but does not write them. So later reads do not
+    /// return them, as if a replica lagged.
     Lags,
 }
 
@@ -115,8 +115,9 @@ async fn rows<S: TokenStore>(tokens: &Service<S>) -> HashMap<TokenKey, Option<Ti
     page.items.iter().map(|view| (TokenKey { project: view.project, id: view.id }, view.last_used_at)).collect()
 }
 
-/// Checks how often last uses are written. The test verifies a hundred tokens `rounds` times each
-/// within one resolution, and flushes five times during the rounds.
+/// Checks how often last uses are written. The resolution is the minimum time between two written
+/// uses of a token. Within this time, the test verifies a hundred tokens `rounds` times each, and
+/// flushes five times.
 async fn one_window_costs_one_update_a_token<S: TokenStore>(store: S, rounds: u32) {
     let (clock, tokens) = service(store, Usage::default());
     let mut made = Vec::new();

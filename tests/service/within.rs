@@ -1,6 +1,6 @@
 //! Checks that every permission of a token is also a permission of each token in its chain, at any
-//! time and after any sequence of operations. The test runs random operations, and compares the
-//! results with a second implementation of this rule, which reads the records.
+//! time and after any sequence of operations. The test runs random operations, and checks the
+//! results with a second implementation of this rule. The second implementation reads the records.
 //!
 //! The test runs 100,000 operations, or 1,000,000 with `KEYFOB_TEST_SIZE=full`. If a sequence
 //! breaks the rule, proptest shrinks it.

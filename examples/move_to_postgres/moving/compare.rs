@@ -11,8 +11,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::row::{self, Key, Page, Row};
 use super::{Failure, Tell};
 
-/// The maximum number of differing tokens that the printed result names. The same maximum applies
-/// to the projects with different numbers of tokens.
+/// The maximum number of differing tokens that the printed result names. The result also names at
+/// most this many projects whose numbers of tokens differ between the two sides.
 const NAMED: usize = 10;
 
 /// The counts and the digest of one side: of the SQLite file or of the PostgreSQL database.
@@ -70,7 +70,7 @@ impl fmt::Display for Compared {
     }
 }
 
-/// The counts and the digest of the rows of one side that were read so far.
+/// The counts and the digest of the rows that were read so far from one side.
 #[derive(Default)]
 struct Reading {
     side: Side,

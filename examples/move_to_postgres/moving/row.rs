@@ -42,7 +42,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     COLUMNS[..IMPORT_KEY].iter().map(|(name, _)| *name)
 }
 
-/// The value of a column, or `None` for NULL.
+/// The value of a column. Each variant contains `None` if the value is NULL.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     Text(Option<String>),

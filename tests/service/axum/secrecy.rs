@@ -21,8 +21,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::axum::world::{get, in_project};
 use crate::support::{Script, actor, keyring, new_token, now};
 
-/// A buffer that collects all log lines, and the `Debug` text of the values that a test shows to
-/// it.
+/// A buffer that collects all log lines. The test also writes the `Debug` text of some values to
+/// the buffer.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<u8>>>);
 

@@ -59,9 +59,9 @@ fn redacted(text: &[u8]) -> (Vec<u8>, u64) {
     (out, count)
 }
 
-/// A writer that takes only a few bytes in each call. Each call uses the next of the given sizes,
-/// modulo 5. If the result is 0 or 1, the call fails. Otherwise it takes at most this number of
-/// bytes.
+/// A writer that takes only a few bytes in each call. Each call divides the next of the given sizes
+/// by 5. If the remainder is 0 or 1, the call fails. Otherwise the call takes at most as many bytes
+/// as the remainder.
 struct Meagre<'s> {
     out: Vec<u8>,
     sizes: std::iter::Cycle<std::slice::Iter<'s, usize>>,

@@ -1,4 +1,5 @@
-//! Runs each scanner as its rules describe, and checks that it finds the tokens.
+//! Runs each scanner in the way that the comments in its rules describe, and checks
+//! that the scanner finds the tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

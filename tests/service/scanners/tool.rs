@@ -60,7 +60,7 @@ pub fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Returns the text at the JSON pointer `place` of each finding.
+/// Returns the texts of the findings: from each finding, the text at the JSON pointer `place`.
 pub fn texts_at(findings: &Value, place: &str) -> BTreeSet<String> {
     let findings = findings.as_array().unwrap();
     findings.iter().map(|finding| finding.pointer(place).unwrap().as_str().unwrap().to_owned()).collect()

@@ -99,8 +99,8 @@ fn fresh(ring: &Keyring, project: &str) -> String {
     mint(ring, &Policy::default(), new, &actor(), now()).unwrap().token.expose_secret().to_owned()
 }
 
-/// Returns the token after replacing one of the six characters of its checksum. `number` selects
-/// the character.
+/// Replaces one of the six characters of the token's checksum, and returns the result. `number`
+/// selects the character.
 fn look_alike(token: &str, number: usize) -> String {
     let at = token.len() - 1 - number % 6;
     let mut bytes = token.as_bytes().to_vec();

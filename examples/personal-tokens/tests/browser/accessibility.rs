@@ -43,7 +43,7 @@ async fn missing_label_is_found() {
     browser.client.close().await.unwrap();
 }
 
-/// Checks all pages and dialogs with the colours of one scheme.
+/// Checks all pages and dialogs in one colour scheme.
 async fn in_scheme(scheme: Scheme) {
     let (Some(axe), Some(driver)) = (axe(), Driver::start()) else { return };
     let host = Host::start_configured(json!({

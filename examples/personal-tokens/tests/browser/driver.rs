@@ -214,7 +214,7 @@ const MOST_BROWSERS: usize = 3;
 
 /// The number of browsers that run.
 static BROWSERS: Mutex<usize> = Mutex::new(0);
-/// Notified when a browser has ended.
+/// The condition variable that is notified when a browser has ended.
 static ENDED: Condvar = Condvar::new();
 
 /// A permit to run a browser. There are [`MOST_BROWSERS`] permits. Dropping a permit makes it

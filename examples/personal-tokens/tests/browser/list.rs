@@ -71,7 +71,7 @@ async fn refused_rotation_says_why_and_what_to_do() {
 }
 
 impl Browser {
-    /// Sends the form of a rotation with a grace period that is longer than the page offers.
+    /// Sends the form for a rotation, with a longer grace period than the page offers.
     pub async fn ask_for_a_long_grace(&self, uuid: &str) {
         self.goto(&format!("/settings/tokens?rotate={uuid}")).await;
         let forge = "document.querySelector('#grace').add(new Option('Long', '4294967295', true, true))";

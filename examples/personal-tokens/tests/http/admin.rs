@@ -159,9 +159,10 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     );
 }
 
-/// Before an administrator revokes all tokens of a project, two tokens of the project are revoked
-/// separately, by another actor or for another reason. The test deletes the entries of these two
-/// revocations. The trail must not claim that the two tokens were revoked with the other tokens.
+/// Two tokens of a project are revoked separately, by another actor or for another reason than the
+/// rest of the project. The test deletes these two revocations from the audit trail. Then an
+/// administrator revokes all tokens of the project. The trail must not claim that this operation
+/// revoked the two tokens.
 #[tokio::test]
 async fn trail_names_a_group_only_if_its_actor_and_reason_match() {
     let host = Host::start().await;
@@ -256,8 +257,8 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     assert_eq!(page.matches("\"What\">failed<").count(), 100);
 }
 
-/// The events of this test all wait in memory, because the test has only one thread and does not
-/// wait between the events.
+/// No event of this test is written before the last event is recorded, because the test has only
+/// one thread and does not pause between the events.
 #[tokio::test]
 async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;
@@ -353,7 +354,8 @@ async fn refusals_of_unknown_tokens_are_not_kept() {
 }
 
 /// An earlier version of the service wrote each refusal as a separate row, into the table of the
-/// other events. When this version starts, it combines the rows of a day that have the same reason.
+/// other events. When this version starts, it combines the rows that have the same day and the same
+/// reason.
 #[tokio::test]
 async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
     let host = Host::start().await;

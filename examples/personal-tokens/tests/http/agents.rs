@@ -341,8 +341,8 @@ async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
     assert_eq!(kept, 101);
 }
 
-/// The events of this test all wait in memory, because the test has only one thread and does not
-/// wait between the events.
+/// No event of this test is written before the last event is recorded, because the test has only
+/// one thread and does not pause between the events.
 #[tokio::test]
 async fn issued_tokens_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;

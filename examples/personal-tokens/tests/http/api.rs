@@ -44,7 +44,8 @@ async fn token_is_shown_once_and_masked_afterwards() {
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
 }
 
-/// The first six fields must keep their order, because existing clients depend on them.
+/// The response to the creation of a token is a JSON object. The first six fields of the object
+/// must keep their order, because existing clients depend on it.
 #[tokio::test]
 async fn fields_keep_their_order() {
     let host = Host::start().await;

@@ -126,8 +126,8 @@ async fn a_session_that_has_expired() {
 }
 
 /// An attacker on the network, or a script in the page, tries to read the session cookie. The
-/// attributes and the name of the cookie prevent it: a browser ignores a cookie whose name begins
-/// with `__Host-` unless the cookie is `Secure`.
+/// attributes and the name of the cookie prevent this attack: a browser ignores a cookie
+/// whose name begins with `__Host-` unless the cookie is `Secure`.
 #[tokio::test]
 async fn a_cookie_that_is_overheard() {
     for behind_tls in [false, true] {
@@ -265,8 +265,8 @@ async fn a_token_that_would_manage_tokens() {
     }
 }
 
-/// The bodies of the requests have fields that the API does not know, or name another person or a
-/// project of another person.
+/// A person sends requests with invalid fields in their bodies. Some fields are unknown to the API,
+/// and others name another person or another person's project.
 #[tokio::test]
 async fn owner_or_project_in_the_body() {
     let host = Host::start().await;
@@ -310,8 +310,8 @@ async fn owner_or_project_in_the_body() {
     }
 }
 
-/// No policy allows that two tokens are bound to each other, so such rows can only come from a
-/// damaged table. The page and the dialog must not run into an endless loop.
+/// No policy allows that two tokens are bound to each other. So only a damaged table can contain
+/// such tokens. The page and the dialog must not run into an endless loop.
 #[tokio::test]
 async fn page_of_two_tokens_that_are_bound_to_each_other_is_answered() {
     let host = Host::start().await;

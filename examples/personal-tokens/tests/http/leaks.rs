@@ -28,9 +28,9 @@ use crate::support::upstream::Upstream;
 use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
 
 const PAGE: &str = "/settings/tokens";
-/// The path of the route for reports by anybody.
+/// The path of the route that accepts leak reports from anybody.
 const LEAKS: &str = "/api/v2/leaks";
-/// The path of the route for reports that GitHub signs.
+/// The path of the route that accepts leak reports with a signature of GitHub.
 const BY_GITHUB: &str = "/api/v2/leaks/github";
 /// The web address of a leak, as a report contains it. The address contains HTML, which the page
 /// must show as plain text.
@@ -120,8 +120,8 @@ async fn alarms_name_tokens_of_people_before_those_of_agents() {
     }
 }
 
-/// The address contains the token, with a character inside it that a browser does not show: a
-/// filler, a tag, a selector or a joiner.
+/// The web address in a report contains the token. Inside the token is a character that a browser
+/// does not show: a filler, a tag, a selector or a joiner.
 #[tokio::test]
 async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() {
     let host = Host::start().await;
@@ -224,7 +224,7 @@ struct Signer256 {
     /// The name under which the server publishes the key. If the name is `None`, the server returns
     /// an error.
     name: Arc<Mutex<Option<&'static str>>>,
-    /// Whether the response of the server begins and never ends.
+    /// Whether the server begins its response and never ends it.
     is_slow: Arc<AtomicBool>,
     /// The server that publishes the key.
     published: Upstream,

@@ -119,8 +119,9 @@ async fn form_that_is_sent_several_times_concurrently_creates_one_token() {
     assert_eq!(ada.get(TOKENS).await.is(200).json().as_array().unwrap().len(), 2);
 }
 
-/// The service remembers the numbers of the forms that a person has sent, so that no form is
-/// processed twice. It remembers only the latest forms of each person.
+/// Each form that creates a token contains a random number. The service stores the numbers of the
+/// forms that a person has sent, so that no form is processed twice. It keeps only the latest
+/// numbers of each person.
 #[tokio::test]
 async fn forms_that_were_sent_are_remembered_within_bounds() {
     let host = Host::start().await;

@@ -1,5 +1,6 @@
-//! Tests the settings files that the page offers for tools. The preview equals the downloaded file.
-//! The file contains exactly the chosen values. A client with these settings can use the service.
+//! Tests the settings files that the page offers for tools. The preview must equal the downloaded
+//! file. The file must contain exactly the chosen values. A client with these settings must be able
+//! to use the service.
 
 use std::net::SocketAddr;
 use std::process::Command;

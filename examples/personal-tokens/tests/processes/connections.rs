@@ -73,7 +73,8 @@ async fn connect_within(address: SocketAddr, patience: Duration) -> TcpStream {
     }
 }
 
-/// A test that waits for a service that has stopped or hangs must fail within its time limit.
+/// If the service has stopped or hangs, a test that waits for the service must fail within a time
+/// limit.
 #[tokio::test]
 #[should_panic(expected = "no connection to 127.0.0.1:")]
 async fn wait_for_a_service_that_is_gone_ends() {
@@ -91,7 +92,7 @@ fn wait_for_a_line_that_is_not_printed_ends_with_the_log() {
 }
 
 /// Sends a report without its last byte, and returns the open connection. If the service does not
-/// read this much within five seconds, sends only a part of the report.
+/// read all these bytes within five seconds, stops sending.
 async fn hold_post(address: SocketAddr, signed: bool) -> TcpStream {
     let mut stream = connect(address).await;
     let signature = match signed {
@@ -373,8 +374,9 @@ async fn connection_whose_request_waits_in_a_queue_makes_room() {
     }
 }
 
-/// The handler of the requests never returns, as if the engine did not respond. The service does
-/// not close the connections of requests in progress.
+/// All handlers except the health check wait without end, as if the database did not respond. The
+/// service must still respond to health checks, and must not close the connections of requests in
+/// progress.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_while_no_other_request_ends() {
     let router = Router::new().route("/health/live", get(async || "")).fallback(std::future::pending::<()>);
@@ -400,8 +402,8 @@ async fn health_is_answered_while_no_other_request_ends() {
     }
 }
 
-/// The client reads no responses. Without another connection, the service would wait 30 seconds
-/// before it closes this connection.
+/// The client reads no responses. If no other connection needed room, the service would wait 30
+/// seconds before it closes this connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_whose_client_reads_nothing_makes_room() {
     let host = Host::start().await;
@@ -415,7 +417,7 @@ async fn connection_whose_client_reads_nothing_makes_room() {
     is_live(address).await.unwrap();
 }
 
-/// A short time limit.
+/// A short time: a time limit of the service, or a pause of a test.
 const SOON: Duration = Duration::from_millis(300);
 
 /// Reads until the service closes the connection, and returns the received text.

@@ -30,7 +30,8 @@ use crate::support::{TOKENS, tempdir};
 /// The number of responses of each kind that the test waits for in each phase of the move. The
 /// kinds are: accepted tokens, rejected tokens, and operations.
 const MORE: usize = 5;
-/// The time between two operations, or between two attempts.
+/// The time between two operations, between two attempts to send a request, or between two checks
+/// of the progress.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The maximum time that the test waits in each phase until the tasks have received enough
 /// responses.
@@ -104,13 +105,14 @@ struct World {
     url: String,
     visitor: Visitor,
     tokens: Mutex<Vec<Token>>,
-    /// The responses in the current phase.
+    /// The numbers of responses in the current phase.
     seen: Mutex<Arc<Seen>>,
     /// The descriptions of all faults so far.
     faults: Mutex<Vec<String>>,
     /// Whether the tasks must end.
     over: AtomicBool,
-    /// What each task is doing, for the message of a failure.
+    /// For each task, a note that says what the task is doing. The test prints the notes if it
+    /// fails.
     notes: Notes,
 }
 

@@ -128,9 +128,9 @@ async fn endless_request_is_cut_off() {
     assert!(last_use(&store, &made).await.is_some(), "{log}");
 }
 
-/// The body of a request.
+/// The body of the request that [`begin`] sends in part.
 const BODY: &[u8] = br#"{"name": "under way"}"#;
-/// The part of the body that [`begin`] does not send.
+/// The rest of the body, which [`begin`] does not send.
 const REST: &[u8] = BODY.split_at(5).1;
 
 /// Begins a request, and sends the first five bytes of its body. Then the service waits for

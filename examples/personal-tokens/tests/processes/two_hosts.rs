@@ -1,8 +1,9 @@
-//! Runs two processes of the service under load on one PostgreSQL server. Kills and restarts one of
-//! the processes several times.
+//! Runs two processes of the service under load on one PostgreSQL server. Kills and restarts the
+//! processes several times, one at a time.
 //!
-//! No acknowledged operation is lost. After the end of a token is acknowledged, a process may still
-//! accept the token, but only for the time of the cache's staleness bound.
+//! The test checks that no acknowledged operation is lost. It also checks how long an ended token
+//! is still accepted. A token ends if it is revoked or rotated. After the operation is
+//! acknowledged, a process may accept the token only for the time of the cache's staleness bound.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ const BOUND: Duration = Duration::from_secs(2);
 /// The [`BOUND`] as the text of the option `--cache`.
 const CACHE: &str = "2s";
 
-/// Returns the number of times that the test kills a process. It kills each of the two processes at
-/// least once.
+/// Returns the number of times that the test kills a process. The test kills each of the two
+/// processes at least once.
 fn rounds() -> usize {
     if size::is_full() { 5 } else { 3 }
 }
@@ -33,20 +34,22 @@ fn rounds() -> usize {
 /// The minimum number of operations that each process acknowledges before the test kills a process.
 /// After the restart, each process acknowledges the same number again.
 const ACTS: usize = 6;
-/// The time between two attempts while a process is not running.
+/// The time between two attempts to send requests to a process that does not run, or between two
+/// checks of the progress.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The maximum time that the test waits until the processes have acknowledged [`ACTS`] operations,
-/// or have decided about a token.
+/// or until a process accepts or rejects a token.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The state of a token, as far as the test knows it.
+/// The state of a token, as far as the test knows it. A token ends if the test revokes or rotates
+/// it.
 struct Token {
     text: String,
-    /// The time at which the test requested the end of the token. After this time, a process may
-    /// reject the token.
+    /// The time at which the test requested the revocation or rotation of the token. After this
+    /// time, a process may reject the token.
     asked: Option<Instant>,
-    /// The time at which a process acknowledged the end of the token. If a request begins after
-    /// this time plus [`BOUND`], a process must reject the token.
+    /// The time at which a process acknowledged the revocation or rotation of the token. If a
+    /// request begins more than [`BOUND`] after this time, a process must reject the token.
     ended: Option<Instant>,
 }
 
@@ -58,7 +61,8 @@ struct World {
     tokens: Mutex<Vec<Token>>,
     /// For each process, the number of operations that it has acknowledged.
     acts: [AtomicUsize; 2],
-    /// The number of times that a process verified a token shortly before the token ended.
+    /// The number of times that a process accepted or rejected a token just before the test revoked
+    /// or rotated the token.
     shown: AtomicUsize,
     /// The number of accepted tokens.
     accepted: AtomicUsize,
@@ -68,7 +72,8 @@ struct World {
     faults: Mutex<Vec<String>>,
     /// Whether the tasks must end.
     over: AtomicBool,
-    /// What each task is doing, for the message of a failure.
+    /// For each task, a note that says what the task is doing. The test prints the notes if it
+    /// fails.
     notes: Notes,
 }
 
@@ -98,19 +103,19 @@ impl World {
         self.over.load(Ordering::SeqCst)
     }
 
-    /// Records an issued token, and returns its number.
+    /// Records an issued token, and returns its index in the list of tokens.
     fn issued(&self, text: &str) -> usize {
         let mut tokens = self.tokens.lock().unwrap();
         tokens.push(Token { text: text.into(), asked: None, ended: None });
         tokens.len() - 1
     }
 
-    /// Records that the end of a token is requested now.
+    /// Records that the test requests the revocation or rotation of the token now.
     fn ask(&self, number: usize) {
         self.tokens.lock().unwrap()[number].asked = Some(Instant::now());
     }
 
-    /// Records that the end of a token is acknowledged now.
+    /// Records that a process has acknowledged the revocation or rotation of the token now.
     fn end(&self, number: usize) {
         self.tokens.lock().unwrap()[number].ended = Some(Instant::now());
     }
@@ -170,7 +175,8 @@ impl World {
         Ok(())
     }
 
-    /// Brings a token into the cache of each running process, before the test ends the token.
+    /// Brings a token into the cache of each running process, before the test revokes or rotates
+    /// the token.
     ///
     /// The function presents the token, reads it with the session, and presents it again. The read
     /// makes the process write the token's last use, and this write removes the token from the
@@ -188,10 +194,12 @@ impl World {
         }
     }
 
-    /// Presents a token to a process, and checks the status of the response. Records a fault if the
-    /// process accepts the token although the request began later than [`BOUND`] after the token's
-    /// end was acknowledged. Also records a fault if the process rejects the token although its end
-    /// was not requested.
+    /// Presents a token to a process, and checks the status of the response. Records a fault in
+    /// these two cases:
+    ///
+    /// - The process accepts the token, and the request began more than [`BOUND`] after the
+    ///   revocation or rotation of the token was acknowledged.
+    /// - The process rejects the token, and the test has not requested its revocation or rotation.
     ///
     /// Returns `false` if the process could not decide, and otherwise `true`.
     ///
@@ -244,7 +252,7 @@ async fn act_on(world: Arc<World>, host: usize) {
 }
 
 /// Presents the latest tokens to one process again and again, until the test is over. Some of these
-/// tokens have ended.
+/// tokens are revoked or rotated.
 async fn try_on(world: Arc<World>, host: usize) {
     const LATEST: usize = 48;
     let client = client();
