@@ -197,7 +197,7 @@ pub enum Act {
     },
 }
 
-/// The letter of each operation in [`Act::of`], and the weight with which the operation is chosen.
+/// For each operation, its letter in [`Act::of`] and its weight in the random choice.
 const WEIGHTS: [(u8, u8); 28] = [
     (b'w', 10),
     (b'j', 12),

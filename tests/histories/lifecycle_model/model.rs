@@ -145,7 +145,7 @@ impl Model {
     }
 
     /// Returns the status that the service reports. If the token is live but does not work because
-    /// of its chain, the status is `issuer_ended`. Otherwise, the status is the token's own.
+    /// of its chain, the status is `issuer_ended`. Otherwise, the chain does not affect the status.
     fn shown(&self, place: usize) -> &'static str {
         let token = &self.tokens[place];
         let issuer_ended = token.live(self.now) && self.held_up(place).is_some();
@@ -194,9 +194,9 @@ impl Model {
         }
     }
 
-    /// Returns the outcome of [`Self::alive`] for a process that has recorded uses of the token.
-    /// For the limit on unused tokens, the process counts its own recorded uses, and allows two
-    /// minutes for uses that other processes have not written yet.
+    /// Returns the outcome of [`Self::alive`], but applies the limit on unused tokens in the way a
+    /// process of the service does. The process counts the uses that it has recorded but not
+    /// written yet, and allows two minutes for uses that other processes have not written yet.
     fn alive_as_used(&self, place: usize) -> Result<(), &'static str> {
         let noted = self.waiting.iter().find(|(other, _)| *other == place).map(|(_, at)| *at);
         self.judged(place, |token| {

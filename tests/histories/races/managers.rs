@@ -332,7 +332,7 @@ struct Tally {
     rotations: u64,
     /// The number of rounds in which the two calls overlapped.
     overlapping: u64,
-    /// The number of tokens that the store refused because of the condition on the issuer.
+    /// The number of calls that the store refused because of the condition on the issuer.
     refused_by_the_store: u64,
     /// The number of new tokens that passed verification before the revocation was acknowledged.
     used: u64,
