@@ -18,7 +18,7 @@ fn declared(line: &'static str) -> Option<(&'static str, &'static str)> {
     (is_item && (before.is_empty() || before.starts_with("#["))).then_some((what, path.trim_end_matches(':')))
 }
 
-/// Returns the names that the root of the crate exports, without its modules.
+/// Returns the names that the root of the crate exports, except the names of modules.
 fn root_names() -> BTreeSet<&'static str> {
     let names = LISTING.lines().filter_map(|line| declared(line)?.1.strip_prefix("keyfob::"));
     names.filter(|name| !name.contains("::")).collect()

@@ -13,7 +13,7 @@ use keyfob::{
 };
 use proptest::prelude::*;
 
-/// Reads the ranges of characters that no display text may contain from a data file.
+/// Reads from a data file the ranges of characters that no display text may contain.
 fn not_shown() -> Vec<RangeInclusive<u32>> {
     let lines = include_str!("../data/not_shown.tsv").lines().filter(|line| !line.starts_with('#'));
     let number = |text: Option<&str>| u32::from_str_radix(text.unwrap(), 16).unwrap();

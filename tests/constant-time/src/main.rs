@@ -91,13 +91,14 @@ fn check() -> Result<bool, Box<dyn Error>> {
 
 type Comparison = fn(&Vec<u8>, &[u8]) -> bool;
 
-/// Two comparisons that leak. They do not compare arrays of 32 bytes, because the compiler
-/// generates no branches for such a comparison.
+/// Two comparisons that branch on the bytes they compare, so memcheck must report both. They
+/// compare slices. If they compared arrays of 32 bytes, the compiler would generate no branches.
 const LEAKS: [(&str, Comparison); 2] =
     [("Vec == slice", |a, b| a == b), ("Ord::cmp", |a, b| a.as_slice().cmp(b).is_eq())];
 
-/// Runs the leaking comparisons with one kind of secret marked at a time, to show that each kind
-/// reaches the comparison. Returns true if memcheck reported every leak.
+/// Runs the comparisons in [`LEAKS`] with the pepper marked as undefined, then with the secret and
+/// the tag marked, then with the digest marked. Returns true if memcheck reported a leak each time.
+/// This shows that memcheck follows each of these values to the comparison.
 fn control() -> Result<bool, Box<dyn Error>> {
     let mut all_reported = true;
     for what in ["pepper", "secret", "digest"] {

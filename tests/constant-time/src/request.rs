@@ -18,7 +18,8 @@ pub(crate) fn mark_secret(bytes: &[u8]) {
     request(0x4d43_0001, bytes.as_ptr().addr(), bytes.len());
 }
 
-/// Returns the value, marked as defined.
+/// Returns a copy of the value, marked as defined. memcheck reports no branch that depends on the
+/// copy.
 pub(crate) fn publish<T: Copy>(value: T) -> T {
     let value = core::hint::black_box(value);
     request(0x4d43_0002, (&raw const value).addr(), size_of::<T>());

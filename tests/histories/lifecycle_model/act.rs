@@ -197,7 +197,7 @@ pub enum Act {
     },
 }
 
-/// The letter of each operation in [`Act::of`], and the weight with which the operation is chosen.
+/// For each operation, its letter in [`Act::of`] and its weight in the random choice.
 const WEIGHTS: [(u8, u8); 28] = [
     (b'w', 10),
     (b'j', 12),
@@ -266,9 +266,10 @@ impl Act {
     /// The number of fixed operations at the beginning of a history about tokens that issue tokens.
     pub const FIRST: usize = 7;
 
-    /// Returns the fixed operation with this number. The fixed operations build a chain: they issue
-    /// a token, then a token with the delegation of the first token, and so on. An operation fails
-    /// if it would make the chain longer than the policy allows.
+    /// Returns the fixed operation with this number. The fixed operations build a chain of tokens:
+    /// each token after the first is issued with the delegation of the token before it. An
+    /// operation fails if it would make the chain longer than the policy allows. Returns `None` if
+    /// the operation needs a delegation and the host has stored none.
     pub fn first(number: usize, model: &Model) -> Option<Self> {
         if number % 2 == 1 {
             let how = How { manage: true, ..How::default() };

@@ -21,16 +21,16 @@ impl Managing {
         std::iter::once(&self.own).chain(&self.above)
     }
 
-    /// Returns the earliest time at which a token of the chain ends without being revoked. If the
-    /// managing token rotates itself, its own grace period does not count, because an earlier
-    /// attempt of this rotation may have started the grace period.
+    /// Returns the earliest time at which the managing token or one of its issuers ends, if none of
+    /// them is revoked. If the managing token rotates itself, its own grace period does not count,
+    /// because an earlier attempt of this rotation may have started the grace period.
     pub fn end(&self, is_itself: bool) -> Option<i64> {
         let own = if is_itself { self.own.expires } else { self.own.end() };
         self.above.iter().map(Token::end).chain([own]).flatten().min()
     }
 
-    /// Returns `lifetime`, shortened so that the new token ends no later than any token of the
-    /// chain.
+    /// Returns `lifetime`, shortened so that the new token ends no later than the managing token
+    /// and its issuers.
     pub fn shortened(&self, lifetime: i64, is_itself: bool, now: i64) -> i64 {
         self.end(is_itself).map_or(lifetime, |end| lifetime.min(end - now))
     }
@@ -69,9 +69,9 @@ impl Managing {
     }
 
     /// Fills in the values that the request leaves open, so that the new token stays within the
-    /// managing token. Returns the completed request. If a rule forbids the request, returns the
-    /// name of the rule as an error. The successor in a rotation keeps the kind and the metadata of
-    /// the old token.
+    /// limits of the managing token. Returns the completed request. If a rule forbids the request,
+    /// returns the name of the rule as an error. The successor in a rotation keeps the kind and the
+    /// metadata of the old token.
     pub fn bounded(&self, new: &New, is_successor: bool, rules: &Rules, now: i64) -> Result<New, &'static str> {
         let mut new = new.clone();
         if !new.asks_kind {

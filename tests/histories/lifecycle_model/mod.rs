@@ -52,7 +52,7 @@ const ONE_OF: u32 = 10;
 const BEGIN: i64 = 1_795_435_200_000;
 
 /// Runs one history and counts its operations. Returns an error if an operation differs from the
-/// model. The error lists all operations up to and including the one that differs.
+/// model. The error lists this operation and all operations before it.
 async fn live<S>(store: S, steps: &[Step], tally: &mut Tally) -> Result<(), String>
 where
     S: Store,

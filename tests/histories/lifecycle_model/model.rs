@@ -46,7 +46,7 @@ pub struct Model {
     pub now: i64,
     pub rules: Rules,
     pub tokens: Vec<Token>,
-    /// Whether the record of each token still exists, by the token's index.
+    /// For each token, whether its record still exists.
     pub kept: Vec<bool>,
     /// The delegations that the host has stored. Each has the index of its token, the token's
     /// version when the host stored the delegation, and the permissions that the host gave the
@@ -97,8 +97,9 @@ impl Model {
         (0..self.tokens.len()).filter(|place| self.kept[*place] && wanted(&self.tokens[*place])).collect()
     }
 
-    /// Returns the token that verification finds for the text of the token `place`. This is another
-    /// token if the token was purged and its text was imported again.
+    /// Returns the index of the token that verification finds for the text of the token with the
+    /// index `place`. This is another token if the token was purged and its text was imported
+    /// again.
     fn presented(&self, place: usize) -> usize {
         self.tokens[place].foreign.and_then(|number| self.foreign[number]).unwrap_or(place)
     }
@@ -108,8 +109,9 @@ impl Model {
         OWNER_STATES[self.owners[token.owner][token.project]]
     }
 
-    /// Returns the token and the issuers that it is bound to, the nearest first. If the record of
-    /// an issuer does not exist, the list ends before this issuer.
+    /// Returns the index of the token, and then the indices of the issuers that it is bound to, the
+    /// nearest issuer first. If the record of an issuer does not exist, the list ends before this
+    /// issuer.
     fn chain(&self, place: usize) -> Vec<usize> {
         let mut chain = vec![place];
         while let Some(above) = self.tokens[chain[chain.len() - 1]].bound_to().filter(|above| self.kept[*above]) {
@@ -143,7 +145,7 @@ impl Model {
     }
 
     /// Returns the status that the service reports. If the token is live but does not work because
-    /// of its chain, the status is `issuer_ended`. Otherwise, the status is the token's own.
+    /// of its chain, the status is `issuer_ended`. Otherwise, the chain does not affect the status.
     fn shown(&self, place: usize) -> &'static str {
         let token = &self.tokens[place];
         let issuer_ended = token.live(self.now) && self.held_up(place).is_some();
@@ -192,9 +194,9 @@ impl Model {
         }
     }
 
-    /// Returns the outcome of [`Self::alive`] for a process that has recorded uses of the token.
-    /// For the limit on unused tokens, the process counts its own recorded uses, and allows two
-    /// minutes for uses that other processes have not written yet.
+    /// Returns the outcome of [`Self::alive`], but applies the limit on unused tokens in the way a
+    /// process of the service does. The process counts the uses that it has recorded but not
+    /// written yet, and allows two minutes for uses that other processes have not written yet.
     fn alive_as_used(&self, place: usize) -> Result<(), &'static str> {
         let noted = self.waiting.iter().find(|(other, _)| *other == place).map(|(_, at)| *at);
         self.judged(place, |token| {
@@ -498,8 +500,8 @@ impl Model {
         moved
     }
 
-    /// Returns the tokens of the project that are bound to an ended token. Leaves out the tokens
-    /// that are revoked, and the tokens that ended more than a day ago.
+    /// Returns the indices of the project's tokens that are bound to an ended token. Leaves out the
+    /// tokens that are revoked, and the tokens that ended more than a day ago.
     fn orphans(&self, project: usize) -> Vec<usize> {
         let has_ended = |place: usize| !self.kept[place] || !self.tokens[place].live(self.now);
         let bound = |token: &Token| token.can_still_work(self.now) && token.bound_to().is_some_and(has_ended);
@@ -510,8 +512,9 @@ impl Model {
         (0..PROJECTS.len()).map(|project| self.revoke_orphans_in(project)).sum()
     }
 
-    /// Revokes the tokens that are bound to an ended token, until no such token is left. A token
-    /// whose issuer was revoked gets the reason of the issuer's revocation.
+    /// Revokes the project's tokens that are bound to an ended token, until no such token is left.
+    /// Returns the number of revoked tokens. A token whose issuer was revoked gets the reason of
+    /// the issuer's revocation.
     fn revoke_orphans_in(&mut self, project: usize) -> u64 {
         let mut count = 0;
         loop {

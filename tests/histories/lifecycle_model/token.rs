@@ -39,9 +39,10 @@ pub struct Token {
     pub ranges: usize,
     pub key: u8,
     pub created: i64,
-    /// The managing token with whose delegation this token was created.
+    /// The index of the managing token with whose delegation this token was created.
     pub made_by: Option<usize>,
-    /// The issuer of this token. The successor in a rotation has the same issuer as the old token.
+    /// The index of the issuer of this token. The successor in a rotation has the same issuer as
+    /// the old token.
     pub issued_by: Option<usize>,
     /// Whether this token works only while its issuer works.
     pub bound: bool,
@@ -87,7 +88,7 @@ pub const COVERS: [&[usize]; 4] = [&[0, 1, 2, 3], &[1, 2], &[2], &[3]];
 pub const ALLOWS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[0], &[2]];
 
 impl Token {
-    /// Creates the token that an import of `old` gives at the time `now`.
+    /// Creates the token that results from an import of `old` at the time `now`.
     pub fn imported(old: &Foreign, now: i64, place: usize) -> Self {
         Self {
             id: String::new(),
@@ -140,7 +141,8 @@ impl Token {
         [self.grace, self.expires].into_iter().flatten().min()
     }
 
-    /// Returns the issuer that the token is bound to, or `None` if the token is independent.
+    /// Returns the index of the issuer that the token is bound to, or `None` if the token is
+    /// independent.
     pub fn bound_to(&self) -> Option<usize> {
         self.issued_by.filter(|_| self.bound)
     }
@@ -189,8 +191,9 @@ impl Rules {
         self.outside(token).or(unused.then_some("unused"))
     }
 
-    /// Creates a token at the time `now`. If `last` is given, the token must expire at this time or
-    /// earlier. A bound token must expire.
+    /// Creates a token at the time `now`, or returns the name of the rule that the token breaks. If
+    /// `last` is given, the token must expire at this time or earlier. A bound token must have an
+    /// expiry.
     pub fn mint(
         &self,
         new: &New,

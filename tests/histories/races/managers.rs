@@ -48,7 +48,8 @@ const FARTHEST: i64 = 50_000;
 /// The number of rounds within which a store without the lock must fail.
 const UNLOCKED: u64 = 10_000;
 
-/// Returns the number of rounds, and the minimum number of rounds with each of the two orders.
+/// Returns two numbers: the number of rounds, and the minimum number of rounds in which each of the
+/// two calls must come first.
 fn rounds() -> (u64, u64) {
     if size::is_full() { (10_000, 500) } else { (150, 8) }
 }
@@ -298,7 +299,8 @@ impl Hands {
         Done { began: began.parse().unwrap(), ended: ended.parse().unwrap(), outcome: outcome.to_owned() }
     }
 
-    /// Runs an operation in one of the two processes while the other process is idle.
+    /// Runs an operation while no other operation runs. Runs it in this process if `mine` is set,
+    /// and in the other process otherwise.
     async fn alone(&mut self, mine: bool, words: &str) -> Done {
         if mine {
             return self.mine.does(words).await;
@@ -307,9 +309,9 @@ impl Hands {
         self.said()
     }
 
-    /// Runs the first operation in one process and the second operation in the other. The second
-    /// starts `later` microseconds after the first. If `later` is negative, it starts before the
-    /// first.
+    /// Runs two operations, each in one of the two processes. The first operation is a revocation.
+    /// This process runs the revocation if `mine_revokes` is set. The second operation starts
+    /// `later` microseconds after the first, or before the first if `later` is negative.
     async fn both(&mut self, mine_revokes: bool, words: [&str; 2], later: i64) -> [Done; 2] {
         let delays = [(-later).max(0), later.max(0)].map(i64::unsigned_abs);
         let mine = usize::from(!mine_revokes);
@@ -330,7 +332,7 @@ struct Tally {
     rotations: u64,
     /// The number of rounds in which the two calls overlapped.
     overlapping: u64,
-    /// The number of tokens that the store refused because of the condition on the issuer.
+    /// The number of calls that the store refused because of the condition on the issuer.
     refused_by_the_store: u64,
     /// The number of new tokens that passed verification before the revocation was acknowledged.
     used: u64,

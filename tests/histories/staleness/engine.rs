@@ -27,9 +27,9 @@ pub fn policy() -> Policy {
 /// bound on the age of cached records.
 const MOST_LAG: Duration = Duration::from_millis(100);
 
-/// Opens the store of the database at this address, with a cache. The cache follows the store's
-/// feed of changes if `follows` is set. The store reads from a standby if the address of one is
-/// given.
+/// Opens the store of the database at the address `database`, with a cache. The cache follows the
+/// store's feed of changes if `follows` is set. If `standby` is given, the store also reads from
+/// the standby at this address.
 pub async fn open(database: &str, bound: Duration, follows: bool, standby: Option<&str>) -> Cached<DynStore> {
     if database.starts_with("redis:") {
         let store = RedisStore::connect(database.split(',')).await.unwrap().with_feed();

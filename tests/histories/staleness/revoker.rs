@@ -74,7 +74,7 @@ pub struct Counts {
     pub misses: u64,
     pub joined: u64,
     pub feed_losses: u64,
-    /// Whether the feed delivers events: it has delivered one since it was last lost.
+    /// Whether the feed has delivered an event since it was last lost.
     pub feed_is_well: bool,
     pub unanswered: u64,
     pub unanswered_at: u64,
@@ -92,8 +92,8 @@ impl Counts {
 
 /// The results of the verifying process for one token.
 pub struct Tried {
-    /// The start of the last verification that accepted the token, in nanoseconds since 1970.
-    /// `refused` is the end of the first verification that rejected the token.
+    /// The start of the last verification that accepted the token, in nanoseconds since 1970. The
+    /// field `refused` is the end of the first verification that rejected the token.
     pub accepted: u64,
     pub refused: u64,
     pub outcome: String,

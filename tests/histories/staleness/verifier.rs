@@ -37,8 +37,8 @@ struct Verifier {
     refusal: &'static str,
     watched: RwLock<Vec<Arc<Watched>>>,
     verified: AtomicU64,
-    /// The number of verifications that got no result from the store. `unanswered_at` is the end of
-    /// the last of them.
+    /// The number of verifications that got no result from the store. The field `unanswered_at` is
+    /// the end of the last such verification.
     unanswered: AtomicU64,
     unanswered_at: AtomicU64,
     /// The first unexpected result of a verification, if there was one.

@@ -83,9 +83,9 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
         assert_eq!((row.version, &row.revoked, &row.disabled), (child.record.version, &None, &None));
     }
 
-    /// Checks that the record of the child is revoked. Revoking the tokens of ended issuers
-    /// invalidates no cache. So a cached copy of the child may still be rejected because of its
-    /// issuer.
+    /// Checks that the child is revoked. The call that revokes the tokens of ended issuers does not
+    /// invalidate the cache. So the first verification may read the child from the cache, and may
+    /// reject it because of its issuer.
     async fn assert_revoked_after_its_issuer(&self, child: &Made) {
         assert!(["revoked", "issuer_ended"].contains(&self.outcome(child).await));
         assert_eq!(self.status(child).await, Status::Revoked);
@@ -523,7 +523,7 @@ pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + Stor
 }
 
 /// A key may be retired if no working token uses the key. A bound token whose issuer has ended does
-/// not work.
+/// not work, so it does not prevent the retirement of its key.
 pub async fn no_key_is_held_by_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
     let (parent, child) = world.family().await;
     let number = child.record.id.key_number();

@@ -31,8 +31,8 @@ trait Database {
     /// stores opened before.
     fn open(&self) -> impl Future<Output = Self::Store>;
 
-    /// Inserts copies of a record. The copies get the ids with the given numbers, and the given
-    /// expiry. No text of a token is valid for a copy.
+    /// Inserts copies of a record. The ids of the copies contain the given numbers. All copies get
+    /// the given expiry. A copy cannot be verified, because no token text belongs to it.
     fn copy(
         &self,
         store: &Self::Store,
@@ -269,8 +269,8 @@ mod redis_cluster {
     use super::*;
     use crate::support::redis::Servers;
 
-    /// The number of records that one run of the script copies. The script must end long before the
-    /// cluster assumes that the busy node has failed.
+    /// The number of records that one run of the Lua script in `copy` inserts. The node is busy
+    /// during the run. The run must end long before the cluster assumes that the node has failed.
     const AT_ONCE: u64 = 2_000;
 
     struct Cluster<'s>(&'s Servers);

@@ -230,9 +230,9 @@ pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenanc
     rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
 }
 
-/// The response to the rotation was lost, and the successor lapsed. The old token and the successor
-/// ended so long ago that the revocation of their group leaves both records unchanged. A repeat of
-/// the rotation must still give no working token.
+/// The client lost the response to the rotation, and did not confirm the successor in time. Both
+/// tokens ended long before their group was revoked, so the revocation does not change their
+/// records. If the client then repeats the rotation, it must not get a working token.
 pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenance>(world: World<S>) {
     for of_family in [false, true] {
         let old = world.issue().await;
