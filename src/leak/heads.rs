@@ -12,12 +12,12 @@ use crate::words::ids::{Prefix, ProjectId, TokenId};
 
 /// The maximum number of bytes in a head, which is the public part of a token and the `_` after it.
 pub(super) const LONGEST: usize = Prefix::MAX_LEN + 1 + ProjectId::MAX_LEN + 1 + TokenId::LEN + 1;
-/// The maximum number of bytes that a caller passes to [`Behind::next_head`] in one call. Without
-/// this bound, a stream full of heads would be searched to its end after each head.
+/// The maximum number of bytes that a caller passes to [`Behind::next_head`] in one call. A
+/// longer text is searched in several calls.
 pub(super) const AT_ONCE: usize = 32 * 1024;
 /// The number of bytes that are searched for one prefix before the same bytes are searched for the
-/// next prefix. Without this bound, text that looks like a head of one prefix would be examined
-/// again after each head of another prefix.
+/// next prefix. Without this bound, a search could examine the whole text for one prefix, even
+/// if a head with another prefix is near the start.
 const IN_TURN: usize = 1024;
 
 /// The texts to search for. Each text is a prefix and the `_` after it. Every head begins with one
@@ -57,8 +57,8 @@ impl Needles {
         first
     }
 
-    /// Returns the positions in `head` at which a head begins that ends exactly where `head` ends.
-    /// The positions are in ascending order.
+    /// Returns each position in `head` from which the rest of `head` is itself a head. The
+    /// positions are in ascending order.
     pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
         let begins = |at: &usize| {
             let of = |needle: &memmem::Finder<'_>| {
@@ -71,7 +71,7 @@ impl Needles {
     }
 }
 
-/// Returns the range of the first head in `text` that has the prefix of `needle`. No other head
+/// Returns the range of the first head in `text` that has the prefix of `needle`. No later head
 /// with this prefix ends earlier.
 ///
 /// `hits` is the first part of `text`. The prefix is searched only in `hits`, from the position

@@ -91,8 +91,8 @@ impl<W> Redactor<W> {
 
 #[cfg(feature = "tracing-subscriber")]
 impl Redactor<Vec<u8>> {
-    /// Removes the bytes that were written so far, and returns them. If a tail has begun, the next
-    /// write continues it.
+    /// Removes all bytes from the inner writer, and returns them. If a secret tail is still
+    /// incomplete, the next write continues this tail.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.inner)
     }

@@ -63,9 +63,9 @@ pub trait TokenStore: Send + Sync {
     /// - [`Conflict`](crate::store::StoreErrorKind::Conflict) if a record with this key exists,
     ///   live or ended.
     /// - [`Limit`](crate::store::StoreErrorKind::Limit) if the limit has no
-    ///   [room](LiveLimit::has_room_for) for the record. For a bound token, it counts the live
-    ///   tokens that are bound to the same issuer. For any other token, it counts the owner's live
-    ///   tokens that are bound to no issuer. A token in its grace period is live.
+    ///   [room](LiveLimit::has_room_for) for the record. For a bound token, the limit counts the
+    ///   live tokens that are bound to the same issuer. For any other token, the limit counts the
+    ///   owner's live tokens that are bound to no issuer. A token in its grace period is live.
     /// - [`IssuerChanged`](crate::store::StoreErrorKind::IssuerChanged) if the issuer condition
     ///   does not [hold](IssuerCondition::holds).
     fn insert(
@@ -232,7 +232,7 @@ pub trait TokenStore: Send + Sync {
     /// must not empty the caches of its project. Inserts and rotations may overlap a step, so a
     /// token that is issued during the call may stay unrevoked.
     ///
-    /// If the issuer ended by expiry and a clock is set back to before its expiry, a cache may
+    /// If the issuer ended by expiry and a clock is set back to before this expiry, a cache may
     /// return the old records of the tokens for as long as its staleness bound allows.
     fn revoke_issued_by(
         &self,
@@ -287,7 +287,7 @@ pub trait TokenStore: Send + Sync {
     /// one token, the store records the latest, with its address and client.
     ///
     /// Each record changes atomically. If the call fails, some records may have changed, and the
-    /// caller repeats it for each project separately.
+    /// caller repeats the call for each project separately.
     fn touch_many(&self, touches: &[LastUse]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
@@ -301,7 +301,7 @@ pub struct ReadResult {
 }
 
 impl ReadResult {
-    /// Returns the result for a record that was read during the call, so its age is zero.
+    /// Returns a result of age zero, for a record that the store read during the current call.
     pub fn now(record: Option<Arc<TokenRecord>>) -> Self {
         Self { record, age: Duration::ZERO }
     }
@@ -317,7 +317,7 @@ pub struct ChainResult {
 }
 
 impl ChainResult {
-    /// Returns the result for a chain that was read during the call, so its age is zero.
+    /// Returns a result of age zero, for a chain that the store read during the current call.
     pub fn now(chain: impl Into<Chain>) -> Self {
         Self { chain: chain.into(), age: Duration::ZERO }
     }

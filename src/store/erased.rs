@@ -82,8 +82,8 @@ impl core::fmt::Debug for DynStore {
 /// Implements one store trait for references, `Arc`, `Box`, [`DynStore`] and trait objects.
 ///
 /// The macro defines an object-safe trait whose methods return boxed futures, implements it for
-/// every store, and forwards each method to the store. In each method's list, the arguments before
-/// the `;` are passed by reference, and the arguments after the `;` by value.
+/// every store, and forwards each method to the store. In the list of a method's arguments, the
+/// arguments before the `;` are passed by reference, and the arguments after the `;` by value.
 macro_rules! forward {
     (
         $object:ident $(, $whole:ident)* for $trait:ident by $dyn:ident => $inner:expr; {

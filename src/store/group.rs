@@ -66,7 +66,7 @@ impl RevokeBatch {
 pub struct BatchResult {
     /// The number of records that the call revoked or deleted.
     pub count: u64,
-    /// Whether no record is left to revoke or delete after the call. This can also be true for a
-    /// call that reached its limit.
+    /// Whether the call left no record to revoke or delete. This can be true even if the call
+    /// revoked or deleted the maximum number of records.
     pub done: bool,
 }

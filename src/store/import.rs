@@ -50,7 +50,7 @@ pub struct ImportRow {
     /// The look-up key by which the store finds the record after the import.
     pub import_key: ImportKey,
     /// Further look-up keys to check before the import. Another node may have imported this token
-    /// under one of them, if it used another key of the keyring.
+    /// under one of them, if that node used another key of the keyring.
     pub other_keys: Vec<ImportKey>,
 }
 

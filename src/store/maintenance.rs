@@ -56,9 +56,9 @@ pub trait StoreMaintenance: Send + Sync {
     /// tokens.
     ///
     /// A notice is due if [`due_notice`](TokenRecord::due_notice) returns one of `leads` at `now`.
-    /// It can be claimed unless a sender holds a lease on it that ends after `now`. The store sets
-    /// the end of the lease to `lease_until` and counts the lease, as [`TokenRecord::claim_notice`]
-    /// does.
+    /// It cannot be claimed if a sender already holds a lease on it, and this lease ends after
+    /// `now`. The store sets the end of the new lease to `lease_until` and counts the lease, as
+    /// [`TokenRecord::claim_notice`] does.
     ///
     /// One call claims at most `most` notices. It claims the notices of the tokens that expire
     /// soonest.
@@ -74,9 +74,10 @@ pub trait StoreMaintenance: Send + Sync {
     /// Marks a notice as sent and ends its lease, as [`TokenRecord::acknowledge_notice`] does.
     /// Returns the record of the token, or `None` if there is no such record.
     ///
-    /// The recorded lead never becomes longer. Each notice is delivered at least once: if a sender
-    /// stops between the claim and the acknowledgement, the notice can be claimed again after its
-    /// lease, and is sent again. A recipient can detect the repeat by the token key and the lead.
+    /// In the record, a longer lead never replaces a shorter one. Each notice is delivered at least
+    /// once: if a sender stops between the claim and the acknowledgement, the notice can be claimed
+    /// again after its lease ends, and is sent again. A recipient can detect the repeat by the
+    /// token key and the lead.
     fn acknowledge_notice(
         &self,
         key: &TokenKey,

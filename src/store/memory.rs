@@ -53,7 +53,7 @@ impl MemoryStore {
 
 #[cfg(test)]
 impl MemoryStore {
-    /// Replaces the row that has the same key with `record`. Tests forge rows in this way.
+    /// Puts `record` in the place of the row with the same key. Tests forge rows in this way.
     pub(crate) fn replace(&self, record: TokenRecord) {
         self.write().change(&record.key(), |row| *row = record.clone());
     }
@@ -241,7 +241,7 @@ impl TokenStore for MemoryStore {
     }
 }
 
-/// Returns whether there is no issuer condition, or the issuer fulfils it.
+/// Returns whether the issuer fulfils the condition, or true if there is no condition.
 fn holds(rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
     issuer.is_none_or(|issuer| issuer.holds(rows.get(&TokenKey { project, id: issuer.id }).map(Arc::as_ref)))
 }

@@ -188,7 +188,7 @@ impl<'v> Values<'_, 'v> {
         }
     }
 
-    /// Reads the next value, a number that must not be negative.
+    /// Reads the next value, which must be null or a number of at least 0.
     fn count(&mut self) -> Result<Option<u64>, StoreError> {
         self.number()?.map(u64::try_from).transpose().map_err(corrupt)
     }

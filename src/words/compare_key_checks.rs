@@ -26,8 +26,8 @@ impl Keyring {
     ///    warning that the peppers of the new values could not be checked.
     /// 4. If the result has new values, insert them. **Never overwrite** a stored value. Then read
     ///    the stored values, and call this method again. If two processes start at the same time
-    ///    with different peppers, only one of them can insert its value. The other process gets the
-    ///    error here.
+    ///    with different peppers, only one of them can insert its value. In the other process,
+    ///    this second call returns the error.
     ///
     /// [guide]: crate::guide::operations#check-the-pepper-at-each-start
     ///

@@ -46,11 +46,12 @@ impl FoldedName {
         &self.0
     }
 
-    /// Returns a folded name that was read from a store, or `None` if the text is not in the folded
-    /// form.
+    /// Returns the folded name that a store holds as `text`. Returns `None` if the text is empty,
+    /// too long or not in the folded form, or if it has white space at an end or a control
+    /// character.
     ///
-    /// An older version of keyfob may have stored the text under another rule for names. So only
-    /// the length and the control characters are checked, as for any stored text.
+    /// The text may hold other characters that a new name may not hold, because an older version
+    /// of keyfob may have allowed them.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = stored(text, InvalidField::FoldedName, Self::MAX_CHARS).ok()?;
         (text.trim() == text && fold(text) == text).then(|| Self(text.into()))

@@ -146,8 +146,11 @@ impl<'a> TokenText<'a> {
         Err(found)
     }
 
-    /// Checks the parts of the text after the project: the separators, the handle, the tail and the
-    /// checksum.
+    /// Returns the token if the text after the project is well-formed and the checksum is correct.
+    ///
+    /// # Errors
+    /// - Returns [`Rejection::Shape`] if a separator, the handle or the tail is malformed.
+    /// - Returns [`Rejection::Checksum`] if the checksum is wrong.
     #[inline]
     fn checked(self) -> Result<Self, Rejection> {
         let text = self.text;

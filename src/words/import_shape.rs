@@ -93,8 +93,8 @@ impl ImportShape {
         Err(Invalid::new(InvalidField::ImportShape, flaw))
     }
 
-    /// Returns the shape for the case that the service hashed only the part of a token after the
-    /// prefix.
+    /// Returns the shape, changed so that keyfob hashes only the part of a token after the prefix.
+    /// Call this method if your service hashed only this part.
     #[must_use]
     pub fn with_only_the_rest_hashed(self) -> Self {
         Self { prefix_is_hashed: false, ..self }

@@ -83,7 +83,7 @@ impl fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-/// The kind of value that is invalid, named after its type.
+/// The kind of value that is invalid. Most kinds are named after the type of the value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each variant is the name of its type")]

@@ -119,7 +119,8 @@ impl Keyring {
         Ok(self)
     }
 
-    /// Returns the MAC of a token's text. The id in the text determines the key.
+    /// Returns the MAC of a token's text, under the key for the prefix and the key number in the
+    /// text. The first character of the id encodes the key number.
     ///
     /// Most services call [`PresentedToken::parse`](crate::PresentedToken::parse), which also
     /// checks the tag. A caller of this method compares the MAC with the tag by
@@ -129,8 +130,8 @@ impl Keyring {
     /// running time does not depend on the secret or the pepper.
     ///
     /// # Errors
-    /// If the keyring does not hold the key for the token's prefix, returns [`Rejection::Unkeyed`]
-    /// for key 0, and [`Rejection::UnknownKey`] for any other key.
+    /// If the keyring does not hold the key of the token, returns [`Rejection::Unkeyed`] for key
+    /// number 0, and [`Rejection::UnknownKey`] for any other key number.
     #[inline]
     pub fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
         let number = KeyNumber::of_digit(text.handle()[0]);
@@ -152,7 +153,7 @@ impl Keyring {
     }
 
     /// Computes the MAC of an imported hash under each pepper. Returns each MAC with the key number
-    /// of its pepper. The pepper for new tokens is first. A keyring without a pepper has no MACs.
+    /// of its pepper. The pepper for new tokens is first. Without a pepper, there are no MACs.
     pub(crate) fn import_digests(&self, foreign: &ImportDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
         self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
     }

@@ -74,7 +74,8 @@ impl FromStr for PlaintextToken {
     /// form and the checksum, which need no key.
     ///
     /// # Errors
-    /// Returns the same [`Rejection`] as [`TokenText::parse`].
+    /// Returns a [`Rejection`] if the text is not a well-formed token, or if its checksum is wrong.
+    /// [`TokenText::parse`] lists the rejections.
     fn from_str(text: &str) -> Result<Self, Rejection> {
         let token = TokenText::parse(text)?;
         let (prefix, project, id) = (token.prefix(), token.project(), token.id());

@@ -17,13 +17,13 @@ pub struct StoreError {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The stored token is not as the caller expected: its key already exists, or its version
-    /// differs. Read the token again, and decide again.
+    /// The stored token is not as the caller expected: a record with the new token's key exists, or
+    /// the version differs. Read the token again, and decide whether to repeat the operation.
     Conflict,
-    /// The owner already has as many live tokens as the caller allows.
+    /// The owner or the issuer already has as many live tokens as the caller allows.
     Limit,
     /// The issuer is not as the caller expected: it is missing, it is revoked, or its version
-    /// differs. Read the issuer again, and decide again.
+    /// differs. Read the issuer again, and decide whether to repeat the operation.
     IssuerChanged,
     /// The engine cannot be reached, is busy or timed out. The operation may be repeated.
     Unavailable,
