@@ -13,14 +13,14 @@ use super::held::Held;
 /// [`find_recent`](crate::TokenStore::find_recent), and the cache keeps the results of this method
 /// for a limited time, the bound.
 ///
-/// - **Staleness is bounded.** No result is older than the bound, and each includes its age. A
+/// - **Staleness is bounded.** No result is older than the bound, and each result states its age. A
 ///   change through this cache becomes visible here immediately. A change by another process
 ///   becomes visible here within the bound. If a record from the store is older than the bound when
 ///   it arrives, the call fails with [`Unavailable`](crate::store::StoreErrorKind::Unavailable).
-/// - **Calls are single-flight.** Concurrent calls for one record share one call to the store. If a
-///   cached record of a bound token or of its issuers becomes too old during a read, one call reads
-///   all of these records again. This call is not shared. No caller waits for a call longer than
-///   the [patience](Self::with_patience).
+/// - **Calls are single-flight.** Concurrent calls for one record share one call to the store. A
+///   bound token is read together with its issuers. If one of these records becomes too old while
+///   another is read, one further call reads all of them again. That call is not shared. No caller
+///   waits for a call longer than the [patience](Self::with_patience).
 /// - **Secrets are checked each time.** The cache keeps records, not tokens. So each verification
 ///   compares the digest of the presented token with the digest in the record.
 /// - **Changes go to the store.** All other methods call the store. After a change, the cache
@@ -58,9 +58,9 @@ impl<S> Cached<S> {
     /// The default maximum time that a caller waits for the store: 10 seconds. To set another time,
     /// use [`with_patience`](Self::with_patience).
     ///
-    /// It is long enough for two calls to the store. Each call to a store of this crate returns or
-    /// fails within 5 seconds. If a standby returns a record that is too old, the cache calls the
-    /// store again, which then reads from the primary.
+    /// This is long enough for two calls to a store of this crate, because each call returns or
+    /// fails within 5 seconds. The cache needs a second call if a standby returns a record that is
+    /// too old. The second call reads from the primary.
     pub const PATIENCE: Duration = Duration::from_secs(10);
 
     /// Creates a cache in front of a store. `max_staleness` is the bound: the cache returns no
@@ -69,7 +69,7 @@ impl<S> Cached<S> {
         Self { store, cache: Held::new(max_staleness, Self::ENTRIES), patience: Self::PATIENCE }
     }
 
-    /// Returns the store with an empty cache that keeps at most about this many records. A record
+    /// Sets the approximate maximum number of records in the cache, and empties the cache. A record
     /// takes about one kilobyte.
     #[must_use]
     pub fn with_entries(self, entries: usize) -> Self {
@@ -116,8 +116,8 @@ impl<S> Cached<S> {
         self.cache.shards.under_way()
     }
 
-    /// Removes from the cache the records that a feed reports as changed. Run this method in a task
-    /// of its own. It never returns, so abort the task when the service stops.
+    /// Removes from the cache the records that a feed reports as changed. Run this method in a
+    /// separate task. It never returns, so abort the task when the service stops.
     pub async fn follow(&self, mut feed: impl Feed) {
         loop {
             let told = feed.next().await;

@@ -29,7 +29,7 @@ pub struct CacheCounts {
     pub feed_age: Option<Duration>,
 }
 
-/// The counters of a cache. Each counter is atomic by itself. So the values that one call of
+/// The counters of a cache. Each counter is updated separately, so the values that one call of
 /// `read` returns may come from slightly different moments.
 #[derive(Debug, Default)]
 pub(super) struct Counters {

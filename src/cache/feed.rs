@@ -42,7 +42,8 @@ impl FeedEvent {
 }
 
 /// A feed of the changes that any process makes to a store. A cache that follows the feed returns
-/// changed records sooner. Without a feed, it returns them when its bound has passed.
+/// changed records sooner. Without a feed, the cache may return the old records until its bound has
+/// passed.
 pub trait Feed: Send {
     /// Waits for the next event and returns it. If the connection is lost, the feed returns
     /// [`FeedEvent::Lost`] and reconnects by itself.

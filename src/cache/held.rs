@@ -48,13 +48,13 @@ impl Held {
     }
 
     // No code panics while it holds this lock, so a poisoned lock guards a valid value.
-    /// Locks the time of the last event of the feed.
+    /// Locks and returns the time of the last event of the feed.
     pub(super) fn told_at(&self) -> MutexGuard<'_, Option<Instant>> {
         self.told_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the current time and the current epoch of the project. The caller must take them
-    /// before it calls the store.
+    /// Returns the current time and the current epoch of the project. The caller must call this
+    /// method before it calls the store.
     pub(super) fn since(&self, project: &ProjectId) -> Since {
         Since { asked_at: self.now(), epoch: self.shards.epoch(project) }
     }

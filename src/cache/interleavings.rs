@@ -1,5 +1,5 @@
 //! Tests of the cache protocol on one key, in every order of the steps of two writers, a group
-//! revocation, two fills, a feed loss and an eviction. If a defence is missing, a test must fail.
+//! revocation, two fills, a feed loss and an eviction. A test checks that each fault breaks a law.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl Versioned for Row {
     }
 }
 
-/// The defence of the cache that a test takes away.
+/// A fault of the cache that a test simulates, or `None`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fault {
     None,
@@ -39,14 +39,14 @@ enum Fault {
     LossIgnored,
 }
 
-/// The process that makes a change: this process, or another one whose changes the feed reports.
+/// The origin of a change: this process, or another process whose changes the feed reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum By {
     Us,
     Others,
 }
 
-/// The parameters of one test: the process that makes each change, the bound in steps, the fault.
+/// The parameters of one test: the process of each change, the bound in steps, and the fault.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     writers: [By; 2],
@@ -79,7 +79,7 @@ struct World {
     lost_at: Option<usize>,
     /// The lowest version that the cache may return, and whether the record must be revoked.
     floor: Row,
-    /// The newest row that a look-up could return since the key was put into the cache.
+    /// The newest row that a look-up could have returned since the key was put into the cache.
     shown: Option<Row>,
 }
 
@@ -89,14 +89,14 @@ fn at(step: usize) -> Duration {
 
 impl Setting {
     /// Returns the number of steps of each participant. A change by this process and a fill take
-    /// three steps. Any other change takes two steps: it commits, and it becomes known.
+    /// three steps. Any other change takes two steps: the commit, and the report to the cache.
     fn steps(&self) -> [u8; STAGES] {
         let [one, other] = self.writers.map(|by| if by == By::Us { 3 } else { 2 });
         let evictions = u8::from(self.bound == Self::FAR);
         [one, other, 2, 3, 3, 1, evictions]
     }
 
-    /// A bound in steps that no test reaches.
+    /// A bound of the cache, in steps, that no test reaches.
     const FAR: usize = 1_000;
 }
 
@@ -138,14 +138,14 @@ impl World {
         }
     }
 
-    /// Marks the fills in progress as overtaken, because a change of the key became known.
+    /// Marks the fills in progress as overtaken, because the cache learned of a change of the key.
     fn overtake(&mut self) {
         for fill in FILLS {
             self.overtaken[fill] |= self.since[fill].is_some();
         }
     }
 
-    /// Returns the state in a few bytes. They must be few because there are millions of states.
+    /// Returns the state in a few bytes, because the test stores millions of states.
     fn packed(&self) -> Box<[u8]> {
         let row = |row: Option<Row>| row.map_or(0, |row| (row.version as u8) << 1 | u8::from(row.revoked));
         let since = |since: Option<Since>| {

@@ -78,7 +78,8 @@ pub(super) fn fill<R: Versioned>(
     Landed { held: Some(fill), lost: false }
 }
 
-/// The entry after a fill, and whether the fill was discarded (`lost`).
+/// The result of a fill: the entry after the fill, and `lost`, which is true if the fill was
+/// discarded.
 #[derive(Debug)]
 pub(super) struct Landed<R> {
     pub(super) held: Option<Held<R>>,

@@ -1,4 +1,4 @@
-//! Reads of the records for a verification, from the cache or by one shared call to the store.
+//! The operations that read the records for a verification, from the cache or the store.
 
 use core::fmt;
 use core::time::Duration;

@@ -1,6 +1,6 @@
-//! Tests of the whole cache under thousands of random schedules. At each lock, atomic and pause of
-//! the store, chance decides which task continues. The module `interleavings` tests the protocol,
-//! and this module tests the code around the protocol.
+//! Tests of the whole cache under thousands of random schedules. At each lock, each atomic
+//! operation and each pause of the store, a random choice decides which task continues. The module
+//! `interleavings` tests the protocol, and this module tests the code around the protocol.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::words::timestamp::Timestamp;
 
 /// The number of random schedules that each test runs.
 pub(super) const SCHEDULES: usize = 10_000;
-/// A bound of the cache that no test reaches.
+/// The bound of the cache. It is so long that no record gets too old during a test.
 const BOUND: Duration = Duration::from_secs(3600);
 
 type Found = Result<Option<Arc<TokenRecord>>, StoreError>;

@@ -29,8 +29,9 @@ use crate::words::store_error::StoreError;
 
 /// The number of shards. It is large enough that two callers seldom need the same lock.
 const SHARDS: usize = 64;
-/// The number of epochs. Several projects may share one epoch. When the epoch of one project moves,
-/// the cache also drops the entries of about one in a thousand other projects.
+/// The number of epochs. Several projects may share one epoch. To drop the entries of one project,
+/// the cache moves its epoch. This also drops the entries of about one in a thousand other
+/// projects.
 const EPOCHS: usize = 1024;
 
 /// The record that a call to the store returned, or `None` if the store has no such record.
@@ -73,9 +74,9 @@ struct Shard {
 
 /// A call in progress, and how many callers wait for it.
 ///
-/// The count changes only under the lock of the shard. The number of `Arc`s of the flight cannot
-/// replace the count: if two callers leave at the same time, each would still see the `Arc` of the
-/// other, and neither would end the call.
+/// The count changes only under the lock of the shard. The number of `Arc`s of the call cannot
+/// replace the count: if two callers stop waiting at the same time, each would still see the `Arc`
+/// of the other, and neither would end the call.
 struct UnderWay {
     flight: Arc<Flight>,
     waiting: usize,
@@ -123,8 +124,8 @@ struct Kept {
 pub(super) struct Shards {
     shards: Box<[Mutex<Shard>]>,
     epochs: Box<[AtomicU64]>,
-    /// The number of times that the cache has dropped all its entries. It counts towards the epoch
-    /// of every project.
+    /// The number of times that the cache has dropped all its entries. It is added to the epoch of
+    /// every project.
     all: AtomicU64,
     hasher: RandomState,
     bound: Duration,

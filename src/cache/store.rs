@@ -252,8 +252,8 @@ impl<S: TokenStore> Cached<S> {
         self.ask_for_chain(key).await
     }
 
-    /// Reads a record from the store, and replaces an older entry with this record. A caller that
-    /// has read the new record must not get an older record from the cache later.
+    /// Reads a record from the store, and replaces an older cache entry with this record. A caller
+    /// that has read the new record must not get an older record from the cache later.
     async fn as_told(
         &self,
         key: &TokenKey,

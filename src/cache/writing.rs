@@ -19,7 +19,7 @@ pub(super) struct Writing<'c> {
 
 impl Writing<'_> {
     /// Ends the change after the store has acknowledged it. `record` is the new record of the first
-    /// key, and replaces the cache entry.
+    /// key, and replaces the cache entry of this key.
     pub(super) fn gave(mut self, record: &Arc<TokenRecord>) {
         if let (Some((first, others)), Some(since)) = (self.keys.split_first(), self.since) {
             self.cache.shards.wrote(first, record, since);

@@ -28,7 +28,7 @@ pub(super) const TRIES: usize = 16;
 /// - If another change of the token is written concurrently, the call reads the token again and
 ///   repeats the change. After 16 tries it returns [`ErrorKind::Conflict`].
 /// - If the store fails, the call returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`]. The
-///   change may have taken effect, and the call can be repeated.
+///   change may or may not have taken effect. The caller can repeat the call.
 impl<S: TokenStore> Tokens<S> {
     /// Renames a token.
     ///
@@ -43,9 +43,9 @@ impl<S: TokenStore> Tokens<S> {
     /// token permanently, [revoke](Self::revoke) it.
     ///
     /// This call can fail with [`ErrorKind::Conflict`] if a user who may change the token changes
-    /// it continuously. In a test on PostgreSQL with 32 concurrent renames, 14 of 20 calls failed.
-    /// The calls [`narrow`](Self::narrow) and [`end_grace`](Self::end_grace) can fail in the same
-    /// way. The call [`revoke`](Self::revoke) cannot.
+    /// it continuously. In a test on PostgreSQL with 32 concurrent renames, 14 of 20 calls of
+    /// `disable` failed. The calls [`narrow`](Self::narrow) and [`end_grace`](Self::end_grace) can
+    /// fail in the same way. The call [`revoke`](Self::revoke) cannot.
     ///
     /// # Errors
     /// Returns [`ErrorKind::NotFound`] if there is no such token, and [`ErrorKind::Ended`] if the
@@ -109,14 +109,14 @@ impl<S: TokenStore> Tokens<S> {
     /// # Errors
     /// - Returns [`ErrorKind::NotFound`] if there is no such token.
     /// - Returns [`ErrorKind::Wider`] if the token would get more rights, or a later expiry.
-    /// - Returns [`ErrorKind::Policy`] if the change would put the token outside the policy.
+    /// - Returns [`ErrorKind::Policy`] if the policy does not allow the changed token.
     /// - Returns [`ErrorKind::Ended`] if the token has ended, or would expire by this change.
     pub async fn narrow(&self, actor: &Actor, key: &TokenKey, narrowing: Narrowing) -> Result<TokenView, Error> {
         self.change(actor, key, ChangeRequest::Narrow(narrowing)).await
     }
 
-    /// Disables an imported token with the time and actor that the earlier system recorded. Does
-    /// nothing if the token is already disabled or has ended.
+    /// Disables an imported token. `disabled` contains the time and actor that the earlier system
+    /// recorded. Does nothing if the token does not exist, is already disabled, or has ended.
     pub(super) async fn disable_as(&self, key: &TokenKey, disabled: Disabled) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             let Some(record) = self.store.find(key).await? else { return Ok(()) };

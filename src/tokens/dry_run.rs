@@ -21,7 +21,7 @@ use crate::words::timestamp::Timestamp;
 #[non_exhaustive]
 pub struct PolicyHit {
     /// The time from which the policy would block the tokens. It is the current time if the policy
-    /// would block them already, and otherwise the start of the day (UTC) on which the policy would
+    /// would block them now, and otherwise the start of the day (UTC) on which the policy would
     /// begin to block them.
     pub from: Timestamp,
     /// The project of the tokens.
@@ -38,9 +38,9 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Returns which live tokens would be blocked if `policy` replaced the current policy, and from
     /// which day on. The call does not change the policy or any token.
     ///
-    /// The result is sorted by time. A token that ends before the policy would block it is left
-    /// out. A bound token is included if the policy would block one of its issuers, or if its chain
-    /// is longer than the policy allows.
+    /// The result is sorted by time. It leaves out a token if the token ends before the policy
+    /// would block it. A bound token is included if the policy would block one of its issuers, or
+    /// if its chain is longer than the policy allows.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.

@@ -1,4 +1,5 @@
-//! The emission of events: each event is counted, may be sampled, and is handed to the sink.
+//! The emission of events to the sink. The events that any request can cause are sampled first, and
+//! the results of verifications are counted.
 
 use core::fmt;
 use std::mem;
@@ -13,7 +14,7 @@ use crate::words::rejection::Rejection;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// When the caller presented the token that a verification is about.
+/// The time at which the caller presented the token: at this verification or at an earlier one.
 #[derive(Clone, Copy)]
 pub(super) enum Shown {
     /// The caller presented the token at this verification.
@@ -22,19 +23,19 @@ pub(super) enum Shown {
     Before,
 }
 
-/// The event sink, with the counters and samplers that each event passes before the sink.
+/// The event sink, with the counters and samplers of the events.
 pub(super) struct Events {
     sink: Arc<dyn EventSink>,
     sink_panics: AtomicU64,
     verified: Sampler,
     unavailable: Sampler,
     rejected: [Sampler; Rejection::ALL.len()],
-    /// The samplers of the rejections that happen after the caller has proved that it holds the
-    /// token. There is one sampler for each kind of rejection. It decides separately for each
-    /// token.
+    /// One sampler for each kind of [`Rejection`]. They sample the rejections that happen after the
+    /// caller has proved that it holds the token. Each sampler decides for each token separately
+    /// which rejections emit an event.
     failed: [ByToken; Rejection::ALL.len()],
-    /// The sampler of reuses of rotated tokens. The samplers in `failed` handle rechecks of rotated
-    /// tokens, so that a recheck cannot hide a reuse.
+    /// The sampler of `Reused` events. If a recheck of a rotated token is rejected, a sampler in
+    /// `failed` decides instead, so that the recheck cannot hide a reuse.
     reused: ByToken,
     reported_again: ByToken,
 }

@@ -33,8 +33,8 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
 
 /// An event of the service. It contains ids, but no part of a secret or of a rejected text.
 ///
-/// The service samples the events that any request can cause, so that an attacker cannot flood the
-/// sink. It emits all other events. [`VerificationCounts`] counts all verifications.
+/// The service emits only a sample of the events that any request can cause, so an attacker cannot
+/// flood the sink. It emits all other events. [`VerificationCounts`] counts all verifications.
 ///
 /// - **Sampled by token**: `Reused`, `PolicyBlocked`, repeated reports of a leak, and `Failed`
 ///   [after the proof](Rejection::is_after_proof) that the caller holds the token. For each token
@@ -44,7 +44,7 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
 ///   the events of all tokens together. If the service has no room to count the events of a token,
 ///   it emits all events of this token within these limits, with a `left_out` of 0.
 /// - **Sampled by kind**: `Verified`, `Unavailable`, and `Failed` before the proof. For `Failed`,
-///   each [`Rejection`] is a kind of its own. At most [`Event::SAMPLES`] events of a kind are
+///   each [`Rejection`] counts as a separate kind. At most [`Event::SAMPLES`] events of a kind are
 ///   emitted in a second. `left_out` is the number of events of this kind, for any token, that were
 ///   left out since the last one was emitted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,47 +59,46 @@ pub enum Event<'a> {
         /// The actor that asked for the token.
         actor: &'a Actor,
     },
-    /// A token was verified. These events are sampled by kind.
+    /// A token was verified. The service emits only a sample of these events: see [`Event`].
     Verified {
         /// The key of the token.
         key: TokenKey,
         /// The tokens that this token is bound to, nearest first. The list is usually empty.
         issuers: &'a [TokenId],
-        /// The number of `Verified` events, of any token, that were left out since the last one.
+        /// The number of `Verified` events, of any token, left out since the last emitted one.
         left_out: u64,
     },
-    /// A token was rejected. These events are sampled by kind before the caller has proved that it
-    /// holds the token, and by token afterwards.
+    /// A token was rejected. The service emits only a sample of these events: see [`Event`].
     Failed {
         /// The key of the token, if its text and tag are correct.
         key: Option<TokenKey>,
         /// The reason for which the token was rejected.
         rejection: Rejection,
-        /// The number of rejections for this reason that were left out since the last such event.
+        /// The number of rejections for this reason that were left out since the last emitted one.
         left_out: u64,
     },
     /// A rotated token was presented after its grace period, so another party may hold the old
-    /// secret. These events are sampled by token.
+    /// secret. These events are sampled: see [`Event`].
     Reused {
         /// The key of the rotated token.
         key: TokenKey,
         /// The successor of the token.
         successor: Option<TokenId>,
-        /// The number of reuses of this token that were left out since its last event of this kind.
+        /// The number of reuses of this token that were left out since the last emitted one.
         left_out: u64,
     },
-    /// A live token was rejected because it breaks the policy. These events are sampled by token.
+    /// A live token breaks the policy and was rejected. These events are sampled: see [`Event`].
     PolicyBlocked {
         /// The key of the token.
         key: TokenKey,
-        /// The number of policy rejections of this token that were left out since its last event.
+        /// The number of policy rejections of this token left out since the last emitted one.
         left_out: u64,
     },
-    /// The store or the owners hook failed at a verification. These events are sampled by kind.
+    /// The store or owners hook failed in a verification. These events are sampled: see [`Event`].
     Unavailable {
         /// The key of the token, if its text and tag are correct.
         key: Option<TokenKey>,
-        /// The number of failures, for any token, that were left out since the last such event.
+        /// The number of failures, for any token, that were left out since the last emitted one.
         left_out: u64,
     },
     /// A token was rotated.
@@ -131,7 +130,7 @@ pub enum Event<'a> {
         /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// A leaked token was reported by its text. Events of repeated reports are sampled by token.
+    /// A leaked token was reported by its text. Only a sample of repeated reports is emitted.
     Leaked {
         /// The key of the reported token.
         key: TokenKey,
@@ -139,7 +138,7 @@ pub enum Event<'a> {
         actor: &'a Actor,
         /// Whether this report revoked the token. If not, the token was revoked before.
         is_first: bool,
-        /// The number of repeated reports of this token that were left out since its last event.
+        /// The number of repeated reports of this token left out since the last emitted one.
         left_out: u64,
     },
     /// All tokens of a group were revoked in one project.
@@ -155,7 +154,7 @@ pub enum Event<'a> {
         /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// The tokens bound to an ended token were revoked. Verification rejected them already.
+    /// The tokens that are bound to an ended token were revoked. They had already stopped working.
     IssuedRevoked {
         /// The project of the tokens.
         project: ProjectId,
@@ -163,7 +162,7 @@ pub enum Event<'a> {
         issuer: TokenId,
         /// The number of tokens that were revoked.
         count: u64,
-        /// The actor of the revocation in the records of the revoked tokens.
+        /// The actor that the records of the revoked tokens name for the revocation.
         actor: &'a Actor,
         /// The reason for the revocation.
         reason: RevocationReason,
@@ -203,7 +202,7 @@ pub enum Event<'a> {
     Expiring {
         /// The key of the token.
         key: TokenKey,
-        /// How long before the expiry the notice is due.
+        /// The lead time: how long before the expiry the notice is due.
         lead: NoticeLead,
     },
     /// A token of an earlier system was imported.
@@ -216,13 +215,14 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// The maximum number of emitted events of a kind in one second, for events sampled by kind.
+    /// A limit for events that are sampled by kind: the maximum number of events of a kind that are
+    /// emitted in one second.
     pub const SAMPLES: u64 = 10;
-    /// For events sampled by token: the maximum number of emitted events of a kind in one second,
-    /// and the maximum number of tokens whose events are counted (about 400 KiB for each kind).
+    /// Two limits for the events of a kind that are sampled by token: the maximum number of events
+    /// emitted in one second, and of tokens whose events are counted (about 400 KiB of memory).
     pub const TOKENS: usize = 4096;
-    /// For events sampled by token: after this many events of a kind in one second, an event is
-    /// emitted only if its token had no earlier event of this kind.
+    /// A limit for events that are sampled by token. After this many emitted events of a kind in
+    /// one second, an event is emitted only if its token had no recent event of this kind.
     pub const REPEATS: usize = 1000;
 
     /// Returns the name of the event in snake case, for log fields and metrics.
@@ -261,7 +261,7 @@ pub enum ChangeKind {
     Enabled,
     /// The token was pending and was confirmed.
     Confirmed,
-    /// The token was rotated before, and its grace period was ended early.
+    /// The grace period of the rotated token was ended early.
     GraceEnded,
     /// The token lost scopes or addresses, or its expiry was brought forward.
     Narrowed,

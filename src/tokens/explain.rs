@@ -1,4 +1,4 @@
-//! An explanation for support staff of why a token works or is rejected.
+//! The operation that explains to support staff why a token works or is rejected.
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::store::contract::TokenStore;
 
 impl<S: TokenStore> Tokens<S> {
     /// Returns an explanation for support staff: every check that a presented token fails for this
-    /// access, and the contents of its record.
+    /// access, and the contents of the token's record.
     ///
     /// The call reads the current record from the store, and does not count as a use of the token.
     /// If the text is not a valid token, or if no record matches the text, the explanation contains

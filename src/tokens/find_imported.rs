@@ -11,7 +11,7 @@ use crate::words::import_shape::ImportShape;
 use crate::words::keyring::Keyring;
 use crate::words::store_error::StoreError;
 
-/// A function that finds a record in a store of this type by its import key.
+/// A function that looks up a record by its import key, in a store of type `S`.
 type Find<S> = for<'f> fn(&'f S, &'f ImportKey) -> Found<'f>;
 type Found<'f> = Pin<Box<dyn Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send + 'f>>;
 
@@ -19,8 +19,8 @@ type Found<'f> = Pin<Box<dyn Future<Output = Result<Option<Arc<TokenRecord>>, St
 /// [shapes](ImportShape).
 ///
 /// The type holds a function that calls the store. A trait bound `S: ImportStore` could not replace
-/// this function, because the methods of [`Tokens`](super::service::Tokens) must also work over
-/// stores without imports.
+/// this function, because the methods of [`Tokens`](super::service::Tokens) must also work with a
+/// store that does not support imports.
 pub(crate) struct Imports<S> {
     find: Find<S>,
     shapes: Vec<ImportShape>,
@@ -33,12 +33,12 @@ impl<S: ImportStore> Imports<S> {
 }
 
 impl<S> Imports<S> {
-    /// Returns the record of an old text, with the digest that the record must have. Returns `None`
-    /// without a store call if the text has none of the shapes, or if the keyring has no pepper.
+    /// Returns the record of the imported token with this text, and the digest that the record must
+    /// have. Returns `None` without a store call if the text has none of the shapes, or if the
+    /// keyring has no pepper.
     ///
-    /// Otherwise, calls the store once for each key of the keyring, the minting key first, until a
-    /// record is found. If no record is found, returns the first digest that it tried, and no
-    /// record.
+    /// Otherwise, calls the store for each key of the keyring, beginning with the minting key,
+    /// until the store finds a record. If it finds none, returns the first digest and no record.
     pub(crate) async fn find(
         &self,
         store: &S,
@@ -82,7 +82,7 @@ mod tests {
         Pepper::new((0..32).map(|at| seed.wrapping_add(at)).collect()).unwrap()
     }
 
-    /// Returns a keyring with one key for each seed. The last key mints.
+    /// Returns a keyring with one key for each seed. The last key is the minting key.
     fn ring(seeds: &[u8]) -> Keyring {
         let builder = Keyring::builder(Prefix::new("acme_pat").unwrap());
         let add = |builder: crate::keys::KeyringBuilder, seed: &u8| {

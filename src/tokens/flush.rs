@@ -7,8 +7,7 @@ use crate::store::contract::{LastUse, TokenStore};
 use crate::store::query::PageSize;
 
 impl<S: TokenStore> Tokens<S> {
-    /// Writes to the store the last uses that are not written yet. Returns the number of records
-    /// that it updated.
+    /// Stores the last uses that are not stored yet. Returns the number of records that it updated.
     ///
     /// Call this method from a background task about once a minute, and once more before the
     /// process stops. Verifications and flushes do not wait for each other. If a token is used
@@ -28,9 +27,10 @@ impl<S: TokenStore> Tokens<S> {
     /// ```
     ///
     /// The method writes batches of at most 1,000 uses. If the store fails for a batch, the method
-    /// tries each project of this batch separately. If the database is down, each try can take as
-    /// long as the store's time limit. So set a time limit of your own for the last flush of a
-    /// process. If a call is cancelled, the next call writes the uses that are left.
+    /// writes the uses of each project of this batch separately. If the database is down, each of
+    /// these writes can take as long as the store's time limit. So set a time limit of your own for
+    /// the last flush of a process. If a call is cancelled, the next call writes the uses that are
+    /// left.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails for any
@@ -77,9 +77,11 @@ struct Waiting<'u> {
 }
 
 impl Waiting<'_> {
-    /// Returns the index at which the next batch begins, or `None` if no last uses are left. The
-    /// batch extends from this index to the end of `touches`. While last uses at or after the index
-    /// `alone_from` are left, each batch contains last uses of only one project.
+    /// Returns the index in `touches` at which the next batch begins. The batch extends from this
+    /// index to the end of `touches`. Returns `None` if no last uses are left.
+    ///
+    /// While `touches` has more than `alone_from` entries, each batch contains the last uses of
+    /// only one project.
     fn next_batch(&self, alone_from: usize) -> Option<usize> {
         let last = self.touches.last()?;
         let most = self.touches.len().saturating_sub(PageSize::MAX.get());

@@ -22,15 +22,15 @@ use crate::words::timestamp::Timestamp;
 pub(super) struct Found<'a> {
     /// The parsed text of the token, or `None` for an imported token.
     token: Option<PresentedToken<'a>>,
-    /// The key of the token. The text of a keyfob token contains the key. For an imported token,
-    /// the key comes from its record.
+    /// The key of the token. The text of a keyfob token contains the key. The key of an imported
+    /// token comes from its record, and is `None` if there is no such record.
     pub(super) key: Option<TokenKey>,
     digest: Digest,
     chain: Chain,
     pub(super) age: Duration,
 }
 
-/// How fresh the records of a look-up must be.
+/// The required freshness of the records that a look-up returns.
 #[derive(Clone, Copy)]
 pub(super) enum Ask {
     /// The records may come from a cache or a standby. They are fresh enough for a verification.
@@ -71,9 +71,9 @@ impl<S: TokenStore> Tokens<S> {
         Ok(Found { digest: *token.digest(), key: Some(key), token: Some(token), chain, age })
     }
 
-    /// Looks up the text among the imported tokens, after it was rejected as a keyfob token. If the
-    /// text cannot be an imported token, returns `rejection`, the reason why it is not a keyfob
-    /// token.
+    /// Looks up an imported token by its text. The caller must first find out that the text is not
+    /// a keyfob token, and pass the reason as `rejection`. If the text cannot be an imported token,
+    /// the call fails with `rejection`.
     async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
         // These rejections mean that the text has the correct checksum of a keyfob token. A forged
         // keyfob token must not cause a call to the store.
@@ -113,8 +113,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(chain)
     }
 
-    /// Returns the record of a presented token if its secret is correct, even if the token has
-    /// ended. Returns `None` for any other text.
+    /// Returns the record of a presented token if the secret in the text is correct, even if the
+    /// token has ended. Returns `None` for any other text.
     pub(super) async fn held(&self, text: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         match self.found(text, Ask::Now).await {
             Ok(found) => Ok(found.prove().ok().map(|proven| Arc::clone(proven.record()))),

@@ -36,9 +36,9 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     ///
     /// **Repeats.** After an interruption, run the whole import again from its start. The final
     /// state is the same. A token that was imported before is reported as
-    /// [`Exists`](ImportOutcome::Exists), even if the keyring had another minting key then. If the
-    /// old table now says that the token is revoked or disabled, the repeat revokes or disables the
-    /// imported token. It changes nothing else of an existing token.
+    /// [`Exists`](ImportOutcome::Exists), even if the keyring had another minting key at the
+    /// earlier import. If the old table now says that the token is revoked or disabled, the repeat
+    /// revokes or disables the imported token. It changes nothing else of an existing token.
     ///
     /// **Do not import a token again after it was forgotten: it would work again, even if it was
     /// revoked here.** A token is forgotten in two cases: it was purged, or it was imported under a
@@ -50,7 +50,7 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// If the call fails with one of these errors, no token was imported:
     ///
     /// - Returns [`ErrorKind::Unkeyed`] if the keyring has no pepper.
-    /// - Returns [`ErrorKind::Invalid`] for more than 1,000 tokens.
+    /// - Returns [`ErrorKind::Invalid`] if `tokens` has more than 1,000 entries.
     /// - Returns [`ErrorKind::Rng`] if the random number generator fails.
     ///
     /// Returns [`ErrorKind::Unavailable`], [`ErrorKind::Conflict`] or [`ErrorKind::Store`] if the
@@ -150,16 +150,16 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
 /// The outcome of an import for one token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ImportOutcome {
-    /// The token was imported under this key.
+    /// The token was imported, and has this key.
     Inserted(TokenKey),
-    /// The token already existed under this key. The import changed nothing, except that it may
-    /// have revoked or disabled the token.
+    /// The token already existed, and has this key. If its new entry says that it is revoked or
+    /// disabled, the import revoked or disabled the token. The import changed nothing else.
     Exists(TokenKey),
     /// The token could not be imported, for this reason.
     Rejected(Invalid),
 }
 
-/// The progress of an import: how many tokens had each outcome, over all calls.
+/// The progress of an import: how many tokens had each outcome, in all calls together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ImportProgress {
     /// The number of tokens that were imported.

@@ -25,17 +25,17 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// `new` names the owner of the token. `actor` is the user or service that asks for the token.
     /// Take the actor from your own session, never from the request. The record names the actor as
-    /// the creator of the token. If another token asks for the token, the record names that token
-    /// instead. Your service decides whether the actor may issue tokens for this owner. For users
-    /// who manage their own tokens, use [`of`](Self::of).
+    /// the creator of the token. If another token issues the new token, the record names the
+    /// issuing token instead. Your service decides whether the actor may issue tokens for this
+    /// owner. For users who manage their own tokens, use [`of`](Self::of).
     ///
-    /// If another token asks for the new token, pass the [`Delegation`] of the issuing token to
+    /// If another token issues the new token, pass the [`Delegation`] of the issuing token to
     /// [`NewToken::within`]. The service then reads the current records of the issuing token and of
     /// its issuers, and checks again whether the issuing token may issue tokens. If the issuing
     /// token is revoked before the new record is stored, the store refuses the new record.
     ///
     /// If this call fails, the caller gets no token. After a failure of the store, the store may
-    /// still hold the record of a token that no caller received. To let such a record lapse by
+    /// still hold the record of a token that no caller received. To make such a token end by
     /// itself, issue the token as [pending](NewToken::with_confirm_within).
     ///
     /// # Errors
@@ -83,8 +83,9 @@ impl<S: TokenStore> Tokens<S> {
         Err(StoreError::new(StoreErrorKind::IssuerChanged).into())
     }
 
-    /// Checks a delegation again, against the current record of the issuing token, the current
-    /// records of its issuers, and the current state of its owner. Returns the renewed delegation.
+    /// Checks again whether a delegation is still valid, and returns the renewed delegation. Reads
+    /// the current records of the issuing token and of its issuers, and the current state of the
+    /// owner.
     ///
     /// # Errors
     /// Returns [`ErrorKind::IssuerEnded`] if the issuing token may no longer issue tokens. Returns
@@ -94,8 +95,9 @@ impl<S: TokenStore> Tokens<S> {
         self.renewed_by(issuer, chain, now).await
     }
 
-    /// Checks a delegation again, against `chain` and the current state of the owner. Returns the
-    /// renewed delegation. `chain` must contain the current records.
+    /// Checks again whether a delegation is still valid, and returns the renewed delegation.
+    /// `chain` must contain the current records of the issuing token and of its issuers. The method
+    /// reads the current state of the owner.
     ///
     /// # Errors
     /// Returns [`ErrorKind::IssuerEnded`] if the issuing token may no longer issue tokens. Returns
@@ -138,7 +140,7 @@ mod tests {
         NewToken::new(project("145"), owner.parse().unwrap(), "CI".parse().unwrap())
     }
 
-    /// Issues a token for ada that may issue tokens, and returns its delegation.
+    /// Issues a token that may issue other tokens and belongs to ada. Returns its delegation.
     fn delegation(world: &World) -> Delegation {
         let issued = world.issued_as(new("ada").with_scopes(ScopeSet::new("tokens:manage").unwrap()));
         let verified = now(world.tokens.verify(issued.token.expose_secret(), &Access::to(&project("145"), &[])));

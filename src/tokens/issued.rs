@@ -13,7 +13,7 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
-/// The numbers of live tokens that an ended token had issued.
+/// The numbers of live tokens that a token had issued when it ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct IssuedTokens {
@@ -111,8 +111,9 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         walk.end()
     }
 
-    /// Revokes the live tokens of one project that are bound to an ended token. Works level by
-    /// level: the tokens that one round revokes are ended issuers in the next round.
+    /// Revokes the live tokens of one project that are bound to an ended token. Repeats the search
+    /// until it finds no such token, because the revoked tokens may themselves be issuers of live
+    /// tokens.
     pub(super) async fn revoke_orphans_in(&self, project: &ProjectId) -> Result<u64, StoreError> {
         let (mut count, mut before) = (0, Vec::new());
         loop {
@@ -162,7 +163,8 @@ mod tests {
         (issued.token.expose_secret().to_owned(), issued.record.key())
     }
 
-    /// Issues a token within another token, either bound to that token or independent of it.
+    /// Issues a token with an issuer. The token is bound to the issuer, or independent of it.
+    /// Returns the text and key of the token.
     fn issued(world: &World, (text, _): &(String, TokenKey), bound: bool) -> (String, TokenKey) {
         let project = project("145");
         let verified = now(world.tokens.verify(text, &Access::to(&project, &[]))).unwrap();

@@ -9,8 +9,8 @@ use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
 use crate::words::store_error::StoreError;
 
-/// The issuers that were already looked up, by key. The record is `None` if the issuer does not
-/// exist.
+/// The records of the issuers that were already looked up. A record is `None` if the issuer does
+/// not exist.
 #[derive(Default)]
 pub(super) struct Issuers(HashMap<TokenKey, Option<Arc<TokenRecord>>>);
 

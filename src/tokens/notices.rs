@@ -30,7 +30,7 @@ pub struct Notice {
 pub struct NoticeId {
     /// The key of the token.
     pub key: TokenKey,
-    /// How long before the expiry of the token the notice is due.
+    /// The lead time: how long before the expiry of the token the notice is due.
     pub lead: NoticeLead,
 }
 
@@ -47,7 +47,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Send each notice, then [acknowledge](Self::acknowledge_notice) it. If a notice is not
     /// acknowledged, it can be claimed again after the time `lease`. Call this method regularly,
     /// for instance each hour. Each time, repeat the call until it returns no notices. Several
-    /// senders may call it concurrently: only one of them gets each notice.
+    /// senders may call it concurrently: each notice goes to only one of them.
     ///
     /// No notice is due for a token that was rotated, has ended, or is pending. A token has also
     /// ended if it is bound to an ended token. If several notices of a token are due because no
@@ -57,8 +57,9 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if two conditions are met: no
-    /// notice was claimed, and the store failed in any project or could not list the projects. So a
-    /// loop of calls gets the error in its last call, after it has claimed all other notices.
+    /// notice was claimed, and the store failed in any project or could not list the projects. So
+    /// if a sender repeats the call, it gets all notices of the other projects before it gets the
+    /// error.
     pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, Error> {
         let mut walk = self.walk(ProjectsQuery::default());
         let mut notices = Vec::new();

@@ -19,9 +19,8 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Name, OwnerId};
 
 impl<S: TokenStore> Tokens<S> {
-    /// Returns a handle that reaches only the tokens of one owner in one project.
-    ///
-    /// Use the handle if users manage their own tokens. Your service then need not compare owners.
+    /// Returns a handle that reaches only the tokens of one owner in one project. Use the handle if
+    /// users manage their own tokens. Your service then need not compare owners.
     ///
     /// ```
     /// use keyfob::{ErrorKind, MemoryStore, Name, OwnerId, ProjectId, Tokens};
@@ -137,7 +136,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.tokens.enable(&self.actor, &self.owned(id).await?).await
     }
 
-    /// Revokes a token permanently, as [`Tokens::revoke`] does, with the default reason.
+    /// Revokes a token permanently with the default reason. See [`Tokens::revoke`].
     ///
     /// # Errors
     /// Returns `NotFound` if the owner has no such token, or any error of [`Tokens::revoke`].
@@ -145,7 +144,7 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.revoke_because(id, RevocationReason::default()).await
     }
 
-    /// Revokes a token permanently for a given reason, as [`Tokens::revoke`] does.
+    /// Revokes a token permanently for the given reason. See [`Tokens::revoke`].
     ///
     /// # Errors
     /// Returns `NotFound` if the owner has no such token, or any error of [`Tokens::revoke`].
@@ -153,8 +152,8 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         self.tokens.revoke(&self.actor, &self.owned(id).await?, reason).await
     }
 
-    /// Creates a delegation, with which the owner can issue tokens [within](NewToken::within) one
-    /// of their tokens. The issuing token must work now.
+    /// Creates a delegation for one of the owner's tokens, the issuing token, which must work now.
+    /// Pass the delegation to [`NewToken::within`] to issue tokens with the issuing token.
     ///
     /// `manage` is your scope for issuing tokens. The issuing token need not have this scope,
     /// because its owner makes the call. The new tokens have no more rights than the issuing token
@@ -197,7 +196,8 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
         TokenKey { project: self.project, id: *id }
     }
 
-    /// Returns the key of a token of the owner. The owner of a token never changes.
+    /// Returns the key of a token if the token belongs to the owner, and `NotFound` otherwise. The
+    /// caller need not check this again later, because the owner of a token never changes.
     async fn owned(&self, id: &TokenId) -> Result<TokenKey, Error> {
         let found = self.tokens.store().find(&self.key(id)).await?;
         match found {

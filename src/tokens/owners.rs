@@ -15,9 +15,9 @@ pub type OwnersError = Box<dyn Error + Send + Sync>;
 
 /// A hook of your service that reports whether the owner of a token is still active.
 ///
-/// [`Tokens`](crate::Tokens) calls the hook at each verification. At that point, the token has
-/// passed all checks of its record, its issuers and the policy. The checks of project, address and
-/// scopes follow. So the tokens of a suspended user stop working at the next request.
+/// [`Tokens`](crate::Tokens) calls the hook at each verification. So the tokens of a suspended user
+/// stop working at the next request. The service calls the hook after the checks of the record, the
+/// issuers and the policy, and before the checks of project, address and scopes.
 ///
 /// The hook runs on every request, so it must be fast. Look the owner up by key, or keep a cache
 /// that limits the age of its entries. If your service has the state in memory, return it from
@@ -77,7 +77,8 @@ mod tests {
     use super::*;
     use crate::store::ready::now;
 
-    /// A directory that returns the state of ada without waiting, and looks up all other owners.
+    /// An owners hook that returns the state of ada without waiting, and looks up the states of all
+    /// other owners.
     struct Directory;
 
     impl Owners for Directory {

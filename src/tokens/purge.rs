@@ -20,8 +20,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// records for some months, and call this method regularly, for instance once a day.
     ///
     /// The records are deleted in batches. If the store fails in one project, the call still purges
-    /// the other projects. Before it deletes the record of an ended token, it revokes the tokens
-    /// that are bound to this token, as [`revoke_orphans`](Self::revoke_orphans) does.
+    /// the other projects. Before the call deletes the record of an ended token, it revokes the
+    /// tokens that are bound to this token, as [`revoke_orphans`](Self::revoke_orphans) does.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project

@@ -1,4 +1,4 @@
-//! The report of a token that was found in public.
+//! The operation that reports a token that was found in public.
 
 use super::events::Event;
 use super::issued::IssuedTokens;
@@ -45,7 +45,8 @@ impl LeakOutcome {
 
 impl<S: TokenStore> Tokens<S> {
     /// Revokes a token that was found in public. Returns whose token it was and whether this call
-    /// revoked it, or [`NotOurs`](LeakOutcome::NotOurs) for any other text.
+    /// revoked it. Returns [`NotOurs`](LeakOutcome::NotOurs) if the text is not a token that this
+    /// service knows.
     ///
     /// The reason of the revocation is [`KeyCompromise`](RevocationReason::KeyCompromise). Besides
     /// the event of the revocation, the call emits [`Event::Leaked`]. It checks the secret of the

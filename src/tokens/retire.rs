@@ -12,7 +12,7 @@ use crate::words::ids::KeyNumber;
 use crate::words::retired_key::RetiredKey;
 use crate::words::text::Actor;
 
-/// The number of tokens that use a key.
+/// The numbers of live and ended tokens that use a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct KeyUse {

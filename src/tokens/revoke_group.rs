@@ -20,10 +20,10 @@ impl<S: TokenStore> Tokens<S> {
     /// The group may have any number of tokens. The effect on the successors of these tokens
     /// depends on the kind of the group:
     ///
-    /// - If the group is an owner or a family, no successor works either.
-    /// - If the group is a creation time or a key, the successors that were created during the call
-    ///   are revoked too. A successor that was created earlier stays live, unless it is itself in
-    ///   the group.
+    /// - If an owner or a family defines the group, no successor works either.
+    /// - If a creation time or a key defines the group, the successors that were created during the
+    ///   call are revoked too. A successor that was created earlier stays live, unless it is itself
+    ///   in the group.
     ///
     /// If a token of an owner or a family ended by itself more than 24 hours ago, its status may
     /// stay "expired" instead of "revoked".
@@ -72,8 +72,8 @@ impl<S: TokenStore> Tokens<S> {
         Ok(count)
     }
 
-    /// Revokes the tokens of a group in batches. Then revokes the successors that tokens of the
-    /// group got between two batches.
+    /// Revokes the tokens of a group in batches. Then revokes each successor that a rotation of
+    /// such a token created between two batches.
     async fn revoke_batches(
         &self,
         project: &ProjectId,
@@ -92,9 +92,9 @@ impl<S: TokenStore> Tokens<S> {
         }
     }
 
-    /// Revokes the successors that tokens of the group got between two batches and that are not in
-    /// the group themselves. The caller must have revoked all tokens of the group, so that they get
-    /// no more successors.
+    /// Revokes the new successors of the tokens in a group. A new successor was created between two
+    /// batches, and is not in the group itself. The caller must first revoke all tokens of the
+    /// group, because then they can get no more successors.
     async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
         let (mut query, mut count) = (ListQuery::new(*project), 0);
         query.most = PageSize::MAX;
@@ -124,8 +124,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     ///
     /// The call visits the projects in order, and revokes the group in each project, as
     /// [`revoke_group`](Self::revoke_group) does. If `after` is set, the call begins with the
-    /// project after this one. If the store fails in one project, the call continues with the next
-    /// project.
+    /// project that follows `after`. If the store fails in one project, the call continues with the
+    /// next project.
     ///
     /// A token that is issued during the call may stay live. So before you revoke the tokens of an
     /// owner, suspend the owner: see [`Owners`](crate::owners::Owners).

@@ -51,7 +51,7 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// The limits on live tokens of an owner and of an issuer do not apply to rotations. So a user
     /// who has reached the limit can still rotate a token. To keep the number of tokens small, a
-    /// token cannot be rotated while its own predecessor is in its grace period. So at most two
+    /// token cannot be rotated while its predecessor is still in a grace period. So at most two
     /// tokens of a chain of rotations work at the same time.
     ///
     /// # Errors

@@ -29,17 +29,18 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// An in-memory store that fails when a test asks for it.
+/// An in-memory store. A test can make its calls fail.
 #[derive(Default)]
 pub(super) struct Flaky {
     pub(super) rows: MemoryStore,
     /// The projects in which every call fails.
     pub(super) down: Mutex<BTreeSet<ProjectId>>,
-    /// The errors for the next calls that write a single token. Each call removes and returns one.
+    /// A queue of errors. Each call that writes a single token removes the first error and returns
+    /// it.
     pub(super) faults: Mutex<VecDeque<StoreErrorKind>>,
     /// Whether each call that lists the projects fails.
     pub(super) unlisted: AtomicBool,
-    /// The number of touches in each call of `touch_many`, in the order of the calls.
+    /// The number of last uses in each call of `touch_many`, in the order of the calls.
     pub(super) touched: Mutex<Vec<usize>>,
 }
 
@@ -233,7 +234,7 @@ pub(super) struct World {
     heard: Heard,
 }
 
-/// Returns a keyring with these key numbers. The last key mints.
+/// Returns a keyring with these key numbers. The last key is the minting key.
 pub(super) fn ring(keys: &[u8]) -> Keyring {
     let pepper = |key: u8| Pepper::new((0..32).map(|byte| key.wrapping_add(byte)).collect()).unwrap();
     let builder = Keyring::builder("acme_pat".parse().unwrap());
@@ -264,7 +265,7 @@ impl World {
         Self { tokens, store, clock, heard }
     }
 
-    /// Applies a change to the configuration of the service.
+    /// Changes the configuration of the service.
     pub(super) fn with(self, change: impl FnOnce(Tokens<Arc<Flaky>>) -> Tokens<Arc<Flaky>>) -> Self {
         Self { tokens: change(self.tokens), ..self }
     }
@@ -295,7 +296,8 @@ impl World {
         self.store.down.lock().unwrap().insert(project(name));
     }
 
-    /// Makes each of the next `times` calls that write a single token fail with `fault`.
+    /// Adds `fault` to the queue of errors, `times` times. Each call that writes a single token
+    /// takes one error from the queue and fails with it.
     pub(super) fn fail(&self, fault: StoreErrorKind, times: usize) {
         self.store.faults.lock().unwrap().extend([fault].repeat(times));
     }

@@ -11,24 +11,24 @@ use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 
 const WINDOW: Duration = Duration::from_secs(1);
-/// The minimum number of seconds for which a sampler remembers a token after its last event, even
-/// if the sampler has no room for another token.
+/// The minimum number of seconds for which a sampler remembers a token after the token's last
+/// event, even if the sampler has no room for another token.
 const REMEMBERED: u64 = 60;
 
-/// Returns the index of the second that contains a given time, counted from [`Timestamp::MIN`].
+/// Returns the number of whole seconds from [`Timestamp::MIN`] to the time `now`.
 fn second_of(now: Timestamp) -> u64 {
     (now.saturating_since(Timestamp::MIN).as_millis() / WINDOW.as_millis()) as u64
 }
 
-/// A sampler for all events of one kind, for any token. It counts all events. It picks the first
-/// [`Event::SAMPLES`] events of each second: only these events are emitted.
+/// A sampler for the events of one kind, from all tokens together. It counts all events. It picks
+/// the first [`Event::SAMPLES`] events of each second: only these events are emitted.
 #[derive(Default)]
 pub(super) struct Sampler {
     /// The number of all events.
     total: AtomicU64,
-    /// The number of events since the last event that was picked.
+    /// The number of events that were left out since the last emitted event.
     left_out: AtomicU64,
-    /// The index of the current second, shifted left by [`Self::PICKED_BITS`] bits. The lowest bits
+    /// The current time in seconds, shifted left by [`Self::PICKED_BITS`] bits. The lowest bits
     /// contain the number of events that were picked in this second.
     window: AtomicU64,
 }
@@ -76,8 +76,8 @@ impl Sampler {
 ///
 /// The first event of each token in a second is emitted, with two limits for all tokens together:
 ///
-/// - After [`Event::REPEATS`] emitted events in a second, only events of tokens that the sampler
-///   does not remember are emitted.
+/// - After [`Event::REPEATS`] emitted events in a second, the sampler emits only events of tokens
+///   that it does not remember.
 /// - After [`Event::TOKENS`] emitted events in a second, no event is emitted.
 ///
 /// To hide the first event of a token that the sampler does not remember, an attacker needs at
@@ -90,19 +90,19 @@ pub(super) struct ByToken(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
-    /// The index of the current second.
+    /// The current time in seconds.
     second: u64,
     /// The number of events that were emitted in the current second.
     emitted: usize,
-    /// The second in which the sampler last forgot old tokens.
+    /// The time in seconds at which the sampler last removed old tokens.
     swept: u64,
     tokens: HashMap<TokenKey, Told>,
 }
 
 struct Told {
-    /// The second of the last emitted event of this token.
+    /// The time in seconds of the last emitted event of this token.
     second: u64,
-    /// The second of the last event of this token, whether it was emitted or left out.
+    /// The time in seconds of the last event of this token, whether it was emitted or left out.
     seen: u64,
     /// The number of events of this token that were left out since the last emitted one.
     left_out: u64,

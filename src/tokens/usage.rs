@@ -14,9 +14,9 @@ use crate::words::used_from::UsedFrom;
 /// A flush writes the last uses of many tokens in one store call. The last use of one token is
 /// written at most once per [resolution](Self::with_resolution). So a stored last use can be older
 /// than the real last use. The maximum difference is the [`lag`](Self::lag): the resolution plus
-/// the time between two flushes. If a process crashes, it loses at most the uses of a period of
-/// this length. The last uses of at most [`capacity`](Self::with_capacity) tokens are kept. If more
-/// tokens are used, the uses of the other tokens are not recorded until a flush makes room.
+/// the time between two flushes. If a process crashes, it loses at most the uses of the last period
+/// of this length. The last uses of at most [`capacity`](Self::with_capacity) tokens are kept. If
+/// more tokens are used, the uses of the other tokens are not recorded until a flush makes room.
 ///
 /// **The rule on disuse** ([`Policy::with_max_unused`](crate::Policy::with_max_unused)) depends on
 /// these last uses:
@@ -126,8 +126,8 @@ impl Usage {
         }
     }
 
-    /// Returns the time of the latest use of a token in this process, or `None` if it is not in
-    /// memory.
+    /// Returns the time of the latest use of a token in this process, or `None` if no use of the
+    /// token is in memory.
     pub(super) fn last_noted(&self, key: &TokenKey) -> Option<Timestamp> {
         self.noted().get(key).map(|noted| noted.at)
     }
@@ -153,8 +153,8 @@ impl Usage {
         }
     }
 
-    /// Makes room in memory: removes the uses that are already written to the store and happened at
-    /// least one resolution ago.
+    /// Makes room in memory: removes the uses that are already written to the store and are at
+    /// least as old as the resolution.
     pub(super) fn forget_old(&self, now: Timestamp) {
         self.noted().retain(|_, noted| noted.waits || now.saturating_since(noted.at) < self.resolution);
     }

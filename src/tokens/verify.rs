@@ -1,4 +1,4 @@
-//! The verification of a presented token, and its repetition without the text of the token.
+//! The operations that verify a presented token, and verify it again later without its text.
 
 use core::time::Duration;
 
@@ -108,9 +108,9 @@ impl<S: TokenStore> Tokens<S> {
         outcome
     }
 
-    /// Checks the record of a presented token after the check of its secret: first status, policy
-    /// and issuers at the current time, then the owner with the owners hook, then project, address
-    /// and scopes.
+    /// Continues a verification after the check of the secret. First checks status, policy and
+    /// issuers at the current time, then the owner with the owners hook, then project, address and
+    /// scopes.
     async fn judged<P: ProjectRequirement>(
         &self,
         key: Option<TokenKey>,
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(again().err(), Some(Some(Rejection::Unknown)), "another secret under its id");
     }
 
-    /// A directory that returns the state of ada without waiting. A look-up of any other owner
+    /// An owners hook that returns the state of ada without waiting. A look-up of any other owner
     /// takes an hour.
     struct Directory(FixedClock, OwnerState);
 
