@@ -50,8 +50,8 @@ fn log(lines: usize, tokens: bool) -> String {
     text
 }
 
-/// Measures an operation and its floor in turns, [`ROUNDS`] times each, and returns the median time
-/// of each. The floor is the work that the operation is compared with.
+/// Measures an operation and its floor, the work that the operation is compared with. Measures them
+/// in turns, [`ROUNDS`] times each, and returns the median time of each.
 fn by_turns(mut act: impl FnMut(), mut floor: impl FnMut()) -> (Duration, Duration) {
     let time = |act: &mut dyn FnMut()| {
         let began = Instant::now();

@@ -63,12 +63,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Returns the error text of a rejected verification. The caller that presented the token receives
-/// this text.
+/// Returns the text of the error for which a token was rejected. The caller that presented the
+/// token receives this text.
 ///
 /// # Errors
-/// Returns an error text if `error` is `None`, because then the token was accepted although it has
-/// ended.
+/// Fails if `error` is `None`, because then a token that has ended passed verification.
 fn refused(error: Option<VerifyError>) -> Result<String, &'static str> {
     error.map(|error| error.to_string()).ok_or("a token that has ended passed verification")
 }

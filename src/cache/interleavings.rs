@@ -46,7 +46,7 @@ enum By {
     Others,
 }
 
-/// The parameters of one test: the process of each change, the bound in steps, and the fault.
+/// The parameters of one test: which process makes each change, the bound in steps, and the fault.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     writers: [By; 2],
@@ -96,7 +96,7 @@ impl Setting {
         [one, other, 2, 3, 3, 1, evictions]
     }
 
-    /// A bound of the cache, in steps, that no test reaches.
+    /// A bound of the cache, in steps. It is longer than any test, so no entry gets too old.
     const FAR: usize = 1_000;
 }
 

@@ -88,8 +88,8 @@ pub(super) struct Landed<R> {
 
 /// Returns the entry after the store has acknowledged a change by this process. The changed record
 /// replaces an older entry. If there is no entry, none is added, because the changed record may be
-/// outdated: the store may have acknowledged a later change first, and the cache may have evicted
-/// the entry with the later record.
+/// outdated. This happens if the store has acknowledged a later change before, and the cache has
+/// evicted the entry of this later change.
 pub(super) fn wrote<R: Versioned>(held: Option<Held<R>>, written: Held<R>) -> Option<Held<R>> {
     held.map(|held| if is_newer(held.found.as_ref(), written.found.as_ref()) { held } else { written })
 }

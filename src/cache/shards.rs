@@ -29,9 +29,9 @@ use crate::words::store_error::StoreError;
 
 /// The number of shards. It is large enough that two callers seldom need the same lock.
 const SHARDS: usize = 64;
-/// The number of epochs. Several projects may share one epoch. To drop the entries of one project,
-/// the cache moves its epoch. This also drops the entries of about one in a thousand other
-/// projects.
+/// The number of epochs, which are counters. To drop the entries of one project, the cache raises
+/// the project's epoch by one. Several projects may share one epoch, so this also drops the entries
+/// of about one in a thousand other projects.
 const EPOCHS: usize = 1024;
 
 /// The record that a call to the store returned, or `None` if the store has no such record.

@@ -39,9 +39,10 @@ fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
     );
 }
 
-/// Checks that the result of a call that was given up does not replace a revoked record in the
-/// cache. The call continues if another caller still waits for it. The cache can no longer notice
-/// changes during this call, so it must not keep the result.
+/// Checks that a call that was given up does not replace a revoked record in the cache with its
+/// result. Such a call continues if another caller still waits for it. After a call was given up,
+/// the cache no longer records that a change happens during the call. So it must not keep the
+/// result.
 #[test]
 fn the_answer_of_a_call_that_was_given_up_is_not_kept_over_a_revocation() {
     shuttle::check_random(

@@ -13,9 +13,9 @@ use crate::words::ids::TokenKey;
 /// many polls. The range suffices for a store that makes a few round trips per call.
 const POLLS: core::ops::Range<usize> = 0..12;
 
-/// The maximum number of times that a case reads the records after it dropped a call. The case
-/// repeats the reads while only a part of the effect is visible, because the store may still be
-/// working on the call.
+/// The maximum number of times that a case reads the records after it dropped a call. The store may
+/// still be working on the dropped call. So the case reads again while it sees only a part of the
+/// call's changes.
 const READS: usize = 100;
 
 pub(super) async fn a_dropped_rotation_is_whole_or_nothing<S: TokenStore>(store: &S) -> Verdict {

@@ -55,9 +55,8 @@ laws! {
             /// Checks that exactly one of several concurrent imports under one import key succeeds,
             /// and that only the record of this import exists.
             one_import_of_a_key_wins;
-            /// Checks that only one of two concurrent imports of one token inserts a row, if the
-            /// imports use different import keys and each row names the other import key in
-            /// `other_keys`.
+            /// Checks that only one of two concurrent imports of one token inserts a row. The
+            /// imports use different import keys, and each row names the other key in `other_keys`.
             one_import_under_two_keys_at_once_wins;
         }
     }

@@ -188,7 +188,7 @@ const REPEATED: [ChainCase; 27] = [
     ("the first successor is used", true, |c, _| c.earlier().last_used_at = Some(at(3))),
 ];
 
-/// Returns the time at which a successor ends: 12 hours before `at(10)`, plus `millis` ms.
+/// Returns the time `millis` ms after the earliest end of a successor that a repeat may replace.
 fn repeatable(millis: i64) -> Timestamp {
     at(10 + millis).saturating_sub(TokenRecord::REPEAT_MARGIN)
 }

@@ -31,9 +31,9 @@ impl Needles {
         Self(prefixes.into_iter().map(needle).collect())
     }
 
-    /// Returns the range of the head that ends first in `text`. Ignores each head that ends within
-    /// the first `behind` bytes. If several heads end at the same position, the longest is
-    /// returned.
+    /// Returns the range of the head with the lowest end in `text`, or `None` if there is no head.
+    /// Ignores each head that ends within the first `behind` bytes. If several heads end at the
+    /// same position, returns the longest.
     fn first(&self, text: &[u8], behind: usize) -> Option<Range<usize>> {
         let at_once = if self.0.len() == 1 { text.len() } else { IN_TURN };
         let mut first: Option<Range<usize>> = None;

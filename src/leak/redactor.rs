@@ -113,8 +113,9 @@ impl<W: Write> Redactor<W> {
 }
 
 impl<W: Write> Write for Redactor<W> {
-    /// Writes text up to the end of the next public part of a token, or replaces bytes of a secret
-    /// tail. Returns how many of `bytes` were taken. If the call fails, none of `bytes` were taken.
+    /// Writes the start of `bytes`, up to the end of the next public part of a token. If `bytes`
+    /// begins inside a secret tail, replaces this part of the tail instead. Returns how many of
+    /// `bytes` were written or replaced. If the call fails, none were.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pay()?;
         if self.tail_left > 0 && !bytes.is_empty() {

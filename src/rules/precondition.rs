@@ -1,6 +1,7 @@
-//! The preconditions that a store checks in the operation that writes. Each rule is defined once,
-//! in this module. A store that holds whole records calls the rule. A store that checks in its
-//! database repeats the rule in SQL or Lua, and tests compare this copy with the rule here.
+//! The preconditions of writes. A store checks them in the same operation in which it writes. Each
+//! rule is defined once, as a function in this module. A store that holds whole records calls this
+//! function. A store that checks in its database repeats the rule in SQL or Lua, and tests compare
+//! this copy with the function.
 
 use core::time::Duration;
 

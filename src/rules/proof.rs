@@ -91,7 +91,7 @@ impl Held {
         None
     }
 
-    /// Creates the value for a token that is not bound to an issuer.
+    /// Returns the records of a token that is not bound to an issuer: only the given record.
     #[cfg(test)]
     pub(super) fn alone(record: TokenRecord) -> Self {
         Self { record: Arc::new(record), issuers: Issuers::default() }

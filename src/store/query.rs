@@ -24,7 +24,7 @@ pub struct ListQuery {
     /// If set, a token passes only if the token with this id issued it. Bound and independent
     /// tokens both pass.
     pub issuer: Option<TokenId>,
-    /// If set, a token passes only if it has one of the filter's statuses at the filter's time.
+    /// If set, the list has only tokens with one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,
     /// If set, a token passes only if its name contains this text. The case of letters is
     /// ignored, as [`Name::folded`](crate::Name::folded) defines it.

@@ -40,13 +40,13 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
 ///   [after the proof](Rejection::is_after_proof) that the caller holds the token. For each token
 ///   and kind, the first event in each second is emitted. So the events of one token do not hide
 ///   the events of another token. `left_out` is the number of events of this token and kind that
-///   were left out since the last one was emitted. [`Event::TOKENS`] and [`Event::REPEATS`] limit
+///   were not emitted since the last emitted one. [`Event::TOKENS`] and [`Event::REPEATS`] limit
 ///   the events of all tokens together. If the service has no room to count the events of a token,
 ///   it emits all events of this token within these limits, with a `left_out` of 0.
 /// - **Sampled by kind**: `Verified`, `Unavailable`, and `Failed` before the proof. For `Failed`,
 ///   each [`Rejection`] counts as a separate kind. At most [`Event::SAMPLES`] events of a kind are
 ///   emitted in a second. `left_out` is the number of events of this kind, for any token, that were
-///   left out since the last one was emitted.
+///   not emitted since the last emitted one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -74,7 +74,7 @@ pub enum Event<'a> {
         key: Option<TokenKey>,
         /// The reason for which the token was rejected.
         rejection: Rejection,
-        /// The number of rejections for this reason that were left out since the last emitted one.
+        /// The number of rejections for this reason that caused no event since the last event.
         left_out: u64,
     },
     /// A rotated token was presented after its grace period, so another party may hold the old
@@ -138,7 +138,7 @@ pub enum Event<'a> {
         actor: &'a Actor,
         /// Whether this report revoked the token. If not, the token was revoked before.
         is_first: bool,
-        /// The number of repeated reports of this token left out since the last emitted one.
+        /// The number of repeated reports of this token that caused no event since the last event.
         left_out: u64,
     },
     /// All tokens of a group were revoked in one project.
@@ -221,8 +221,8 @@ impl Event<'_> {
     /// Two limits for the events of a kind that are sampled by token: the maximum number of events
     /// emitted in one second, and of tokens whose events are counted (about 400 KiB of memory).
     pub const TOKENS: usize = 4096;
-    /// A limit for events that are sampled by token. After this many emitted events of a kind in
-    /// one second, an event is emitted only if its token had no recent event of this kind.
+    /// A limit for a kind of event that is sampled by token. After this many events in a second,
+    /// only events of tokens that had no event of this kind in the last minute are emitted.
     pub const REPEATS: usize = 1000;
 
     /// Returns the name of the event in snake case, for log fields and metrics.

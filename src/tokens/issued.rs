@@ -27,7 +27,8 @@ pub struct IssuedTokens {
 
 impl<S: TokenStore> Tokens<S> {
     /// Revokes the tokens that are bound to an ended token, directly or through other tokens.
-    /// Returns how many live tokens the ended token had issued.
+    /// Returns how many of them were live, and how many live independent tokens the ended token had
+    /// issued. Independent tokens still work.
     pub(super) async fn end_issued(
         &self,
         actor: &Actor,

@@ -104,7 +104,7 @@ struct Told {
     second: u64,
     /// The time in seconds of the last event of this token, whether it was emitted or left out.
     seen: u64,
-    /// The number of events of this token that were left out since the last emitted one.
+    /// The number of events of this token that were not emitted since the last emitted event.
     left_out: u64,
 }
 

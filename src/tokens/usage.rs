@@ -153,8 +153,8 @@ impl Usage {
         }
     }
 
-    /// Makes room in memory: removes the uses that are already written to the store and are at
-    /// least as old as the resolution.
+    /// Makes room in memory. Removes each use that is already in the store, if at least one
+    /// [resolution](Self::with_resolution) has passed since the use.
     pub(super) fn forget_old(&self, now: Timestamp) {
         self.noted().retain(|_, noted| noted.waits || now.saturating_since(noted.at) < self.resolution);
     }

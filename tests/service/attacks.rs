@@ -27,9 +27,8 @@ const MS: Duration = Duration::from_millis(1);
 
 type Made = Issued<Arc<TokenRecord>>;
 
-/// A store in memory that counts its reads and its calls of `revoke_issued_by`. If `most` is set, a
-/// counted call fails if more than `most` counted calls came before it. If `slow` is set, look-ups
-/// take longer.
+/// A store in memory that counts its reads and its calls of `revoke_issued_by`. If `most` is set,
+/// only the first `most` + 1 of the counted calls succeed. If `slow` is set, look-ups take longer.
 #[derive(Default)]
 struct Watched {
     store: MemoryStore,

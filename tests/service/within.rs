@@ -84,8 +84,9 @@ fn addresses(at: usize) -> AddressRanges {
     AddressRanges::new(ADDRESSES[at]).unwrap()
 }
 
-/// What the host allowed beyond the defaults when one token issued another. By default, the issued
-/// token is a bound token for an agent, has no metadata, and cannot issue tokens.
+/// The permissions beyond the defaults that the host gave when one token issued another. By
+/// default, the issued token is a bound token for an agent, has no metadata, and cannot issue
+/// tokens.
 #[derive(Clone, Copy)]
 struct Allowed {
     kind: bool,

@@ -163,8 +163,8 @@ impl Random {
         ImportRow { other_keys, ..ImportRow::new(record, self.import_key()) }
     }
 
-    /// Returns a condition on an issuer in three of ten cases. The issuer may not exist, or may
-    /// have another version.
+    /// Returns a condition on an issuer in three of ten cases, and `None` in the others. In some
+    /// conditions, the issuer does not exist or has another version.
     async fn issuer(&mut self, project: ProjectId, memory: &MemoryStore) -> Option<IssuerCondition> {
         if self.chance(70) {
             return None;

@@ -15,7 +15,7 @@ use super::{Failure, Tell};
 /// most this many projects whose numbers of tokens differ between the two sides.
 const NAMED: usize = 10;
 
-/// The counts and the digest of one side: of the SQLite file or of the PostgreSQL database.
+/// The counts and the digest of the rows on one side of the move: in the file or in PostgreSQL.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Side {
     /// The number of tokens.

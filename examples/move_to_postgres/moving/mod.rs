@@ -1,14 +1,14 @@
 //! The steps of the move from a SQLite file to a PostgreSQL database, and the conditions of each
 //! step.
 //!
-//! A fence refuses writes, to the file or to PostgreSQL. PostgreSQL is fenced from the first copy
-//! until the step `--open`. In this time only the move can write to PostgreSQL, so all tokens there
-//! are copies. The file is fenced from the step `--finish` on, so that the last copy includes every
-//! acknowledged write.
+//! A fence on the file or on PostgreSQL makes this side refuse writes. PostgreSQL is fenced from
+//! the first copy until the step `--open`. In this time only the move can write to PostgreSQL, so
+//! all tokens there are copies. The file is fenced from the step `--finish` on, so that the last
+//! copy includes every acknowledged write.
 //!
 //! The file and PostgreSQL never take writes at the same time. Between `--finish` and `--open`,
-//! both are fenced. Otherwise, PostgreSQL could acknowledge the revocation of a token while another
-//! service still verifies tokens with the file and accepts the revoked token.
+//! both are fenced. If PostgreSQL took writes too early, it could acknowledge the revocation of a
+//! token while another service still verifies tokens with the file and accepts the revoked token.
 
 mod compare;
 mod copy;

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// The maximum time for which the process waits for requests in progress after it gets the signal
-/// to stop. The last writes get the same time again.
+/// to stop. After that, the process waits up to this time again for its last writes.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Starts the periodic tasks. Each one is a separate task, so that no task waits for another.

@@ -36,7 +36,8 @@ use crate::words::text::Actor;
 ///     webhook: &GitHubWebhook,
 ///     delivery: GitHubDelivery<'_>,
 /// ) -> Result<(u16, String), Box<dyn std::error::Error>> {
-///     // Called if the key is unknown. Call GitHub at most once in a few minutes.
+///     // `handle` calls this if the key is unknown. Ask GitHub at most once in
+///     // a few minutes.
 ///     let keys = || async {
 ///         let answer = fetch(GitHubKeys::ADDRESS).await?;
 ///         GitHubKeys::from_json(&answer).ok()

@@ -76,7 +76,7 @@ impl PostgresStore {
     }
 
     /// Takes the project's turn (a lock on the project), and revokes up to `most` tokens. `left`
-    /// appends to a statement the conditions that the rows of these tokens must meet.
+    /// adds conditions to an SQL statement, which then finds only tokens to revoke.
     pub(super) async fn revoke_some(
         &self,
         project: &ProjectId,

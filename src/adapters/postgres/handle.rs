@@ -77,7 +77,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// # Busy projects
 ///
 /// A project does not stop other projects, even if it has a flood of calls, or if a process holds
-/// its turn for long:
+/// the project's turn for long:
 ///
 /// - One call of this process at a time takes a project's turn. The other calls wait in a queue
 ///   without a connection. A queue holds at most 1,000 calls of a project, and further calls fail

@@ -1,5 +1,5 @@
-//! The revocation of groups of tokens. The functions also finish revocations that earlier calls
-//! have left unfinished.
+//! The revocation of groups of tokens. If an earlier call did not finish its revocation, the
+//! functions of this module finish it.
 
 use core::time::Duration;
 

@@ -146,8 +146,8 @@ impl RedisStore {
         Self { feed: true, ..self }
     }
 
-    /// Returns a call of this script, which changes something in this project. The first argument
-    /// of the call says whether the script publishes the change.
+    /// Returns a call of a script that changes something in this project. The first argument of the
+    /// call says whether the script publishes the change.
     pub(super) fn act(&self, script: &'static Script, project: &ProjectId) -> Act {
         script.on(project).arg(if self.feed { "1" } else { "" })
     }

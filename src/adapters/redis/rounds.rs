@@ -35,14 +35,16 @@ pub(super) struct Rounds {
 /// The rounds of one master, which run one after the other.
 #[derive(Default)]
 struct Turn {
-    /// The number of operations that have asked for a round.
+    /// The number of operations that have asked to wait for the replicas. A round serves all
+    /// operations that asked before it began.
     asked: AtomicU64,
     state: tokio::sync::Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The number of operations that had asked for a round when the last round began.
+    /// The value of [`Turn::asked`] when the latest round began. This round served all operations
+    /// up to this number.
     covered: u64,
     /// The failure of the last round. It is `None` if the required replicas have all writes that
     /// the master made before the round.

@@ -129,9 +129,9 @@ impl Servers {
         .await
     }
 
-    /// Makes one attempt to send a command. Before it sends the command, this function asks the
-    /// server for the name of the server's history (its stream of writes). If the server names the
-    /// same history later, the server was a master all the time and still has the operation.
+    /// Makes one attempt to send a command. First asks the server for the name of its history (its
+    /// stream of writes). If the server names the same history after the command, it was a master
+    /// all the time and still has the operation.
     async fn attempt(&self, act: &Act, by_hash: bool) -> Result<Applied<Value>, RedisError> {
         let commands = [replicas::history_question(), act.command(by_hash)];
         let answers = self.writing.send(act.slot, &commands).await?;

@@ -37,7 +37,7 @@ impl Walk {
     }
 }
 
-/// Returns the position of a row in the index of an order. change.lua computes the same position.
+/// Returns a row's position in the index for its sort key. change.lua computes the same position.
 pub(super) fn place(cursor: &Cursor) -> Vec<u8> {
     let key = match &cursor.key {
         SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => sortable(time.as_unix_millis()),

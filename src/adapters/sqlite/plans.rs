@@ -96,7 +96,8 @@ async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() 
     assert!(limited.contains(walk), "{limited}");
 }
 
-/// The cost of the query does not depend on how many tokens of the project are not bound.
+/// The query for ended issuers finds the bound tokens of a project in an index. So its cost does
+/// not depend on the number of other tokens.
 #[tokio::test]
 async fn ended_issuers_are_found_along_the_index_of_bound_tokens() {
     let database = migrated().await;

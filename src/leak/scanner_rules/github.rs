@@ -1,5 +1,5 @@
-//! Writes the texts for GitHub's secret scanning: the entries for the form of a custom pattern, and
-//! the text to send to the partner program.
+//! Writes the texts for GitHub's secret scanning: the values to enter on the page for a new custom
+//! pattern, and the text to send to the partner program.
 
 use super::{comment, each, pattern, title};
 use crate::words::format::CRC;

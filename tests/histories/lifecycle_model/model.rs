@@ -194,9 +194,10 @@ impl Model {
         }
     }
 
-    /// Returns the outcome of [`Self::alive`], but applies the limit on unused tokens in the way a
-    /// process of the service does. The process counts the uses that it has recorded but not
-    /// written yet, and allows two minutes for uses that other processes have not written yet.
+    /// Returns the outcome of [`Self::alive`], except that the limit on unused tokens depends on
+    /// the uses that a process of the service knows. The process counts the uses that it has
+    /// recorded but not written yet, and allows two minutes for uses that other processes have not
+    /// written yet.
     fn alive_as_used(&self, place: usize) -> Result<(), &'static str> {
         let noted = self.waiting.iter().find(|(other, _)| *other == place).map(|(_, at)| *at);
         self.judged(place, |token| {

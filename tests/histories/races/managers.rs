@@ -285,8 +285,8 @@ struct Hands {
 }
 
 impl Hands {
-    /// Sends an operation to the other process, and returns the time from which that process counts
-    /// the delay.
+    /// Sends an operation to the other process. That process chooses a time, and runs the operation
+    /// `delay` microseconds later. Returns the chosen time.
     fn tell(&mut self, delay: u64, words: &str) -> u64 {
         self.other.tell(&format!("{delay} {words}"));
         self.other.said().parse().unwrap()

@@ -130,9 +130,9 @@ pub async fn has_no_answer_while_it_is_down(
     revoker.stop();
 }
 
-/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. This shows
-/// that only the bound protects during that time, and that the tests of the bound would notice if
-/// the bound had no effect. Also checks that the cache rejects all revoked tokens after it has
+/// Checks that a cache without a bound accepts revoked tokens while its feed is silent. So at such
+/// times, only the bound keeps a cache from accepting them, and the tests of the bound would fail
+/// if the bound had no effect. Also checks that the cache rejects all revoked tokens after it has
 /// noticed the loss of the feed.
 pub async fn only_the_bound_holds_while_the_feed_is_silent(mut revoker: Revoker, silence: impl AsyncFnOnce() -> u64) {
     feed_is_well(&mut revoker, 1).await;

@@ -92,8 +92,9 @@ impl Counts {
 
 /// The results of the verifying process for one token.
 pub struct Tried {
-    /// The start of the last verification that accepted the token, in nanoseconds since 1970. The
-    /// field `refused` is the end of the first verification that rejected the token.
+    /// The time at which the last verification that accepted the token began. The field `refused`
+    /// is the time at which the first verification that rejected the token ended. Both times are in
+    /// nanoseconds since 1970.
     pub accepted: u64,
     pub refused: u64,
     pub outcome: String,

@@ -16,7 +16,7 @@ use crate::support::{keyring, project};
 
 const TASKS: usize = 8;
 /// The maximum time that this process waits for a change or for a restart of the engine. A change
-/// normally takes moments. The test waits for this process for longer than this time.
+/// normally takes moments. The test does not give up on this process before this time has passed.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The number of verifications that a task runs between two pauses of one millisecond.
 const BURST: usize = 48;

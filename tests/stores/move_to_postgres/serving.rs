@@ -30,8 +30,9 @@ const ACTS: [&str; 5] = ["issue", "revoke", "rename", "rotate", "flush"];
 const MORE: usize = 3;
 /// The maximum time that a test waits for something.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// The number of operations of one kind that succeed in a phase before this kind pauses until the
-/// next phase. The pauses ensure that the tokens of the file are enough for all phases.
+/// The maximum number of operations of one kind that succeed in one phase. After this number,
+/// operations of this kind pause until the next phase. So the tokens of the file are enough for all
+/// phases.
 const MOST: usize = 30;
 /// The phases in which no operation may succeed: from the fence, which stops the writes to the
 /// file, until PostgreSQL is opened for writes.
@@ -63,7 +64,7 @@ fn of_store(error: &Error) -> StoreErrorKind {
     error.store().unwrap_or_else(|| panic!("{error}")).kind()
 }
 
-/// What the test knows about a token from the operations that were acknowledged.
+/// The facts about a token that the test knows from the acknowledged operations.
 #[derive(Clone, Debug, Default)]
 struct Known {
     text: String,
@@ -197,8 +198,8 @@ impl Stage {
         self.until(&format!("{MORE} of each operation {outcome} in phase {phase}, and verifications"), is_so).await;
     }
 
-    /// Waits until every kind of operation has paused in this phase. Then all operations of the
-    /// phase have run before the next step of the move begins, as if the move were slow.
+    /// Waits until every kind of operation has succeeded [`MOST`] times in this phase and has
+    /// paused. So the next step of the move begins late, as if the move were slow.
     async fn exhaust(&self) {
         let phase = self.phase();
         let is_so = |seen: &Seen| ACTS.iter().all(|act| seen.is_enough(phase, act));

@@ -37,8 +37,8 @@ pub fn guard(app: &App) -> Guard {
         })
 }
 
-/// Returns the address of the client. Behind a proxy, this is the address that the proxy names,
-/// otherwise the address of the connection.
+/// Returns the address of the client. If the service is behind a proxy, the proxy names this
+/// address. If not, it is the address from which the connection comes.
 fn client_address(request: &Parts, behind_proxy: bool) -> Option<IpAddr> {
     if behind_proxy {
         return forwarded_for(&request.headers);

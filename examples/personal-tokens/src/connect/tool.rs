@@ -106,8 +106,8 @@ impl Tool {
         matches!(self, Self::VsCode | Self::VsCodeAlita | Self::Environment | Self::Netrc | Self::Mcp)
     }
 
-    /// Returns whether the text for this tool contains the name of a model. If it does not, the
-    /// text also suits a person who cannot choose a model.
+    /// Returns whether the text for this tool contains the name of a model. A person who cannot
+    /// choose a model can use the text only if it contains no such name.
     pub fn names_model(self) -> bool {
         !matches!(self, Self::Environment | Self::Netrc | Self::Mcp)
     }

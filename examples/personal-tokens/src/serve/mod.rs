@@ -58,8 +58,9 @@ pub struct Limits {
     /// complete.
     pub headers: Duration,
     /// The maximum time from the end of a request until the headers of the next request on the same
-    /// connection are complete. A proxy keeps idle connections for about a minute. This time must
-    /// be longer, so that the proxy does not use a connection that this service is closing.
+    /// connection are complete. A proxy keeps idle connections for about a minute. This service
+    /// must wait for longer, so that the proxy does not use a connection that the service is
+    /// closing.
     pub idle: Duration,
     /// The maximum time from the headers of a request until its body is complete.
     pub body: Duration,

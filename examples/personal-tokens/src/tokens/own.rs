@@ -40,7 +40,7 @@ pub enum Refused {
     Policy(Error),
     TooMany,
     Scopes(Invalid),
-    /// The token's state does not allow the operation.
+    /// The current state, usually of the token, does not allow the operation. The text says why.
     State(String),
     /// The token cannot be rotated yet, because its predecessor works until this time.
     PredecessorInGrace(Timestamp),

@@ -25,7 +25,7 @@ pub struct Row {
     pub agent_of: Option<String>,
     /// The origin of the last use of the token, in words.
     pub used_from: Option<String>,
-    /// Whether the owner may issue a token for an agent under this token.
+    /// Whether the owner may use this token to issue a token for an agent.
     pub can_issue: bool,
     /// Whether the token was rotated and still works.
     pub in_grace: bool,

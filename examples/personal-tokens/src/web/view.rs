@@ -30,7 +30,7 @@ pub struct View {
     sort: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     size: String,
-    /// The cursor of a row, or an empty text. The page starts just after this row.
+    /// If not empty, the cursor of a row. The page starts just after this row.
     #[serde(skip_serializing_if = "String::is_empty")]
     after: String,
     /// The cursor of a row, or an empty text. The page ends just before this row.

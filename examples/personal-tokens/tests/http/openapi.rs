@@ -1,9 +1,10 @@
 //! Compares the API with its OpenAPI document. For this, the program schemathesis sends thousands
 //! of valid and invalid requests over the network, and checks the responses.
 //!
-//! The program comes from PyPI (`pip install schemathesis`). The test looks for it at the path in
-//! the variable `SCHEMATHESIS`, in `target/ci-tools`, and on the path. Each run prints its seed. To
-//! repeat a run, set the variable `SCHEMATHESIS_SEED` to its seed.
+//! The program comes from PyPI (`pip install schemathesis`). The variable `SCHEMATHESIS` can name
+//! its file. If it does not, the test looks for the program in `target/ci-tools/bin`, and then in
+//! the folders of `PATH`. Each run prints its seed. To repeat a run, set the variable
+//! `SCHEMATHESIS_SEED` to its seed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

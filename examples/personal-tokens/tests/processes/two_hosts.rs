@@ -115,7 +115,8 @@ impl World {
         self.tokens.lock().unwrap()[number].asked = Some(Instant::now());
     }
 
-    /// Records that a process has acknowledged the revocation or rotation of the token now.
+    /// Records the current time as the time at which a process acknowledged the revocation or
+    /// rotation of the token.
     fn end(&self, number: usize) {
         self.tokens.lock().unwrap()[number].ended = Some(Instant::now());
     }
