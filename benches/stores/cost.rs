@@ -48,8 +48,8 @@ impl Memory {
 pub struct Ratios {
     /// The name of the engine.
     pub engine: &'static str,
-    /// The median time of a verification without a cache, divided by the median time of a direct
-    /// read of the record, and the upper limit of this ratio, if there is one.
+    /// A ratio and its upper limit, if it has one. The ratio is the median time of a verification
+    /// without a cache, divided by the median time of a direct read of the record.
     pub bare: (f64, Option<f64>),
     /// The median time of a verification through the cache, divided by the median time of a
     /// verification on a `MemoryStore`, and the upper limit of this ratio, if there is one.
