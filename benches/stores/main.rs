@@ -99,8 +99,8 @@ impl Report {
         }
     }
 
-    /// Writes the tables and the pictures to the files that the operations page includes. Writes no
-    /// files for `cost` or for `growth` if the benchmark did not measure it.
+    /// Writes the tables and pictures of the measurements `cost` and `growth` to the files that the
+    /// operations page includes. Writes no files for a measurement that did not run.
     fn write(self, most: u64) {
         let (tables, ratios): (Vec<_>, Vec<_>) = self.cost.into_iter().unzip();
         write("cost", most, &tables, || plot::cost(&ratios));

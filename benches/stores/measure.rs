@@ -15,7 +15,7 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
 pub struct Beside {
     /// The time of the operation, in nanoseconds.
     pub act: f64,
-    /// The time of the floor, the operation with which `act` is compared, in nanoseconds.
+    /// The time of the floor (the operation to compare with), in nanoseconds.
     pub floor: f64,
 }
 

@@ -32,8 +32,8 @@ async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T
     tokio::time::timeout(patience, wait).await.ok()
 }
 
-/// Awaits the future `wait` with a random timer, for the tests of this crate. If `patience` is
-/// zero, gives up at a random poll. Otherwise, never gives up.
+/// Awaits the future `wait` in the tests of this crate, where chance replaces the timer. If
+/// `patience` is zero, gives up at a random poll and returns `None`. Otherwise never gives up.
 #[cfg(test)]
 async fn timed<T>(patience: Duration, wait: impl Future<Output = T>) -> Option<T> {
     use shuttle::rand::Rng;

@@ -31,7 +31,7 @@ enum Fault {
     VersionsIgnored,
     /// A fill replaces the entry although the record was changed during the fill.
     OvertakingIgnored,
-    /// A fill replaces the entry although the epoch moved during the fill.
+    /// A fill replaces the entry although the project's entries were dropped during the fill.
     EpochIgnored,
     /// An entry never becomes too old to be returned.
     NeverExpires,

@@ -99,8 +99,8 @@ impl<S: TokenStore> Cached<S> {
         Ok(ChainResult { chain, age })
     }
 
-    /// Reads a record from the store. Also returns the time and epoch from which the age of the
-    /// record counts.
+    /// Reads a record from the store. Also returns a `Since`: the time from which the age of the
+    /// record counts, and the epoch in which the call began.
     async fn ask_store(&self, key: &TokenKey) -> (Since, Result<Found, StoreError>) {
         let mut since = self.cache.since(&key.project);
         match self.store.find_recent(key).await {

@@ -187,7 +187,8 @@ impl Shards {
         self.epoch_there(self.epoch_at(project))
     }
 
-    /// Drops all entries of a project by moving its epoch.
+    /// Drops all entries of a project: advances the project's epoch, so that the cache no longer
+    /// returns entries from the earlier epoch.
     pub(super) fn move_epoch(&self, project: &ProjectId) {
         self.epochs[self.epoch_at(project)].fetch_add(1, Ordering::SeqCst);
     }

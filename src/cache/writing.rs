@@ -18,8 +18,9 @@ pub(super) struct Writing<'c> {
 }
 
 impl Writing<'_> {
-    /// Ends the change after the store has acknowledged it. `record` is the new record of the first
-    /// key, and replaces the cache entry of this key.
+    /// Ends the change after the store has acknowledged it. The first of the `keys` gets `record`,
+    /// which the store has returned, as its new cache entry. The entries of the other keys are
+    /// dropped.
     pub(super) fn gave(mut self, record: &Arc<TokenRecord>) {
         if let (Some((first, others)), Some(since)) = (self.keys.split_first(), self.since) {
             self.cache.shards.wrote(first, record, since);

@@ -197,8 +197,8 @@ laws! {
             /// Checks that one call revokes all tokens of an owner or family, even if there are
             /// more than 1,000, the maximum for one step.
             owner_and_family_are_revoked_in_one_call;
-            /// Checks that the revocation of an owner or family revokes live tokens, tokens in
-            /// their grace period, and tokens that ended at most 24 hours earlier.
+            /// Checks that the revocation of an owner's or family's tokens covers live tokens,
+            /// tokens in their grace period, and tokens that ended at most 24 hours earlier.
             owner_and_family_take_all_that_can_still_work;
             /// Checks that the revocation of a group returns the number of records that it revoked.
             a_group_counts_its_rows;

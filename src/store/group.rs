@@ -15,7 +15,7 @@ pub enum RevokeGroup {
     Family(TokenId),
     /// All tokens that were created strictly before this time.
     CreatedBefore(Timestamp),
-    /// All tokens whose digest was computed with the key of this number.
+    /// All tokens whose digest was computed with the key that has this number.
     KeyNumber(KeyNumber),
 }
 
@@ -37,7 +37,7 @@ impl RevokeGroup {
 pub enum RevokeBatch {
     /// All tokens that were created strictly before this time.
     CreatedBefore(Timestamp),
-    /// All tokens whose digest was computed with the key of this number.
+    /// All tokens whose digest was computed with the key that has this number.
     KeyNumber(KeyNumber),
 }
 

@@ -241,7 +241,7 @@ impl TokenStore for MemoryStore {
     }
 }
 
-/// Returns whether the issuer fulfils the condition, or true if there is no condition.
+/// Returns true if there is no condition on the issuer, or if the issuer fulfils it.
 fn holds(rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
     issuer.is_none_or(|issuer| issuer.holds(rows.get(&TokenKey { project, id: issuer.id }).map(Arc::as_ref)))
 }

@@ -29,8 +29,8 @@ pub struct ListQuery {
     /// If set, a token passes only if its name contains this text. The case of letters is
     /// ignored, as [`Name::folded`](crate::Name::folded) defines it.
     pub name_contains: Option<FoldedName>,
-    /// If set, a token passes only if it expires strictly before this time. Tokens that never
-    /// expire do not pass.
+    /// If set, only a token that expires strictly before this time matches the query. A token that
+    /// never expires does not match.
     pub expires_before: Option<Timestamp>,
     /// If set, a token passes only if it was last used strictly before this time. If a token was
     /// never used, its time of creation is compared instead.
@@ -107,7 +107,7 @@ pub struct StatusFilter {
 pub enum StatusGroup {
     /// The statuses that are [live](Status::is_live).
     Live,
-    /// The statuses that are not live. A token with such a status has ended.
+    /// The statuses of ended tokens: all statuses that are not [live](Status::is_live).
     Ended,
     /// This status only.
     Only(Status),
@@ -129,7 +129,7 @@ impl StatusGroup {
 }
 
 impl StatusFilter {
-    /// Returns whether the status of the record at the time of the filter is in the set.
+    /// Returns whether the record has one of the filter's statuses at the filter's time.
     pub fn matches(&self, record: &TokenRecord) -> bool {
         self.group.contains(record.status(self.at))
     }

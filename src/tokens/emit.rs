@@ -14,7 +14,7 @@ use crate::words::rejection::Rejection;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
-/// The time at which the caller presented the token: at this verification or at an earlier one.
+/// Whether the caller presented the token at this verification or at an earlier one.
 #[derive(Clone, Copy)]
 pub(super) enum Shown {
     /// The caller presented the token at this verification.
@@ -30,9 +30,9 @@ pub(super) struct Events {
     verified: Sampler,
     unavailable: Sampler,
     rejected: [Sampler; Rejection::ALL.len()],
-    /// One sampler for each kind of [`Rejection`]. They sample the rejections that happen after the
-    /// caller has proved that it holds the token. Each sampler decides for each token separately
-    /// which rejections emit an event.
+    /// One sampler for each kind of [`Rejection`], for rejections after the caller has proved that
+    /// it holds the token. For each token separately, a sampler decides for which rejections an
+    /// event is emitted.
     failed: [ByToken; Rejection::ALL.len()],
     /// The sampler of `Reused` events. If a recheck of a rotated token is rejected, a sampler in
     /// `failed` decides instead, so that the recheck cannot hide a reuse.

@@ -65,7 +65,7 @@ pub enum Event<'a> {
         key: TokenKey,
         /// The tokens that this token is bound to, nearest first. The list is usually empty.
         issuers: &'a [TokenId],
-        /// The number of `Verified` events, of any token, left out since the last emitted one.
+        /// The number of unemitted `Verified` events, of any token, since the last emitted one.
         left_out: u64,
     },
     /// A token was rejected. The service emits only a sample of these events: see [`Event`].
@@ -98,7 +98,7 @@ pub enum Event<'a> {
     Unavailable {
         /// The key of the token, if its text and tag are correct.
         key: Option<TokenKey>,
-        /// The number of failures, for any token, that were left out since the last emitted one.
+        /// The number of unemitted `Unavailable` events, of any token, since the last emitted one.
         left_out: u64,
     },
     /// A token was rotated.
@@ -218,8 +218,8 @@ impl Event<'_> {
     /// A limit for events that are sampled by kind: the maximum number of events of a kind that are
     /// emitted in one second.
     pub const SAMPLES: u64 = 10;
-    /// Two limits for the events of a kind that are sampled by token: the maximum number of events
-    /// emitted in one second, and of tokens whose events are counted (about 400 KiB of memory).
+    /// Two limits for events that are sampled by token. At most this many events of a kind are
+    /// emitted in a second. The events of at most this many tokens are counted (about 400 KiB).
     pub const TOKENS: usize = 4096;
     /// A limit for a kind of event that is sampled by token. After this many events in a second,
     /// only events of tokens that had no event of this kind in the last minute are emitted.

@@ -164,8 +164,8 @@ mod tests {
         (issued.token.expose_secret().to_owned(), issued.record.key())
     }
 
-    /// Issues a token with an issuer. The token is bound to the issuer, or independent of it.
-    /// Returns the text and key of the token.
+    /// Issues a token, with the given token as its issuer. The new token is bound to the issuer if
+    /// `bound` is true, otherwise it is independent. Returns the text and key of the new token.
     fn issued(world: &World, (text, _): &(String, TokenKey), bound: bool) -> (String, TokenKey) {
         let project = project("145");
         let verified = now(world.tokens.verify(text, &Access::to(&project, &[]))).unwrap();

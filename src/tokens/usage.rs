@@ -14,8 +14,8 @@ use crate::words::used_from::UsedFrom;
 /// A flush writes the last uses of many tokens in one store call. The last use of one token is
 /// written at most once per [resolution](Self::with_resolution). So a stored last use can be older
 /// than the real last use. The maximum difference is the [`lag`](Self::lag): the resolution plus
-/// the time between two flushes. If a process crashes, it loses at most the uses of the last period
-/// of this length. The last uses of at most [`capacity`](Self::with_capacity) tokens are kept. If
+/// the time between two flushes. If a process crashes, the uses during one lag before the crash can
+/// be lost. The last uses of at most [`capacity`](Self::with_capacity) tokens are kept. If
 /// more tokens are used, the uses of the other tokens are not recorded until a flush makes room.
 ///
 /// **The rule on disuse** ([`Policy::with_max_unused`](crate::Policy::with_max_unused)) depends on

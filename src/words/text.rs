@@ -102,7 +102,7 @@ macro_rules! word_type {
     };
 }
 
-/// Defines a type for a text of 1 to 255 characters that people may see.
+/// Defines a type for a text that is shown to people. The text has 1 to 255 characters.
 macro_rules! host_text {
     ($(#[$docs:meta])* $type:ident, $field:ident) => {
         $(#[$docs])*
@@ -129,8 +129,8 @@ macro_rules! host_text {
             /// Creates the value from a text, which is trimmed at both ends.
             ///
             /// # Errors
-            /// Returns [`Invalid`] if the trimmed text is empty, if it is longer than 255
-            /// characters, or if it holds a character that may not be shown.
+            /// Returns [`Invalid`] if the trimmed text is empty, has more than 255 characters, or
+            /// holds a character that is not safe to show to people, such as a control character.
             pub fn new(text: &str) -> Result<Self, Invalid> {
                 bounded(text, InvalidField::$field, Self::MAX_CHARS).map(|text| Self(text.into()))
             }
@@ -259,8 +259,8 @@ pub(super) fn bounded(text: &str, field: InvalidField, max: usize) -> Result<&st
     Ok(text)
 }
 
-/// Returns the text if it follows the rule for stored text: it is not empty, has at most `max`
-/// characters, and holds no control character.
+/// Returns the text if it is not empty, has at most `max` characters, and holds no control
+/// character. This is the rule for stored text. If the text breaks the rule, returns an error.
 pub(super) fn stored(text: &str, field: InvalidField, max: usize) -> Result<&str, Invalid> {
     if text.is_empty() {
         return Err(Invalid::new(field, InvalidKind::Empty));
@@ -276,8 +276,8 @@ pub(super) fn stored(text: &str, field: InvalidField, max: usize) -> Result<&str
     Ok(text)
 }
 
-/// The functions for `#[serde(deserialize_with)]` that read a text of a serialized record under the
-/// rule for stored text.
+/// Functions for `#[serde(deserialize_with)]` that deserialize a text of a record. They apply only
+/// the rule for stored text, not the stricter rule for new text.
 #[cfg(feature = "serde")]
 pub(crate) mod as_stored {
     use std::borrow::Cow;

@@ -38,8 +38,8 @@ impl ClientText {
     /// Creates the description from a text, trimmed at both ends.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if the trimmed text is empty, if it is longer than 255 characters, or if
-    /// it holds a character that may not be shown.
+    /// Returns [`Invalid`] if the trimmed text is empty, has more than 255 characters, or holds a
+    /// character that is not safe to show to people, such as a control character.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         bounded(text, InvalidField::ClientText, Self::MAX_CHARS).map(|text| Self(text.into()))
     }

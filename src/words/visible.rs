@@ -58,8 +58,9 @@ pub fn is_shown(letter: char) -> bool {
     !letter.is_control() && !is_in(&HIDDEN, letter)
 }
 
-/// Returns whether every character of a text may be shown. A variation selector is allowed only
-/// directly after a pictograph, or within a keycap such as `1\u{fe0f}\u{20e3}`.
+/// Returns whether a text is safe to show to people. [`is_shown`] must return true for each
+/// character, except for a variation selector directly after a pictograph, or within a keycap such
+/// as `1\u{fe0f}\u{20e3}`.
 pub(super) fn is_visible(text: &str) -> bool {
     let mut before = None;
     let mut rest = text.chars();

@@ -59,8 +59,8 @@ fn named(readme: &str) -> Vec<&str> {
     words.filter(|word| word.contains('/') && (word.ends_with('/') || word.ends_with(".rs"))).collect()
 }
 
-/// Returns whether the tables name this file or a folder that contains it. The folder of a whole
-/// test binary does not count.
+/// Returns whether `named` contains this file or a folder that holds it. `named` has the paths in
+/// the tables of `tests/README.md`. The folder of a whole test binary does not count.
 fn is_named(path: &str, named: &[&str]) -> bool {
     let is_it = |name: &&str| {
         *name == path || (name.matches('/').count() > 1 && name.ends_with('/') && path.starts_with(*name))

@@ -47,7 +47,7 @@ fn look_alikes(count: usize) -> String {
     (0..count).map(look_alike).collect::<Vec<_>>().join(" ")
 }
 
-/// Pairs of texts that can be left before and after a token by copying and pasting.
+/// Pairs of texts that copying and pasting can add before and after a token.
 const PASTED: [(&str, &str); 17] = [
     (" ", "  "),
     ("\t", "\t"),

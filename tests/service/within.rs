@@ -127,8 +127,9 @@ impl World {
         self.tokens.verify(text, &access).await.ok()
     }
 
-    /// Chooses one of the tokens, in most cases one of the latest three. Returns the proof of this
-    /// token if it works at this time. Otherwise returns a kept proof, if there is one.
+    /// Chooses one of the tokens, in most cases one of the latest three, and verifies it. Returns
+    /// the proof if the token works. Otherwise returns a proof from an earlier verification, if the
+    /// test has kept one.
     async fn proof(&mut self, at: usize) -> Option<Verified> {
         let at = if at < 16 { at } else { self.made.len().saturating_sub(1 + at % 3) };
         for from in FROM {

@@ -1,5 +1,5 @@
-//! Checks that the store in memory keeps every law, whether the kit gets the store by value, by
-//! reference, in an `Arc`, in a `Box`, or as a `DynStore`.
+//! Checks that the store in memory keeps every law. The conformance kit gets the store by value, by
+//! reference, in an `Arc`, in a `Box`, and as a `DynStore`.
 
 use std::sync::Arc;
 

@@ -17,7 +17,8 @@ pub(super) trait Checks: Check<InProject> + Check<OwnProject> {}
 
 impl<T: Check<InProject> + Check<OwnProject>> Checks for T {}
 
-/// A token service that verifies tokens for the project requirement `P`.
+/// The methods of a token service that verify tokens. `P` is the requirement that a request makes
+/// on the project of its token.
 pub(super) trait Check<P>: Send + Sync {
     fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
 

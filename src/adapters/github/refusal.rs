@@ -23,7 +23,8 @@ pub enum DeliveryRefusal {
 }
 
 impl DeliveryRefusal {
-    /// Returns whether the delivery could be accepted with newer keys of GitHub.
+    /// Returns whether the delivery might be accepted after the service has fetched GitHub's
+    /// current keys.
     pub(super) fn is_about_keys(self) -> bool {
         matches!(self, Self::UnknownKey | Self::OldKey)
     }

@@ -31,8 +31,8 @@ pub(super) struct Gate {
     /// The queues of the calls that take a project's turn (a lock on the project). There is one
     /// queue for each project.
     turns: Lines,
-    /// The queues in which inserts with a limit wait to count the live tokens. After an insert has
-    /// counted the tokens, it waits for the project's turn in the queue of `turns`.
+    /// The queues of the inserts with a limit. An insert waits here until it can count the live
+    /// tokens. After the count, it waits in the project's queue in `turns`.
     counts: Lines,
     /// The queues of the revocations of tokens and groups. Revocations have separate queues, so
     /// that a flood of renames or rotations cannot keep a caller from revoking a token.

@@ -35,15 +35,16 @@ macro_rules! begin {
 }
 
 /// The SQL that begins a transaction. Each statement of the transaction sees everything that was
-/// committed before the statement began. In the same round trip, the SQL makes these settings for
-/// the transaction, unless the host has set other limits:
+/// committed before the statement began. In the same round trip, the SQL changes three settings for
+/// the transaction:
 ///
-/// - A commit waits for the disk. A pool of the host may have connections whose commits do not
-///   wait, and `from_pool` checks only one connection.
-/// - The server waits for a lock for at most 5 seconds, which is the time limit of a call.
+/// - If `synchronous_commit` is `off`, it becomes `on`, so that a commit waits for the disk.
+///   `from_pool` checks this setting on only one connection of the host's pool.
+/// - If `lock_timeout` is not set, it becomes 5 seconds, which is the time limit of a call.
 ///   `statement_timeout` is not suitable, because it also ends a statement that waits for no lock.
-/// - If the process freezes or loses its connection during the transaction, the server releases the
-///   locks of the transaction after 10 seconds, which is the time limit of two calls.
+/// - If `idle_in_transaction_session_timeout` is not set, it becomes 10 seconds, twice the time
+///   limit of a call. If the process freezes or loses its connection during the transaction, the
+///   server releases the locks of the transaction after this time.
 pub(super) const BEGIN: &str = begin!();
 
 /// The SQL that begins a transaction whose first lock is a project's turn (see turn.rs). In

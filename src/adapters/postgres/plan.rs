@@ -28,9 +28,9 @@ macro_rules! by_primary_key {
 pub(super) use by_primary_key;
 
 /// A query for the row of a token and the rows of its chain: the tokens that the token is bound to,
-/// directly or through another token. If the macro gets a literal, it appends the literal to the
-/// list of the selected columns. PostgreSQL finds each row through the primary key, as with
-/// [`by_primary_key`].
+/// directly or through another token. The macro takes an optional literal, and appends it to the
+/// list of the selected columns. Like [`by_primary_key`], the query finds each row through the
+/// primary key.
 macro_rules! chain {
     ($($beside:literal)?) => {
         concat!(

@@ -39,8 +39,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The maximum time for which a read waits for a standby. It is short enough to leave time for a
 /// read from the primary.
 const REACH: Duration = Duration::from_secs(1);
-/// The minimum number of beats that the store writes to the primary within `most_lag`, which is the
-/// maximum age of the data that the store uses from a standby.
+/// The minimum number of beats that the store writes to the primary during `most_lag`. A beat is a
+/// number that shows how recent a standby's data is. `most_lag` is the maximum age of the data that
+/// the store uses from a standby.
 const BEATS: u32 = 4;
 /// The maximum number of beats that the store remembers. Beats are numbers that the store writes to
 /// the primary. The store does not use a standby's result if the result contains a beat that the
@@ -212,8 +213,9 @@ impl Replica {
         self.beats().iter().rev().find(|(number, _)| Some(*number) == beat).map(|(_, begun)| *begun)
     }
 
-    /// Writes beats to the primary at regular intervals, and after each beat reads the last beat
-    /// that a standby has. This function never returns.
+    /// Writes a beat to the primary at regular intervals. After each write, reads the latest beat
+    /// that has reached a standby, which shows how recent the standby's data is. This function
+    /// never returns.
     pub(super) async fn beat(&self, primary: &PgPool) {
         let pause = (self.most_lag / BEATS).clamp(Duration::from_millis(1), PAUSE);
         loop {

@@ -34,7 +34,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct RedisFeed {
     servers: Arc<Servers>,
     listening: Option<Listening>,
-    /// Whether the feed waits for the message that it published itself.
+    /// Whether the feed has published a message to check its connection, and no message has arrived
+    /// since then.
     asked: bool,
     /// The number of attempts to listen so far. It selects the address of the next attempt.
     begun: usize,

@@ -41,8 +41,9 @@ const NO_IDS: &str = "none";
 const STEP: i64 = 100;
 /// The maximum random shift of the issuing call in one round, in microseconds.
 const JITTER: i64 = 300;
-/// The maximum shift of the issuing call over all rounds, in microseconds. No call of an engine
-/// takes longer, so a larger shift cannot change the order of the two calls.
+/// The maximum time by which all rounds together may shift the start of the issuing call, in
+/// microseconds. No store call takes longer than this, so a larger shift could not change the order
+/// of the two calls.
 const FARTHEST: i64 = 50_000;
 
 /// The number of rounds within which a store without the lock must fail.

@@ -13,7 +13,7 @@ pub struct Race {
     /// A function that finds the order in which the two operations ran, from their outcomes and the
     /// records. It panics if the outcomes and the records fit neither order.
     pub order: fn(outcomes: [&str; 2], first: &TokenRecord, others: &[&TokenRecord]) -> &'static str,
-    /// The possible orders. Each of them must occur.
+    /// The two orders that `order` can return. Each of them must occur at least once.
     pub orders: [&'static str; 2],
 }
 

@@ -18,8 +18,8 @@ use crate::support::{actor, base62, keyring, project};
 
 /// The number of tokens in a round.
 pub const TOKENS: usize = 100;
-/// The number of owners that share the second half of a round's tokens. Each token of the first
-/// half has an owner of its own.
+/// The number of owners among which the second half of a round's tokens is divided evenly. In the
+/// first half, each token has a different owner.
 pub const OWNERS: usize = 2;
 /// The maximum number of rounds of one revoker.
 const MOST_ROUNDS: usize = 1_000;
@@ -32,8 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The number of revokers that were started in this process.
 static REVOKERS: AtomicUsize = AtomicUsize::new(0);
 
-/// One revocation: of a single token, or of all tokens of an owner. In a test that ends issuers,
-/// `One` ends the issuer of a single token, and `Owner` ends an issuer that many tokens share.
+/// An operation that ends tokens. `One` revokes a single token, and `Owner` revokes all tokens of
+/// an owner. In a test of issuers, `One` ends the issuer of a single token, and `Owner` ends an
+/// issuer that many tokens share.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     One(usize),
@@ -100,7 +101,7 @@ pub struct Tried {
     pub outcome: String,
 }
 
-/// One round: `TOKENS` tokens that the verifying process has accepted.
+/// A round of the test, with `TOKENS` tokens that the verifying process has accepted.
 pub struct Round {
     number: usize,
     keys: Vec<TokenKey>,

@@ -1,5 +1,5 @@
-//! The service that the tests of traps use. It runs on one store, with a clock that the test sets,
-//! and offers short forms of verification.
+//! The service that the tests of traps use. It runs on one store, with a clock that the test sets.
+//! Several methods verify a token, and return `ok` or the reason of the rejection.
 
 use std::sync::Arc;
 use std::sync::Mutex;

@@ -125,8 +125,8 @@ fn a_text_that_is_no_token_is_not_found() {
     }
 }
 
-/// A reader that returns a few bytes per call. Of every three calls, the third fails with
-/// `Interrupted`. After the end of the text, the first and the second fail with `ConnectionReset`.
+/// A reader that returns a few bytes per call. Every third call fails with `Interrupted`. After the
+/// end of the text, all other calls fail with `ConnectionReset`.
 struct Halting<'t> {
     text: &'t [u8],
     calls: usize,

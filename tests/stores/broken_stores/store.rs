@@ -46,8 +46,8 @@ struct Rows {
     imported: Vec<(ImportKey, TokenRecord)>,
 }
 
-/// Returns the time of the store's own clock, a millisecond after the time that the kit uses. A
-/// store that keeps every law needs no clock, so only faults call this function.
+/// Returns the time of a broken store's own clock. It is one millisecond after the time that the
+/// conformance kit uses. A correct store needs no clock, so only faults call this function.
 fn clock() -> Timestamp {
     "2026-11-23T12:00:00.001Z".parse().unwrap()
 }

@@ -106,8 +106,8 @@ struct Seen {
     verified: BTreeMap<&'static str, Verified>,
     /// The number of successful operations, by the phase in which they began, and by kind.
     done: BTreeMap<(&'static str, &'static str), usize>,
-    /// The number of operations that failed with `Unavailable`, by the phase in which they began,
-    /// and by kind.
+    /// The number of operations that failed with `Unavailable`. The key is the phase in which an
+    /// operation began, and the kind of the operation.
     unavailable: BTreeMap<(&'static str, &'static str), usize>,
     /// The number of operations that succeeded although they began and ended in phases in which no
     /// operation may succeed.
@@ -478,8 +478,8 @@ enum Fault {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pace {
-    /// Each step of the move begins as soon as the test has observed enough operations in the phase
-    /// before the step.
+    /// Each step of the move begins as soon as the test has observed enough operations in the
+    /// current phase.
     Brisk,
     /// Each step of the move begins only after all kinds of operations have paused, like a move
     /// that gets no processor time on a busy machine.

@@ -5,8 +5,8 @@ use serde_json::Value;
 /// Returns the text as a JSON string, including the quotes. Characters outside ASCII are not
 /// escaped.
 ///
-/// The result is also a valid string in Python: each escape that `serde_json` writes means the same
-/// in Python, and no unescaped character ends a line in Python.
+/// The result is also a valid string in Python. Each escape that `serde_json` writes has the same
+/// meaning in Python. `serde_json` escapes every character that would end a line in Python.
 pub(super) fn json(text: &str) -> String {
     Value::from(text).to_string()
 }

@@ -165,7 +165,7 @@ impl Rates {
         self.spent().falsely.wait(reporter, now)
     }
 
-    /// Counts a report with a false signature for the address of this reporter.
+    /// Counts a report with a false signature that was sent from this reporter's address.
     pub fn is_not_github(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().falsely.count(reporter, now);
     }

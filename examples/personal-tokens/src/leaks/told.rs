@@ -71,8 +71,8 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     Ok(())
 }
 
-/// Returns an address in the form that may be stored and shown. First, characters that are
-/// invisible or reverse the text are removed, and then the secrets of tokens. The order matters: an
+/// Returns a URL in a form that is safe to store and to show. First removes characters that are
+/// invisible or reverse the text, and then redacts the secrets of tokens. The order matters: an
 /// invisible character within a secret would hide the second part of the secret from the redaction.
 fn shown(finder: &Finder, url: &str) -> String {
     let url: String = url.chars().filter(|letter| keyfob::record::is_shown(*letter)).take(READ_OF_URL).collect();

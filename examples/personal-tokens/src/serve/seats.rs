@@ -190,7 +190,7 @@ impl Seat {
         self.seats.go_on(self.number, |phase| phase == Phase::Working, Phase::Body(since));
     }
 
-    /// Marks that the request has waited in a queue of the service since this time.
+    /// Records that the request waits in a queue of the service, and since when it waits.
     pub(super) fn wait_in_queue(&self, since: Instant) {
         self.seats.go_on(self.number, |phase| phase == Phase::Working, Phase::Queued(since));
     }
@@ -216,7 +216,7 @@ pub(super) enum NoTurn {
     Busy,
 }
 
-/// A request in progress. Dropping it marks that the connection waits for the next request.
+/// A request in progress. When it is dropped, its connection waits for the next request.
 pub(super) struct Turn(Arc<Seat>);
 
 impl Drop for Turn {

@@ -124,8 +124,9 @@ impl Audit {
     }
 
     /// Returns the entries about a token, the latest first: at most 100 operations, at most 100
-    /// tokens that the token issued by itself, and at most 100 rows of refusals. Each of these
-    /// kinds has its own limit, so that the holder of the token cannot hide an operation.
+    /// tokens that this token has issued, and at most 100 rows of refusals. Each kind has its own
+    /// limit. Otherwise, the holder of the token could hide an operation behind many new tokens or
+    /// refusals.
     ///
     /// Revoking a group writes one row for the whole group. The entry about the revocation of one
     /// of its tokens is made from the record of this token, which holds the time, the actor and the

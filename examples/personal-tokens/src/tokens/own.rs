@@ -137,8 +137,8 @@ pub async fn issue(
     named(app, user, issued.map_err(Refused::by)?).await
 }
 
-/// Creates the [`TokenName`] of a token that was just issued. Returns the description of the token,
-/// which includes the new name, and the clear text of the token.
+/// Gives a newly issued token its [`TokenName`]. Returns the description of the token with this
+/// name, and also the token in clear text.
 pub async fn named(
     app: &App,
     user: &User,

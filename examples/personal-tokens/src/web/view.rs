@@ -1,5 +1,5 @@
-//! The part of the token list that a page shows: project, search, order, page and integration.
-//! These values are in the query of the page's URL.
+//! The choices that a person has made for the token list: the project, the search, the order, the
+//! page and the model for settings files. The query of the page's URL contains these choices.
 
 use keyfob::{
     Invalid, ProjectId, TokenView,

@@ -341,8 +341,9 @@ async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
     assert_eq!(kept, 101);
 }
 
-/// No event of this test is written before the last event is recorded, because the test has only
-/// one thread and does not pause between the events.
+/// A token issues 10,000 tokens, more than the queue of unwritten entries can hold. The entry of a
+/// person's revocation must not be lost. Nothing is written before the last event, because the test
+/// has one thread and does not pause.
 #[tokio::test]
 async fn issued_tokens_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;
