@@ -51,8 +51,9 @@ pub struct Ratios {
     /// A ratio and its upper limit, if it has one. The ratio is the median time of a verification
     /// without a cache, divided by the median time of a direct read of the record.
     pub bare: (f64, Option<f64>),
-    /// The median time of a verification through the cache, divided by the median time of a
-    /// verification on a `MemoryStore`, and the upper limit of this ratio, if there is one.
+    /// The ratio of two median times, and the upper limit of this ratio if there is one. The ratio
+    /// is the time of a verification through the cache, divided by the time of a verification on a
+    /// `MemoryStore`.
     pub hit: (f64, Option<f64>),
 }
 

@@ -1,9 +1,9 @@
 //! Benchmark of the stores with millions of tokens: how much time an operation takes, and how this
 //! time grows with the number of tokens.
 //!
-//! The floor of a verification without a cache is the read that no store on the engine can avoid.
-//! The benchmark compares the times of both, measured in the same run. It takes about twenty
-//! minutes:
+//! The benchmark compares the time of a verification without a cache with its floor: the time of
+//! the read that no store on the engine can avoid. Both are measured in the same run. The benchmark
+//! takes about twenty minutes:
 //!
 //! ```sh
 //! cargo bench --bench stores --all-features

@@ -71,13 +71,13 @@ struct World {
     rows: Vec<Option<Row>>,
     held: Option<Held<Row>>,
     epoch: Epoch,
-    /// For each participant, the time and epoch at which its change or fill began, or `None`.
+    /// For each participant, the time and epoch at which its current change or fill began, if any.
     since: [Option<Since>; STAGES],
     read: [Option<Row>; STAGES],
     overtaken: [bool; STAGES],
     written: [Option<Row>; STAGES],
     lost_at: Option<usize>,
-    /// The lowest version that the cache may return, and whether the record must be revoked.
+    /// The requirement for a returned row: the minimum version, and whether it must be revoked.
     floor: Row,
     /// The newest row that a look-up could have returned since the key was put into the cache.
     shown: Option<Row>,
@@ -304,8 +304,8 @@ fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128
     Ok(orders)
 }
 
-/// Returns the parameters of all tests. If a test can reach its bound, there are many more states.
-/// So such a test has no eviction, and only other processes write.
+/// Returns the parameters of all tests. If the bound can pass during a test, there are many more
+/// states. So such a test has no eviction, and only other processes write.
 fn settings(fault: Fault) -> [Setting; 5] {
     use By::{Others, Us};
     [

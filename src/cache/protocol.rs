@@ -50,6 +50,7 @@ impl Since {
 }
 
 /// Returns the entry if it is fresh, so that the cache may use it without calling the store.
+/// Returns `None` if there is no entry, or if the entry is not fresh.
 pub(super) fn look<R>(held: Option<&Held<R>>, now: Duration, epoch: Epoch, bound: Duration) -> Option<&Held<R>> {
     held.filter(|held| held.since.is_fresh(now, epoch, bound))
 }

@@ -122,8 +122,9 @@ impl TokenStore for Far {
     }
 }
 
-/// A feed of the events that a test sends. It sets `revoked` after the cache has handled the last
-/// event.
+/// A feed of the events that a test sends. When the test sends no more events and the cache has
+/// handled all of them, the feed sets `revoked`. From then on, every look-up must return the token
+/// as revoked.
 struct Said {
     words: UnboundedReceiver<FeedEvent>,
     revoked: Arc<AtomicBool>,

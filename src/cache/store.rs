@@ -212,7 +212,8 @@ impl<S: ImportStore> ImportStore for Cached<S> {
 }
 
 impl<S> Cached<S> {
-    /// Begins a change of the tokens with these keys.
+    /// Returns the guard for a change of the tokens with these keys. The caller must call this
+    /// method before the store call that makes the change.
     fn writing<'c>(&'c self, keys: &'c [TokenKey]) -> Writing<'c> {
         let since = keys.first().map(|key| self.cache.since(&key.project));
         Writing { cache: &self.cache, keys, project: None, since }

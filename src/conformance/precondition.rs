@@ -225,8 +225,8 @@ async fn rotates<S: TokenStore>(store: &S, chain: &Chain, may: bool, what: &str)
     ensure_absent(store, &successor.key(), &format!("{what}, the successor")).await
 }
 
-/// A test case that changes a live token: a description of the change, whether the changed token
-/// counts towards the limit of its owner at `at(0)`, and a function that makes the change.
+/// A test case that changes a live token: a description of the change, whether the owner's limit
+/// counts the changed token at the time `at(0)`, and a function that makes the change.
 type PlaceCase = (&'static str, bool, fn(&mut TokenRecord, &Samples));
 
 const PLACES: [PlaceCase; 18] = [

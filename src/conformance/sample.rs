@@ -24,8 +24,8 @@ use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
-/// Returns the time that is `millis` milliseconds after noon on a fixed day. By convention, the
-/// tokens of the cases end at `at(0)`.
+/// Returns the time that is `millis` milliseconds after noon on a fixed day. Many test cases use
+/// `at(0)` as the current time, or as the time at which a token ends.
 pub(super) fn at(millis: i64) -> Timestamp {
     const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
     Timestamp::from_unix_millis(NOON + millis).expect("the cases play around one noon")

@@ -291,8 +291,8 @@ laws! {
             /// Checks that the address and client of a use are recorded together with its time, and
             /// do not change unless the time does.
             touch_writes_where_a_use_came_from;
-            /// Checks that a batch ignores keys without a record: it does not fail, creates no
-            /// record for them, and records the other uses.
+            /// Checks that `touch_many` ignores the uses of unknown tokens: it does not fail,
+            /// creates no record for them, and records the uses of the other tokens.
             touch_ignores_unknown_tokens;
             /// Checks that `touch_many` changes only the columns of the last use.
             touch_changes_no_other_column;

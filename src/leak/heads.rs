@@ -104,8 +104,9 @@ fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     is_head.then_some(at + project.len() + 1 + TokenId::LEN + 1)
 }
 
-/// The latest bytes of a stream, if they can be the beginning of a head. They are wiped from memory
-/// on drop, because they can also belong to the secret tail of a token.
+/// The latest bytes of a stream, if a head (the public part of a token and the `_` after it) can
+/// begin with them. They can also belong to the secret part of a token. So they are wiped from
+/// memory when this value is dropped.
 pub(super) struct Behind {
     bytes: Zeroizing<[u8; LONGEST - 1]>,
     len: usize,

@@ -49,7 +49,8 @@ pub struct Redactor<W> {
     tail_left: usize,
     /// Whether the mark was already written for the current tail.
     marked: bool,
-    /// The part of a mark that must still be written to the inner writer.
+    /// The part of a mark that must still be written to the inner writer. A mark is the text `…`,
+    /// which replaces the secret tail of a token.
     owed: &'static [u8],
     caught: Arc<AtomicU64>,
 }
@@ -91,8 +92,8 @@ impl<W> Redactor<W> {
 
 #[cfg(feature = "tracing-subscriber")]
 impl Redactor<Vec<u8>> {
-    /// Removes all bytes from the inner writer, and returns them. If a secret tail is still
-    /// incomplete, the next write continues this tail.
+    /// Removes all bytes from the inner writer, and returns them. If the bytes written so far end
+    /// within the secret tail of a token, the next write continues this tail.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.inner)
     }

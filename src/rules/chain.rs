@@ -137,7 +137,7 @@ impl TokenRecord {
         }
     }
 
-    /// Returns whether this token is bound to the token with this id.
+    /// Returns whether this token is bound directly to the token with this id.
     pub(crate) fn is_bound_to(&self, id: &TokenId) -> bool {
         self.issuer.is_some_and(|issuer| issuer.bound && issuer.id == *id)
     }

@@ -71,8 +71,8 @@ pub fn check<P: ProjectRequirement>(
 
 /// The last stage of a verification, after the checks of digest, status, policy and issuers.
 impl Live {
-    /// Checks that the state of the owner and the token allow this access. Returns the proof of the
-    /// verification. The proof reports `age`, the age of the oldest record.
+    /// Checks that the owner is active, and that the token allows this access. Returns the proof of
+    /// the verification. It contains `age`, the age of the oldest record that was used.
     pub(crate) fn permit<P: ProjectRequirement>(
         self,
         owner: OwnerState,

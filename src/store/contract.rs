@@ -226,14 +226,14 @@ pub trait TokenStore: Send + Sync {
     /// Revokes the tokens that are [bound](crate::record::Issuer::bound) directly to one issuer,
     /// and their successors. Returns how many this call revoked.
     ///
-    /// The laws of [`revoke_owner`](Self::revoke_owner) apply, with two exceptions, because keyfob
-    /// calls this method after the issuer has ended and verification already rejects the tokens.
-    /// The store notifies no cache and no standby: the end of an issuer with thousands of tokens
-    /// must not empty the caches of its project. Inserts and rotations may overlap a step, so a
-    /// token that is issued during the call may stay unrevoked.
+    /// keyfob calls this method after the issuer has ended, when verification already rejects the
+    /// tokens. So the laws of [`revoke_owner`](Self::revoke_owner) apply with two exceptions. The
+    /// store notifies no cache and no standby: the end of an issuer with thousands of tokens must
+    /// not empty the caches of its project. Inserts and rotations may overlap a step of the
+    /// revocation, so a token that is issued during the call may stay unrevoked.
     ///
     /// If the issuer ended by expiry and a clock is set back to before this expiry, a cache may
-    /// return the old records of the tokens for as long as its staleness bound allows.
+    /// return the old records of the tokens until its staleness bound has passed.
     fn revoke_issued_by(
         &self,
         project: &ProjectId,

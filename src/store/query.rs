@@ -142,7 +142,7 @@ pub struct CountQuery {
     pub project: ProjectId,
     /// If set, only tokens of this owner pass.
     pub owner: Option<OwnerId>,
-    /// If set, a token passes only if its digest was computed with the key of this number.
+    /// If set, the query counts only tokens whose digest was computed with the key of this number.
     pub key_number: Option<KeyNumber>,
     /// If set, a token passes only if it has one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,

@@ -177,7 +177,7 @@ pub enum Event<'a> {
         /// The reason for the revocation.
         reason: RevocationReason,
     },
-    /// The store failed during a change. If the change took effect anyway, a repeat emits no event.
+    /// The store failed in a change that may have taken effect. If it did, a repeat emits no event.
     ChangeFailed {
         /// The key of the token.
         key: TokenKey,

@@ -80,8 +80,8 @@ impl Waiting<'_> {
     /// Returns the index in `touches` at which the next batch begins. The batch extends from this
     /// index to the end of `touches`. Returns `None` if no last uses are left.
     ///
-    /// While `touches` has more than `alone_from` entries, each batch contains the last uses of
-    /// only one project.
+    /// If `touches` has more than `alone_from` entries, the batch contains the last uses of only
+    /// one project. Otherwise, it contains up to 1,000 last uses, of any projects.
     fn next_batch(&self, alone_from: usize) -> Option<usize> {
         let last = self.touches.last()?;
         let most = self.touches.len().saturating_sub(PageSize::MAX.get());

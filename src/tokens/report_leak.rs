@@ -34,7 +34,9 @@ impl LeakOutcome {
         }
     }
 
-    /// Returns how many live tokens the reported token had issued.
+    /// Returns the numbers of tokens that the reported token had issued and that were live before
+    /// this call. The bound tokens are now revoked, and the independent tokens still work. Both
+    /// numbers are zero for [`NotOurs`](Self::NotOurs).
     pub fn issued(&self) -> IssuedTokens {
         match self {
             Self::NotOurs => IssuedTokens::default(),

@@ -43,8 +43,8 @@ pub enum ImportAlphabet {
     Base62,
     /// The characters of URL-safe base64: `0-9 A-Z a-z - _`.
     Base64Url,
-    /// Every visible ASCII character, `!` to `~`. Use it for other forms, such as a UUID with
-    /// dashes.
+    /// Every visible ASCII character, `!` to `~`. Use this variant if no other variant fits, for
+    /// example for UUIDs with dashes.
     Visible,
 }
 

@@ -1,4 +1,4 @@
-//! The error for the peppers, keys or prefixes of a keyring.
+//! The error type of operations on peppers and keyrings.
 
 use core::fmt;
 
@@ -6,12 +6,14 @@ use super::ids::{KeyNumber, Prefix};
 use super::invalid::Invalid;
 use super::rng_error::RngError;
 
-/// The problem with the peppers, keys or prefixes of a [`Keyring`](crate::Keyring).
+/// The reason why a pepper could not be generated, or why a [`Keyring`](crate::Keyring) could not
+/// be built, changed or checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum KeyringError {
-    /// A prefix, a pepper or a key number does not fit its type. keyfob itself never returns this
-    /// variant. It exists for functions of your service that read these values and build a keyring.
+    /// A prefix, a pepper or a key number is not valid. keyfob itself never returns this variant.
+    /// If a function of your service reads these values, builds a keyring and returns a
+    /// [`KeyringError`], the operator `?` converts an [`Invalid`] into this variant.
     Invalid(Invalid),
     /// Two peppers have this key number.
     DuplicateNumber(KeyNumber),

@@ -249,8 +249,8 @@ pub(crate) trait StoredText: Sized {
     fn of_stored(text: &str) -> Result<Self, Invalid>;
 }
 
-/// Trims a text, and returns it if it follows the rule for new text: [`stored`] accepts it, and
-/// every character may be shown.
+/// Trims a text, and returns it if it is allowed as a new text: [`stored`] accepts it, and
+/// [`is_visible`] returns true. Returns an error otherwise.
 pub(super) fn bounded(text: &str, field: InvalidField, max: usize) -> Result<&str, Invalid> {
     let text = stored(text.trim(), field, max)?;
     if !is_visible(text) {

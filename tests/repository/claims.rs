@@ -1,6 +1,6 @@
 //! Checks that each claim in SECURITY.md has a test. Each row of the tables must name tests that
-//! exist. The text outside the tables may consist only of the paragraphs listed in this file, and
-//! of lists of limits.
+//! exist. Outside the tables, the document may contain only lists of limits and the paragraphs that
+//! this file repeats. So a new claim must be a row of a table.
 
 use std::fs;
 use std::path::Path;

@@ -454,8 +454,8 @@ async fn a_use_that_another_process_has_not_written_yet_is_allowed_for() {
     assert_eq!(outcome(&other, &busy).await, Ok(()));
 }
 
-/// If the service does not record last uses, the rule on unused tokens does not apply. Otherwise it
-/// would reject every older token.
+/// If the service does not record last uses, the rule on unused tokens does not apply. If the rule
+/// applied, it would reject every token that is older than the maximum time without use.
 #[tokio::test]
 async fn the_rule_on_disuse_needs_last_uses_in_either_order() {
     let policy = Policy::default().with_max_unused(10 * DAY);

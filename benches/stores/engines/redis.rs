@@ -19,8 +19,8 @@ use crate::tokens::Population;
 /// The number of concurrent inserts. It is large, so that one sync of the server covers many
 /// inserts.
 const TASKS: usize = 512;
-/// The number of connections for the inserts. There are several, because the server reads at most
-/// 16 KB from each connection between two syncs.
+/// The number of connections for the inserts. Between two syncs, the server reads at most 16 KB
+/// from each connection. With more connections, each sync therefore covers more inserts.
 const CONNECTIONS: usize = 32;
 /// Settings that keep the server from rewriting the append-only file during a measurement.
 const SETTINGS: [&str; 2] = ["--auto-aof-rewrite-percentage", "0"];

@@ -107,8 +107,9 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Returns the origin at which clients reach the service: `public_url` if it is configured,
-/// otherwise the host of the request.
+/// Returns the origin at which clients reach the service. If `public_url` is configured, this is
+/// the origin. If not, the function takes the host from the headers of the request. The scheme is
+/// then `https` if `behind_tls` is true, and `http` otherwise.
 pub fn origin(public_url: Option<&str>, behind_tls: bool, headers: &HeaderMap) -> String {
     if let Some(url) = public_url {
         return url.into();

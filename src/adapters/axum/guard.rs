@@ -126,7 +126,7 @@ impl Guard {
     /// ```
     ///
     /// The guard calls the function before each verification, so it also calls the function for
-    /// requests that pass.
+    /// requests that it then accepts.
     #[must_use]
     pub fn with_resource_metadata(self, address: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         Self { config: GuardConfig { resource_metadata: Some(Arc::new(address)), ..self.config } }

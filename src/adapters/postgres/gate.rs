@@ -21,10 +21,11 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 /// ms, the last call waits for 2 s. This is less than the time limit of a call, which is 5 s.
 const IN_LINE: usize = 1_000;
 
-/// The maximum number of calls of one project that count tokens at the same time. During a flood of
-/// inserts over their limit, each of these calls keeps one core of the database server busy. On a
-/// machine with 2 cores, one such call made a verification take 1.3 times as long, and two such
-/// calls made it take 1.6 times as long.
+/// The maximum number of inserts of one project that count live tokens at the same time. An insert
+/// with a limit first counts the live tokens, and fails if the limit is reached. During a flood of
+/// such inserts, each insert that counts keeps one core of the database server busy. On a machine
+/// with 2 cores, one such insert made a verification take 1.3 times as long, and two such inserts
+/// made it take 1.6 times as long.
 const COUNTING: usize = 1;
 
 pub(super) struct Gate {

@@ -65,8 +65,9 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Creates a lease. When the lease is dropped, it returns the connection to the pool, and then
-    /// drops `pass`.
+    /// Creates a lease of `connection`. `pass` is the right of the call to use a connection. When
+    /// the lease is dropped, it first returns the connection to the pool. Only then does it drop
+    /// `pass`, which may allow another call to take a connection.
     pub(super) fn new(connection: PoolConnection<Postgres>, pass: Pass, faults: &Arc<Faults>) -> Self {
         Self { connection: Some(connection), is_open: false, pass, faults: Arc::clone(faults) }
     }

@@ -36,8 +36,8 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 /// After a change in a project, the store reads this project from the primary until a standby has
 /// the next beat, so a longer pause would cause more such reads.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The maximum time for which a read waits for a standby. It is short enough to leave time for a
-/// read from the primary.
+/// The maximum time for which a read waits for a standby before it reads from the primary. It is
+/// short, because the read from the primary takes additional time.
 const REACH: Duration = Duration::from_secs(1);
 /// The minimum number of beats that the store writes to the primary during `most_lag`. A beat is a
 /// number that shows how recent a standby's data is. `most_lag` is the maximum age of the data that
@@ -134,7 +134,7 @@ impl Replica {
     /// Returns a standby's record of a token, and the maximum age of this record. Returns `None` if
     /// the standby has no such record, does not reply, or is not proven to be recent enough.
     pub(super) async fn find(&self, key: &TokenKey) -> Option<ReadResult> {
-        /// A query that reads the row, and reads the beat in the same snapshot.
+        /// A query that reads the row of the token and, in the same snapshot, the beat.
         const FIND: &str = concat!(
             "SELECT ",
             columns!(),

@@ -24,7 +24,8 @@ pub(super) const PAUSE: Duration = Duration::from_millis(50);
 /// than [`PATIENCE`], the time limit of a whole exchange.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// The cluster or the single server at the addresses that the store was created with.
+/// The Redis servers of the store: a cluster or a single server. Their addresses are given when the
+/// store is created.
 pub(super) enum Address {
     /// A cluster. The addresses name some of its nodes.
     Cluster(Box<ClusterClient>),

@@ -1,9 +1,10 @@
 //! The number of replicas that must have an operation before it is acknowledged.
 
-/// The number of a master's replicas that must have an operation before it is acknowledged.
+/// The number of replicas that must have received an operation from their master before the store
+/// acknowledges the operation.
 ///
-/// In both modes, last uses and leases of notices do not wait for replicas. A fail-over may undo
-/// them.
+/// With every variant, the store acknowledges last uses and leases of notices without waiting for
+/// replicas. So a fail-over may undo them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[non_exhaustive]
 pub enum Durability {

@@ -110,8 +110,11 @@ impl Master {
         }
     }
 
-    /// Returns the number of replicas that `WAIT` must wait for. `WAIT` counts every connected
-    /// replica, even one that does not count for durability.
+    /// Returns the number of replicas that `WAIT` must wait for. `WAIT` counts all connected
+    /// replicas, even other replicas than those in [`replicas`](Self::replicas). So for
+    /// [`OneReplica`](Durability::OneReplica), the number is one more than the number of these
+    /// other replicas. For [`EveryReplica`](Durability::EveryReplica), it is the number of all
+    /// connected replicas.
     pub(super) fn most_to_wait_for(&self, durability: Durability) -> usize {
         let strange = self.connected.iter().filter(|connected| !self.replicas.contains(&connected.address)).count();
         match durability {

@@ -106,9 +106,9 @@ impl Values {
         })
     }
 
-    /// Returns the record. If the row ends with a fence, first sets the revocation in the record
-    /// from this fence. A fence is the revocation of a group that is not yet written into the row.
-    /// It has the form `time reason actor`.
+    /// Returns the record. The row may end with a fence, in the form `time reason actor`. A fence
+    /// is the revocation of a group that is not yet written into the other fields of the row. If
+    /// there is a fence, this function sets the revocation in the record.
     fn under_its_fence(mut self, mut record: TokenRecord) -> Result<TokenRecord, StoreError> {
         let Some(fence) = self.next()? else { return Ok(record) };
         let fence = str::from_utf8(&fence).map_err(corrupt)?;

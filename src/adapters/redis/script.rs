@@ -224,8 +224,8 @@ mod tests {
         }
     }
 
-    /// To wait for replicas, the store writes to the key that `near` returns. So this key must not
-    /// be the set of the projects of an owner.
+    /// While the store waits for replicas, it writes to the key that `near` returns. This key must
+    /// not be the key in which the store keeps the set of an owner's projects.
     #[test]
     fn a_key_near_an_operation_is_no_other_owners() {
         for owner in ["ada", "{x}ada", "{x}", "}{"] {

@@ -130,8 +130,8 @@ impl SqliteStore {
     /// # Errors
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the file cannot be written, or if
     ///   another writer locks the file for more than 5 seconds.
-    /// - Returns [`Other`](StoreErrorKind::Other) if the settings of the connection are too weak,
-    ///   as in [`from_pool`](Self::from_pool), or if SQLite reports another failure.
+    /// - Returns [`Other`](StoreErrorKind::Other) if the connection is not in WAL mode, if its
+    ///   `synchronous` setting is below `FULL`, or if SQLite reports another failure.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         const IS_OLD: &str =
             "SELECT EXISTS (SELECT 1 FROM pragma_table_info('keyfob_tokens') WHERE name = 'notice_stage')";

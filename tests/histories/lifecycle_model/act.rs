@@ -266,10 +266,11 @@ impl Act {
     /// The number of fixed operations at the beginning of a history about tokens that issue tokens.
     pub const FIRST: usize = 7;
 
-    /// Returns the fixed operation with this number. The fixed operations build a chain of tokens:
-    /// each token after the first is issued with the delegation of the token before it. An
-    /// operation fails if it would make the chain longer than the policy allows. Returns `None` if
-    /// the operation needs a delegation and the host has stored none.
+    /// Returns the operation with this number, from a fixed series with which some histories begin.
+    /// The series builds a chain of tokens: each token after the first is issued with the
+    /// delegation of the token before it. An operation fails if it would make the chain longer than
+    /// the policy allows. Returns `None` if the operation needs a delegation but no earlier
+    /// operation has stored one.
     pub fn first(number: usize, model: &Model) -> Option<Self> {
         if number % 2 == 1 {
             let how = How { manage: true, ..How::default() };

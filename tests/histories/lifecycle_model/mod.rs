@@ -44,8 +44,8 @@ use crate::support::size::is_full;
 const HISTORIES: u32 = 1_650;
 /// The minimum number of steps in all histories together.
 const STEPS: u64 = 60_000;
-/// The divisor of [`HISTORIES`] for each store other than `MemoryStore`. The histories on such a
-/// store must reach every outcome that is not rare.
+/// The divisor of [`HISTORIES`] for each store other than `MemoryStore`. Such a store runs fewer
+/// histories, so they must reach only the outcomes that are not rare.
 const ONE_OF: u32 = 10;
 /// The time at which each history begins, 2026-11-23T12:00:00Z in milliseconds. Any other time
 /// would do.

@@ -258,9 +258,9 @@ impl Hand {
     }
 }
 
-/// Runs the other process. Each line that it reads has a delay in microseconds and an operation.
-/// For each line, the process sends a time that is 0.3 milliseconds ahead, and runs the operation
-/// when the delay has passed after that time.
+/// Runs the other process. The process reads lines, each with a delay in microseconds and an
+/// operation. For each line, it sends a start time, which is 0.3 milliseconds in the future. It
+/// runs the operation at the start time plus the delay, and sends the outcome.
 #[test]
 #[ignore = "run by the tests below"]
 fn other_hand() {

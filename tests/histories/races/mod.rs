@@ -38,8 +38,9 @@ const DATABASE: &str = "KEYFOB_RACES_DATABASE";
 /// wait for each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns the minimum and the maximum number of rounds of a race. A race runs more than the
-/// minimum only until both orders have occurred.
+/// Returns the minimum and the maximum number of rounds of a race. If the minimum is reached before
+/// every expected order of the two operations has occurred, the race runs more rounds, up to the
+/// maximum.
 fn rounds() -> (u64, u64) {
     if size::is_full() { (MOST_ROUNDS, MOST_ROUNDS) } else { (100, 3_000) }
 }

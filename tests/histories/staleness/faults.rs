@@ -19,9 +19,10 @@ pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Checks that, during a fault, verification accepts no token for longer than the bound after the
-/// token's revocation. Also checks that the feed recovers. `happening` causes the fault once in
-/// each round, and returns how often it cut the feed. Returns the counts of the verifying process,
-/// and the number of operations that were repeated.
+/// token's revocation. Also checks that the feed recovers. `what` names the fault in the output of
+/// the test. `happening` causes the fault once in each round, and returns how often it cut the
+/// feed. This function returns the counts of the verifying process, and the number of operations
+/// that were repeated.
 pub async fn is_bounded_amid(
     what: &str,
     mut revoker: Revoker,

@@ -1,4 +1,5 @@
-//! Tests both sides of every boundary, and presents texts of every kind as tokens.
+//! Tests edge cases: the maximum time, the times around an expiry, several prefixes, texts that are
+//! not tokens, schemes in upper and lower case, and IPv4 addresses in IPv6 form.
 
 use std::time::Duration;
 

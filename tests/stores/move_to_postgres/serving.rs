@@ -49,7 +49,8 @@ fn service(store: impl TokenStore + StoreMaintenance + 'static) -> Arc<Service> 
     Arc::new(Tokens::new(keyring(), DynStore::new(store)).with_usage(usage))
 }
 
-/// Returns the result of an operation, or `None` if the token does not exist.
+/// Returns the result of an operation, or `None` if the token does not exist. If the store failed,
+/// returns the kind of its error.
 fn if_known<T>(outcome: Result<T, Error>) -> Result<Option<T>, StoreErrorKind> {
     match outcome {
         Ok(done) => Ok(Some(done)),
@@ -481,8 +482,8 @@ enum Pace {
     /// Each step of the move begins as soon as the test has observed enough operations in the
     /// current phase.
     Brisk,
-    /// Each step of the move begins only after all kinds of operations have paused, like a move
-    /// that gets no processor time on a busy machine.
+    /// Before each step of the move, the test waits until operations of every kind have run and
+    /// then paused. This imitates a move that gets no processor time on a busy machine.
     Slow,
 }
 

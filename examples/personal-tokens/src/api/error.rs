@@ -21,9 +21,9 @@ impl ApiError {
         Self::Refused(Refused::failed(error))
     }
 
-    /// Converts a refusal for the routes that respond to an unknown token with 404. The route that
-    /// deletes a token does not use this function: it responds with 400, as existing clients
-    /// expect.
+    /// Converts a refusal into an error for the routes that respond to an unknown token with 404.
+    /// The route that deletes a token does not use this function: it responds with 400, as existing
+    /// clients expect.
     pub fn or_not_found(refused: Refused) -> Self {
         match refused {
             Refused::Unknown => Self::NotFound,

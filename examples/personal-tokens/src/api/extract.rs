@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::error::ApiError;
 
-/// The variable part of a path. A part that is not UTF-8 becomes the empty text, and no token has
-/// an empty name.
+/// The variable part of a path. A part that is not UTF-8 becomes the empty text. The request then
+/// finds no token, because no token has an empty name.
 pub struct Segment(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::quote::attribute;
 use super::{Connection, Generation};
 
-/// Returns the `settings.json` of VS Code for this generation of the extension.
+/// Returns the text of the file `settings.json` of VS Code. The names of the settings depend on the
+/// [generation](Generation) of the VS Code extension.
 pub(super) fn vs_code(generation: Generation, connection: &Connection<'_>) -> String {
     let server = || Value::from(connection.server);
     let model = || Value::from(connection.model);

@@ -67,7 +67,7 @@ impl Connection<'_> {
         integration_uid(self.model_project, self.model)
     }
 
-    /// Returns the address of the models for clients of OpenAI's API.
+    /// Returns the base URL of the models. Clients of OpenAI's API can use it.
     fn models_url(&self) -> String {
         format!("{}/llm/v1", self.server)
     }

@@ -79,7 +79,7 @@ impl Tool {
         self.facts().content_type
     }
 
-    /// Returns a hint for people, which says where to put the text and what else to do.
+    /// Returns a hint for people: where to put the settings text, and what else to do.
     pub fn hint(self) -> &'static str {
         self.facts().hint
     }

@@ -36,7 +36,8 @@ pub struct GitHub {
     client: Client,
     clock: Arc<dyn Clock>,
     pool: SqlitePool,
-    /// The time at which the keys were last requested, and the keys if the request succeeded.
+    /// The time at which the keys were last requested, and the keys if the request succeeded. It is
+    /// `None` before the first request.
     asked: Mutex<Option<(Timestamp, Option<GitHubKeys>)>>,
 }
 

@@ -64,7 +64,7 @@ pub struct Limits {
     pub idle: Duration,
     /// The maximum time from the headers of a request until its body is complete.
     pub body: Duration,
-    /// The maximum time in which the client reads no byte of a response.
+    /// The maximum time for which the service waits until the client reads more of a response.
     pub write: Duration,
     /// The maximum number of bytes that are read ahead, which also limits the size of the headers.
     pub read_ahead: usize,

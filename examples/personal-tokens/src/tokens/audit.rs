@@ -32,8 +32,8 @@ const MOST_ISSUED: i64 = 100;
 /// The name of the event in the trail of a token that issued another token. The detail of the entry
 /// is the id of the new token.
 pub const ISSUED_TOKEN: &str = "issued_token";
-/// The name of the event which says that the tokens bound to an ended token were revoked. The event
-/// is in the trail of the ended token.
+/// The name of the event that the tokens bound to an ended token were revoked. The event is stored
+/// in the audit trail of the ended token.
 const ISSUED_REVOKED: &str = "revoked_what_it_issued";
 
 /// Expands to the SQL condition that selects [`ISSUED_TOKEN`] entries in which the actor is a token

@@ -110,9 +110,9 @@ fn words(event: &str, reason: &str, times: i64) -> String {
     [what, &often].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// Expands to the SQL condition that selects refusals in the table of events. Earlier versions
-/// wrote one row there for each refusal. A report of a leak is selected if an earlier row reports
-/// the same token.
+/// Expands to the SQL condition that selects the refusals in the table of events. Earlier versions
+/// stored each refusal as a row of that table. A repeated report of a leak counts as a refusal. So
+/// the condition selects a report of a leak if an earlier row reports the same token.
 macro_rules! one_by_one {
     () => {
         "(event IN ('failed', 'reused', 'policy_blocked') OR event = 'leaked' AND EXISTS (SELECT 1 FROM token_events AS \

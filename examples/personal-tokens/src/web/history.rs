@@ -25,8 +25,8 @@ struct HistoryPage {
     view: TokenView,
     last_used: Option<Time>,
     used_from: Option<String>,
-    /// The name of the issuer, and the address of the page of the issuer if the person may see that
-    /// page.
+    /// The name of the issuer, and the address of its page if the person may see that page. It is
+    /// `None` if the token has no issuer.
     issuer: Option<(String, Option<String>)>,
     /// The addresses of the dialogs that the owner can open from this page. It is `None` for an
     /// administrator.

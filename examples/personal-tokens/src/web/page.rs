@@ -128,7 +128,8 @@ pub enum Dialog<'a> {
         is_bound: bool,
         pane: Pane,
     },
-    /// The dialog that issues a token for an agent, under one of the person's tokens.
+    /// The dialog in which a person issues a token for an agent. One of the person's tokens becomes
+    /// the issuer of the new token.
     Agent(AgentDraft<'a>),
     Settings {
         name: &'a str,
@@ -213,8 +214,9 @@ impl Scene {
         Self::new(app, signed_in, View::parse(view), Some(project)).await
     }
 
-    /// Returns the model that settings files name: the model that the view chooses, otherwise the
-    /// model that the project suggests.
+    /// Returns the model that settings files name: the model that the person chose in the view. If
+    /// the person chose none, returns the model that the project suggests. Returns `None` if the
+    /// project suggests no model either.
     pub fn chosen(&self) -> Option<&Model> {
         let named = self.models.iter().find(|model| model.integration_uid() == self.view.integration);
         named.or_else(|| choose(&self.models, &self.project))

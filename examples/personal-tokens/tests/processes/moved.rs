@@ -141,9 +141,9 @@ impl World {
         self.faults.lock().unwrap().push(what);
     }
 
-    /// Begins a phase, and waits until the tasks have received enough responses in this phase:
-    /// [`MORE`] accepted tokens, [`MORE`] rejected tokens, and [`MORE`] responses of the kind that
-    /// the closure `acts` chooses.
+    /// Begins a phase, and waits until the tasks have received enough responses of three kinds in
+    /// this phase. [`MORE`] responses accept a token, and [`MORE`] responses reject a token. The
+    /// closure `acts` returns the counter of the third kind, which must also reach [`MORE`].
     async fn watch(&self, acts: impl Fn(&Seen) -> &AtomicUsize) {
         let seen = Arc::new(Seen::default());
         *self.seen.lock().unwrap() = Arc::clone(&seen);

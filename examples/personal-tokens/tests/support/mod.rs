@@ -37,8 +37,8 @@ pub const REVOKE_ALL: &str = "/api/v2/auth/token/revoke-all";
 /// The path of the route that returns the owner and the project of the presented token.
 pub const WHOAMI: &str = "/api/v2/auth/whoami";
 
-/// Creates a temporary folder, in memory if possible. A host syncs each of its writes, and a sync
-/// to memory costs nothing.
+/// Creates a temporary folder, in memory if possible. The service syncs each of its writes, and a
+/// sync to memory takes no time, so the tests run faster.
 pub fn tempdir() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
