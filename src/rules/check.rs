@@ -233,7 +233,7 @@ impl<P> Verified<P> {
         self.held.records().filter_map(|record| record.expires_at).min()
     }
 
-    /// Returns the last recorded use before this verification, if any. Later uses may be unrecorded.
+    /// Returns the last recorded use before this verification, if any. Some uses are not recorded.
     pub fn last_used_at(&self) -> Option<Timestamp> {
         self.record().last_used_at
     }
