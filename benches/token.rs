@@ -88,7 +88,8 @@ impl<'l, T> Ring<'l, T> {
     }
 }
 
-/// Measures the primitives that the operations cannot avoid.
+/// Measures the floors: computations that every implementation of the operations needs, such as an
+/// HMAC.
 fn floors(c: &mut Criterion, world: &World) {
     let mut group = c.benchmark_group("floor");
     let text = &world.texts[0];

@@ -9,8 +9,8 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     *figures.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// The time of an operation and the time of its floor, which is the operation that the first
-/// operation is compared with.
+/// The time of an operation, and the time of its floor: another operation with which the benchmark
+/// compares it.
 #[derive(Clone, Copy)]
 pub struct Beside {
     /// The time of the operation, in nanoseconds.

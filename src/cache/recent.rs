@@ -24,7 +24,8 @@ impl<S: TokenStore> Cached<S> {
     }
 
     /// Returns the record from the cache. If the cache has no fresh record, returns `Err` with the
-    /// shared store call to wait for, or `Err(None)` if the bound is zero.
+    /// shared store call to wait for. If the bound is zero, returns `Err(None)`, because the caller
+    /// then calls the store directly.
     #[inline]
     pub(super) fn look(&self, key: &TokenKey) -> Result<ReadResult, Option<Arc<Flight>>> {
         let cache = &*self.cache;

@@ -1,5 +1,5 @@
-//! Tests of shared store calls under thousands of random schedules. Callers are dropped while they
-//! wait, and calls are given up.
+//! Tests of shared store calls under thousands of random schedules. In these tests, waiting callers
+//! are dropped, and the cache gives up calls that take too long.
 
 use core::future::Future;
 use core::pin::Pin;

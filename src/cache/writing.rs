@@ -28,8 +28,8 @@ impl Writing<'_> {
         }
     }
 
-    /// Ends the change after the store has acknowledged that it changed nothing in the project. The
-    /// cache keeps its entries.
+    /// Ends the guard of an operation on a whole project after the store has acknowledged that the
+    /// operation changed no token. The cache keeps its entries of the project.
     pub(super) fn changed_nothing(mut self) {
         self.project = None;
     }

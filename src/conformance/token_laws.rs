@@ -260,8 +260,8 @@ laws! {
             /// Checks that a repeated rotation replaces the earlier successor if this successor is
             /// not confirmed yet.
             a_retry_takes_the_place_of_the_first;
-            /// Checks that a repeated rotation revokes the earlier successor as superseded, with
-            /// the time and actor of the new successor.
+            /// Checks that a repeated rotation revokes the earlier successor as superseded. The
+            /// revocation has the creation time and the creator of the new successor.
             a_retry_revokes_the_first_successor;
             /// Checks that a rotation cannot be repeated after its successor was confirmed.
             a_confirmed_successor_ends_retries;

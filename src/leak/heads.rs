@@ -93,8 +93,8 @@ fn first_of(
     None
 }
 
-/// Returns the end of the head whose project begins at `at`, or `None` if no head has its project
-/// there.
+/// Returns the end of a head whose prefix was already found. The project id of the head must begin
+/// at `at`. Returns `None` if no project id, token id and final `_` follow.
 fn end_of_head(text: &[u8], at: usize) -> Option<usize> {
     let rest = &text[at..];
     let project = rest.iter().take(ProjectId::MAX_LEN + 1).position(|byte| *byte == b'_')?;

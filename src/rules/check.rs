@@ -233,7 +233,7 @@ impl<P> Verified<P> {
         self.held.records().filter_map(|record| record.expires_at).min()
     }
 
-    /// Returns the last use that was recorded before this verification. Some uses are not recorded.
+    /// Returns the last recorded use before this verification, if any. Some uses are not recorded.
     pub fn last_used_at(&self) -> Option<Timestamp> {
         self.record().last_used_at
     }

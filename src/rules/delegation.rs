@@ -82,10 +82,11 @@ pub struct Delegation {
 /// The actor that requests the new token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AskedBy {
-    /// The issuing token itself, which must grant the scope for issuing tokens.
+    /// The holder of the issuing token. If the holder requests the new token, the issuing token
+    /// must grant the scope for issuing tokens.
     Token,
-    /// The owner of the issuing token. The issuing token need not grant the scope for issuing
-    /// tokens.
+    /// The owner of the issuing token. If the owner requests the new token, the issuing token does
+    /// not need the scope for issuing tokens.
     Owner,
 }
 

@@ -240,7 +240,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const MS: Duration = Duration::from_millis(1);
 
-    /// The kind of an error, and the limit that its message shows.
+    /// The kind of an error, and the limit that its message shows. `None` if it shows no limit.
     type Refused = (ErrorKind, Option<Duration>);
 
     fn of<T>(answer: Result<T, Error>) -> Result<T, Refused> {

@@ -218,8 +218,9 @@ mod tests {
 
     impl NotYet for Proven {}
 
-    /// Compiles only as long as no stage can be skipped. A doc test cannot check this, because the
-    /// types are private to the crate.
+    /// A verification checks the secret of the token, then its status, then the access. This test
+    /// compiles only as long as none of these steps can be skipped. A doc test cannot check this,
+    /// because the types are private to the crate.
     #[test]
     fn only_a_live_token_is_permitted() {
         type Permit = fn(Live, OwnerState, &Access<'_, InProject>, Duration) -> Result<Verified, Rejection>;

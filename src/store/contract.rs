@@ -312,7 +312,7 @@ impl ReadResult {
 pub struct ChainResult {
     /// The record of the token and the records of its issuers, starting with the direct issuer.
     pub chain: Chain,
-    /// The maximum time since the oldest record of the chain was read.
+    /// The time since the oldest record of the chain was read. The true time may be shorter.
     pub age: Duration,
 }
 

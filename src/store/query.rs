@@ -96,7 +96,7 @@ impl ListQuery {
 /// A filter for tokens. A token passes if it has one of several statuses at a given time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusFilter {
-    /// The statuses with which a token passes.
+    /// The group of statuses. A token matches if its status at the time [`at`](Self::at) is in it.
     pub group: StatusGroup,
     /// The time at which a token must have one of the statuses in [`group`](Self::group).
     pub at: Timestamp,

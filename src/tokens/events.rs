@@ -158,7 +158,7 @@ pub enum Event<'a> {
     IssuedRevoked {
         /// The project of the tokens.
         project: ProjectId,
-        /// The id of the ended token.
+        /// The id of the ended token, which is the issuer of the revoked tokens.
         issuer: TokenId,
         /// The number of tokens that were revoked.
         count: u64,

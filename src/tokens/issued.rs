@@ -112,9 +112,9 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         walk.end()
     }
 
-    /// Revokes the live tokens of one project that are bound to an ended token. Repeats the search
-    /// until it finds no such token, because the revoked tokens may themselves be issuers of live
-    /// tokens.
+    /// Revokes the live tokens of one project that are bound to an ended token. Then searches for
+    /// such live tokens again, because live tokens may be bound to the tokens that were just
+    /// revoked. Stops when a search finds none.
     pub(super) async fn revoke_orphans_in(&self, project: &ProjectId) -> Result<u64, StoreError> {
         let (mut count, mut before) = (0, Vec::new());
         loop {

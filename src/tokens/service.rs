@@ -160,8 +160,8 @@ impl<S: TokenStore> Tokens<S> {
         &self.store
     }
 
-    /// Returns the policy that was set. If it has a rule on disuse, this rule is included even if
-    /// the service does not apply it.
+    /// Returns the policy that was set. The returned policy includes its rule on disuse, if any.
+    /// The service does not apply this rule unless it [records last uses](Self::with_usage).
     pub fn policy(&self) -> &Policy {
         &self.policy
     }

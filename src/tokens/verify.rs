@@ -79,7 +79,7 @@ impl<S: TokenStore> Tokens<S> {
     /// ```
     /// use keyfob::{Access, Clock, TokenStore, Tokens, Verified, VerifyError};
     ///
-    /// /// Called once a minute while the connection is open.
+    /// /// Verifies the caller again. Call this once a minute while the connection is open.
     /// async fn may_stay<S: TokenStore>(
     ///     tokens: &Tokens<S>,
     ///     caller: &mut Verified,

@@ -49,7 +49,8 @@ impl Keyring {
     ///     table.iter().map(row).collect::<Result<Vec<_>, keyfob::Invalid>>()
     /// };
     ///
-    /// // The table is still empty, so no key is absent, and step 2 is left out.
+    /// // The table is still empty, so no stored key can be absent from the keyring.
+    /// // This example therefore leaves out step 2.
     /// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
     /// for (number, check) in keyring.compare_key_checks(stored(&table)?)?.new {
     ///     table.entry(number.get()).or_insert(*check.as_bytes());

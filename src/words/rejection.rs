@@ -77,8 +77,8 @@ impl Rejection {
         matches!(self.reached(), Reached::Text)
     }
 
-    /// Returns whether the caller has proved that it holds the token, so that the response may name
-    /// the reason.
+    /// Returns whether the token was rejected after the caller proved that it holds the token. Only
+    /// then may the response name the reason.
     pub const fn is_after_proof(self) -> bool {
         matches!(self.reached(), Reached::Proof)
     }

@@ -101,7 +101,8 @@ struct World {
     /// The keys and texts of the tokens in the order of their issue. Purged tokens are included.
     made: Vec<(TokenKey, String)>,
     allowed: BTreeMap<TokenKey, Allowed>,
-    /// Proofs that the test keeps until the end of the sequence.
+    /// Results of earlier verifications. The test keeps them to delegate with them after the token
+    /// has changed.
     kept: Vec<Verified>,
 }
 

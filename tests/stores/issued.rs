@@ -1,6 +1,7 @@
 //! Checks the revocation of a token to which thousands of tokens are bound. The caches receive a
-//! single invalidation for all these tokens. After the revocation, no cache accepts one of these
-//! tokens for longer than the maximum age of its records.
+//! single invalidation for all these tokens. After the revocation, a cache may use an outdated
+//! record only until the maximum age of its records has passed. From then on, all these tokens must
+//! be rejected.
 //!
 //! The test uses 2,000 bound tokens, or 10,000 with `KEYFOB_TEST_SIZE=full`.
 

@@ -31,7 +31,7 @@ pub struct Side {
 /// The result of a comparison of the SQLite file with the PostgreSQL database.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Compared {
-    /// The counts and the digest of the file.
+    /// The counts and the digest of the SQLite file.
     pub source: Side,
     /// The counts and the digest of the PostgreSQL database.
     pub target: Side,

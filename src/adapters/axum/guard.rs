@@ -167,8 +167,8 @@ impl Guard {
         self.layer(Project::Fixed(project), scopes)
     }
 
-    /// Returns a layer for routes that name no project. A token of any project passes, and handlers
-    /// take `Authenticated<OwnProject>`.
+    /// Returns a layer for routes that name no project. The layer accepts tokens of all projects,
+    /// and handlers take `Authenticated<OwnProject>`.
     ///
     /// # Errors
     /// Returns [`Invalid`] if a scope is not valid.

@@ -42,7 +42,7 @@ const HELD: &str = "55P03";
 
 /// Returns the kind of store error for an error that PostgreSQL reported. The kind depends on the
 /// SQLSTATE of the error (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). In
-/// most cases, only the first two characters matter, which are the class of the SQLSTATE.
+/// most cases, the kind depends only on the class: the first two characters of the SQLSTATE.
 fn of_database(error: &dyn DatabaseError) -> StoreErrorKind {
     if error.is_unique_violation() {
         return StoreErrorKind::Conflict;

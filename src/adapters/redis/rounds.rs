@@ -32,7 +32,7 @@ pub(super) struct Rounds {
     turns: Mutex<HashMap<(String, Durability), Arc<Turn>>>,
 }
 
-/// The rounds of one master, which run one after the other.
+/// The rounds of one master. Only one of these rounds runs at a time.
 #[derive(Default)]
 struct Turn {
     /// The number of operations that have asked to wait for the replicas. A round serves all
@@ -132,9 +132,9 @@ impl Rounds {
         lacking.map_or(Ok(()), |replica| Err(NotReplicated::of(replica, &after)))
     }
 
-    /// Asks the master of a slot for the report on its replicas. The question changes nothing, so
-    /// this function repeats the question if the connection is lost, or if another node has become
-    /// the master of the slot.
+    /// Returns the report that the master of a slot gives on its replicas. If the connection is
+    /// lost, or if another node has become the master of the slot, requests the report again. A
+    /// repeat is harmless, because the request changes nothing.
     async fn look_patiently(&self, slot: Slot, near: &str, history: &str) -> Result<Master, NotReplicated> {
         let mut lost = false;
         loop {

@@ -90,8 +90,8 @@ impl Act {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// Returns a key that is in the slot of this command and holds no data. To wait for replicas,
-    /// the store writes to this key.
+    /// Returns a key that is in the slot of this command and is not used for tokens. Before the
+    /// store waits for replicas, it writes an empty value to this key.
     pub(super) fn near(&self) -> String {
         // `args[1]` is the first key: it follows the number of keys of a script, or the name of a
         // plain command.

@@ -1,5 +1,4 @@
-//! A walk along an index: the range and the direction in which a list reads rows. Each row has a
-//! position in the index.
+//! A walk along an index. It defines which range of the index a list reads, and in which direction.
 
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::order::ListOrder;

@@ -84,7 +84,8 @@ async fn lists_walk_along_an_index_from_the_cursor_on() {
     assert!(due.contains("keyfob_tokens_expires (project=? AND expires_order>? AND expires_order<?)"), "{due}");
 }
 
-/// The cost of the insert does not depend on how many tokens of the owner have ended.
+/// An insert with a limit counts the live tokens of the owner. Its cost does not depend on how many
+/// tokens of the owner have ended.
 #[tokio::test]
 async fn a_limited_insert_counts_along_the_index_of_those_that_have_not_ended() {
     let database = migrated().await;

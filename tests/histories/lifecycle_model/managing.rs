@@ -30,7 +30,7 @@ impl Managing {
     }
 
     /// Returns `lifetime`, shortened so that the new token ends no later than the managing token
-    /// and its issuers.
+    /// and its issuers. `is_itself` states whether the managing token rotates itself.
     pub fn shortened(&self, lifetime: i64, is_itself: bool, now: i64) -> i64 {
         self.end(is_itself).map_or(lifetime, |end| lifetime.min(end - now))
     }

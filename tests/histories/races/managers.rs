@@ -49,8 +49,8 @@ const FARTHEST: i64 = 50_000;
 /// The number of rounds within which a store without the lock must fail.
 const UNLOCKED: u64 = 10_000;
 
-/// Returns two numbers: the number of rounds, and the minimum number of rounds in which each of the
-/// two calls must come first.
+/// Returns the number of rounds and a minimum. Each of the two calls must take effect first in at
+/// least this minimum number of rounds.
 fn rounds() -> (u64, u64) {
     if size::is_full() { (10_000, 500) } else { (150, 8) }
 }
@@ -72,9 +72,9 @@ struct Conditional {
 }
 
 impl Conditional {
-    /// Returns the condition that the inner store has to check. With the lock, this is `issuer`.
-    /// Without the lock, this function checks `issuer` itself. It returns `None` if the condition
-    /// holds, and an error if it does not.
+    /// Returns the condition that the inner store has to check. This is `issuer`, unless
+    /// `lock` is [`Lock::None`]. In this case, the function checks `issuer` itself, without a lock.
+    /// It then returns `None` if the condition holds, and an error if it does not.
     async fn left(
         &self,
         project: ProjectId,

@@ -53,8 +53,8 @@ fn key(id: &str) -> TokenKey {
     TokenKey { project: project("145"), id: TokenId::new(id).unwrap() }
 }
 
-/// Waits until this time by reading the clock in a loop. After a sleep, the two processes would
-/// wake too far apart.
+/// Waits until this time by reading the clock in a loop. A sleep is not exact enough: the two
+/// processes would rarely begin their calls at the same time.
 fn spin_until(moment: u64) {
     while nanos() < moment {
         std::hint::spin_loop();

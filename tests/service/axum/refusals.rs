@@ -1,4 +1,4 @@
-//! The responses if an operation fails in a handler, and the handler returns the error with `?`.
+//! Tests of the response to a request whose handler returns an error of keyfob with `?`.
 
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;

@@ -37,7 +37,8 @@ const MOST: usize = 30;
 /// The phases in which no operation may succeed: from the fence, which stops the writes to the
 /// file, until PostgreSQL is opened for writes.
 const SHUT: [&str; 3] = ["fenced", "both", "switched"];
-/// The name under which the move notes what it is doing. Each task has such a name too.
+/// The name of the move in the notes. The notes state what the move and each task are doing, and a
+/// failed test prints them.
 const MOVE: &str = "the move";
 
 type Service = Tokens<DynStore>;

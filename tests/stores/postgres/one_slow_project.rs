@@ -483,8 +483,9 @@ async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     );
 }
 
-/// One member floods a project whose id sorts before the id of another project. The last uses in
-/// the other project must be written, because the policy's rule on unused tokens needs them.
+/// One member makes more calls in a project than may wait in the store. The id of this project
+/// sorts before the id of another project. The last uses in the other project must be written,
+/// because the policy's rule on unused tokens needs them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written() {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -519,8 +520,8 @@ async fn a_flood_in_one_project_keeps_no_last_use_of_another_from_being_written(
     .await;
 }
 
-/// One member floods a project whose id sorts before the id of another project. The notices in the
-/// other project must be claimed.
+/// One member makes more calls in a project than may wait in the store. The id of this project
+/// sorts before the id of another project. A call must still claim the notice in the other project.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_in_one_project_keeps_no_notice_of_another_from_being_sent() {
     let Some(server) = shared() else { return };

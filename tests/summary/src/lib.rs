@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::{env, thread};
 
-/// Records that a test started an engine with this name and version.
+/// Records that a test started an engine. `name` contains the name and the version of the engine.
 ///
 /// # Panics
 /// Panics if the line cannot be written, because the summary would then be incomplete.

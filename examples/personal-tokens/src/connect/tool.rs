@@ -92,7 +92,8 @@ impl Tool {
         }
     }
 
-    /// Returns the generation of the editor's extension, or `None` if the tool is not an editor.
+    /// Returns the generation of the editor's extension: before or after the extension changed its
+    /// name. Returns `None` if the tool is not an editor.
     pub fn generation(self) -> Option<Generation> {
         match self {
             Self::VsCode | Self::JetBrains => Some(Generation::Elitea),

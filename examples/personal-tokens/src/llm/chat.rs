@@ -85,8 +85,8 @@ pub async fn ask(
     app.asker.complete(upstream, credential, body, accept).await.map_err(ChatError::Ask)
 }
 
-/// Replaces the name of the model in a question with `model`, which is the name that the upstream
-/// uses.
+/// Returns the body of a chat request with another name of the model: `model`, the name that the
+/// upstream uses.
 fn renamed(body: &[u8], model: &str) -> Result<Bytes, ChatError> {
     let mut question: serde_json::Map<String, Value> = serde_json::from_slice(body).map_err(|_| ChatError::Shape)?;
     question.insert("model".into(), model.into());

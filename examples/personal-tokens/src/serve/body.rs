@@ -1,5 +1,5 @@
-//! The bodies of requests and responses. The body of a request must arrive before a deadline. A
-//! request is in progress until the body of its response ends.
+//! The bodies of requests and responses. The body of a request must arrive before a deadline. The
+//! service counts a request as in progress until the body of the response has been sent.
 
 use std::error::Error;
 use std::fmt;

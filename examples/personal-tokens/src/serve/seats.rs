@@ -52,8 +52,8 @@ enum Room {
     /// The time at which the next connection may be closed. Until then, no connection has waited
     /// long enough.
     At(Instant),
-    /// The time of the next change of a seat. Until then, no connection can be closed, because a
-    /// connection is already being closed or because no connection waits.
+    /// The time at which a seat becomes free or a connection begins to wait. Until then, no
+    /// further connection is closed, because one is already being closed or because none waits.
     Later,
 }
 

@@ -75,8 +75,9 @@ pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
 }
 
 /// Returns the grace period that the field `grace` requests. If the field is absent, returns a day,
-/// or `max` if `max` is shorter. If the field is `null`, there is no grace period. A grace period
-/// longer than `max` is not an error here, because the rotation refuses it.
+/// or `max` if `max` is shorter. If the field is `null`, returns zero, so the old token ends
+/// immediately. A grace period longer than `max` is not an error here, because the rotation refuses
+/// it.
 ///
 /// # Errors
 /// Returns [`ExpiryError`] if the field is neither `null` nor an object with a valid measure and

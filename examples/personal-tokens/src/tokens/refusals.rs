@@ -14,8 +14,8 @@ const MOST: i64 = 100;
 /// The length of a day in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// A refused request with a token, or a repeated report that the token was leaked. One value
-/// can represent several equal events.
+/// A refused request with a token, or a repeated report that the token was leaked. One event can
+/// represent several refusals of the same kind. The value then counts all of them.
 pub struct Refusal {
     key: TokenKey,
     event: &'static str,

@@ -257,8 +257,8 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     assert_eq!(page.matches("\"What\">failed<").count(), 100);
 }
 
-/// No event of this test is written before the last event is recorded, because the test has only
-/// one thread and does not pause between the events.
+/// All events of this test wait at the same time. The service writes none of them before the test
+/// has recorded the last one, because the test has only one thread and awaits nothing in between.
 #[tokio::test]
 async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let host = Host::start().await;

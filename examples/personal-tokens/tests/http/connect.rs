@@ -9,7 +9,7 @@ use personal_tokens::connect::{Connection, Group, PLACEHOLDER, Tool};
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// The address of the service in the settings.
+/// The address of the service that the settings for the tools must contain.
 const SERVER: &str = "https://tokens.example:8443";
 
 fn token() -> PlaintextToken {

@@ -133,8 +133,8 @@ const BODY: &[u8] = br#"{"name": "under way"}"#;
 /// The rest of the body, which [`begin`] does not send.
 const REST: &[u8] = BODY.split_at(5).1;
 
-/// Begins a request, and sends the first five bytes of its body. Then the service waits for
-/// [`REST`].
+/// Begins a request, and sends the first five bytes of its body. The service then waits for the
+/// other bytes, which are in [`REST`].
 async fn begin(visitor: &Visitor, at: &str) -> TcpStream {
     let request = visitor.of(visitor.client.post(format!("{at}{TOKENS}"))).build().unwrap();
     let mut head = format!("POST {TOKENS} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n");

@@ -34,8 +34,8 @@ fn rounds() -> usize {
 /// The minimum number of operations that each process acknowledges before the test kills a process.
 /// After the restart, each process acknowledges the same number again.
 const ACTS: usize = 6;
-/// The time between two attempts to send requests to a process that does not run, or between two
-/// checks of the progress.
+/// The pause before the next attempt in a loop: after a request to a process that does not run, and
+/// after a check of how many operations the processes have acknowledged.
 const PAUSE: Duration = Duration::from_millis(10);
 /// The maximum time that the test waits until the processes have acknowledged [`ACTS`] operations,
 /// or until a process accepts or rejects a token.
@@ -48,8 +48,9 @@ struct Token {
     /// The time at which the test requested the revocation or rotation of the token. After this
     /// time, a process may reject the token.
     asked: Option<Instant>,
-    /// The time at which a process acknowledged the revocation or rotation of the token. If a
-    /// request begins more than [`BOUND`] after this time, a process must reject the token.
+    /// The time at which a process acknowledged the revocation or rotation of the token, or `None`
+    /// before that. If a request begins more than [`BOUND`] after this time, both processes must
+    /// reject the token.
     ended: Option<Instant>,
 }
 
