@@ -109,7 +109,7 @@ pub enum StatusGroup {
     Live,
     /// The statuses that are not live. A token with such a status has ended.
     Ended,
-    /// This status only.
+    /// A set that contains only this status.
     Only(Status),
     /// All statuses except this one. For example, `Except(Status::Revoked)` hides revoked tokens
     /// but still lists expired tokens.
@@ -144,7 +144,7 @@ pub struct CountQuery {
     pub owner: Option<OwnerId>,
     /// If set, a token passes only if its digest was computed with the key of this number.
     pub key_number: Option<KeyNumber>,
-    /// If set, a token passes only if it has one of the filter's statuses at the filter's time.
+    /// If set, only tokens that match this filter are counted.
     pub status: Option<StatusFilter>,
 }
 

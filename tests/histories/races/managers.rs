@@ -45,7 +45,8 @@ const JITTER: i64 = 300;
 /// takes longer, so a larger shift cannot change the order of the two calls.
 const FARTHEST: i64 = 50_000;
 
-/// The number of rounds within which a store without the lock must fail.
+/// The maximum number of rounds. Within this number, a store that does not lock the issuer's row
+/// must fail.
 const UNLOCKED: u64 = 10_000;
 
 /// Returns two numbers: the number of rounds, and the minimum number of rounds in which each of the
