@@ -303,7 +303,7 @@ const REACHED: [ReachCase; 15] = [
     }),
 ];
 
-/// Returns the time at which a token ends: 24 hours before `at(0)`, plus `millis` ms.
+/// Returns a time for the end of a token: 24 hours before `at(0)`, plus `millis` milliseconds.
 fn reachable(millis: i64) -> Timestamp {
     at(millis).saturating_sub(TokenRecord::REVOCATION_MARGIN)
 }

@@ -146,8 +146,8 @@ laws! {
             count_filters_by_owner;
             /// Checks that a count filters by key number, which is the first character of the id.
             count_filters_by_key_number;
-            /// Checks that a count filters by each status and each set of statuses, just before, at
-            /// and just after every time on which a status depends.
+            /// Checks that a count filters by each status and each set of statuses. Counts at many
+            /// times: just before, at and just after each change of the status of a record.
             count_filters_by_status;
         }
         change {

@@ -78,10 +78,12 @@ impl Delegation {
         }
     }
 
-    /// Returns the delegation, prepared for the rotation of `old`. If the issuing token rotates
-    /// itself, the successor may keep the scope for issuing tokens. If an earlier attempt of
-    /// the same rotation has started the grace period of the issuing token, the successor may end
-    /// after this grace period.
+    /// Returns the delegation with the rules for the rotation of `old`. If `old` is the issuing
+    /// token itself, two rules change:
+    ///
+    /// - The successor may keep the scope for issuing tokens.
+    /// - The successor may end after the grace period of the issuing token. An earlier attempt of
+    ///   the same rotation may have started this grace period.
     pub(super) fn for_rotation_of(self, old: &TokenRecord) -> Self {
         Self { replaces_itself: old.key() == self.key(), ..self }
     }

@@ -334,7 +334,7 @@ impl ImportStore for MemoryStore {
     }
 }
 
-/// Imports one row, after the earlier rows of its batch. Leaves an existing record unchanged.
+/// Imports one row. Changes nothing if the token or one of the row's import keys already exists.
 fn import(rows: &mut Rows, row: ImportRow) -> ImportRowOutcome {
     // The look-up keys are checked before the token key, and in all projects.
     if let Some(existing) = row.keys().find_map(|import_key| rows.imported(import_key)) {

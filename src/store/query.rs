@@ -109,7 +109,7 @@ pub enum StatusGroup {
     Live,
     /// The statuses of ended tokens: all statuses that are not [live](Status::is_live).
     Ended,
-    /// This status only.
+    /// A set that contains only this status.
     Only(Status),
     /// All statuses except this one. For example, `Except(Status::Revoked)` hides revoked tokens
     /// but still lists expired tokens.
@@ -144,7 +144,7 @@ pub struct CountQuery {
     pub owner: Option<OwnerId>,
     /// If set, the query counts only tokens whose digest was computed with the key of this number.
     pub key_number: Option<KeyNumber>,
-    /// If set, a token passes only if it has one of the filter's statuses at the filter's time.
+    /// If set, only tokens that match this filter are counted.
     pub status: Option<StatusFilter>,
 }
 

@@ -162,7 +162,7 @@ pub enum Event<'a> {
         issuer: TokenId,
         /// The number of tokens that were revoked.
         count: u64,
-        /// The actor that the records of the revoked tokens name for the revocation.
+        /// The actor of the revocation, as stored in the records of the revoked tokens.
         actor: &'a Actor,
         /// The reason for the revocation.
         reason: RevocationReason,

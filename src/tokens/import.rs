@@ -152,8 +152,9 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
 pub enum ImportOutcome {
     /// The token was imported, and has this key.
     Inserted(TokenKey),
-    /// The token already existed, and has this key. If its new entry says that it is revoked or
-    /// disabled, the import revoked or disabled the token. The import changed nothing else.
+    /// The token already existed, and has this key. If the [`ImportToken`] says that the token is
+    /// revoked or disabled, the import revoked or disabled the existing token. The import changed
+    /// nothing else.
     Exists(TokenKey),
     /// The token could not be imported, for this reason.
     Rejected(Invalid),

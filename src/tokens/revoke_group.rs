@@ -72,8 +72,9 @@ impl<S: TokenStore> Tokens<S> {
         Ok(count)
     }
 
-    /// Revokes the tokens of a group in batches. Then revokes each successor that a rotation of
-    /// such a token created between two batches.
+    /// Revokes the tokens of a group in batches. If a token of the group is rotated between two
+    /// batches, its successor may be missing from the group. So the function revokes all such
+    /// successors after the last batch.
     async fn revoke_batches(
         &self,
         project: &ProjectId,

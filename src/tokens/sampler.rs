@@ -102,7 +102,7 @@ struct Seen {
 struct Told {
     /// The time in seconds of the last emitted event of this token.
     second: u64,
-    /// The time in seconds of the last event of this token, whether it was emitted or left out.
+    /// The time in seconds of the last event of this token, even if this event was not emitted.
     seen: u64,
     /// The number of events of this token that were not emitted since the last emitted event.
     left_out: u64,

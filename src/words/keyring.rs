@@ -146,8 +146,8 @@ impl Keyring {
         }
     }
 
-    /// Returns the MAC of a new token's parts. The id must start with the digit of the key for new
-    /// tokens.
+    /// Returns the MAC of a new token's parts. The first character of the id must be the number of
+    /// the key for new tokens.
     pub(crate) fn minting_digest(&self, project: &ProjectId, id: &TokenId, secret: &[u8; 33]) -> Digest {
         self.minting.digest(id.as_bytes(), secret, project.as_bytes())
     }

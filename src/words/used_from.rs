@@ -44,8 +44,9 @@ impl ClientText {
         bounded(text, InvalidField::ClientText, Self::MAX_CHARS).map(|text| Self(text.into()))
     }
 
-    /// Creates the description from the value of a header. Drops the characters that may not be
-    /// shown, and keeps at most 255 of the others. Returns `None` if no character is left.
+    /// Creates the description from the value of a header. Drops all characters that are not
+    /// allowed in displayed text, and keeps at most 255 of the others. Returns `None` if no
+    /// character is left.
     ///
     /// ```
     /// use keyfob::record::ClientText;

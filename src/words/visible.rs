@@ -73,8 +73,9 @@ pub(super) fn is_visible(text: &str) -> bool {
     true
 }
 
-/// Returns whether `letter` is the variation selector U+FE0E or U+FE0F and has an effect: `before`
-/// is a pictograph, or `before`, `letter` and `after` together are a keycap.
+/// Returns whether `letter` is the variation selector U+FE0E or U+FE0F, and changes how another
+/// character looks. This is the case if `before` is a pictograph, or if `before`, `letter` and
+/// `after` together are a keycap.
 fn selects(before: Option<char>, letter: char, after: Option<char>) -> bool {
     let is_keycap = |before| matches!(before, '0'..='9' | '#' | '*') && after == Some('\u{20e3}');
     matches!(letter, '\u{fe0e}' | '\u{fe0f}')

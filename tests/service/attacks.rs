@@ -369,8 +369,9 @@ async fn a_bound_token_passes_a_cache_whose_store_answers_in_time() {
     }
 }
 
-/// The bound tokens are at the end of the longest allowed chain, so no token is bound to one of
-/// them. A leak report must not ask the store about each of them.
+/// The leaked token has issued 500 bound tokens. They are at the end of the longest allowed chain,
+/// so no token can be bound to them. Therefore a leak report must not call the store for each of
+/// them.
 #[tokio::test]
 async fn a_leak_report_makes_no_call_for_each_token_that_ends() {
     let (_, tokens) = service(Watched::default());

@@ -287,8 +287,8 @@ async fn a_manager_kept_over_what_it_proves_issues_nothing() {
     assert_eq!(refused(&tokens, &kept).await, Rejection::Expired);
 }
 
-/// A process reads the managing token from its cache, which has not yet received the token's
-/// revocation.
+/// A process reads the managing token from its cache. The token was revoked, but the cache has not
+/// received the revocation yet.
 #[cfg(feature = "cache")]
 #[tokio::test]
 async fn a_manager_from_another_nodes_cache_issues_nothing_after_its_revocation() {

@@ -12,8 +12,8 @@ use keyfob::{
 
 use crate::support::{actor, keyring, kind_of, new_token, now, project};
 
-/// A directory of owners that counts the look-ups. If `known` is set, the directory knows this
-/// state of every owner without a look-up.
+/// A directory of owners that counts the look-ups. If `known` is set, the directory returns this
+/// state for every owner, without a look-up.
 #[derive(Default)]
 struct Directory {
     known: Mutex<Option<OwnerState>>,

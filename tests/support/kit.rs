@@ -37,8 +37,8 @@ pub async fn keeps_the_laws_of_tokens<S: TokenStore + StoreMaintenance>(store: S
 #[cfg(feature = "serde")]
 pub const EARLIER: &str = "\u{1f469}\u{200d}\u{1f4bb} \u{202e}";
 
-/// Checks that tokens with texts like [`EARLIER`] can be listed, verified, changed, reported and
-/// revoked.
+/// Checks that the store still serves tokens whose names, owners, actors and request ids contain
+/// [`EARLIER`]. Such tokens can be listed, verified, changed, reported and revoked.
 #[cfg(feature = "serde")]
 pub async fn serves_texts_of_an_earlier_rule<S: TokenStore>(store: S) {
     let mut texts = Vec::new();

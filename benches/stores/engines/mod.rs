@@ -31,8 +31,8 @@ const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 /// random order. Such a table is less dense than a table that was filled in order and then indexed.
 const GROWN: &str = "on disk, inserted in random order (up to 200,000 tokens)";
 
-/// A running database engine, and a store that uses it. [`load`](Engine::load) writes the same data
-/// as inserts through the store.
+/// A running database engine, and a store that uses it. [`load`](Engine::load) adds tokens. The
+/// engine then contains the same data as if the store had inserted each token.
 pub trait Engine: Sized {
     type Store: TokenStore + Clone;
 

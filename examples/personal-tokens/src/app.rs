@@ -48,8 +48,8 @@ pub struct App {
     /// GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,
     pub doors: Doors,
-    /// The limit on the number of questions to models that are read into memory at the same time,
-    /// in total and for each person.
+    /// The limit on the number of questions that are in memory at the same time, in total and for
+    /// each person. A question is the body of a request to a model.
     pub questions: Arc<Bodies<i64>>,
     /// The [`Finder`] that finds tokens of this service in texts.
     pub finder: Finder,

@@ -37,7 +37,7 @@ pub struct Config {
     /// The address at which GitHub publishes the keys of its secret scanning
     /// ([`keyfob::leak::github::GitHubKeys::ADDRESS`]). Set it if the service is a partner of
     /// GitHub's programme. If it is absent, GitHub's reports are refused. An address with `http://`
-    /// must be on this machine, because anybody who can alter the keys in the network can send
+    /// must be on this machine. On a network, an attacker could replace the keys, and then send
     /// reports in GitHub's name.
     #[serde(deserialize_with = "read_url")]
     pub github_keys: Option<Url>,

@@ -1,5 +1,6 @@
-//! Serves two health checks. One shows that the process runs, for the program that starts the
-//! process. The other shows whether the process can serve requests, for the load balancer.
+//! Serves two health checks. The program that starts the process uses the first one, which shows
+//! that the process runs. The load balancer uses the second one, which shows whether the process
+//! can serve requests.
 
 use std::sync::Arc;
 use std::time::Duration;

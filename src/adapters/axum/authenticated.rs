@@ -77,8 +77,8 @@ pub struct Authenticated<P = InProject> {
     outer: Option<Passed>,
 }
 
-/// The verified caller of the last guard that the request has passed. It contains the verified
-/// caller of the previous guard, if the request has passed several guards.
+/// The verified caller that a guard adds to the extensions of a request. It contains the verified
+/// caller that the previous (outer) guard added, if there was one.
 #[derive(Clone)]
 struct Passed(Arc<dyn Recheck>);
 

@@ -38,8 +38,8 @@ pub(super) struct Gate {
     /// The queues of the revocations of tokens and groups. Revocations have separate queues, so
     /// that a flood of renames or rotations cannot keep a caller from revoking a token.
     revocations: Lines,
-    /// The queues of the calls that write without a project's turn, except revocations. Such a call
-    /// may have to wait for a row that another call has locked.
+    /// The queues of all other writes, which neither take a turn nor revoke tokens. Each of these
+    /// writes may have to wait for a row that another call has locked.
     writes: Lines,
     /// The permits for connections of the pool: `of_turns` for calls that take a turn, `of_counts`
     /// for calls that count, and `of_writers` for every call that writes or counts.

@@ -51,8 +51,8 @@ const REMEMBERED: usize = 1024;
 /// this mark. So after a change in one project, the store also reads about a thousandth of the
 /// other projects from the primary until a standby has the next beat.
 const MARKS: usize = 1024;
-/// The age after which the store deletes a row in the table `keyfob_beats`. Such an old row is left
-/// over from another store that no longer writes beats.
+/// The age after which the store deletes a row in the table `keyfob_beats`. Every store has one
+/// row, and updates it with each beat. So the owner of such an old row no longer writes beats.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Replica {
@@ -64,12 +64,13 @@ pub(super) struct Replica {
     began: Instant,
     /// The number that the store will write as the next beat. The store uses no number twice.
     next: AtomicI64,
-    /// The latest beats, the oldest first. Each element contains the number of a beat, and the time
-    /// at which the store began to write this beat.
+    /// The latest beats, the oldest first. A beat is a number that the store writes to the primary.
+    /// Each element contains this number, and the time at which the store began to write it.
     beats: Mutex<VecDeque<(i64, Duration)>>,
-    /// The time at which the store began to write the beat that it last read from a standby, in
-    /// nanoseconds after `began`. The value is zero before the first such read, and after a standby
-    /// failed to reply.
+    /// The time up to which a standby has all changes, in nanoseconds after `began`. The store
+    /// reads the latest beat from a standby, and sets this field to the time at which it began to
+    /// write this beat. The value is zero before the first such read, and after a standby failed to
+    /// reply.
     shown: AtomicU64,
     /// The times of the last changes, in nanoseconds after `began`. Several projects share each
     /// element. A standby's result for one of these projects must not be older than the time in the
@@ -123,8 +124,8 @@ impl Replica {
         self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Returns the time up to which a standby's result for this project must include all changes.
-    /// Otherwise, the store does not use the result.
+    /// Returns a time. A standby's result for this project must include all changes up to this
+    /// time. If the result does not include them, the store does not use the result.
     fn asked_for(&self, project: &ProjectId) -> Duration {
         let marks = [self.mark_of(project), &self.mark_of_all].map(|mark| mark.load(Ordering::SeqCst));
         let marked = Duration::from_nanos(marks[0].max(marks[1]));

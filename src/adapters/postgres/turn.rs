@@ -19,9 +19,9 @@ use super::lease::{BEGIN_FOR_TURN, Lease};
 use crate::words::store_error::StoreError;
 
 /// The pause between two attempts to take a turn, in milliseconds: the minimum pause, and the
-/// maximum of the random time that is added to it. A call that waits for a turn has a connection
-/// for two thirds of the time on average. Calls of other projects can use the connection in the
-/// remaining time.
+/// maximum of the random time that is added to it. During the pause, calls of other projects can
+/// use the connection. On average, a call that waits for a turn has a connection for two thirds of
+/// the time.
 const PAUSE: (u64, u64) = (50, 100);
 
 impl PostgresStore {

@@ -21,8 +21,8 @@ use super::durability::Durability;
 pub(super) struct Master {
     /// The name of the master's history (the stream of writes that it sends to its replicas).
     pub(super) history: String,
-    /// The length of the master's history in bytes. The offset of a write is the length of the
-    /// history after the write.
+    /// The offset of the master: the length of its history in bytes. The offset of a write is the
+    /// offset of the master just after the write.
     pub(super) offset: u64,
     /// The addresses of the replicas that count for durability.
     pub(super) replicas: Vec<String>,
@@ -54,8 +54,8 @@ pub(super) fn history(info: Value) -> RedisResult<Option<String>> {
 impl Master {
     /// Returns the commands that ask a server for its report. The function [`of`](Self::of) reads
     /// the replies. `CLUSTER NODES` is the last command, so the report can miss only a replica that
-    /// joins later. Such a replica copies the data of the master, and this data already includes
-    /// the operation that must be replicated.
+    /// joins after this command. Such a replica copies the data of the master, and this data
+    /// already includes the operation that must be replicated.
     pub(super) fn questions(is_clustered: bool) -> Vec<Cmd> {
         let mut nodes = cmd("CLUSTER");
         nodes.arg("NODES");

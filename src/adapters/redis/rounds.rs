@@ -22,8 +22,9 @@ use super::replicas::Master;
 /// two rounds.
 const WAIT: Duration = Duration::from_millis(800);
 
-/// The maximum number of masters for which the store remembers the last round. If the store forgets
-/// the round of a master, this costs only an additional round.
+/// The maximum number of masters whose rounds the store remembers. In a round, operations wait
+/// together for the replicas of one master. If there are more masters, the store forgets all
+/// rounds. This costs at most one additional round for each master.
 const MASTERS: usize = 1_000;
 
 /// The rounds of all masters. In a round, operations wait together for the replicas of one master.

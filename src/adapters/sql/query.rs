@@ -144,10 +144,10 @@ pub(in crate::adapters) fn ended_issuers(
     sql
 }
 
-/// Returns the time with which [`and_ends_after`] selects the rows that [can still
-/// work](TokenRecord::can_still_work) at `now`. The time is one millisecond earlier than `now`
-/// minus [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN), because a row that ended at `now`
-/// minus this margin can still work.
+/// Returns the time that [`and_ends_after`] needs to select the rows that [can still
+/// work](TokenRecord::can_still_work) at `now`. A row can still work if it ended at most
+/// [`REVOCATION_MARGIN`](TokenRecord::REVOCATION_MARGIN) before `now`. `and_ends_after` excludes
+/// rows that end exactly at its time, so the returned time is one millisecond earlier.
 pub(in crate::adapters) fn cut(now: Timestamp) -> Timestamp {
     now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1))
 }
@@ -202,10 +202,11 @@ fn and_status_in(sql: &mut Statement, at: Timestamp, wanted: impl Fn(Status) -> 
     sql.bind_all(words).push(")");
 }
 
-/// Appends the condition that a notice with one of these leads is due
-/// ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)) and that no sender has a lease on
-/// a notice of the token. The lead of a notice is its time before the expiry. A notice is due if
-/// its lead has begun, and no notice with the same or a shorter lead was sent.
+/// Appends two conditions. First, a notice with one of these leads is due
+/// ([`TokenRecord::due_notice`](crate::TokenRecord::due_notice)). The lead of a notice is the time
+/// from the notice to the expiry of the token. A notice is due after its lead has begun, unless a
+/// notice with the same or a shorter lead was sent. Second, no sender has a lease on a notice of
+/// the token.
 pub(in crate::adapters) fn and_due(dialect: &Dialect, sql: &mut Statement, leads: &[NoticeLead], now: Timestamp) {
     and_status_in(sql, now, Status::is_live);
     sql.push(" AND confirm_by IS NULL AND rotated_to IS NULL AND expires_at IS NOT NULL AND (1 = 0");

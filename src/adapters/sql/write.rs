@@ -37,9 +37,10 @@ pub(in crate::adapters) fn key_exists(sql: &mut Statement, key: &TokenKey) {
     sql.push(")");
 }
 
-/// Appends the condition that the number of live tokens is below the limit. For a bound record, the
-/// tokens that are bound to the same issuer count. For other records, the tokens of the same owner
-/// count, except bound tokens. The database stops counting at the limit.
+/// Appends the condition that the number of live tokens is below the limit. For a bound record,
+/// this is the number of live tokens that are bound to the same issuer. For another record, it is
+/// the number of live tokens of the same owner that are not bound. The database stops counting at
+/// the limit.
 pub(in crate::adapters) fn place_is_left(
     dialect: &Dialect,
     sql: &mut Statement,

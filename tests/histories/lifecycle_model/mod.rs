@@ -51,8 +51,9 @@ const ONE_OF: u32 = 10;
 /// would do.
 const BEGIN: i64 = 1_795_435_200_000;
 
-/// Runs one history and counts its operations. Returns an error if an operation differs from the
-/// model. The error lists this operation and all operations before it.
+/// Runs one history and counts its operations. Returns an error if the outcome of an operation, or
+/// the tokens after it, differ from the model. The error lists this operation and all operations
+/// before it.
 async fn live<S>(store: S, steps: &[Step], tally: &mut Tally) -> Result<(), String>
 where
     S: Store,

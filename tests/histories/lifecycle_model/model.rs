@@ -144,8 +144,9 @@ impl Model {
         std::iter::successors(Some(place), |place| self.tokens[*place].bound_to()).count() - 1
     }
 
-    /// Returns the status that the service reports. If the token is live but does not work because
-    /// of its chain, the status is `issuer_ended`. Otherwise, the chain does not affect the status.
+    /// Returns the status that the service reports. It is `issuer_ended` if the token itself is
+    /// live, but another token of its chain keeps it from working. In all other cases, it is the
+    /// token's own status.
     fn shown(&self, place: usize) -> &'static str {
         let token = &self.tokens[place];
         let issuer_ended = token.live(self.now) && self.held_up(place).is_some();

@@ -46,7 +46,8 @@ const JITTER: i64 = 300;
 /// of the two calls.
 const FARTHEST: i64 = 50_000;
 
-/// The number of rounds within which a store without the lock must fail.
+/// The maximum number of rounds. Within this number, a store that does not lock the issuer's row
+/// must fail.
 const UNLOCKED: u64 = 10_000;
 
 /// Returns the number of rounds and a minimum. Each of the two calls must take effect first in at

@@ -12,8 +12,8 @@ pub const SOUND: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1")];
 /// The environment variables for a verifying process whose cache bounds the age of its records and
 /// follows the feed, in tests that end the issuers of the tokens instead of the tokens.
 pub const SOUND_OF_ISSUERS: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1"), (ISSUERS, "1")];
-/// The environment variables for a verifying process whose cache does not bound the age of its
-/// records and relies on the feed.
+/// The environment variables for a verifying process whose cache follows the feed, but does not
+/// bound the age of its records.
 pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
 /// The maximum time that a test waits for a change. A change normally takes moments.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -26,8 +26,8 @@ struct Watched {
     text: String,
     /// The start of the last verification that accepted the token, in nanoseconds since 1970.
     accepted: AtomicU64,
-    /// The end of the first verification that rejected the token for the reason of the test, in
-    /// nanoseconds since 1970.
+    /// The end of the first verification that rejected the token with the reason in
+    /// `Verifier::refusal`, in nanoseconds since 1970.
     refused: AtomicU64,
 }
 

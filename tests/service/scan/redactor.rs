@@ -33,8 +33,9 @@ fn tails(text: &[u8]) -> (Vec<bool>, u64) {
     (masked, tails.len() as u64)
 }
 
-/// Returns the length of the head at the beginning of `text`, or `None` if `text` does not begin
-/// with a head that has this prefix.
+/// Returns the length of the head of a token at the beginning of `text`. A head consists of the
+/// prefix, a project and an id, each followed by `_`. Returns `None` if `text` does not begin with
+/// a head.
 fn head(text: &[u8], prefix: &str) -> Option<usize> {
     let rest = text.strip_prefix(prefix.as_bytes())?.strip_prefix(b"_")?;
     let mut parts = rest.split(|byte| *byte == b'_');

@@ -204,8 +204,8 @@ impl BrokenStore {
 
 // Conditions on issuers, and revocations of groups.
 impl BrokenStore {
-    /// Returns whether the token's issuer meets the condition of a rotation, or there is no
-    /// condition.
+    /// Returns whether the token's issuer meets the condition of a rotation. If there is no
+    /// condition, returns `true`.
     fn still_holds(&self, rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
         let Some(condition) = issuer else { return true };
         let found = rows.find(&TokenKey { project, id: condition.id });
@@ -1088,8 +1088,9 @@ impl BrokenStore {
     /// Inserts a row. If a token with the row's key or one of its import keys exists, inserts
     /// nothing and returns the key of that token.
     ///
-    /// `before` is the result of a look-up of the import keys before the batch. Only some faults
-    /// pass `before`.
+    /// If `before` is `None`, the function looks up the import keys itself, as a correct store
+    /// does. With some faults, `before` is the result of a look-up that was made before the batch.
+    /// The function then uses this outdated result.
     fn import_row(&self, row: ImportRow, before: Option<Option<TokenKey>>) -> Option<TokenKey> {
         let rows = &mut *self.rows();
         let known = before.unwrap_or_else(|| self.knows(rows, &row));

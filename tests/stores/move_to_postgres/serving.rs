@@ -19,8 +19,8 @@ use crate::move_to_postgres::world::World;
 use crate::support::notes::Notes;
 use crate::support::{actor, keyring};
 
-/// The number of tokens in the file. It is large enough for all operations in all phases, and
-/// larger than one batch of the copy.
+/// The number of tokens in the SQLite file. It is large enough for all operations in all phases,
+/// and larger than one batch of the copy.
 const TOKENS: usize = 1500;
 /// The number of tasks that verify tokens without a pause.
 const VERIFIERS: usize = 2;

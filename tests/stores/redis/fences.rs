@@ -14,8 +14,8 @@ use crate::support::{now, size};
 
 /// The maximum time of a call: the time that the documentation promises, and a little more.
 const DEADLINE: Duration = Duration::from_millis(5_500);
-/// Returns a number of tokens for which the store needs many scripts. A script takes about ten
-/// milliseconds.
+/// Returns a number of tokens that is so large that the store needs many scripts to revoke them.
+/// Each script takes about ten milliseconds.
 fn many() -> usize {
     if size::is_full() { 250_000 } else { 60_000 }
 }

@@ -1,5 +1,5 @@
-//! The routes with which people can try a new token. They return the user and the project that the
-//! token acts for, or the notes of the project.
+//! The routes with which people can try a new token. Two routes return the user and the project
+//! that the token acts for. The third route returns the notes of a project.
 
 use axum::Json;
 use serde_json::{Value, json};

@@ -19,8 +19,8 @@ use crate::setup::SetupError;
 /// keys. GitHub answers at most 60 unauthenticated requests an hour.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 /// The minimum time between a failed fetch and the next fetch. It is shorter than [`PAUSE`],
-/// because a report may be waiting for the keys. GitHub answers at most one request a minute on
-/// average.
+/// because a report may be waiting for the keys. It is not less than a minute, because GitHub
+/// answers at most 60 unauthenticated requests an hour.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// The maximum age of the keys that [`GitHub::fetch_keys`] returns.
 const FRESH: Duration = Duration::from_secs(10);

@@ -222,8 +222,8 @@ struct Signed {
 }
 
 impl Signed {
-    /// The maximum number of characters in a header. GitHub's signatures are shorter, and its key
-    /// ids are digests and shorter too.
+    /// The maximum number of characters in each of the two headers. A longer value cannot come from
+    /// GitHub, because its key ids and signatures are shorter.
     const MOST: usize = 256;
 
     /// Reads the headers. Returns `None` if a header is missing, occurs twice, or has a value that

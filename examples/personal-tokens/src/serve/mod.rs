@@ -42,14 +42,15 @@ pub use queue::queued;
 /// The limits on connections. The time limits do not depend on each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The maximum number of open connections. If a new connection exceeds it, an old connection is
-    /// closed: the connection that has waited longest for the headers of a request. If no
-    /// connection waits for headers, this is the connection that has waited longest for a request
-    /// body or in a queue of the service.
+    /// The maximum number of open connections. If a new connection would exceed this number, the
+    /// service closes the connection that has waited longest for the headers of a request. If no
+    /// connection waits for headers, the service closes a connection with a request instead: the
+    /// one whose request has waited longest for its body or in a queue of the service.
     ///
-    /// One connection in 32 is reserved for connections without a request and for `/health/live`,
-    /// so that the process is not considered dead while all other requests wait for a database. If
-    /// all other connections have a request in progress, a new request gets status 503.
+    /// One connection in 32 is reserved for connections without a request in progress and for
+    /// `/health/live`, so that the process is not considered dead while all other requests wait for
+    /// a database. If all other connections have a request in progress, a new request gets status
+    /// 503.
     pub connections: usize,
     /// The minimum time for which a connection waits before it may be closed for another
     /// connection.

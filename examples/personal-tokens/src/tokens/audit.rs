@@ -22,8 +22,9 @@ use crate::tokens::refusals::{self, Refusal};
 /// The maximum number of events in each queue. An event stays in its queue until the writer takes
 /// it.
 const QUEUE: usize = 1024;
-/// The maximum number of events that the writer takes at a time from a queue that contains no
-/// operations of people. A new operation of a person waits until these events are written.
+/// The maximum number of events that the writer takes at a time from the queue of refusals, or from
+/// the queue of operations of tokens. It is less than [`QUEUE`], because a new operation of a
+/// person waits until these events are written.
 const OTHERS: usize = 256;
 /// The maximum number of entries about issued tokens in the trail of their issuer. Tokens that a
 /// person issued under the issuer do not count. The latest entries are kept.

@@ -257,8 +257,8 @@ pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refuse
     Ok(OwnToken { name, view })
 }
 
-/// Revokes one of the person's tokens. The record stays, so that later requests with the token are
-/// refused with the reason.
+/// Revokes one of the person's tokens. The record stays in the store. So if a later request
+/// presents the token, the service refuses it and says that the token is revoked.
 pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
     let actor = Actor::from(&user.owner_id());
     app.tokens

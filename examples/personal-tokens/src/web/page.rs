@@ -162,8 +162,9 @@ impl<'a> Dialog<'a> {
         Self::Issued { name: own.view.name.as_str(), token, is_bound: issued::is_bound(&own.view), pane }
     }
 
-    /// Returns the dialog that rotates a token. `grace` is the grace period in hours that the
-    /// dialog selects. If it is `None`, the dialog selects a day.
+    /// Returns the dialog that rotates a token. `grace` is the number of hours of the preselected
+    /// grace period. If `grace` is `None`, or if the form does not offer it, the dialog preselects
+    /// the longest offered grace period of at most a day.
     pub async fn rotate(
         app: &App,
         token: &'a OwnToken,

@@ -31,7 +31,7 @@ pub struct Row {
     pub in_grace: bool,
     /// Whether the token was used after it was rotated.
     pub still_used: bool,
-    /// Whether the token is live, so that the row offers settings of tools.
+    /// Whether the token is live. If it is, the row offers settings of tools.
     pub is_live: bool,
     pub can_rotate: bool,
     /// Whether the token is disabled. It is `None` if the row does not offer to enable or disable

@@ -120,8 +120,8 @@ async fn alarms_name_tokens_of_people_before_those_of_agents() {
     }
 }
 
-/// The web address in a report contains the token. Inside the token is a character that a browser
-/// does not show: a filler, a tag, a selector or a joiner.
+/// The web address in a report contains the token. A character that a browser does not show
+/// interrupts the token: a filler, a tag, a selector or a joiner.
 #[tokio::test]
 async fn address_with_a_token_parted_by_hidden_characters_shows_no_part_of_it() {
     let host = Host::start().await;
