@@ -79,7 +79,7 @@ struct World {
     lost_at: Option<usize>,
     /// The requirement for a returned row: the minimum version, and whether it must be revoked.
     floor: Row,
-    /// The newest row that a look-up could have returned since the key was put into the cache.
+    /// The row of the last look-up in the cache, or `None` if the entry was removed since then.
     shown: Option<Row>,
 }
 

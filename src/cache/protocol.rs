@@ -96,7 +96,8 @@ pub(super) fn wrote<R: Versioned>(held: Option<Held<R>>, written: Held<R>) -> Op
 }
 
 /// Returns whether the record `one` is newer than the record `other`. A revoked record is newer
-/// than every record that is not revoked.
+/// than every record that is not revoked. `None` means that there is no record. Every record is
+/// newer than `None`.
 fn is_newer<R: Versioned>(one: Option<&R>, other: Option<&R>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.version() > other.version() || (one.is_revoked() && !other.is_revoked()),

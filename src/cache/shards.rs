@@ -193,7 +193,8 @@ impl Shards {
         self.epochs[self.epoch_at(project)].fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Drops all entries of the cache by moving all epochs.
+    /// Drops all entries of the cache. Raises the epoch of every project, so that no look-up uses
+    /// an entry with an older epoch.
     pub(super) fn move_all_epochs(&self) {
         self.all.fetch_add(1, Ordering::SeqCst);
     }
@@ -314,8 +315,8 @@ impl Shard {
         }
     }
 
-    /// Returns the call `flight` with its number of waiting callers. Returns `None` if the call has
-    /// ended, or if another call for the key has replaced it.
+    /// Finds the call `flight` among the calls in progress. Returns it with its number of waiting
+    /// callers, or `None` if the call has ended or another call for the key has replaced it.
     fn of(&mut self, key: &TokenKey, flight: &Arc<Flight>) -> Option<&mut UnderWay> {
         self.under_way.get_mut(key).filter(|under_way| Arc::ptr_eq(&under_way.flight, flight))
     }

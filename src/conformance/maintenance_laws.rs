@@ -39,7 +39,7 @@ laws! {
             purge_comes_in_batches;
             /// Checks that `BatchResult::count` is the number of records that the call deleted.
             purge_counts_its_rows;
-            /// Checks that `BatchResult::done` is true exactly if no record is left to delete.
+            /// Checks that `BatchResult::done` is true if and only if no record is left to delete.
             purge_is_done_when_none_is_left;
         }
         issued {
@@ -74,8 +74,8 @@ laws! {
             /// Checks that one call claims at most as many notices as requested, and sets no lease
             /// on the other notices.
             claim_takes_no_more_than_asked;
-            /// Checks that an acknowledgement sets the lead of the sent notice, ends the lease and
-            /// changes nothing else.
+            /// Checks that an acknowledgement of a notice records the notice's lead time, ends the
+            /// lease and changes nothing else.
             acknowledge_sets_the_lead_and_ends_the_lease;
             /// Checks that an acknowledgement never replaces the recorded lead by a longer lead.
             acknowledge_never_goes_back;

@@ -14,7 +14,8 @@ pub(super) async fn rotated<S: TokenStore>(store: &S, request_id: Option<&str>) 
     rotated_from(store, record(project()?)?, request_id).await
 }
 
-/// Does the same as `rotated`, but with the given token `old`.
+/// Inserts the token `old` and rotates it to a successor that is not confirmed yet. Returns the old
+/// token and the successor as the store holds them.
 async fn rotated_from<S: TokenStore>(
     store: &S,
     old: TokenRecord,

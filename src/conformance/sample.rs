@@ -95,7 +95,8 @@ pub(super) fn revocation(by: &str, millis: i64) -> Result<Revocation, Broken> {
     Ok(Revocation { at: at(millis), by: Actor::new(by)?, reason: RevocationReason::KeyCompromise })
 }
 
-/// Returns the time and the actor for a token that this actor disabled at `at(millis)`.
+/// Returns the value of the field `disabled` for a token that the actor `by` disabled at
+/// `at(millis)`.
 pub(super) fn disabled(by: &str, millis: i64) -> Result<Disabled, Broken> {
     Ok(Disabled { at: at(millis), by: Actor::new(by)? })
 }

@@ -226,9 +226,10 @@ mod tests {
         assert_eq!(first(&["acme_pat"], &format!("acme_pat_acme_pat_{HEAD}")), Some(18..48));
     }
 
-    /// The text has a head with the prefix "k9_acme_pat". Within this head is a head with the
-    /// prefix "acme", which ends first. The search examines `IN_TURN` bytes in each turn, and the
-    /// inner head can begin in a later turn than the outer head.
+    /// The text has a head (the part of a token before the secret) with the prefix "k9_acme_pat".
+    /// It contains a second head with the prefix "acme", which ends first. The search must find the
+    /// second head, although it examines `IN_TURN` bytes in each turn and the second head can begin
+    /// in a later turn than the first.
     #[test]
     fn a_head_within_another_is_found_across_turns() {
         for clean in IN_TURN - 60..IN_TURN + 2 {

@@ -74,7 +74,8 @@ impl<W> Redactor<W> {
         }
     }
 
-    /// Returns how many secret tails of tokens were replaced.
+    /// Returns the number of tails that the redactor has replaced. A tail is the secret part of a
+    /// token.
     pub fn caught(&self) -> u64 {
         self.caught.load(Ordering::Relaxed)
     }

@@ -102,13 +102,13 @@ impl TokenRecord {
         self.notice_lease_until = None;
     }
 
-    /// Returns whether `successor` was created by a repeat of the request that issued this token.
-    /// In this case, a rotation revokes this token, and `successor` replaces it.
+    /// Returns whether a repeat of the request that issued this token created `successor`. If so,
+    /// the rotation that adds `successor` revokes this token, and `successor` replaces it.
     ///
     /// The result is `true` if both records have the same request id and this token is unchanged
     /// since it was issued: not confirmed, not revoked, and still at version 1. So a repeat never
-    /// discards a later change, such as disabling or narrowing the token. It does not matter
-    /// whether this token has lapsed.
+    /// discards a later change, such as disabling or narrowing the token. The result does not
+    /// depend on whether this token has lapsed.
     pub fn is_repeated_by(&self, successor: &Self) -> bool {
         let waits = self.confirm_by.is_some() && self.revoked.is_none() && self.version == 1;
         waits && self.request_id.is_some() && self.request_id == successor.request_id

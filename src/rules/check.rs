@@ -238,8 +238,8 @@ impl<P> Verified<P> {
         self.record().last_used_at
     }
 
-    /// Returns the time at which the token stops working: the earliest expiry or end of a grace
-    /// period among the token and the tokens that it is bound to.
+    /// Returns the first time at which the token, or a token that it is bound to, expires or ends
+    /// its grace period. The token then stops working. Returns `None` if there is no such time.
     pub fn ends_at(&self) -> Option<Timestamp> {
         self.held.ends_at()
     }

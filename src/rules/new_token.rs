@@ -151,9 +151,9 @@ impl NewToken {
 }
 
 impl NewToken {
-    /// Sets each field that the caller has left open to a value within the limits of the issuing
-    /// token, and checks the other fields against these limits. Without an issuing token, changes
-    /// nothing.
+    /// Fills in each field that the caller did not set, with a value within the limits of the
+    /// issuing token. Checks the other fields against these limits. If there is no issuing token,
+    /// changes nothing.
     pub(super) fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, Error> {
         let Some(delegation) = self.delegation.take() else { return Ok(self) };
         let kind = *self.kind.get_or_insert(TokenKind::Agent);
@@ -171,8 +171,8 @@ impl NewToken {
         Ok(Self { delegation: Some(delegation), ..self })
     }
 
-    /// Returns the issuer to record for the token. A successor keeps the issuer of the token that
-    /// it replaces.
+    /// Returns the issuer to record in the new token, or `None` if no token issues it. A successor
+    /// keeps the issuer of the token that it replaces, or `None` if that token has no issuer.
     pub(super) fn issuer(&self) -> Option<Issuer> {
         self.takes_over.unwrap_or_else(|| self.delegation.as_ref().map(Delegation::issuer))
     }

@@ -17,9 +17,9 @@ pub struct PartialFailure {
     /// The projects in which the store failed, in the order in which the operation tried them. In
     /// such a project, the store may revoke or delete some of the tokens before it fails.
     pub failed: Vec<ProjectId>,
-    /// The last project that the operation tried, or `None` if it tried none. If the store failed
-    /// to list the projects, the operation did not try any project after this one. Otherwise, it
-    /// tried all projects.
+    /// The last project that the operation tried, or `None` if it tried none. The store lists the
+    /// projects in several calls. If one of these calls failed, the operation tried no project
+    /// after this one. If they all succeeded, it tried all projects.
     pub after: Option<ProjectId>,
     /// The number of tokens that the operation revoked or deleted in the projects in which it
     /// succeeded.

@@ -99,7 +99,7 @@ pub struct TokenRecord {
     /// The lead time of the last sent notice of expiry. A later notice has a shorter lead time.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lead: Option<NoticeLead>,
-    /// The time until which one worker has the sole right to send the next notice of expiry.
+    /// The end of a worker's lease on the next notice of expiry, or `None` if there is no lease.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lease_until: Option<Timestamp>,
     /// The number of times that a worker has claimed a notice of expiry for this token.

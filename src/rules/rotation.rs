@@ -202,7 +202,7 @@ mod tests {
         rotated(&Policy::default(), old, Rotation::with_grace(DAY).with_retry("one".parse().unwrap(), 9 * MS))
     }
 
-    /// Rotates `old` and returns the lifetime of the new token.
+    /// Rotates `old` and returns the lifetime of the new token, or `None` if it never expires.
     fn lifetime(policy: &Policy, old: &TokenRecord, rotation: Rotation) -> Option<Duration> {
         let new = rotated(policy, old, rotation).unwrap().successor.record;
         new.expires_at.map(|end| end.saturating_since(at(0)))

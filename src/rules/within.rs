@@ -108,9 +108,10 @@ impl Delegation {
         self.ends_at().map_or(lifetime, |end| lifetime.min(end.saturating_since(now)))
     }
 
-    /// Returns the addresses of a new token if the request names no addresses. Looks for the first
-    /// list of addresses in the chain that the lists of all other tokens in the chain cover, and
-    /// returns this list. If there is no such list, returns the addresses of the issuing token.
+    /// Returns the addresses of a new token if the request names no addresses. Goes through the
+    /// chain, starting with the issuing token, and returns the first list of addresses that lies
+    /// within the lists of all tokens in the chain. If there is no such list, returns the list of
+    /// the issuing token.
     pub(super) fn addresses(&self) -> AddressRanges {
         let within_all = |addresses: &&AddressRanges| self.held.all(|record| record.addresses.covers(addresses));
         let nearest = self.held.records().map(|record| &record.addresses).find(within_all);

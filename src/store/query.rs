@@ -21,8 +21,8 @@ pub struct ListQuery {
     pub project: ProjectId,
     /// If set, only tokens of this owner pass.
     pub owner: Option<OwnerId>,
-    /// If set, a token passes only if the token with this id issued it. Bound and independent
-    /// tokens both pass.
+    /// If set, the list contains only tokens that the token with this id issued, both bound and
+    /// independent tokens.
     pub issuer: Option<TokenId>,
     /// If set, the list has only tokens with one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,

@@ -34,8 +34,9 @@ pub(super) struct Events {
     /// it holds the token. For each token separately, a sampler decides for which rejections an
     /// event is emitted.
     failed: [ByToken; Rejection::ALL.len()],
-    /// The sampler of `Reused` events. If a recheck of a rotated token is rejected, a sampler in
-    /// `failed` decides instead, so that the recheck cannot hide a reuse.
+    /// The sampler of `Reused` events. A recheck of a rotated token does not use it, so that
+    /// rechecks cannot suppress the event of a reuse. A sampler in `failed` decides whether a
+    /// rejected recheck emits an event.
     reused: ByToken,
     reported_again: ByToken,
 }

@@ -84,7 +84,7 @@ pub enum Event<'a> {
         key: TokenKey,
         /// The successor of the token.
         successor: Option<TokenId>,
-        /// The number of reuses of this token that were left out since the last emitted one.
+        /// The number of reuses of this token that emitted no event since its last `Reused` event.
         left_out: u64,
     },
     /// A live token breaks the policy and was rejected. These events are sampled: see [`Event`].
@@ -215,8 +215,8 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// A limit for events that are sampled by kind: the maximum number of events of a kind that are
-    /// emitted in one second.
+    /// The maximum number of events of one kind that are emitted in one second. This limit applies
+    /// to events that are sampled by kind.
     pub const SAMPLES: u64 = 10;
     /// Two limits for events that are sampled by token. At most this many events of a kind are
     /// emitted in a second. The events of at most this many tokens are counted (about 400 KiB).

@@ -13,7 +13,8 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
-/// The numbers of live tokens that a token had issued when it ended.
+/// Two counts of the tokens that a token had issued before it ended. Only tokens that were still
+/// live are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct IssuedTokens {

@@ -109,9 +109,9 @@ struct Told {
 }
 
 impl ByToken {
-    /// Counts an event of a token and decides whether it must be emitted. If so, returns the number
-    /// of events of this token that were left out since the last emitted one. Otherwise, returns
-    /// `None`.
+    /// Counts an event of a token, and decides whether the event is emitted. If it is, returns the
+    /// number of events of this token that were not emitted since the previous emitted event of the
+    /// token. If it is not, returns `None`.
     pub(super) fn pick(&self, key: TokenKey, now: Timestamp) -> Option<u64> {
         let second = second_of(now);
         let mut seen = self.seen();
@@ -149,7 +149,8 @@ impl ByToken {
 
 impl Seen {
     /// Returns whether there is room to remember another token. If there is no room, first forgets
-    /// the tokens without an event in the last minute, but not more than once in a second.
+    /// each token whose last event was at least a minute ago. Forgets tokens at most once in a
+    /// second.
     fn has_room(&mut self, second: u64) -> bool {
         if self.tokens.len() >= Event::TOKENS && self.swept != second {
             self.swept = second;

@@ -42,8 +42,8 @@ enum Source<'h> {
 
 /// The maximum length of a header value in bytes. A longer value is refused before it is parsed.
 const MAX_VALUE: usize = 8 * 1024;
-/// The maximum number of bytes that are decoded from a Basic credential. It is enough for the user
-/// name if the user name is a token with some characters pasted around it.
+/// The maximum number of bytes that are decoded from a Basic credential. A user name fits if it is
+/// a token with some characters pasted around it.
 const DECODED: usize = 192;
 /// The length of the base64 text that encodes `DECODED` bytes.
 const ENCODED: usize = DECODED / 3 * 4;

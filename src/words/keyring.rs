@@ -67,7 +67,7 @@ impl Keyring {
         Self { prefixes: vec![prefix], verifying, minting, importing: Vec::new(), checks: Vec::new() }
     }
 
-    /// Returns a builder for several peppers or prefixes, or for the change from no pepper to one.
+    /// Returns a builder for a keyring with several peppers or prefixes, or with unkeyed tokens.
     pub fn builder(prefix: Prefix) -> KeyringBuilder {
         KeyringBuilder { prefixes: vec![prefix], minting: KeyNumber::UNKEYED, peppers: Vec::new(), unkeyed: false }
     }
@@ -119,8 +119,8 @@ impl Keyring {
         Ok(self)
     }
 
-    /// Returns the MAC of a token's text, under the key for the prefix and the key number in the
-    /// text. The first character of the id encodes the key number.
+    /// Returns the MAC of a token's text. The prefix and the key number in the text determine the
+    /// key of the MAC. The first character of the id encodes the key number.
     ///
     /// Most services call [`PresentedToken::parse`](crate::PresentedToken::parse), which also
     /// checks the tag. A caller of this method compares the MAC with the tag by

@@ -164,9 +164,9 @@ host_text!(
 host_text!(
     /// The id of the user that a token acts for, as your service assigned it.
     ///
-    /// The current rule may refuse an id that an older version of keyfob accepted. To list or
-    /// revoke the tokens of such an owner, use the [`TokenView::owner`](crate::TokenView::owner) of
-    /// one of these tokens as the id.
+    /// A newer version of keyfob may refuse an id that an older version accepted. To list or revoke
+    /// the tokens of such an owner, use the [`TokenView::owner`](crate::TokenView::owner) of one of
+    /// these tokens as the id.
     OwnerId, OwnerId
 );
 host_text!(
@@ -234,7 +234,8 @@ impl Metadata {
 
 text_type!(Metadata);
 
-/// A type of text that people see. Its values can be read from a store or a serialized record.
+/// A type of text that people see. Its values can be created from stored text even if the current
+/// rule for new values refuses the text.
 #[cfg_attr(
     not(any(feature = "serde", feature = "sqlite", feature = "postgres", feature = "redis")),
     allow(dead_code, reason = "only these read stored text")

@@ -11,10 +11,10 @@ use super::visible::is_shown;
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct UsedFrom {
-    /// The address of the client.
+    /// The address of the client, or `None` if it is not known.
     pub address: Option<IpAddr>,
-    /// The client's description of itself from its `User-Agent` header. A client can send any text
-    /// in this header.
+    /// The client's description of itself from its `User-Agent` header, or `None` if it is not
+    /// known. A client can send any text in this header.
     #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::as_stored::if_any"))]
     pub client: Option<ClientText>,
 }

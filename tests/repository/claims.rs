@@ -50,7 +50,7 @@ fn claims(text: &str) -> impl Iterator<Item = &str> {
 
 const LIMITS: &str = "**Limits**";
 
-/// Returns what is wrong with a documented limit, or `None` if it is right. A limit must say what
+/// Returns the fault of a documented limit, or `None` if it has no fault. A limit must say what
 /// keyfob does not do or what may happen, and must then name a mitigation.
 fn limit_fault(item: &str) -> Option<String> {
     let Some((limit, mitigation)) = item.split_once(" Mitigation: ") else {

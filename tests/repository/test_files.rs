@@ -7,8 +7,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The maximum number of integration-test binaries in the workspace. Each binary is linked with all
-/// engines, and cargo runs the binaries one after the other.
+/// The maximum number of integration-test binaries in the workspace. More binaries would make the
+/// tests slower, because each binary is linked with all engines, and cargo runs the binaries one
+/// after the other.
 const MOST_BINARIES: usize = 10;
 
 fn root() -> &'static Path {

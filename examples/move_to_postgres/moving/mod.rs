@@ -77,8 +77,8 @@ impl Move {
         Ok(Self { source, target, tell: Box::new(tell) })
     }
 
-    /// Copies new and changed tokens to PostgreSQL. Deletes tokens from PostgreSQL that were copied
-    /// before and then purged from the file.
+    /// Copies new and changed tokens from the file to PostgreSQL. If a token was copied earlier and
+    /// has been purged from the file since then, deletes the token from PostgreSQL.
     ///
     /// # Errors
     /// Returns a failure if PostgreSQL holds tokens that were not copied from this file, or if a
@@ -165,7 +165,8 @@ impl Move {
     /// Returns whether the last [`finish`](Self::finish) found the file and PostgreSQL equal.
     ///
     /// # Errors
-    /// Returns a failure if PostgreSQL holds no fenced copy of this file, or if a query fails.
+    /// Returns a failure if PostgreSQL holds no copy of this file, if services can already write to
+    /// PostgreSQL, or if a query fails.
     async fn copied_before(&mut self) -> Result<bool, Failure> {
         let source = fence::source_id(&mut self.source).await?;
         match fence::target(&mut self.target).await? {

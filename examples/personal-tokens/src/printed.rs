@@ -1,4 +1,5 @@
-//! Prints to the standard output, and returns an error if nothing can receive the text.
+//! Prints to the standard output. Returns an error if the output fails, for example because the
+//! standard output is closed.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

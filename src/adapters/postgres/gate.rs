@@ -142,9 +142,10 @@ impl Pass {
         self.place = None;
     }
 
-    /// Takes the call's place in the queue out of the pass, and returns the place. If another
-    /// process holds the project's turn (a lock on the project), the caller gives up its connection
-    /// and its pass, but keeps this place.
+    /// Takes the call's place in the queue out of the pass, and returns the place. Returns `None`
+    /// if the pass has no place. If another process holds the project's turn (a lock on the
+    /// project), the caller uses this function to keep its place while it gives up its connection
+    /// and its pass.
     pub(super) fn keep_place(&mut self) -> Option<Place> {
         self.place.take()
     }

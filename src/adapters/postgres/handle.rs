@@ -143,8 +143,8 @@ impl PostgresStore {
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached
     ///   within 5 seconds.
     /// - Returns [`Other`](StoreErrorKind::Other) if the URL is malformed, if the server refuses
-    ///   the connection's user, password or database, or if the settings are too weak, as in
-    ///   [`from_pool`](Self::from_pool).
+    ///   the connection's user, password or database, or if `synchronous_commit` or `fsync` is off
+    ///   (see [`from_pool`](Self::from_pool)).
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         // The error of a URL parser may quote the URL, including its password.
         let options: PgConnectOptions = url.parse().map_err(|_| {
@@ -214,9 +214,9 @@ impl PostgresStore {
     /// store reads the project from the primary. It also reads a token from the primary if a
     /// standby does not have it.
     ///
-    /// Under a cache, the age of a standby's records counts towards the staleness bound of the
-    /// cache. Make this bound several times as long as `most_lag`. Call this method before
-    /// [`feed`](Self::feed), because a feed belongs to the store that it was created from.
+    /// If a cache reads from this store, the age of a standby's records counts towards the
+    /// staleness bound of the cache. Make this bound several times as long as `most_lag`. Call this
+    /// method before [`feed`](Self::feed): a feed knows only the standbys that were set before.
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
         // A standby's records always have an age above zero.

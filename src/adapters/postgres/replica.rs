@@ -47,9 +47,10 @@ const BEATS: u32 = 4;
 /// the primary. The store does not use a standby's result if the result contains a beat that the
 /// store has forgotten.
 const REMEMBERED: usize = 1024;
-/// The number of marks. A mark is the time of the last change in any of the projects that share
-/// this mark. So after a change in one project, the store also reads about a thousandth of the
-/// other projects from the primary until a standby has the next beat.
+/// The number of marks. Several projects share each mark, which is the time of the last change in
+/// any of them. After a change, the store reads all projects of this mark, about a thousandth of
+/// all projects, from the primary. It does so until a standby has a beat that the store began to
+/// write after the change.
 const MARKS: usize = 1024;
 /// The age after which the store deletes a row in the table `keyfob_beats`. Every store has one
 /// row, and updates it with each beat. So the owner of such an old row no longer writes beats.

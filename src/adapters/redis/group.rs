@@ -116,11 +116,12 @@ impl RedisStore {
         .await
     }
 
-    /// Writes the revocation of a group that has a fence into all rows of the group, and removes
-    /// the fence.
+    /// Writes the revocation of a group into all rows of the group, and then removes the fence of
+    /// the group. The fence is a stored entry: as long as it exists, all rows of the group count as
+    /// revoked.
     ///
-    /// This function does not wait for replicas. A replica that lacks the last of these writes
-    /// still has the fence, so the rows count as revoked there, too.
+    /// This function does not wait for replicas. Its last write removes the fence. A replica that
+    /// lacks this write still has the fence, so the rows count as revoked there, too.
     async fn finish(&self, project: &ProjectId, group: &str) -> Result<(), StoreError> {
         let act = self.act(&FINISH, project).arg(group).number(ROWS);
         while self.servers.write_to_master(&act).await?.answer.word == Word::More {}

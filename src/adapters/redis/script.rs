@@ -63,7 +63,7 @@ impl Script {
     }
 }
 
-/// One command for the master of a slot.
+/// A command, or a call of a script, for the master of a slot.
 #[derive(Debug)]
 pub(super) struct Act {
     pub(super) slot: Slot,

@@ -152,10 +152,10 @@ pub(in crate::adapters) fn cut(now: Timestamp) -> Timestamp {
     now.saturating_sub(TokenRecord::REVOCATION_MARGIN).saturating_sub(Duration::from_millis(1))
 }
 
-/// Appends the condition that a row is not revoked and, if nothing changes the row, ends after
-/// `time`. With the current time, the condition selects exactly the live rows
-/// ([`Status::is_live`]). An index on the ends of rows serves this condition, so the cost does not
-/// depend on how many rows have ended.
+/// Appends the condition that a row is not revoked and ends after `time`. The end of a row is the
+/// time at which its token ends if nothing changes the row. With the current time, the condition
+/// selects exactly the live rows ([`Status::is_live`]). An index on the ends of rows serves this
+/// condition, so the cost does not depend on how many rows have ended.
 pub(in crate::adapters) fn and_ends_after(dialect: &Dialect, sql: &mut Statement, time: Timestamp) {
     sql.push(" AND revoked_at IS NULL AND ").push(dialect.ends).push(" > ").bind(time.as_unix_millis());
 }

@@ -283,8 +283,8 @@ pub(super) async fn execute(sql: Statement, connection: &mut SqliteConnection) -
     sql.query::<Sqlite>().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
 }
 
-/// Runs an `UPDATE … RETURNING` of at most one row to its end. Returns the new record, or `None` if
-/// no row was updated.
+/// Runs an `UPDATE … RETURNING` statement that updates at most one row, and reads all of its
+/// result. Returns the new record, or `None` if no row was updated.
 pub(super) async fn changed(
     sql: Statement,
     connection: &mut SqliteConnection,

@@ -161,9 +161,10 @@ impl Tally {
         self.0.values().sum()
     }
 
-    /// Prints all counts, and panics if an outcome occurred too rarely. If only one in `one_of`
-    /// histories ran, the required numbers are divided by five times `one_of`, and rare outcomes
-    /// are not checked.
+    /// Prints all counts, and panics if an outcome occurred too rarely. If `one_of` is greater than
+    /// 1, only one in `one_of` histories ran. Then each required number is divided by `one_of` and
+    /// also by five, because counts vary more in fewer histories. Rare outcomes are then not
+    /// checked.
     pub fn judge(&self, imports: bool, one_of: u64) {
         let mut kinds = BTreeMap::<&str, Vec<String>>::new();
         for ((kind, end), count) in &self.0 {

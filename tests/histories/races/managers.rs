@@ -140,7 +140,8 @@ struct Hand {
     tokens: Tokens<Arc<Conditional>>,
     /// The delegation of the manager, obtained before the race.
     manager: Option<Delegation>,
-    /// The delegation of a token that the manager issued, obtained before the race.
+    /// The delegation of a token that the manager issued. This process creates the delegation
+    /// before the race. It is `None` until then.
     below: Option<Delegation>,
 }
 

@@ -15,7 +15,8 @@ pub const SOUND_OF_ISSUERS: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1"), (IS
 /// The environment variables for a verifying process whose cache follows the feed, but does not
 /// bound the age of its records.
 pub const FEED_ONLY: &[(&str, &str)] = &[(FEED, "1")];
-/// The maximum time that a test waits for a change. A change normally takes moments.
+/// The maximum time that a test waits for an expected state, such as a feed that has recovered. The
+/// state is normally reached within moments.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Checks that, during a fault, verification accepts no token for longer than the bound after the

@@ -57,8 +57,9 @@ impl Proxy {
         Self { port, listening }
     }
 
-    /// Silences this side of all connections that have sent `LISTEN` since the last call: drops all
-    /// bytes that arrive from this side. Returns the number of these connections.
+    /// Silences connections that have sent `LISTEN` through this proxy: from now on, the proxy
+    /// drops all bytes that arrive from this side of the connection. Silences only the connections
+    /// that have sent `LISTEN` since the last call of this function, and returns their number.
     pub fn silence(&self, side: Side) -> usize {
         let links = std::mem::take(&mut *self.listening.lock().unwrap());
         for link in &links {

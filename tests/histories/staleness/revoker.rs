@@ -296,8 +296,8 @@ impl Revoker {
         self.tried()
     }
 
-    /// Waits until the bound has passed. Then lets the verifying process verify each token until it
-    /// gets a result, and records the results.
+    /// Waits until the bound has passed. Then makes the verifying process verify each token once
+    /// more, and repeat each verification that fails with `Unavailable`. Records the results.
     pub async fn end(&mut self, round: Round) {
         tokio::time::sleep(BOUND + Duration::from_millis(1)).await;
         self.other.tell("end");

@@ -34,7 +34,8 @@ struct Look {
     search: StreamFinder,
     redactor: Redactor<Sink>,
     found: u64,
-    /// The number of tokens with any prefix, not only with the prefixes of the finder.
+    /// The number of tokens with any prefix, including prefixes that the finder does not search
+    /// for.
     any: u64,
 }
 

@@ -1073,7 +1073,8 @@ impl StoreMaintenance for BrokenStore {
 
 // Helpers that import one row.
 impl BrokenStore {
-    /// Returns the key of the token that has one of the import keys of this row, if there is one.
+    /// Returns the key of a stored token that has one of the import keys of this row. Returns
+    /// `None` if there is no such token.
     fn knows(&self, rows: &Rows, row: &ImportRow) -> Option<TokenKey> {
         row.keys()
             .take(if self.is(ImportLooksForTwoKeys) { 2 } else { usize::MAX })

@@ -179,14 +179,14 @@ impl Stage {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Waits until [`MORE`] operations of each kind have begun in this phase and have succeeded. If
-    /// `unavailable` is true, waits until these operations have failed with `Unavailable` instead.
-    /// Also waits for [`MORE`] verifications that accepted a live token, and for [`MORE`] that
-    /// rejected a revoked token.
+    /// Waits until at least [`MORE`] operations of each kind that began in this phase have
+    /// succeeded. If `unavailable` is true, waits instead until as many have failed with
+    /// `Unavailable`. In both cases, also waits for [`MORE`] verifications that accepted a live
+    /// token, and for [`MORE`] that rejected a revoked token.
     ///
     /// Call this only in a phase in which no kind of operation has paused yet. If `unavailable` is
-    /// true, no operation may be able to succeed in this phase. If it is false, every kind must be
-    /// able to succeed.
+    /// true, every operation must fail in this phase. If it is false, every kind of operation must
+    /// be able to succeed.
     async fn watch(&self, unavailable: bool) {
         let phase = self.phase();
         let outcome = if unavailable { "unavailable" } else { "done" };
@@ -488,7 +488,7 @@ enum Pace {
     Slow,
 }
 
-/// What the test has observed during a whole move.
+/// The observations of the test during a whole move.
 #[derive(Debug)]
 struct Outcome {
     verified: BTreeMap<&'static str, Verified>,

@@ -46,7 +46,7 @@ struct IssuerObject {
 #[derive(Serialize)]
 struct OriginObject {
     address: Option<IpAddr>,
-    /// The `User-Agent` header of the client.
+    /// The `User-Agent` header of the client. It is `null` if it is not known.
     client: Option<String>,
 }
 

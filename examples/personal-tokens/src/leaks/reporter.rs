@@ -19,10 +19,11 @@ pub enum Reporter {
 }
 
 impl Reporter {
-    /// Returns the reporter that sent a request. Behind a proxy, uses the address that the proxy
-    /// names, otherwise the address of the connection. Returns `None` if the connection comes from
-    /// loopback: then the client is a person who tries the service, or a proxy for which the
-    /// operator forgot to set `--behind-tls`.
+    /// Returns the reporter that sent a request. If the service runs behind a proxy, the reporter
+    /// has the address that the proxy names. If not, the reporter has the address of the
+    /// connection. In the second case, returns `None` for a connection from loopback: the client is
+    /// then a person who tries the service, or a proxy for which the operator forgot to set
+    /// `--behind-tls`.
     pub fn of(request: &Request, behind_proxy: bool) -> Option<Self> {
         if behind_proxy {
             return Some(forwarded_for(request.headers()).map_or(Self::Unnamed, Self::at));
@@ -77,8 +78,8 @@ impl Rate {
         debt.saturating_sub(self.every * (self.burst - 1))
     }
 
-    /// Counts a report. Returns the new `spent`: the time from which a whole burst of reports is
-    /// allowed again.
+    /// Counts a report, and returns the new value of `spent`. `spent` is the time from which a
+    /// whole burst of reports is allowed again. It is `None` before the first report.
     fn spend(self, spent: Option<Instant>, now: Instant) -> Instant {
         spent.map_or(now, |spent| spent.max(now)) + self.every
     }

@@ -14,13 +14,13 @@ task_local! {
     pub(super) static SEAT: Arc<Seat>;
 }
 
-/// Waits until `turn` completes. The request of the current task counts as queued during this wait.
-/// If all connections are taken, the connection of a queued request may be closed for another
-/// connection.
+/// Waits until `turn` completes. During this wait, the current request counts as queued. If all
+/// connections are in use and a new client connects, the service may close the connection of a
+/// queued request to make room for the new one.
 ///
-/// Use this function for every wait for other requests. Otherwise, waiting requests could take all
-/// connections, and the service would not respond to any other request until the waiting requests
-/// are done.
+/// Use this function whenever a request has to wait for other requests. Requests that wait without
+/// this function could take all connections. The service would then not respond to any other
+/// request until they are done.
 pub async fn queued<T>(turn: impl Future<Output = T>) -> T {
     // There is no seat outside a connection, for example in tests of the router alone.
     let _waiting = SEAT.try_with(|seat| Waiting::new(Arc::clone(seat)));

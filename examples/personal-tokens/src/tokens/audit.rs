@@ -26,8 +26,8 @@ const QUEUE: usize = 1024;
 /// the queue of operations of tokens. It is less than [`QUEUE`], because a new operation of a
 /// person waits until these events are written.
 const OTHERS: usize = 256;
-/// The maximum number of entries about issued tokens in the trail of their issuer. Tokens that a
-/// person issued under the issuer do not count. The latest entries are kept.
+/// The maximum number of [`ISSUED_TOKEN`] entries by tokens in the trail of one issuer. If there
+/// are more, only the latest are kept. The number of entries by people is not limited.
 const MOST_ISSUED: i64 = 100;
 
 /// The name of the event in the trail of a token that issued another token. The detail of the entry
@@ -181,10 +181,10 @@ impl Audit {
 }
 
 impl Audit {
-    /// Looks in the trail of the token's issuer for an [`ISSUED_REVOKED`] entry, and returns the
-    /// time of the entry. The entry must have the same actor as the revocation of the token and
-    /// must not be earlier than this revocation. If several entries match, returns the earliest
-    /// time. Returns `None` if no entry matches, or if the token is not bound.
+    /// Finds out whether the token was revoked because its issuer ended. If so, the trail of the
+    /// issuer has an [`ISSUED_REVOKED`] entry with the same actor and with the time of the
+    /// revocation or a later time. Returns the time of the earliest such entry. Returns `None` if
+    /// there is no such entry, or if the token is not bound.
     async fn ended_with_issuer(&self, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
         let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(None) };
         let sql = "SELECT min(at) FROM token_events WHERE project = ? AND token_id = ? AND event = ? AND at >= ? \

@@ -112,7 +112,8 @@ pub fn in_words(refused: &Refused) -> String {
     }
 }
 
-/// Returns a text as a sentence: with a capital letter and a full stop.
+/// Returns the text as a sentence: the first letter becomes a capital letter, and a full stop is
+/// added at the end.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()

@@ -33,7 +33,8 @@ pub struct View {
     /// If not empty, the cursor of a row. The page starts just after this row.
     #[serde(skip_serializing_if = "String::is_empty")]
     after: String,
-    /// The cursor of a row, or an empty text. The page ends just before this row.
+    /// The cursor of a row. The page ends just before this row. The text is empty if no such row is
+    /// set.
     #[serde(skip_serializing_if = "String::is_empty")]
     before: String,
     /// The model that settings files name, in the form `PROJECT_MODEL`. `PROJECT` is the project of

@@ -686,9 +686,9 @@ async fn known_key_is_believed_while_keys_are_awaited_for_others() {
     host.send(unknown("198.51.100.3")).await.is_problem(503, "busy");
 }
 
-/// After too many reports with unknown keys, the service immediately refuses further ones from the
-/// same sender. The sender can be GitHub with a new key, so the service still accepts the sender's
-/// reports with a known key.
+/// A sender has sent too many reports that name unknown keys. The service immediately refuses the
+/// sender's next report that names an unknown key. It still accepts the sender's reports that name
+/// a known key, because the sender can be GitHub with a new key.
 #[tokio::test]
 async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
     let github = Signer256::start().await;

@@ -34,7 +34,8 @@ fn refused(output: &Output) -> String {
     said.into_owned()
 }
 
-/// Checks that the next start creates the first person, and that the printed password works.
+/// Checks that the next start creates the account of the first person, and that the printed
+/// password works.
 async fn is_still_to_come(data: &Path) {
     let process = Process::start_to_address(&mut command(data));
     Visitor::sign_in(&process.address(), process.first()).await;
