@@ -55,7 +55,7 @@ struct Setting {
     fault: Fault,
 }
 
-/// The indices of the participants of a test. Each participant takes its own steps in order.
+/// The indices of the two writers. The next four constants are indices of other participants.
 const WRITERS: [usize; 2] = [0, 1];
 const MATCHING: usize = 2;
 const FILLS: [usize; 2] = [3, 4];
@@ -282,7 +282,7 @@ impl World {
     }
 }
 
-/// Returns how many orders of the remaining steps exist, or the law (1 to 4) that one order breaks.
+/// Returns the number of orders of the remaining steps, or the number of a law that one breaks.
 fn walk(mut world: World, setting: &Setting, known: &mut HashMap<Box<[u8]>, u128>) -> Result<u128, u8> {
     if let Some(law) = world.broken(setting) {
         return Err(law);

@@ -59,7 +59,7 @@ pub(super) struct Flight {
     overtaken: AtomicBool,
 }
 
-/// The result of a store call, with the time and epoch from which its age counts.
+/// The result of a store call, with the time and epoch at which the call began.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) since: Since,

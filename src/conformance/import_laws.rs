@@ -18,13 +18,13 @@ laws! {
             /// Checks that an import returns one outcome for each row, in the order of the batch,
             /// and that a row that exists already does not prevent the import of the other rows.
             import_answers_each_row_in_order;
-            /// Checks that a row counts as existing if an earlier row of the same batch has the
-            /// same import key or the same token key.
+            /// Checks that a row is reported as existing if an earlier row of the same batch has
+            /// the same import key or the same token key.
             import_knows_the_rows_before;
             /// Checks that a batch with a record that is bound to another token fails, and that the
             /// store inserts no row of the batch.
             import_takes_no_bound_record;
-            /// Checks that `find_imported` returns the record of a token also after the token has
+            /// Checks that `find_imported` returns the record of a token even after the token has
             /// ended.
             find_imported_answers_dead_rows;
             /// Checks that `find_imported` returns `None`, not an error, for an import key without

@@ -93,8 +93,8 @@ pub(super) async fn list_filters_by_status<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// Inserts records with these names. Checks for each search that the list contains the right
-/// records.
+/// Inserts records with these names. Checks for each search that the list contains exactly the
+/// records whose names contain the searched text.
 async fn searched<S: TokenStore>(store: &S, names: &[&str], searches: &[&str]) -> Verdict {
     let project = project()?;
     let mut records = Vec::new();

@@ -149,8 +149,8 @@ pub(super) fn successor(old: &TokenRecord) -> Result<TokenRecord, Broken> {
     })
 }
 
-/// Returns one record for every combination of the columns that a status depends on. If a column
-/// with a time is set, the time is `at(0)`.
+/// Returns one record for every combination of the fields that a status depends on. In each record,
+/// each of these fields is either set or `None`. A field that is set has the time `at(0)`.
 pub(super) fn every_status(project: ProjectId) -> Result<Vec<TokenRecord>, Broken> {
     let end = |bits: u8, bit: u8| (bits & bit != 0).then(|| at(0));
     let revoked = revocation("ada", 0)?;

@@ -54,8 +54,8 @@ laws! {
             /// Checks that the limit for a bound token counts exactly the live tokens that are
             /// bound to the same issuer, including tokens of other owners.
             limit_of_bound_tokens_is_of_one_issuer;
-            /// Checks that the limit for a token that is bound to no issuer counts only live tokens
-            /// of its owner that are bound to no issuer.
+            /// Checks that the limit for an unbound token counts only the live, unbound tokens of
+            /// the same owner.
             limit_of_an_owner_leaves_out_what_is_bound;
             /// Checks that a list by issuer contains all tokens that the issuer issued, bound or
             /// independent, live or ended, under every order.

@@ -158,8 +158,9 @@ impl StreamFinder {
         }
     }
 
-    /// Calls `found` with each token that ends at the end of `self.token`. The secret tail in
-    /// `self.token` must be complete.
+    /// Calls `found` with each valid token that ends at the end of `self.token`. There are several
+    /// candidates if one prefix is the end of another, for example `pat` and `acme_pat`. The secret
+    /// tail in `self.token` must be complete.
     ///
     /// The last `fresh` bytes of the tail are not counted in `self.passed` yet.
     fn judge(&self, fresh: usize, found: &mut impl FnMut(FoundToken)) {

@@ -240,7 +240,8 @@ mod tests {
         }
     }
 
-    /// Returns the expected head by trying every occurrence of every prefix.
+    /// Returns the head that the search must find: of all heads that end after `behind`, the head
+    /// that ends first. Finds it by trying every occurrence of every prefix.
     fn by_trying(prefixes: &[&str], text: &str, behind: usize) -> Option<Range<usize>> {
         let mut heads = Vec::new();
         for prefix in prefixes {

@@ -32,8 +32,9 @@ pub struct Chain {
     issuers: Issuers,
 }
 
-/// The records of the tokens that a token is bound to, starting with its direct issuer. This type
-/// has the size of a pointer, because most tokens are not bound to any token.
+/// The records of the tokens that a token is bound to, starting with its direct issuer. Unused
+/// places at the end of the array are `None`. If the token is not bound to any token, there is no
+/// array. Most tokens are not bound, so this type has only the size of a pointer.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Issuers(Option<Box<[Option<Arc<TokenRecord>>; Chain::MOST]>>);
 

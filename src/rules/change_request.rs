@@ -34,8 +34,8 @@ pub enum ChangeRequest {
 /// present value unchanged.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Narrowing {
-    /// The scopes that the token keeps. The present scopes of the token must
-    /// [cover](ScopeSet::covers) these scopes.
+    /// The scopes that the token keeps, or `None` to keep all its scopes. The present scopes of the
+    /// token must [cover](ScopeSet::covers) the scopes in this field.
     pub scopes: Option<ScopeSet>,
     /// The addresses that the token keeps. The present addresses of the token must
     /// [cover](AddressRanges::covers) these addresses.

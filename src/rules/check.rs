@@ -247,8 +247,8 @@ impl<P> Verified<P> {
     /// Returns the age of the oldest record that the verification used. If a record was changed in
     /// the store within this time, the verification may have used the state before the change.
     ///
-    /// The age is zero for [`check`], and for a verification that read the store. For a
-    /// verification that read a cache, the age is at most the staleness bound of the cache.
+    /// The age is zero if the verification read the store, or if it was a call of [`check`]. If the
+    /// verification read a cache, the age is at most the staleness bound of the cache.
     pub fn age(&self) -> Duration {
         self.age
     }

@@ -30,7 +30,8 @@ use crate::words::timestamp::Timestamp;
 /// - The issuing token covers the scopes and the addresses of the new token. The new token ends no
 ///   later than the issuing token.
 /// - The new token is for an [agent](TokenKind::Agent), has no metadata and does not grant the
-///   scope for issuing tokens. Your service can allow more.
+///   scope for issuing tokens. Your service can lift these limits, for example with
+///   [`allow_kind`](Self::allow_kind).
 /// - Only the issuing token itself and tokens that it issued can be rotated.
 ///
 /// **An issued token is bound to its issuer.** It works only while the issuer works, and grants

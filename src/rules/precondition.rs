@@ -35,7 +35,7 @@ impl IssuerCondition {
 pub struct LiveLimit {
     /// The maximum number of live tokens, including the new token.
     pub most: u64,
-    /// The time at which the store determines the status of the other tokens.
+    /// The current time. Only tokens that are live at this time count for the limit.
     pub now: Timestamp,
 }
 
@@ -62,12 +62,13 @@ impl TokenRecord {
     pub const REVOCATION_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// The margin for repeated rotations: 12 hours, half of
-    /// [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN). After an unconfirmed successor has
-    /// ended, a repeat of the rotation can still replace this successor for 12 hours.
+    /// [`REVOCATION_MARGIN`](Self::REVOCATION_MARGIN). After an unconfirmed successor has ended, a
+    /// repeat of the rotation can still replace this successor for 12 hours.
     ///
-    /// A repeat must fail if all tokens of the owner or the family were revoked before. With this
-    /// margin, such a revocation also revokes each ended successor that a repeat could replace,
-    /// even if the clocks of the two callers differ by up to 12 hours.
+    /// A repeat must fail after a revocation of all tokens of the owner or the family. Such a
+    /// revocation also revokes the tokens that ended during the last 24 hours, and a repeat cannot
+    /// replace a revoked successor. So the repeat fails, even if the clock of the process that
+    /// rotates and the clock of the process that revokes differ by up to 12 hours.
     pub const REPEAT_MARGIN: Duration = Duration::from_secs(12 * 60 * 60);
 
     /// Returns whether a revocation of all tokens of an owner or a family at `now` must include

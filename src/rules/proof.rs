@@ -148,8 +148,9 @@ impl Proven {
 }
 
 impl Live {
-    /// Checks again that the status, the policy and the issuers allow the token to work. The caller
-    /// does this after an operation that can take some time.
+    /// Checks again whether the status, the policy and the issuers allow the token to work. Call
+    /// this function after an operation that can take long, because the token may have ended during
+    /// the operation.
     pub(crate) fn still(
         self,
         policy: &Policy,

@@ -54,8 +54,8 @@ impl Delegation {
         (old.owner != self.record().owner).then_some(OutsideIssuer::Owner)
     }
 
-    /// Checks that a token with these properties stays within the limits of the issuing token and
-    /// of all tokens that the issuing token is bound to.
+    /// Checks that a token with this project, this owner, these scopes and these addresses stays
+    /// within the limits of the issuing token and of all tokens that the issuing token is bound to.
     pub(super) fn admit(
         &self,
         project: &ProjectId,

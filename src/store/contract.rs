@@ -296,7 +296,7 @@ pub trait TokenStore: Send + Sync {
 pub struct ReadResult {
     /// The record, or `None` if there was no such record.
     pub record: Option<Arc<TokenRecord>>,
-    /// The maximum time since the record was read, measured on a monotonic clock.
+    /// An upper bound on the time since the record was read, measured on a monotonic clock.
     pub age: Duration,
 }
 

@@ -16,7 +16,7 @@ use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 /// A group of live tokens that a policy would block. All tokens of the group have the same owner
-/// and project, and the same rule of the policy would block them from the same time on.
+/// and project. The policy would block them by the same rule, starting at the same time.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub struct PolicyHit {

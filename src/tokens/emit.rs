@@ -86,8 +86,8 @@ impl Events {
         }
     }
 
-    /// Emits the event of a repeated leak report, sampled by token. Sampling is needed because a
-    /// caller can report the same revoked token any number of times.
+    /// Emits the event of a repeated leak report, unless the sampler skips it. A caller can report
+    /// the same revoked token any number of times, so the sampler limits the events of each token.
     pub(super) fn reported_again(&self, key: TokenKey, actor: &Actor, now: Timestamp) {
         if let Some(left_out) = self.reported_again.pick(key, now) {
             self.tell(&Event::Leaked { key, actor, is_first: false, left_out });

@@ -91,7 +91,7 @@ pub enum Event<'a> {
     PolicyBlocked {
         /// The key of the token.
         key: TokenKey,
-        /// The number of policy rejections of this token left out since the last emitted one.
+        /// The number of `PolicyBlocked` events of this token skipped since the last emitted one.
         left_out: u64,
     },
     /// The store or owners hook failed in a verification. These events are sampled: see [`Event`].

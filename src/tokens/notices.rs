@@ -56,10 +56,10 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// If the store fails in one project, the call still claims the notices of the other projects.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if two conditions are met: no
-    /// notice was claimed, and the store failed in any project or could not list the projects. So
-    /// if a sender repeats the call, it gets all notices of the other projects before it gets the
-    /// error.
+    /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the call claimed no notice
+    /// and the store failed, either in a project or when it listed the projects. If the call
+    /// claimed some notices, it returns them instead of the error. So if a sender repeats the call,
+    /// it gets all notices of the other projects before it gets the error.
     pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, Error> {
         let mut walk = self.walk(ProjectsQuery::default());
         let mut notices = Vec::new();

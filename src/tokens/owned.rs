@@ -155,9 +155,9 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// Creates a delegation for one of the owner's tokens, the issuing token, which must work now.
     /// Pass the delegation to [`NewToken::within`] to issue tokens with the issuing token.
     ///
-    /// `manage` is your scope for issuing tokens. The issuing token need not have this scope,
-    /// because its owner makes the call. The new tokens have no more rights than the issuing token
-    /// and are bound to it. They have `manage` only if [`Delegation::allow_manage`] was called.
+    /// `manage` is your scope for issuing tokens. The issuing token need not grant this scope,
+    /// because its owner makes the call. The new tokens are bound to the issuing token and have at
+    /// most its rights. They grant `manage` only if [`Delegation::allow_manage`] was called.
     ///
     /// ```
     /// use keyfob::{MemoryStore, Name, OwnerId, ProjectId, Scope, ScopeSet, Tokens};
@@ -180,8 +180,8 @@ impl<S: TokenStore> OwnerTokens<'_, S> {
     /// ```
     ///
     /// # Errors
-    /// Returns `NotFound` if the owner has no such token, [`ErrorKind::IssuerEnded`] if the token
-    /// is rejected, [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or hook fails.
+    /// Returns `NotFound` if the owner has no such token, [`ErrorKind::IssuerEnded`] if it does not
+    /// work, and [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store or hook fails.
     pub async fn delegation(&self, id: &TokenId, manage: &Scope) -> Result<Delegation, Error> {
         let now = self.tokens.now();
         let chain = self.tokens.chain(&self.key(id)).await?;

@@ -128,9 +128,9 @@ impl<S: TokenStore> Tokens<S> {
         Ok(found.and_then(|record| record.grace_until))
     }
 
-    /// Returns the old token that the token in `view` replaced, and whether a holder still uses the
-    /// old token. Returns `None` if no rotation created the token in `view`, or if the old token
-    /// was purged.
+    /// Returns the old token of the rotation that created the token in `view`, and whether the old
+    /// token was used after this rotation. Returns `None` if no rotation created the token in
+    /// `view`, or if the old token was purged.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.

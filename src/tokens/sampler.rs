@@ -26,7 +26,7 @@ fn second_of(now: Timestamp) -> u64 {
 pub(super) struct Sampler {
     /// The number of all events.
     total: AtomicU64,
-    /// The number of events that were left out since the last emitted event.
+    /// The number of events that this sampler decided not to emit since the last emitted event.
     left_out: AtomicU64,
     /// The current time in seconds, shifted left by [`Self::PICKED_BITS`] bits. The lowest bits
     /// contain the number of events that were picked in this second.
@@ -37,7 +37,7 @@ impl Sampler {
     const PICKED_BITS: u32 = 8;
 
     /// Counts an event and decides whether it must be emitted. If so, returns the number of events
-    /// that were left out since the last emitted event. Otherwise, returns `None`.
+    /// that it decided not to emit since the last emitted event. Otherwise, returns `None`.
     pub(super) fn count(&self, now: Timestamp) -> Option<u64> {
         self.count_only();
         let second = second_of(now) << Self::PICKED_BITS;

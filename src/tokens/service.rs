@@ -174,9 +174,9 @@ impl<S: TokenStore> Tokens<S> {
     /// Returns one page of a project's tokens, as the query selects and orders them. Tokens that
     /// have ended are included, unless the query excludes them.
     ///
-    /// If a live token is bound to a token that has ended, is disabled or breaks the policy, its
-    /// view shows [`Status::IssuerEnded`]. The status filter of the query does not consider
-    /// issuers.
+    /// A live token does not work if it is bound to a token that has ended, is disabled or breaks
+    /// the policy. The view of such a live token shows [`Status::IssuerEnded`]. The status filter
+    /// of the query considers only the token's own record, not its issuers.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Returns

@@ -85,8 +85,8 @@ impl Usage {
         Self { capacity, ..self }
     }
 
-    /// Records the origin of each last use: the address and client that the
-    /// [`Access`](crate::Access) names. The origin is personal data of the user of the token.
+    /// Turns on the recording of origins. The origin of a last use is the address and the client
+    /// that the [`Access`](crate::Access) names. It is personal data of the user of the token.
     #[must_use]
     pub fn with_origins(self) -> Self {
         Self { origins: true, ..self }

@@ -263,8 +263,8 @@ fn an_ended_token_accepts_no_change_except_the_end_of_its_grace_period() {
     }
 }
 
-/// Tests the store's condition for the rotation of `second` just before, at and just after the end
-/// of the grace period of `first`.
+/// A store may rotate a token only if the grace period of the token's predecessor has ended. The
+/// test covers the times just before, at and just after the end of this period.
 #[test]
 fn a_chain_has_at_most_two_working_tokens() {
     let (first, mut second, mut third) = (record(), record(), record());

@@ -19,8 +19,8 @@ use crate::verbs::Away;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns a description of an error. The function uses a single `match` whose patterns are at most
-/// two levels deep, as a host can.
+/// Returns a description of an error. The function needs only one `match`, whose patterns are at
+/// most two levels deep. So a host can distinguish these errors in the same way.
 fn said(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Invalid(_) => "invalid",

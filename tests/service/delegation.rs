@@ -241,8 +241,8 @@ async fn a_successor_that_an_expiring_token_rotates_expires_too() {
     }
 }
 
-/// Checks that a manager can neither issue a token nor rotate itself. Returns why the service
-/// refuses.
+/// Checks that the service refuses two operations with this delegation, for the same reason:
+/// issuing a token, and rotating the issuing token. Returns the reason.
 async fn refused<S: TokenStore>(tokens: &Tokens<S>, manager: &Delegation) -> Rejection {
     let issued = tokens.issue(&manager.actor(), new_token().within(manager)).await.unwrap_err();
     let ErrorKind::IssuerEnded(rejection) = issued.kind() else { panic!("{issued}") };

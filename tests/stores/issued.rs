@@ -81,10 +81,12 @@ async fn outcome<S: TokenStore>(tokens: &Tokens<S>, text: &str) -> Result<(), Op
     verified.map(drop).map_err(|error: VerifyError| error.rejection())
 }
 
-/// Checks what happens when a token with many bound tokens is revoked.
+/// Revokes a token with many bound tokens. Checks that the bound tokens stop working within the
+/// staleness bound of the caches, and that the store sends only one invalidation for them. Then
+/// checks that `revoke_orphans` revokes the bound tokens without another invalidation.
 ///
-/// `store` publishes its changes. The test reads them from `feed`. The cache of another node
-/// follows `followed`, a second feed of the same changes.
+/// `store` sends its invalidations to two feeds: the test reads `feed`, and a cache follows
+/// `followed`.
 async fn ends_at_one_word<S>(store: S, mut feed: impl Feed, followed: impl Feed + 'static)
 where
     S: TokenStore + StoreMaintenance + Clone + 'static,

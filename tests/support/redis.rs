@@ -66,8 +66,8 @@ fn shared(shared: &Mutex<Weak<Servers>>, start: impl FnOnce() -> Option<Servers>
 }
 
 impl Servers {
-    /// Starts a single server. If Redis is not installed, returns `None`, or panics if `CI` is
-    /// `true`.
+    /// Starts a single server. Returns `None` if Redis is not installed. If the environment
+    /// variable `CI` is `true`, panics instead of returning `None`.
     pub fn one() -> Option<Self> {
         Self::start(1, false)
     }

@@ -134,8 +134,8 @@ const SOURCE_FENCE: [&str; 3] = ["insert", "update", "delete"];
 /// Fences the SQLite file, so that it refuses all further writes to the tokens. A caller can repeat
 /// a refused write after the move.
 ///
-/// The last copy of the move reads the file after this function. So it includes every write that
-/// was committed before the fence.
+/// Call this function before the last copy of the move. Then the last copy includes every write
+/// that was committed before the fence.
 pub async fn close_source(source: &mut SqliteConnection) -> Result<(), Failure> {
     let mut transaction = source.begin_with("BEGIN IMMEDIATE").await?;
     for act in SOURCE_FENCE {

@@ -137,9 +137,9 @@ impl Guard {
     /// router also has the parameters of its outer path.
     ///
     /// If the parameter is not a valid [`ProjectId`], the request gets a response of status 404,
-    /// and its token is not read. If the route has no such parameter, has it twice, or is a plain
-    /// tower service, every request gets a response of status 500, because the guard cannot compare
-    /// a project.
+    /// and the guard does not read its token. The guard cannot find the project if the route has no
+    /// such parameter or has it twice, or if the layer wraps a plain tower service instead of an
+    /// axum route. Then every request gets a response of status 500.
     ///
     /// The scopes are separated by white space. An empty text requires no scope.
     ///

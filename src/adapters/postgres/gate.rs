@@ -41,21 +41,23 @@ pub(super) struct Gate {
     /// The queues of all other writes, which neither take a turn nor revoke tokens. Each of these
     /// writes may have to wait for a row that another call has locked.
     writes: Lines,
-    /// The permits for connections of the pool: `of_turns` for calls that take a turn, `of_counts`
-    /// for calls that count, and `of_writers` for every call that writes or counts.
+    /// The permits for connections of the pool. A call that takes a turn needs a permit of
+    /// `of_turns`. A call that counts tokens needs a permit of `of_counts`. Every call that writes
+    /// or counts tokens needs a permit of `of_writers`.
     of_turns: Arc<Semaphore>,
     of_counts: Arc<Semaphore>,
     of_writers: Arc<Semaphore>,
 }
 
 impl Gate {
-    /// Creates a gate for a pool of this many connections.
+    /// Creates a gate for a pool of this many connections. The gate divides the connections:
+    /// - A fifth of the connections is only for reads. The other connections can be used for
+    ///   writes.
+    /// - In each project, the writes that do not take the project's turn use less than half of the
+    ///   connections for writes.
+    /// - In all projects together, the calls that take a turn use at most half of the pool.
     ///
-    /// The gate keeps a fifth of the connections for reads, and leaves the rest for writes. In one
-    /// project, the writes that do not take the project's turn hold less than half of the
-    /// connections for writes. The calls that take turns hold at most half of the pool, in all
-    /// projects together. In a pool of at least 6 connections, one project cannot take all
-    /// connections for writes.
+    /// So in a pool of at least 6 connections, one project cannot use all connections for writes.
     pub(super) fn new(connections: u32) -> Self {
         let connections = connections as usize;
         let fifth = (connections / 5).max(1);
@@ -72,7 +74,7 @@ impl Gate {
         }
     }
 
-    /// Waits until this call may have a connection for a write that does not take the project's
+    /// Waits until this call gets a connection for a write. The write does not take the project's
     /// turn (a lock on the project in the database).
     pub(super) async fn write(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.writes, None, project).await

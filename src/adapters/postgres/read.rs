@@ -61,9 +61,9 @@ impl PostgresStore {
         Ok(rows.first().map(row::record).transpose()?.map(Arc::new))
     }
 
-    /// Returns an error if the insert of this record would exceed the limit, or if a row with the
-    /// same key exists. This check does not take the project's turn (a lock on the project), so a
-    /// flood of inserts over their limit does not block other operations that need the turn.
+    /// Returns an error if the insert of this record would exceed the limit on live tokens, or if a
+    /// row with the same key exists. This check does not take the project's turn (a lock on the
+    /// project). So a flood of refused inserts does not block other operations that need the turn.
     pub(super) async fn refuse_by_count(&self, record: &TokenRecord, limit: LiveLimit) -> Result<(), StoreError> {
         let mut sql = Statement::new("SELECT ");
         key_exists(&mut sql, &record.key());

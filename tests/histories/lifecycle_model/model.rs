@@ -97,9 +97,9 @@ impl Model {
         (0..self.tokens.len()).filter(|place| self.kept[*place] && wanted(&self.tokens[*place])).collect()
     }
 
-    /// Returns the index of the token that verification finds for the text of the token with the
-    /// index `place`. This is another token if the token was purged and its text was imported
-    /// again.
+    /// Returns the index of the token that a verification finds. `place` is the index of the token
+    /// whose text is presented. The verification finds another token if this token was purged and
+    /// its text was imported again.
     fn presented(&self, place: usize) -> usize {
         self.tokens[place].foreign.and_then(|number| self.foreign[number]).unwrap_or(place)
     }
@@ -121,8 +121,8 @@ impl Model {
     }
 
     /// Returns why the chain of a bound token prevents the token from working: an issuer does not
-    /// work, or the chain is too long. Returns `None` if the chain lets the token work. The limit
-    /// on unused tokens does not apply to issuers.
+    /// work, or the chain is too long. Returns `None` if the chain lets the token work. An issuer
+    /// works even if it has been unused for longer than the policy allows.
     fn held_up(&self, place: usize) -> Option<&'static str> {
         let (mut below, mut links) = (place, 0);
         while let Some(above) = self.tokens[below].bound_to() {

@@ -1,5 +1,6 @@
-//! The part of the test that issues and revokes tokens. It checks whether the other process, which
-//! verifies the tokens, accepts a token for longer than the bound after the token's revocation.
+//! Issues and revokes the tokens of the test, while another process verifies them through its
+//! cache. Measures for how long the other process still accepts a token after the token was
+//! revoked. This time must not exceed the staleness bound of the cache.
 
 use std::cell::Cell;
 use std::sync::Arc;

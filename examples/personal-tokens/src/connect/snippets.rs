@@ -1,4 +1,5 @@
-//! The settings texts that people paste or load outside an editor.
+//! The settings for tools other than editors, such as shell commands and a script in Python. People
+//! paste these texts or save them as files.
 //!
 //! The texts for shells contain no comments, because an interactive zsh would run them as commands.
 

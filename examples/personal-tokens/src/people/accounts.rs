@@ -83,7 +83,8 @@ impl Gate {
         self.places.try_acquire().map_err(|_| Busy)
     }
 
-    /// Waits until the request may hash a password. The request must already have a place.
+    /// Waits until the request may hash a password. The request must first get a place from
+    /// [`place`](Self::place).
     async fn turn(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
         match Arc::clone(&self.turns).try_acquire_owned() {
             Ok(turn) => Ok(turn),

@@ -39,7 +39,7 @@ use seats::{NoTurn, Seat, Seats};
 
 pub use queue::queued;
 
-/// The limits on connections. The time limits do not depend on each other.
+/// The limits on connections. The service checks each time limit separately.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The maximum number of open connections. If a new connection would exceed this number, the

@@ -28,7 +28,8 @@ enum Phase {
 pub(super) struct Seats {
     most: usize,
     /// The maximum number of requests in progress. Only a request for `/health/live` may exceed it.
-    /// The connections without a request can be closed for new connections.
+    /// The other seats are for connections without a request, which can be closed for new
+    /// connections.
     most_begun: usize,
     at_least: Duration,
     taken: Mutex<Taken>,
@@ -195,7 +196,8 @@ impl Seat {
         self.seats.go_on(self.number, |phase| phase == Phase::Working, Phase::Queued(since));
     }
 
-    /// Marks that the request no longer waits for its body or in a queue.
+    /// Marks that the service works on the request. Before, the request waited for its body to
+    /// arrive or for its turn in a queue.
     pub(super) fn work(&self) {
         let is_waiting = |phase| matches!(phase, Phase::Body(_) | Phase::Queued(_));
         self.seats.go_on(self.number, is_waiting, Phase::Working);

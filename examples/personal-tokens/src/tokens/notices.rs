@@ -13,8 +13,8 @@ use crate::tokens::own::Refused;
 
 /// The maximum number of ending tokens that the page names.
 const MOST: usize = 5;
-/// The number of notices for which the token is always read from the store. Each further notice is
-/// only counted, without reading its token, if the page already names [`MOST`] tokens.
+/// The number of notices whose tokens are read from the store in any case. Each further notice is
+/// read only while the page names fewer than [`MOST`] tokens. After that, it is only counted.
 const MOST_READ: usize = 100;
 
 /// Claims, stores and acknowledges the notices that are due. If the process stops before it

@@ -44,7 +44,8 @@ pub enum Refused {
     State(String),
     /// The token cannot be rotated yet, because its predecessor works until this time.
     PredecessorInGrace(Timestamp),
-    /// Other requests changed the token concurrently on every try.
+    /// Every attempt to change the token failed, because other requests changed it at the same
+    /// time.
     Conflict,
     InvalidProject,
     ForbiddenProject,

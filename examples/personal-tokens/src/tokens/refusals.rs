@@ -27,8 +27,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Creates a refusal from an event. Returns `None` if the event is not a refusal. Also returns
-    /// `None` if the token may not exist, because anybody can invent any number of tokens.
+    /// Creates a refusal from an event. Returns `None` if the event is not a refusal, or if the
+    /// event does not prove that the token is in the store. Anybody can invent tokens that are not
+    /// in the store, and refusals of such tokens could fill the table.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let (key, reason, actor, left_out) = match event {
             Event::Failed { key, rejection, left_out } => {

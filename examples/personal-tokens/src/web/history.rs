@@ -70,7 +70,7 @@ struct Branch {
 enum Looks {
     /// The owner looks at a token of their own.
     Owner,
-    /// An administrator looks at any token.
+    /// An administrator, who can look at the tokens of all people.
     Administrator,
 }
 

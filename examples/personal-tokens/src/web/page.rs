@@ -82,7 +82,7 @@ struct Found {
     url: String,
     /// The number of tokens that ended with the leaked token because they were bound to it.
     bound_ended: i64,
-    /// The number of tokens that the leaked token issued and that still work.
+    /// The number of live tokens that the leaked token issued and that are not bound to it.
     independent: usize,
     /// The address of the form that dismisses the alarm.
     form: String,
@@ -209,7 +209,8 @@ impl Scene {
         Ok(Self { project, view, models })
     }
 
-    /// Creates the scene for the project of a token.
+    /// Creates the scene for the project of a token. `view` is the text form of the
+    /// [`View`], which may be empty.
     pub async fn of_token(app: &App, signed_in: &SignedIn, view: &str, token: &OwnToken) -> Result<Self, Refused> {
         let project = token.view.project.as_str().parse().map_err(|error| Refused::failed(Box::new(error)))?;
         Self::new(app, signed_in, View::parse(view), Some(project)).await

@@ -1,9 +1,10 @@
 //! Checks the accessibility of each page and dialog with axe-core. Each check runs with light and
 //! dark colours, and with a wide and a narrow window.
 //!
-//! The tests need the file `axe.min.js` of the npm package axe-core. They look for it at the path
-//! in the variable `AXE_CORE`. Without this variable, they look in the folder into which `.ci/run`
-//! installs it. If the file is missing, the tests are skipped. With `CI=true`, they fail instead.
+//! The tests need the file `axe.min.js` of the npm package axe-core. The environment variable
+//! `AXE_CORE` can name the path of this file. If the variable is not set, the tests look for the
+//! file where `.ci/run` installs axe-core. If the file is missing, the tests are skipped. If the
+//! environment variable `CI` is `true`, they fail instead.
 
 use std::path::PathBuf;
 

@@ -650,8 +650,9 @@ async fn sent_by_github_is(status: u16, host: &Host, github: &Signer256, body: &
     answer.expect("there is room").is(status);
 }
 
-/// A proxy appends the address of its client to the header `X-Forwarded-For` that the client sent.
-/// So the beginning of the header can be any bytes.
+/// The header `X-Forwarded-For` can begin with bytes that are not text, because a proxy only
+/// appends the client's address. The header can also lack an address. In both cases, requests with
+/// endless bodies must leave room for reports from GitHub.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_bodies_leave_room_for_github_whatever_their_sender_forwards() {
     let github = Signer256::start().await;
