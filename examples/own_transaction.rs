@@ -1,8 +1,7 @@
-//! Issues and checks tokens in your own database transaction, with `mint` and `check`. This needs
-//! neither a store nor async code.
+//! Issues and checks tokens in your own database transaction, with `mint` and `check`.
 //!
 //! Your service writes the record of a new token and another row in one transaction. Later, your
-//! service itself reads the record and checks the token. The service does not need an async
+//! service itself reads the record and checks the token. It needs no store of keyfob and no async
 //! runtime.
 //!
 //! `cargo run --example own_transaction`

@@ -20,8 +20,8 @@ const BOUND: Duration = Duration::from_secs(30);
 /// The number of operations in a batch. Batches of verifications alternate with batches of bare
 /// reads, which read a record directly from the engine.
 const BATCH: usize = 100;
-/// The number of measured batches of verifications. The number of batches of bare reads is the
-/// same.
+/// The number of batches of verifications that are measured. The same number of batches of bare
+/// reads (see [`BATCH`]) is measured.
 const BATCHES: usize = 300;
 /// The maximum number of verifications in each of the two passes through the cache. The first pass
 /// fills the cache, and the second pass is measured.

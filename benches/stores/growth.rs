@@ -26,8 +26,9 @@ pub const ACTS: [&str; 3] = ["verify", "list a page of 50", "revoke all 100 toke
 const VERIFICATIONS: usize = 5_000;
 /// The number of measured pages of a list at each of the [`SIZES`].
 const PAGES: usize = 1_000;
-/// The maximum number of projects in which the benchmark revokes all tokens, at each of the
-/// [`SIZES`]. It revokes the tokens of one owner after the other.
+/// The number of projects in which the benchmark revokes all tokens, at each of the [`SIZES`]. If
+/// there are fewer projects, the benchmark revokes the tokens of all projects. Each operation
+/// revokes the tokens of one owner.
 const REVOKED: u64 = 4;
 /// The number of owners in each project.
 const OWNERS: u64 = IN_PROJECT / OF_OWNER;

@@ -3,7 +3,7 @@
 //! The fuzz target checks these properties:
 //!
 //! - A credential is read only if there is exactly one header value. The credential is a part of
-//!   this value, or of the bytes that its base64 text encodes.
+//!   this value. With the scheme Basic, it is a part of the bytes that the value encodes as base64.
 //! - If a credential parses as a token, it is the canonical text of this token.
 //! - A token is found even if it is surrounded by quotes, spaces or other characters. Clients add
 //!   such characters, and pasted texts contain them.

@@ -42,8 +42,8 @@ pub(super) struct Since {
 }
 
 impl Since {
-    /// Returns whether the cache may return, at the time `now`, a record whose store call began at
-    /// the time and epoch in `self`.
+    /// Returns whether the cache may return a record at the time `now`, in the epoch `epoch`.
+    /// `self` holds the time and the epoch at which the store call for this record began.
     pub(super) fn is_fresh(&self, now: Duration, epoch: Epoch, bound: Duration) -> bool {
         self.epoch == epoch && now.checked_sub(self.asked_at).is_none_or(|age| age < bound)
     }

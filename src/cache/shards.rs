@@ -54,8 +54,9 @@ pub(super) struct Flight {
     /// call.
     epoch: Epoch,
     pub(super) answer: OnceCell<Answer>,
-    /// Whether the result must not be kept in the cache. It is set if the record may have changed
-    /// since the call began, or if the call was given up.
+    /// Whether the cache must discard the result of the call. The cache sets this if the record may
+    /// have changed since the call began, or if the cache gave the call up because it took too
+    /// long.
     overtaken: AtomicBool,
 }
 

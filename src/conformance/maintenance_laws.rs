@@ -79,7 +79,8 @@ laws! {
             acknowledge_sets_the_lead_and_ends_the_lease;
             /// Checks that an acknowledgement never replaces the recorded lead by a longer lead.
             acknowledge_never_goes_back;
-            /// Checks that an acknowledgement does not raise the version.
+            /// Checks that the acknowledgement of a notice does not raise the version of the
+            /// record.
             acknowledge_leaves_the_version;
             /// Checks that an acknowledgement of an absent record returns `None` and creates no
             /// record.

@@ -7,9 +7,9 @@ use crate::store::contract::TokenStore;
 use crate::store::erased::StoreObject;
 
 laws! {
-    /// Tests a store against all rules that it may restate in the language of its engine, such as
-    /// SQL or Lua. Each case inserts records, and compares the result of the store with the result
-    /// of the pure function that defines the rule.
+    /// Tests a store against each rule that a store can implement in the language of its engine,
+    /// such as SQL or Lua, instead of calling keyfob's function for the rule. Each case inserts
+    /// records, and compares the result of the store with the result of this function.
     rules(TokenStore) as StoreObject {
         precondition {
             /// Checks that the store rotates a token exactly if

@@ -189,8 +189,8 @@ impl fmt::Debug for StreamFinder {
     }
 }
 
-/// Returns how many bytes at the start of `text` can continue a secret tail that still lacks
-/// `tail_left` characters.
+/// Returns how many bytes at the start of `text` can belong to the secret tail of a token. The tail
+/// still lacks `tail_left` characters.
 pub(super) fn tail_in(text: &[u8], tail_left: usize) -> usize {
     text.iter().take(tail_left).take_while(|byte| byte.is_ascii_alphanumeric()).count()
 }

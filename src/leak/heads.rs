@@ -57,8 +57,8 @@ impl Needles {
         first
     }
 
-    /// Returns each position in `head` from which the rest of `head` is itself a head. The
-    /// positions are in ascending order.
+    /// Returns each position in `head` at which a head begins that reaches to the end of `head`, in
+    /// ascending order. There can be several, for instance if one prefix is the end of another.
     pub(super) fn beginnings(&self, head: &[u8]) -> impl Iterator<Item = usize> {
         let begins = |at: &usize| {
             let of = |needle: &memmem::Finder<'_>| {
@@ -71,11 +71,12 @@ impl Needles {
     }
 }
 
-/// Returns the range of the first head in `text` that has the prefix of `needle`. No later head
-/// with this prefix ends earlier.
+/// Returns the range of the first head in `text` that has the prefix of `needle`, or `None` if
+/// there is no such head. A head that begins later and has the same prefix does not end earlier.
 ///
-/// `hits` is the first part of `text`. The prefix is searched only in `hits`, from the position
-/// `from` on. A head that ends within the first `behind` bytes of `text` is ignored.
+/// `hits` is the first part of `text`. The prefix must be in `hits`, at or after the position
+/// `from`. The rest of the head may be after `hits`. Ignores each head that ends within the first
+/// `behind` bytes of `text`.
 fn first_of(
     needle: &memmem::Finder<'_>,
     hits: &[u8],
@@ -138,7 +139,8 @@ impl Behind {
         Self { bytes: Zeroizing::new([0; LONGEST - 1]), len: 0 }
     }
 
-    /// Returns the head that ends first in `block`, which holds the next bytes of the stream.
+    /// Returns the head that ends first in `block`, or `None` if no head ends there. `block` holds
+    /// the next bytes of the stream. The head may begin before `block`.
     pub(super) fn next_head(&self, needles: &Needles, block: &[u8]) -> Option<Head> {
         if self.len > 0 {
             let mut seam = Zeroizing::new([0; 2 * LONGEST - 1]);

@@ -120,9 +120,9 @@ impl TokenRecord {
 }
 
 impl Revocation {
-    /// Returns the revocation of a token that `successor` replaces because a rotation was repeated.
-    /// The time and the actor of the revocation are the `created_at` and the `created_by` of
-    /// `successor`.
+    /// Returns the revocation with which a repeated rotation ends the earlier successor of the old
+    /// token. `successor` is the new successor. Its `created_at` and `created_by` are the time and
+    /// the actor of the revocation.
     pub fn superseded_by(successor: &TokenRecord) -> Self {
         Self { at: successor.created_at, by: successor.created_by.clone(), reason: RevocationReason::Superseded }
     }

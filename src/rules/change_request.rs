@@ -37,8 +37,8 @@ pub struct Narrowing {
     /// The scopes that the token keeps, or `None` to keep all its scopes. The present scopes of the
     /// token must [cover](ScopeSet::covers) the scopes in this field.
     pub scopes: Option<ScopeSet>,
-    /// The addresses that the token keeps. The present addresses of the token must
-    /// [cover](AddressRanges::covers) these addresses.
+    /// The addresses that the token keeps, or `None` to keep all. The present addresses of the
+    /// token must [cover](AddressRanges::covers) these addresses.
     pub addresses: Option<AddressRanges>,
     /// The new expiry of the token. It must not be later than the present expiry, and the policy
     /// must allow it.

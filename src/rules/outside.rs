@@ -11,7 +11,8 @@ use crate::words::timestamp::Timestamp;
 /// Uses of a token that its record may not show yet.
 #[derive(Default)]
 pub(crate) struct LaterUses {
-    /// The time of the latest use that this process has noted. The use may not be in the store yet.
+    /// The time of the latest use that this process has noted, or `None` if it has noted no use.
+    /// The use may not be in the store yet.
     pub(crate) noted: Option<Timestamp>,
     /// The maximum time until a use in another process appears in the record.
     pub(crate) lag: Duration,

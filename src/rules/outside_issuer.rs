@@ -17,7 +17,7 @@ pub enum OutsideIssuer {
     /// The token is for a kind of holder other than [`Agent`](crate::TokenKind::Agent), and the
     /// delegation does not [allow](crate::Delegation::allow_kind) this kind.
     Kind,
-    /// The token grants the scope for issuing tokens, by its name or by a wildcard, and the
+    /// The token would have the scope for issuing tokens, directly or through a wildcard, but the
     /// delegation does not [allow](crate::Delegation::allow_manage) this scope.
     Manage,
     /// The token would be independent of its issuing token, but the issuing token is bound to

@@ -9,8 +9,9 @@ use crate::words::store_error::StoreError;
 /// [`Error::partial`](crate::Error::partial) returns these details.
 ///
 /// The operation tried every project that the store could list. To finish the operation, repeat the
-/// call, which goes through all projects again. For a revocation, two steps are enough instead:
-/// call [`revoke_group`](crate::Tokens::revoke_group) for each project in `failed`, and then call
+/// call. The repeated call goes through all projects again. If the operation was a revocation, you
+/// can skip the projects in which it succeeded: call [`revoke_group`](crate::Tokens::revoke_group)
+/// for each project in `failed`, and then call
 /// [`revoke_everywhere`](crate::Tokens::revoke_everywhere) with the value of `after`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PartialFailure {

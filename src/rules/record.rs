@@ -96,7 +96,7 @@ pub struct TokenRecord {
     /// The id of the request that issued the token. A repeat of the request has the same id.
     #[cfg_attr(feature = "serde", serde(default, deserialize_with = "as_stored::if_any"))]
     pub request_id: Option<RequestId>,
-    /// The lead time of the last sent notice of expiry. A later notice has a shorter lead time.
+    /// The shortest lead time of the sent notices of expiry, or `None` if no notice was sent yet.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_lead: Option<NoticeLead>,
     /// The end of a worker's lease on the next notice of expiry, or `None` if there is no lease.

@@ -19,7 +19,7 @@ use crate::words::timestamp::Timestamp;
 pub struct ListQuery {
     /// The project whose tokens are listed.
     pub project: ProjectId,
-    /// If set, only tokens of this owner pass.
+    /// If set, the list contains only tokens of this owner.
     pub owner: Option<OwnerId>,
     /// If set, the list contains only tokens that the token with this id issued, both bound and
     /// independent tokens.
@@ -32,8 +32,8 @@ pub struct ListQuery {
     /// If set, only a token that expires strictly before this time matches the query. A token that
     /// never expires does not match.
     pub expires_before: Option<Timestamp>,
-    /// If set, a token passes only if it was last used strictly before this time. If a token was
-    /// never used, its time of creation is compared instead.
+    /// If set, the list contains only tokens that were last used strictly before this time. If a
+    /// token was never used, its time of creation is compared instead.
     pub last_used_before: Option<Timestamp>,
     /// The value by which the list is sorted. Records with equal values are sorted by id, in the
     /// same direction.

@@ -82,7 +82,7 @@ pub enum Event<'a> {
     Reused {
         /// The key of the rotated token.
         key: TokenKey,
-        /// The successor of the token.
+        /// The successor of the token, or `None` if the token's record names no successor.
         successor: Option<TokenId>,
         /// The number of reuses of this token that emitted no event since its last `Reused` event.
         left_out: u64,

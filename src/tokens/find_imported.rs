@@ -34,11 +34,12 @@ impl<S: ImportStore> Imports<S> {
 
 impl<S> Imports<S> {
     /// Returns the record of the imported token with this text, and the digest that the record must
-    /// have. Returns `None` without a store call if the text has none of the shapes, or if the
-    /// keyring has no pepper.
+    /// have. Returns `None` without a store call if the text has no shape that the service accepts,
+    /// or if the keyring has no pepper.
     ///
-    /// Otherwise, calls the store for each key of the keyring, beginning with the minting key,
-    /// until the store finds a record. If it finds none, returns the first digest and no record.
+    /// Otherwise, computes the digest of the text for each key of the keyring, the minting key
+    /// first. Calls the store with one digest after the other until the store returns a record. If
+    /// the store returns none, returns the first of these digests and no record.
     pub(crate) async fn find(
         &self,
         store: &S,

@@ -71,20 +71,22 @@ impl Sampler {
 /// events of one token do not hide the events of another token.
 ///
 /// The sampler remembers at most [`Event::TOKENS`] tokens, each for at least a minute after its
-/// latest event. For each of these tokens, it counts the events that were left out since the last
-/// emitted event.
+/// latest event. For each of these tokens, it counts the events that it does not emit. The next
+/// emitted event of the token contains this count.
 ///
-/// The first event of each token in a second is emitted, with two limits for all tokens together:
+/// In each second, the sampler emits the first event of each token. Two limits apply to all tokens
+/// together:
 ///
-/// - After [`Event::REPEATS`] emitted events in a second, the sampler emits only events of tokens
-///   that it does not remember.
-/// - After [`Event::TOKENS`] emitted events in a second, no event is emitted.
+/// - After [`Event::REPEATS`] emitted events in a second, the sampler emits an event only if it
+///   does not remember the token of the event.
+/// - After [`Event::TOKENS`] emitted events in a second, the sampler emits no event.
 ///
 /// To hide the first event of a token that the sampler does not remember, an attacker needs at
-/// least [`Event::TOKENS`] other tokens, and must cause as many events in the same second.
+/// least [`Event::TOKENS`] other tokens. In the same second, the attacker must also cause at least
+/// [`Event::TOKENS`] events.
 ///
-/// If there is no room to remember a token, all its events are emitted within these limits, and the
-/// events that are left out are not counted.
+/// If there is no room to remember a token, the sampler emits all events of this token within these
+/// limits. It does not count the events of this token that it does not emit.
 #[derive(Default)]
 pub(super) struct ByToken(Mutex<Seen>);
 

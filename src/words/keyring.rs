@@ -201,8 +201,8 @@ impl KeyringBuilder {
         self
     }
 
-    /// Accepts tokens without a pepper, too. Use this method while a service changes to its first
-    /// pepper. Rejecting a forged token without a pepper can then take a store call.
+    /// Accepts unkeyed tokens too: tokens without a pepper. Use this method while a service changes
+    /// to its first pepper. A store call can then be necessary to reject a forged unkeyed token.
     pub fn accept_unkeyed_for_migration(mut self) -> Self {
         self.unkeyed = true;
         self

@@ -24,7 +24,7 @@ pub enum Rejection {
     Checksum,
     /// The token was issued without a pepper, and the keyring requires one.
     Unkeyed,
-    /// The keyring does not hold the key that the token's id names.
+    /// The keyring does not hold the key whose number is in the token's id.
     UnknownKey,
     /// The keyed tag is wrong: the token is forged, or was issued under another pepper.
     Tag,

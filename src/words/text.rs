@@ -241,7 +241,8 @@ text_type!(Metadata);
     allow(dead_code, reason = "only these read stored text")
 )]
 pub(crate) trait StoredText: Sized {
-    /// Creates the value from a stored text, even if an older rule applied when it was stored.
+    /// Creates the value from a stored text. The text may contain characters that are not allowed
+    /// in new texts, because an older rule may have applied when it was stored.
     ///
     /// # Errors
     /// Returns [`Invalid`] if the text is empty, if it is longer than the current bound, or if it

@@ -15,8 +15,9 @@ use crate::serve::queued;
 
 /// The maximum time for which a request waits for a permit to read its body.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// The maximum number of waiting requests, divided by the maximum number of bodies in memory. The
-/// same factor applies to all senders together and to one sender.
+/// The number of requests that may wait for each body that may be in memory. For example, if a
+/// sender may have 2 bodies in memory, 8 of its requests may wait. The same applies to all senders
+/// together.
 const WAITING: usize = 4;
 
 /// A limit on the number of request bodies in memory. One sender has a lower limit, so that bodies

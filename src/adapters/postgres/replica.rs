@@ -118,8 +118,8 @@ impl Replica {
         self.mark_of(project).fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Ensures that the store uses a standby's result for any project only if the result includes
-    /// all changes up to now.
+    /// Ensures that the store uses a standby's result only if the result includes all changes up to
+    /// now. This applies to the results for all projects.
     #[cfg(feature = "cache")]
     pub(super) fn mark_all(&self) {
         self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
@@ -257,8 +257,9 @@ impl Replica {
         .await
     }
 
-    /// Reads the last beat that a standby has, and records in `shown` when the store began to write
-    /// this beat.
+    /// Reads the latest beat that has reached the standby. Records in `shown` the time at which the
+    /// store began to write this beat, or zero if the standby returns no beat that the store
+    /// remembers.
     async fn see_beat(&self) {
         const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
         let seen = self.ask(sqlx::query(SEE).bind(self.store)).await.unwrap_or_default();

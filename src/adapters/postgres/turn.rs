@@ -3,9 +3,9 @@
 //! Another process may freeze while it holds a turn. If a call held a connection while it waited
 //! for this turn, calls in other projects could not use the connection. A few such calls would stop
 //! all projects. So a call waits in the database only for a short time. In ordinary use, every turn
-//! ends within this time. Otherwise, the call returns its connection to the pool, and tries to take
-//! the turn again after a pause. During the pause, the call keeps its place at the head of its
-//! queue (see gate.rs).
+//! ends within this time. If the turn does not end in time, the call returns its connection to the
+//! pool, and tries to take the turn again after a pause. During the pause, the call keeps its place
+//! at the head of its queue (see gate.rs).
 
 use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -41,8 +41,8 @@ pub(super) fn client(url: &str) -> RedisResult<Client> {
 }
 
 impl Address {
-    /// Returns the cluster or the single server at these addresses. To find out which of the two it
-    /// is, this function asks one server after the other, until a server replies.
+    /// Returns the cluster or the single server at these addresses. Queries one server after the
+    /// other until a server replies. The reply says whether the server belongs to a cluster.
     pub(super) async fn of(urls: &[String]) -> RedisResult<Self> {
         let mut refusal = RedisError::from((ErrorKind::InvalidClientConfig, "no address was given"));
         for url in urls {

@@ -128,7 +128,7 @@ impl Master {
 struct Replication {
     history: String,
     offset: u64,
-    /// Whether the master was a replica before.
+    /// Whether the server was a replica before it became a master.
     promoted: bool,
     connected: Vec<Connected>,
 }

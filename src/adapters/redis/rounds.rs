@@ -1,8 +1,8 @@
-//! The wait until the replicas of a master have an operation.
+//! The wait until the replicas of a master have received its operations.
 //!
 //! The wait uses its own connections, because `WAIT` blocks all later commands of its connection.
-//! It works in rounds. One round of commands to a master serves all operations that this master has
-//! applied before the round begins.
+//! The operations on one master wait together, in rounds. A round is one exchange of commands with
+//! the master. It serves all operations that the master has applied before the round begins.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;

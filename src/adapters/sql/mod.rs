@@ -38,7 +38,8 @@ pub(super) const POSTGRES: Dialect = Dialect {
 
 #[cfg(test)]
 mod tests {
-    /// An engine uses an index on an expression only for exactly the same expression.
+    /// Each schema must contain exactly the expression `ends` of its dialect. An engine uses an
+    /// index on an expression only for queries with exactly the same expression.
     #[test]
     fn each_schema_has_the_ends_of_its_dialect() {
         #[cfg(feature = "sqlite")]

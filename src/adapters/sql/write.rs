@@ -174,7 +174,7 @@ pub(in crate::adapters) fn rotate_to(key: &TokenKey, successor: &TokenId, grace_
     sql
 }
 
-/// Appends the conditions that a row belongs to a project and ended before a time.
+/// Appends two conditions: the row is in this project, and its token ended before this time.
 pub(in crate::adapters) fn and_ended(sql: &mut Statement, project: &ProjectId, before: Timestamp) {
     let time = before.as_unix_millis();
     and_project(sql, project);

@@ -22,8 +22,9 @@ impl Managing {
     }
 
     /// Returns the earliest time at which the managing token or one of its issuers ends, if none of
-    /// them is revoked. If the managing token rotates itself, its own grace period does not count,
-    /// because an earlier attempt of this rotation may have started the grace period.
+    /// them is revoked before. Returns `None` if none of them ever ends. If the managing token
+    /// rotates itself, its own grace period does not count, because an earlier attempt of this
+    /// rotation may have started the grace period.
     pub fn end(&self, is_itself: bool) -> Option<i64> {
         let own = if is_itself { self.own.expires } else { self.own.end() };
         self.above.iter().map(Token::end).chain([own]).flatten().min()

@@ -48,9 +48,9 @@ pub struct Model {
     pub tokens: Vec<Token>,
     /// For each token, whether its record still exists.
     pub kept: Vec<bool>,
-    /// The delegations that the host has stored. Each has the index of its token, the token's
-    /// version when the host stored the delegation, and the permissions that the host gave the
-    /// delegation.
+    /// The delegations that the host has stored. Each entry contains the index of the managing
+    /// token, the version of this token when the host stored the delegation, and the permissions
+    /// that the host gave the token.
     pub managers: Vec<(usize, u64, How)>,
     /// For each token of the earlier service, the index of the token that was imported from it.
     pub foreign: [Option<usize>; FOREIGN],

@@ -296,8 +296,8 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Returns the index in `RANGES` of the token's address ranges, according to the records that
-    /// were read last.
+    /// Returns the index in `RANGES` of the token's address ranges, as in the records that the test
+    /// last read from the store. Returns 0 if the test has no record of the token.
     fn addresses_of(&self, token: usize) -> usize {
         let held = self.texts.iter().zip(&self.records).filter(|(text, _)| **text == self.texts[token]);
         let record = held.filter_map(|(_, record)| record.as_ref()).next_back();

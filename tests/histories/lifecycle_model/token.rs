@@ -39,7 +39,7 @@ pub struct Token {
     pub ranges: usize,
     pub key: u8,
     pub created: i64,
-    /// The index of the managing token with whose delegation this token was created.
+    /// The index of the managing token with whose delegation this token was created, if any.
     pub made_by: Option<usize>,
     /// The index of the issuer of this token. The successor in a rotation has the same issuer as
     /// the old token.
@@ -136,7 +136,8 @@ impl Token {
         }
     }
 
-    /// Returns the time at which the token ends if it is confirmed in time and not revoked.
+    /// Returns the time at which the token ends if it is confirmed in time and not revoked. Returns
+    /// `None` if the token then never ends.
     pub fn end(&self) -> Option<i64> {
         [self.grace, self.expires].into_iter().flatten().min()
     }

@@ -9,8 +9,8 @@ use crate::support::other::nanos;
 /// The environment variables for a verifying process whose cache bounds the age of its records and
 /// follows the feed.
 pub const SOUND: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1")];
-/// The environment variables for a verifying process whose cache bounds the age of its records and
-/// follows the feed, in tests that end the issuers of the tokens instead of the tokens.
+/// The environment variables for a verifying process in tests that revoke the issuers of the
+/// tokens, and not the tokens themselves. The cache of the process is the same as for [`SOUND`].
 pub const SOUND_OF_ISSUERS: &[(&str, &str)] = &[(FORGETS, "1"), (FEED, "1"), (ISSUERS, "1")];
 /// The environment variables for a verifying process whose cache follows the feed, but does not
 /// bound the age of its records.
@@ -85,8 +85,8 @@ async fn feed_is_well(revoker: &mut Revoker, losses: u64) {
 
 /// Checks that verification fails while the engine is down and the cached records are older than
 /// the bound, and that verification works again after the engine is up. Then checks that a cache
-/// without a bound accepts tokens while the engine is down. The second check shows that the first
-/// can fail.
+/// without a bound accepts tokens while the engine is down. This shows that verification fails in
+/// the first check because of the bound.
 pub async fn has_no_answer_while_it_is_down(
     database: &str,
     downs: usize,

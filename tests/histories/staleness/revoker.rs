@@ -76,7 +76,8 @@ pub struct Counts {
     pub misses: u64,
     pub joined: u64,
     pub feed_losses: u64,
-    /// Whether the feed has delivered an event since it was last lost.
+    /// Whether the feed has delivered an event, and its last event was not a loss of the feed.
+    /// False if there is no feed.
     pub feed_is_well: bool,
     pub unanswered: u64,
     pub unanswered_at: u64,
@@ -106,7 +107,8 @@ pub struct Tried {
 pub struct Round {
     number: usize,
     keys: Vec<TokenKey>,
-    /// The delegations of the issuers that many tokens share.
+    /// The delegations of the issuers that issue several tokens of the round each. Empty if the
+    /// test does not end issuers.
     shared: Vec<Delegation>,
     /// For each token, the times at which its revocation began and was acknowledged. An entry is
     /// `None` if the token is not revoked yet.

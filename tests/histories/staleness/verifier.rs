@@ -33,7 +33,8 @@ struct Watched {
 
 struct Verifier {
     tokens: Service,
-    /// The reason for which verification must finally reject the tokens.
+    /// The expected reason for a rejection: `revoked`, or `issuer_ended` if the test ends the
+    /// issuers of the tokens.
     refusal: &'static str,
     watched: RwLock<Vec<Arc<Watched>>>,
     verified: AtomicU64,

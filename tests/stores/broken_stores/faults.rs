@@ -278,8 +278,8 @@ faults! {
     ImportStopsAtWhatExists => import_answers_each_row_in_order,
     /// An import returns the outcomes of the inserted rows before all other outcomes.
     ImportSortsItsAnswer => import_answers_each_row_in_order,
-    /// An import looks up all import keys before it inserts the first row, so no row finds the
-    /// import key of an earlier row of the batch.
+    /// An import looks up all import keys before it inserts the first row. So it does not notice
+    /// that an earlier row of the batch has the same import key.
     ImportAsksBeforeTheBatch => import_knows_the_rows_before,
     ImportKeysAreOfTheProject => import_never_replaces_an_import_key,
     ImportLooksForTwoKeys => import_knows_a_token_under_another_key,

@@ -32,8 +32,9 @@ pub struct BrokenStore {
     /// The cached results of `find_recent` and `find_durable`. Only faults read this cache.
     known: Mutex<HashMap<TokenKey, Option<Row>>>,
     chains: Mutex<HashMap<TokenKey, ChainResult>>,
-    /// For each project, the number of tokens that the next revocation of an owner skips, because
-    /// an earlier call recorded them as done. Only the fault `GroupKeepsACursor` uses this field.
+    /// For each project, the number of tokens that the next revocation of an owner's tokens skips.
+    /// An earlier call has counted these tokens as revoked, but may have been dropped before it
+    /// revoked them. Only the fault `GroupKeepsACursor` uses this field.
     cursor: Mutex<HashMap<ProjectId, usize>>,
 }
 

@@ -66,13 +66,14 @@ const OF_ALL: Rate = Rate { burst: 100, every: Duration::from_millis(600) };
 /// The rate limit for one address that sends reports with false signatures. The same limit applies
 /// separately to reports that name unknown keys.
 const FALSE: Rate = Rate { burst: 10, every: Duration::from_secs(6) };
-/// The maximum number of addresses whose false signatures are counted. The same maximum applies to
-/// addresses that name unknown keys.
+/// The maximum number of addresses whose reports with false signatures are counted. Reports that
+/// name unknown keys are counted separately, for the same maximum number of addresses.
 const MOST_FALSE: usize = 4096;
 
 impl Rate {
     /// Returns the time to wait before the next report is allowed. Zero means no wait. `spent` is
-    /// the time from which a whole burst of reports is allowed again.
+    /// the time from which a full burst of reports is allowed again. It is `None` if no report was
+    /// counted.
     fn wait(self, spent: Option<Instant>, now: Instant) -> Duration {
         let debt = spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
         debt.saturating_sub(self.every * (self.burst - 1))
@@ -85,8 +86,8 @@ impl Rate {
     }
 }
 
-/// The rate limits of all reporters. Reports that GitHub signed are not counted, and other reports
-/// never delay them.
+/// The rate limits of all reporters. Reports that GitHub signed are not counted, and are never
+/// delayed because of other reports.
 #[derive(Default)]
 pub struct Rates {
     spent: Mutex<Spent>,

@@ -67,7 +67,8 @@ pub struct Limits {
     pub body: Duration,
     /// The maximum time for which the service waits until the client reads more of a response.
     pub write: Duration,
-    /// The maximum number of bytes that are read ahead, which also limits the size of the headers.
+    /// The maximum size of the buffer from which the requests of a connection are read, in bytes.
+    /// It also limits the size of a request's headers.
     pub read_ahead: usize,
 }
 

@@ -125,7 +125,8 @@ pub fn is_bound(view: &TokenView) -> bool {
 }
 
 /// Marks a token as bound in the host's database if the token is bound to another token. The page
-/// reads this mark, because it names bound tokens last.
+/// with the person's tokens shows leaked tokens and tokens that end soon. It reads this mark,
+/// because it shows bound tokens after all other tokens.
 pub async fn note_bound(app: &App, view: &TokenView) -> sqlx::Result<()> {
     if is_bound(view) {
         sqlx::query("INSERT INTO bound_tokens (project, token_id) VALUES (?, ?) ON CONFLICT DO NOTHING")

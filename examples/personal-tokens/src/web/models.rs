@@ -1,6 +1,6 @@
-//! The page on which an administrator adds and removes models. Settings files can name these
-//! models. Each model belongs to a project, and a question to the model uses the credential of this
-//! project.
+//! The page on which an administrator adds and removes models. The settings files that the service
+//! offers to its users can name these models. Each model belongs to a project. The service sends a
+//! question to a model with the credential of the model's project.
 
 use std::sync::Arc;
 

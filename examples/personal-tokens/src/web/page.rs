@@ -201,7 +201,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Creates the scene for a view. If `project` is given, it replaces the project of the view.
+    /// Creates the scene for this view of the list of tokens. If `project` is given, the scene
+    /// shows this project instead of the view's project.
     pub async fn new(app: &App, signed_in: &SignedIn, mut view: View, project: Option<i64>) -> Result<Self, Refused> {
         let project = own::project_of(app, &signed_in.user, project.or(view.project)).await?;
         view.project = Some(project.id);

@@ -51,7 +51,8 @@ pub struct PasswordForm {
 }
 
 impl PasswordForm {
-    /// Returns the errors that can be found without the stored password.
+    /// Checks the fields of the form, and returns the error of each wrong field. Does not check
+    /// whether the current password is right.
     fn errors(&self) -> Errors {
         let (length, mut errors) = (self.new.chars().count(), Errors::default());
         if self.present.is_empty() {

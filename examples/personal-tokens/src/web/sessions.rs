@@ -28,7 +28,8 @@ use crate::web::error::PageError;
 #[derive(Serialize, Deserialize)]
 struct Visit {
     user: i64,
-    /// The [`User::password_mark`] at the sign-in. The session ends when the mark changes.
+    /// The [`User::password_mark`] when the session began or was last renewed. The session ends
+    /// when the user's mark changes.
     #[serde(default)]
     password_mark: u64,
     csrf: String,
