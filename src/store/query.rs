@@ -24,13 +24,13 @@ pub struct ListQuery {
     /// If set, the list contains only tokens that the token with this id issued, both bound and
     /// independent tokens.
     pub issuer: Option<TokenId>,
-    /// If set, the list has only tokens with one of the filter's statuses at the filter's time.
+    /// If set, the list contains only tokens with one of the filter's statuses at the filter's time.
     pub status: Option<StatusFilter>,
-    /// If set, a token passes only if its name contains this text. The case of letters is
+    /// If set, the list contains only tokens whose name contains this text. The case of letters is
     /// ignored, as [`Name::folded`](crate::Name::folded) defines it.
     pub name_contains: Option<FoldedName>,
-    /// If set, only a token that expires strictly before this time matches the query. A token that
-    /// never expires does not match.
+    /// If set, the list contains only tokens that expire strictly before this time, and none that
+    /// never expire.
     pub expires_before: Option<Timestamp>,
     /// If set, the list contains only tokens that were last used strictly before this time. If a
     /// token was never used, its time of creation is compared instead.
