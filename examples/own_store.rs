@@ -22,9 +22,12 @@ use keyfob::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let report = conformance::token_store(&OwnStore::default()).await;
-    println!("{report}");
-    if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let store = OwnStore::default();
+    let reports = [conformance::token_store(&store).await, conformance::rules(&store).await];
+    for report in &reports {
+        println!("{report}");
+    }
+    if reports.iter().all(|report| report.failed.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A store that keeps its records in memory, in no particular order.

@@ -215,6 +215,7 @@ pub mod store {
     pub(crate) mod erased;
     pub(crate) mod group;
     pub(crate) mod import;
+    pub(crate) mod last_use;
     pub(crate) mod maintenance;
     pub(crate) mod memory;
     pub(crate) mod order;
@@ -225,10 +226,11 @@ pub mod store {
     mod rows;
 
     pub use self::columns::{COLUMNS, Column, ColumnKind, ColumnValue};
-    pub use self::contract::{ChainResult, LastUse, ReadResult};
+    pub use self::contract::{ChainResult, ReadResult};
     pub use self::cursor::{Cursor, Expiry, SortKey};
     pub use self::erased::DynStore;
     pub use self::group::{BatchResult, RevokeBatch, RevokeGroup};
+    pub use self::last_use::LastUse;
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};

@@ -8,7 +8,8 @@ use crate::rules::address::AddressRanges;
 use crate::rules::change::Change;
 use crate::rules::record::TokenRecord;
 use crate::rules::scope::ScopeSet;
-use crate::store::contract::{LastUse, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::last_use::LastUse;
 use crate::words::store_error::StoreErrorKind::Conflict;
 use crate::words::timestamp::Timestamp;
 

@@ -6,7 +6,8 @@ use super::sample::{
 };
 use super::verdict::{Verdict, ensure, ensure_eq, same_but_version};
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
-use crate::store::contract::{LastUse, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::last_use::LastUse;
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::{ClientText, UsedFrom};

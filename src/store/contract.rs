@@ -2,12 +2,11 @@
 
 use core::future::Future;
 use core::time::Duration;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::group::{BatchResult, RevokeBatch};
+use super::last_use::LastUse;
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::rules::chain::Chain;
 use crate::rules::change::Change;
@@ -17,7 +16,6 @@ use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
-use crate::words::used_from::UsedFrom;
 
 /// A store of token records. Implement this trait for your database, or use one of the stores in
 /// [`store`](crate::store).
@@ -320,31 +318,5 @@ impl ChainResult {
     /// Returns a result of age zero, for a chain that the store read during the current call.
     pub fn now(chain: impl Into<Chain>) -> Self {
         Self { chain: chain.into(), age: Duration::ZERO }
-    }
-}
-
-/// One use of a token, for a store to record as the last use.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LastUse {
-    /// The token that was used.
-    pub key: TokenKey,
-    /// The time of the use.
-    pub used_at: Timestamp,
-    /// The address and client of the use, if the service records them.
-    pub from: Option<UsedFrom>,
-}
-
-impl LastUse {
-    /// Returns the latest use of each token, grouped by project.
-    #[cfg(any(feature = "postgres", feature = "redis"))]
-    pub(crate) fn latest(touches: &[Self]) -> BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> {
-        let mut projects: BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> = BTreeMap::new();
-        for touch in touches {
-            let last = projects.entry(touch.key.project).or_default().entry(touch.key.id).or_insert(touch);
-            if last.used_at < touch.used_at {
-                *last = touch;
-            }
-        }
-        projects
     }
 }

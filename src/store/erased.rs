@@ -5,9 +5,10 @@ use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
 
-use super::contract::{ChainResult, LastUse, ReadResult, TokenStore};
+use super::contract::{ChainResult, ReadResult, TokenStore};
 use super::group::{BatchResult, RevokeBatch};
 use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use super::last_use::LastUse;
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::rules::change::Change;

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::contract::{ChainResult, LastUse, TokenStore};
+use super::contract::{ChainResult, TokenStore};
 use super::cursor::Cursor;
 use super::group::{BatchResult, RevokeBatch};
 use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use super::last_use::LastUse;
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::rows::Rows;
@@ -246,8 +247,7 @@ fn holds(rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bo
     issuer.is_none_or(|issuer| issuer.holds(rows.get(&TokenKey { project, id: issuer.id }).map(Arc::as_ref)))
 }
 
-/// Revokes these rows and returns their number. The caller must pass only rows that are not revoked
-/// yet.
+/// Revokes these rows, none of which may be revoked yet, and returns their number.
 fn revoke_all(rows: &mut Rows, keys: &[TokenKey], revocation: &Revocation) -> u64 {
     for key in keys {
         rows.change(key, |record| record.revoke(revocation));

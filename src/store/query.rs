@@ -24,7 +24,8 @@ pub struct ListQuery {
     /// If set, the list contains only tokens that the token with this id issued, both bound and
     /// independent tokens.
     pub issuer: Option<TokenId>,
-    /// If set, the list contains only tokens with one of the filter's statuses at the filter's time.
+    /// If set, the list contains only tokens with one of the filter's statuses at the filter's
+    /// time.
     pub status: Option<StatusFilter>,
     /// If set, the list contains only tokens whose name contains this text. The case of letters is
     /// ignored, as [`Name::folded`](crate::Name::folded) defines it.

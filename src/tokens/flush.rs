@@ -3,7 +3,8 @@
 use super::service::Tokens;
 use super::usage::Usage;
 use crate::rules::error::Error;
-use crate::store::contract::{LastUse, TokenStore};
+use crate::store::contract::TokenStore;
+use crate::store::last_use::LastUse;
 use crate::store::query::PageSize;
 
 impl<S: TokenStore> Tokens<S> {

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::rules::sample::{DAY, MS, ada, id};
     use crate::rules::status::Status;
-    use crate::store::contract::LastUse;
+    use crate::store::last_use::LastUse;
     use crate::store::ready::now;
     use crate::tokens::sample::{World, project};
 

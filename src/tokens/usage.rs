@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::store::contract::LastUse;
+use crate::store::last_use::LastUse;
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
