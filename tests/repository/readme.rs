@@ -112,3 +112,17 @@ fn code_of_the_readme_is_compiled_and_whole() {
     }
     assert!(readme.lines().count() <= 200);
 }
+
+/// The examples of the guide include the set-up from `world.rs`, and the page shows it once.
+#[test]
+fn the_lifecycle_shows_the_set_up_of_its_examples() {
+    let guide = root().join("src/guide");
+    let (page, world) = (read(&guide.join("lifecycle.md")), read(&guide.join("world.rs")));
+    // The page leaves out the function that runs an example.
+    let code = world.split_once("\n\n").expect("a comment before the code").1;
+    let code = code.split_once("\nfn run").expect("the function at the end").0;
+    assert!(code.contains("struct World"), "the code was found");
+    let (_, blocks) = parts(&page);
+    assert_eq!(blocks.iter().filter(|(_, block)| block.contains(code.trim_end())).count(), 1);
+    assert!(blocks.iter().filter(|(_, block)| block.contains("/src/guide/world.rs")).count() > 10);
+}
