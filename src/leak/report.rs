@@ -27,14 +27,14 @@ pub struct LeakReport {
     /// The SHA-256 of the entry's text as it was reported. A response to GitHub identifies the text
     /// by this hash.
     pub text_hash: [u8; 32],
-    /// The name of the pattern by which the scanner found the token, or an empty text. All tokens
-    /// of one entry have the same `kind`, `url` and `source`.
+    /// The name of the pattern by which the scanner found the token. The text is empty if the
+    /// report names no pattern. All tokens of one entry have the same `kind`, `url` and `source`.
     pub kind: Arc<str>,
-    /// The URL at which the token was found, or an empty text. **Strangers wrote the URL**: show it
-    /// as text, and never open it.
+    /// The URL at which the token was found. The text is empty if the report names no URL.
+    /// **Strangers wrote the URL**: show it as text, and never open it.
     pub url: Arc<str>,
     /// The kind of place in which the token was found, such as `content`, `commit` or
-    /// `issue_title`, or an empty text.
+    /// `issue_title`. The text is empty if the report names no kind of place.
     pub source: Arc<str>,
 }
 

@@ -45,8 +45,8 @@ impl<E: EventSink + ?Sized> EventSink for Arc<E> {
 ///   it emits all events of this token within these limits, with a `left_out` of 0.
 /// - **Sampled by kind**: `Verified`, `Unavailable`, and `Failed` before the proof. For `Failed`,
 ///   each [`Rejection`] counts as a separate kind. At most [`Event::SAMPLES`] events of a kind are
-///   emitted in a second. `left_out` is the number of events of this kind, for any token, that were
-///   not emitted since the last emitted one.
+///   emitted in a second. `left_out` is the number of events of this kind, for all tokens together,
+///   that were not emitted since the last emitted one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -65,7 +65,7 @@ pub enum Event<'a> {
         key: TokenKey,
         /// The tokens that this token is bound to, nearest first. The list is usually empty.
         issuers: &'a [TokenId],
-        /// The number of unemitted `Verified` events, of any token, since the last emitted one.
+        /// The number of `Verified` events of all tokens skipped since the last emitted event.
         left_out: u64,
     },
     /// A token was rejected. The service emits only a sample of these events: see [`Event`].
@@ -98,7 +98,7 @@ pub enum Event<'a> {
     Unavailable {
         /// The key of the token, if its text and tag are correct.
         key: Option<TokenKey>,
-        /// The number of unemitted `Unavailable` events, of any token, since the last emitted one.
+        /// The number of `Unavailable` events of all tokens skipped since the last emitted event.
         left_out: u64,
     },
     /// A token was rotated.
@@ -215,11 +215,11 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// The maximum number of events of one kind that are emitted in one second. This limit applies
-    /// to events that are sampled by kind.
+    /// The maximum number of emitted events per kind and second, for events sampled by kind.
     pub const SAMPLES: u64 = 10;
-    /// Two limits for events that are sampled by token. At most this many events of a kind are
-    /// emitted in a second. The events of at most this many tokens are counted (about 400 KiB).
+    /// The value of two limits for events that are sampled by token. At most this many events of a
+    /// kind are emitted in a second. For each kind, the service counts the events of at most this
+    /// many tokens. The counts of one kind take less than 1 MiB of memory.
     pub const TOKENS: usize = 4096;
     /// A limit for a kind of event that is sampled by token. After this many events in a second,
     /// only events of tokens that had no event of this kind in the last minute are emitted.

@@ -85,7 +85,8 @@ mod tests {
 
     use super::*;
 
-    /// Covers every length of a project, and texts that need one or two blocks.
+    /// Covers every text length that `PreparedHmac` accepts: 0 to 119 bytes. With its padding, such
+    /// a text fills one or two blocks of the hash.
     #[test]
     fn prepared_hmac_equals_the_general_hmac_at_every_length() {
         let text: Vec<u8> = (0..119).map(|at| (at * 7) as u8).collect();

@@ -72,7 +72,7 @@ macro_rules! word_type {
             /// All variants, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Returns the name of the variant for stores, queries and serde.
+            /// Returns the name of the variant. Stores, queries and serde use this name.
             pub const fn as_str(&self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+

@@ -64,7 +64,7 @@ where
     (by.key(), issuer.token.expose_secret().to_owned(), texts)
 }
 
-/// Returns the events of a feed until the feed is silent for the time [`QUIET`].
+/// Collects the events of a feed until the feed is silent for the time [`QUIET`].
 async fn told(feed: &mut impl Feed) -> Vec<FeedEvent> {
     let mut told = Vec::new();
     while let Ok(event) = tokio::time::timeout(QUIET, feed.next()).await {

@@ -15,7 +15,7 @@ use keyfob::{ProjectId, store::redis::RedisStore};
 use tempfile::TempDir;
 
 const MASTERS: usize = 3;
-/// The maximum time that a test waits for a change. A change normally takes moments.
+/// The maximum time that a test waits for a change. A change normally takes less.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Servers {

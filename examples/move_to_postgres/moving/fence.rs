@@ -128,7 +128,7 @@ pub async fn open_target(target: &mut PgConnection) -> Result<(), Failure> {
     }
 }
 
-/// The SQL statements on the table of tokens that the fence of the file refuses.
+/// The SQL statements that the fence of the SQLite file refuses on the table of tokens.
 const SOURCE_FENCE: [&str; 3] = ["insert", "update", "delete"];
 
 /// Fences the SQLite file, so that it refuses all further writes to the tokens. A caller can repeat

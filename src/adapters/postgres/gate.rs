@@ -105,9 +105,10 @@ impl Gate {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
-    /// Waits until a connection is free for a call that tries again to take a turn (a lock on a
-    /// project). `place` is the call's place in its queue. The call kept this place when it
-    /// returned its connection after the previous try. `None` means that the call is in no queue.
+    /// Waits until a connection is free. With this connection, the call tries again to take a turn
+    /// (a lock on a project). `place` is the call's place in its queue. The call kept this place
+    /// when it returned its connection after the previous try. `None` means that the call is in no
+    /// queue.
     pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
         self.with_connection(place, Some(&self.of_turns)).await
     }

@@ -68,10 +68,13 @@ pub(super) struct Replica {
     /// The latest beats, the oldest first. A beat is a number that the store writes to the primary.
     /// Each element contains this number, and the time at which the store began to write it.
     beats: Mutex<VecDeque<(i64, Duration)>>,
-    /// The time up to which a standby has all changes, in nanoseconds after `began`. The store
-    /// reads the latest beat from a standby, and sets this field to the time at which it began to
-    /// write this beat. The value is zero before the first such read, and after a standby failed to
-    /// reply.
+    /// The time up to which a standby has all changes, in nanoseconds after `began`. A beat is a
+    /// number that the store regularly writes to the primary. After each write, the store reads the
+    /// latest beat that has reached a standby. Then it sets this field to the time at which the
+    /// store began to write that beat.
+    ///
+    /// The value is zero before the first such read. It becomes zero again if a standby does not
+    /// reply, or if it returns no beat that the store remembers.
     shown: AtomicU64,
     /// The times of the last changes, in nanoseconds after `began`. Several projects share each
     /// element. A standby's result for one of these projects must not be older than the time in the
@@ -125,8 +128,8 @@ impl Replica {
         self.mark_of_all.fetch_max(nanos(self.now()), Ordering::SeqCst);
     }
 
-    /// Returns a time. A standby's result for this project must include all changes up to this
-    /// time. If the result does not include them, the store does not use the result.
+    /// Returns the time up to which a standby's result for this project must include all changes.
+    /// The store does not use a result that lacks some of these changes.
     fn asked_for(&self, project: &ProjectId) -> Duration {
         let marks = [self.mark_of(project), &self.mark_of_all].map(|mark| mark.load(Ordering::SeqCst));
         let marked = Duration::from_nanos(marks[0].max(marks[1]));
@@ -257,9 +260,9 @@ impl Replica {
         .await
     }
 
-    /// Reads the latest beat that has reached the standby. Records in `shown` the time at which the
-    /// store began to write this beat, or zero if the standby returns no beat that the store
-    /// remembers.
+    /// Reads the latest beat that has reached the standby. Sets `shown` to the time at which the
+    /// store began to write this beat. Sets `shown` to zero if the standby does not reply, or if it
+    /// returns no beat that the store remembers.
     async fn see_beat(&self) {
         const SEE: &str = "SELECT beat FROM keyfob_beats WHERE store = $1";
         let seen = self.ask(sqlx::query(SEE).bind(self.store)).await.unwrap_or_default();

@@ -43,10 +43,13 @@ impl RedisStore {
         Ok(count)
     }
 
-    /// Writes the revocation of a group into its rows, for up to [`FINISHING`]. The group must
-    /// already have a fence: an acknowledged entry that makes every call treat the rows of the
-    /// group as revoked. If rows are left, the next call that the fence blocks, such as a purge of
-    /// the project, writes the revocation into these rows.
+    /// Writes the revocation of a group into its rows. Stops when all rows are written, when
+    /// [`FINISHING`] has passed, or at `end`, which is the time limit of the call.
+    ///
+    /// The group must already have a fence: an acknowledged entry that makes every call treat the
+    /// rows of the group as revoked. So if rows are left, they count as revoked, too. Some
+    /// operations, such as a purge of the project, cannot run while there is a fence. The next such
+    /// operation first writes the revocation into the rows that are left.
     async fn finish_for_a_while(&self, project: &ProjectId, group: &str, end: Instant) {
         let end = end.min(Instant::now() + FINISHING);
         if let Ok(Err(error)) = timeout_at(end, self.finish(project, group)).await {

@@ -94,8 +94,8 @@ impl RedisStore {
     }
 }
 
-/// Returns the position and the record of a row. `row` is a pair that a script returned: the
-/// position, and the fields of the row. The position ends with the id of the token.
+/// Returns the position and the record of a token. `row` is a pair that a script returned: the
+/// position, and the fields of the record. The position ends with the id of the token.
 pub(super) fn placed(project: ProjectId, row: Value) -> Result<(Vec<u8>, TokenRecord), StoreError> {
     let parts = match row {
         Value::Array(parts) => <[Value; 2]>::try_from(parts).ok(),

@@ -15,8 +15,9 @@ use crate::support::other::{nanos, say};
 use crate::support::{keyring, project};
 
 const TASKS: usize = 8;
-/// The maximum time that this process waits for a change or for a restart of the engine. A change
-/// normally takes moments. The test does not give up on this process before this time has passed.
+/// The maximum time that this process waits until it has accepted all new tokens, or until the
+/// store returns a result again after a fault. The test waits longer for a line from this process,
+/// so this process can report what is wrong.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The number of verifications that a task runs between two pauses of one millisecond.
 const BURST: usize = 48;

@@ -1,5 +1,5 @@
-//! Tests of the steps of the move: what each step requires, and that the comparison of both sides
-//! finds every difference.
+//! Tests of the steps of the move. The tests check what each step requires. They also check that
+//! the comparison of both sides finds every difference.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;

@@ -24,13 +24,14 @@ use crate::support::size;
 
 /// The nodes that the partition cuts off: the master of the tokens and one of its replicas.
 const NEAR: &Side = &[0, 3];
-/// The other nodes: the two other masters, which are the majority, and the second replica.
+/// The nodes on the other side of the partition: the second replica of the tokens' master, and two
+/// of the three masters. These two masters are the majority.
 const FAR: &Side = &[1, 2, 4];
 const MASTER: usize = NEAR[0];
 const SUCCESSOR: usize = FAR[2];
 /// The value of `cluster-node-timeout` on each node.
 const NODE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// The maximum time that a test waits for something that normally takes moments.
+/// The maximum time that a test waits for a change. A change normally takes much less time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The environment variable that is set in a process inside the network namespace.

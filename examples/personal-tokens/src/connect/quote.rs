@@ -21,8 +21,8 @@ pub(super) fn shell(text: &str) -> String {
 ///
 /// Tabs and line ends become references, because a parser would read them as spaces (section
 /// 3.3.3). Characters that XML cannot contain in any form (section 2.2) become U+FFFD, so that the
-/// file stays well-formed. A name with U+FFFD would match no model, so the service refuses names of
-/// models that contain characters which XML cannot contain.
+/// file stays well-formed. If a model's name had such a character, the name in the file would not
+/// match the model. So the service refuses these characters in the names of models.
 pub(super) fn attribute(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for char in text.chars() {

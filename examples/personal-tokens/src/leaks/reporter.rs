@@ -181,9 +181,8 @@ impl Rates {
         self.spent().by_unknown_keys.wait(reporter, now)
     }
 
-    /// Counts a report that named an unknown key, so that
-    /// [`may_wait_for_keys`](Self::may_wait_for_keys) can limit such reports. Call this function
-    /// only if the service could not fetch the current keys for the report.
+    /// Counts a report that named an unknown key and for which the service could not fetch the
+    /// current keys. [`may_wait_for_keys`](Self::may_wait_for_keys) limits such reports.
     pub fn waited_for_no_key(&self, reporter: Option<Reporter>, now: Instant) {
         self.spent().by_unknown_keys.count(reporter, now);
     }

@@ -64,8 +64,8 @@ impl Measure {
 /// default of the policy. If the field is `null`, the token never expires.
 ///
 /// # Errors
-/// Returns [`ExpiryError`] if the field is neither `null` nor an object with a valid measure and
-/// value.
+/// Returns [`ExpiryError`] if the field is neither `null` nor an object with a valid `measure` (the
+/// unit) and a valid `value`.
 pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
     match expires {
         None => Ok(Lifetime::Default),
@@ -80,8 +80,8 @@ pub fn lifetime(expires: Option<&Value>) -> Result<Lifetime, ExpiryError> {
 /// it.
 ///
 /// # Errors
-/// Returns [`ExpiryError`] if the field is neither `null` nor an object with a valid measure and
-/// value.
+/// Returns [`ExpiryError`] if the field is neither `null` nor an object with a valid `measure` (the
+/// unit) and a valid `value`.
 pub fn grace(grace: Option<&Value>, max: Duration) -> Result<Duration, ExpiryError> {
     match grace {
         None => Ok(DEFAULT_GRACE.min(max)),

@@ -124,9 +124,9 @@ pub fn is_bound(view: &TokenView) -> bool {
     view.issuer.is_some_and(|issuer| issuer.bound)
 }
 
-/// Marks a token as bound in the host's database if the token is bound to another token. The page
-/// with the person's tokens shows leaked tokens and tokens that end soon. It reads this mark,
-/// because it shows bound tokens after all other tokens.
+/// Stores a mark for a token in the host's database if the token is bound to another token. The
+/// person's page has a list of leaked tokens and a list of tokens that end soon. Each list uses the
+/// marks to show bound tokens after all other tokens.
 pub async fn note_bound(app: &App, view: &TokenView) -> sqlx::Result<()> {
     if is_bound(view) {
         sqlx::query("INSERT INTO bound_tokens (project, token_id) VALUES (?, ?) ON CONFLICT DO NOTHING")

@@ -34,8 +34,9 @@ pub struct Row {
     /// Whether the token is live. If it is, the row offers settings of tools.
     pub is_live: bool,
     pub can_rotate: bool,
-    /// Whether the token is disabled. It is `None` if the row does not offer to enable or disable
-    /// the token.
+    /// The switch that the row offers. `Some(true)` means that the row offers to enable the token,
+    /// because the token is disabled. `Some(false)` means that the row offers to disable the token.
+    /// `None` means that the row offers neither, because the token is not live.
     pub can_switch: Option<bool>,
 }
 

@@ -689,7 +689,8 @@ async fn known_key_is_believed_while_keys_are_awaited_for_others() {
 
 /// A sender has sent too many reports that name unknown keys. The service immediately refuses the
 /// sender's next report that names an unknown key. It still accepts the sender's reports that name
-/// a known key, because the sender can be GitHub with a new key.
+/// a known key, because the sender can be GitHub. If GitHub starts to use a new key, GitHub's
+/// reports name an unknown key until the service has fetched the new key.
 #[tokio::test]
 async fn sender_of_too_many_reports_by_unknown_keys_does_not_wait_for_keys() {
     let github = Signer256::start().await;

@@ -402,8 +402,8 @@ async fn health_is_answered_while_no_other_request_ends() {
     }
 }
 
-/// The client reads no responses. If no other connection needed room, the service would wait 30
-/// seconds before it closes this connection.
+/// The client of one connection reads no responses. If another connection needs room, the service
+/// closes this connection without waiting for the usual 30 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_whose_client_reads_nothing_makes_room() {
     let host = Host::start().await;

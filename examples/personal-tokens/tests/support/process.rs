@@ -73,8 +73,8 @@ impl Process {
         process
     }
 
-    /// Waits for the next line of standard output. Returns whether the process printed a line
-    /// within this time.
+    /// Waits for the next line of standard output, for at most `patience`. Returns whether the
+    /// process printed a line in that time.
     fn read_line(&mut self, patience: Duration) -> bool {
         let line = self.out.recv_timeout(patience);
         self.printed.extend(line.iter().cloned());
