@@ -89,8 +89,8 @@ impl Browser {
         let path = self.downloads.join(name);
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            // The browser first reserves the name with an empty file. It writes to a file of another
-            // name, and moves that file here when it is complete.
+            // The browser first reserves the name with an empty file. It writes to a file of
+            // another name, and moves that file here when it is complete.
             if let Some(text) = std::fs::read_to_string(&path).ok().filter(|text| !text.is_empty()) {
                 std::fs::remove_file(&path).unwrap();
                 return text;
