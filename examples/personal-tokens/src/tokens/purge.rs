@@ -13,27 +13,40 @@ const BATCH: i64 = 500;
 /// Deletes the tokens that ended more than `purge_after_days` ago, with their names and audit
 /// trails. Returns the number of deleted tokens. The alarm of a leaked token stays until the owner
 /// has dismissed it, unless the token is bound to another token.
+///
+/// A name and a trail are deleted only if the token existed before this purge. A token that was
+/// never found may be in another database, with which the operator meant to start the host.
 pub async fn purge(app: &App) -> Result<u64, SetupError> {
     let kept = Duration::from_secs(u64::from(app.config.purge_after_days) * 24 * 60 * 60);
-    let purged = app.tokens.purge(kept).await?;
-    let before = app.tokens.now().saturating_sub(kept).as_unix_millis();
-    let mut last = (String::new(), String::new());
+    let existing = quiet(app, app.tokens.now().saturating_sub(kept).as_unix_millis()).await?;
+    // If the purge fails, it may have deleted the tokens of some projects.
+    let purged = app.tokens.purge(kept).await;
+    for key in existing {
+        if app.tokens.get(&key).await?.is_none() {
+            forget(app, &key).await?;
+        }
+    }
+    Ok(purged?)
+}
+
+/// Returns the existing tokens whose trails have no entry after `before`. A token that the purge
+/// deletes has no later entry.
+async fn quiet(app: &App, before: i64) -> Result<Vec<TokenKey>, SetupError> {
+    let (mut existing, mut last) = (Vec::new(), (String::new(), String::new()));
     loop {
-        // A deleted token has no entries after `before`, so only tokens without later entries are
-        // looked up.
         let sql = "SELECT project, token_id FROM token_events WHERE (project, token_id) > (?, ?) \
                    GROUP BY project, token_id HAVING max(at) <= ? ORDER BY project, token_id LIMIT ?";
         let query = sqlx::query_as(sql).bind(&last.0).bind(&last.1).bind(before).bind(BATCH);
-        let quiet: Vec<(String, String)> = query.fetch_all(&app.pool).await?;
-        for (project, id) in &quiet {
+        let batch: Vec<(String, String)> = query.fetch_all(&app.pool).await?;
+        for (project, id) in &batch {
             let key = TokenKey { project: ProjectId::new(project)?, id: TokenId::new(id)? };
-            if app.tokens.get(&key).await?.is_none() {
-                forget(app, &key).await?;
+            if app.tokens.get(&key).await?.is_some() {
+                existing.push(key);
             }
         }
-        match quiet.into_iter().next_back() {
+        match batch.into_iter().next_back() {
             Some(key) => last = key,
-            None => return Ok(purged),
+            None => return Ok(existing),
         }
     }
 }

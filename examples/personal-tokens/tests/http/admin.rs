@@ -341,6 +341,20 @@ async fn configuration_says_when_tokens_are_deleted() {
     host.with_token(WHOAMI, &token).await.is_problem(401, "invalid_token");
 }
 
+/// If an operator starts the host with the wrong database, no token is found there. The trails of
+/// these tokens must survive the purge.
+#[tokio::test]
+async fn purge_keeps_the_trail_of_a_token_that_it_never_found() {
+    let host = Host::start().await;
+    let token = text(&host.ada().await.make("CI", None).await);
+    host.app.audit.written().await;
+    let before = rows_of(&host, &token).await;
+    sqlx::query("DELETE FROM keyfob_tokens").execute(&host.app.pool).await.unwrap();
+    host.clock.advance(Duration::from_secs(400 * 24 * 60 * 60));
+    assert_eq!(purge::purge(&host.app).await.unwrap(), 0);
+    assert_eq!(rows_of(&host, &token).await, before);
+}
+
 /// An attacker can create well-formed texts of tokens that never existed, because the prefix is
 /// public and everybody can compute the checksum.
 #[tokio::test]
