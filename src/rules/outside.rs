@@ -6,6 +6,8 @@ use super::breach::PolicyBreach;
 use super::chain::Chain;
 use super::policy::Policy;
 use super::record::TokenRecord;
+use super::token_kind::TokenKind;
+use super::view::TokenView;
 use crate::words::timestamp::Timestamp;
 
 /// Uses of a token that its record may not show yet.
@@ -77,8 +79,16 @@ impl Policy {
     }
 
     pub(super) fn lifetime_breach(&self, record: &TokenRecord) -> Option<PolicyBreach> {
-        let lifetime = record.expires_at.map(|end| end.saturating_since(record.created_at));
-        self.lifetimes(record.kind).breach(lifetime)
+        self.breach_of_lifetime(record.kind, record.created_at, record.expires_at)
+    }
+
+    fn breach_of_lifetime(
+        &self,
+        kind: TokenKind,
+        created_at: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> Option<PolicyBreach> {
+        self.lifetimes(kind).breach(expires_at.map(|end| end.saturating_since(created_at)))
     }
 
     fn unused_from(&self, record: &TokenRecord) -> Option<Timestamp> {
@@ -86,8 +96,29 @@ impl Policy {
     }
 
     fn counted_from(record: &TokenRecord) -> Timestamp {
-        [record.not_before, record.last_used_at].into_iter().flatten().fold(record.created_at, Ord::max)
+        last_of(record.created_at, record.not_before, record.last_used_at)
     }
+}
+
+impl TokenView {
+    /// Returns how the token breaks a policy at `now`, or `None` if it does not.
+    /// [`Tokens::verify`](crate::Tokens::verify) rejects a token that breaks the policy of the
+    /// service, although its [`status`](Self::status) is active.
+    ///
+    /// The view shows the last use that the store holds. To take later uses into account, call
+    /// [`Tokens::flush_usage`](crate::Tokens::flush_usage) before you read the view.
+    pub fn breach(&self, policy: &Policy, now: Timestamp) -> Option<PolicyBreach> {
+        let used_or_begun = last_of(self.created_at, self.not_before, self.last_used_at);
+        let unused = || {
+            let from = used_or_begun.checked_add(policy.max_unused()?)?;
+            (from <= now).then_some(PolicyBreach::Unused)
+        };
+        policy.breach_of_lifetime(self.kind, self.created_at, self.expires_at).or_else(unused)
+    }
+}
+
+fn last_of(created_at: Timestamp, not_before: Option<Timestamp>, last_used_at: Option<Timestamp>) -> Timestamp {
+    [not_before, last_used_at].into_iter().flatten().fold(created_at, Ord::max)
 }
 
 #[cfg(test)]
@@ -105,6 +136,19 @@ mod tests {
         let expires_at = Some(day(created + 30));
         let (created_at, not_before, last_used_at) = (day(created), not_before.map(day), last_used.map(day));
         TokenRecord { created_at, not_before, last_used_at, expires_at, ..record() }
+    }
+
+    #[test]
+    fn a_view_breaks_a_policy_as_its_record_does() {
+        let never = TokenRecord { expires_at: None, ..record() };
+        let records = [used(0, None, None), used(0, Some(2), None), used(0, None, Some(3)), never];
+        for policy in [Policy::default(), unused(), Policy::default().with_max_lifetime(10 * DAY)] {
+            for now in [at(0).saturating_add(DAY).saturating_sub(MS), at(0).saturating_add(DAY)] {
+                for record in &records {
+                    assert_eq!(record.view(now).breach(&policy, now), policy.breach(record, now), "{record:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The status of a token at a given time.
 
 use super::notice_lead::NoticeLead;
-use super::record::TokenRecord;
+use super::record::{Revocation, TokenRecord};
+use super::view::TokenView;
 use crate::words::timestamp::Timestamp;
 
 /// The status of a token at a given time. If the status is `Expired`, `Lapsed`, `Rotated` or
@@ -92,8 +93,7 @@ impl TokenRecord {
     /// revocation, the end of its grace period, `confirm_by` and its expiry. Returns `None` if none
     /// of these times is set.
     pub fn ends_at(&self) -> Option<Timestamp> {
-        let revoked_at = self.revoked.as_ref().map(|revoked| revoked.at);
-        [revoked_at, self.grace_until, self.confirm_by, self.expires_at].into_iter().flatten().min()
+        first_end(self.revoked.as_ref(), [self.grace_until, self.confirm_by, self.expires_at])
     }
 
     /// Returns the lead time of the notice of expiry that is due at `now`, or `None` if no notice
@@ -106,6 +106,18 @@ impl TokenRecord {
         let due = NoticeLead::begun(leads, self.expires_at, now).filter(|_| expected)?;
         self.notice_lead.is_none_or(|sent| due < sent).then_some(due)
     }
+}
+
+impl TokenView {
+    /// Returns the time at which the token ended or will end, as [`TokenRecord::ends_at`] does. The
+    /// ends of issuers are not taken into account.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        first_end(self.revoked.as_ref(), [self.grace_until, self.confirm_by, self.expires_at])
+    }
+}
+
+fn first_end(revoked: Option<&Revocation>, others: [Option<Timestamp>; 3]) -> Option<Timestamp> {
+    others.into_iter().chain([revoked.map(|revoked| revoked.at)]).flatten().min()
 }
 
 #[cfg(test)]
@@ -186,6 +198,7 @@ mod tests {
         assert_eq!(record.ends_at(), Some(at(-10)));
         record.expires_at = Some(at(-11));
         assert_eq!(record.ends_at(), Some(at(-11)), "the earliest one counts");
+        assert_eq!(record.view(at(0)).ends_at(), record.ends_at());
     }
 
     #[test]
