@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sqlx::SqlitePool;
 
 use crate::connect;
-use crate::llm::upstream::Upstreams;
+use crate::llm::upstream::{Upstream, Upstreams};
 use crate::people::projects::{Kind, Project, Projects};
 
 /// A model of a project.
@@ -167,8 +167,7 @@ impl Models {
             upstream_model,
         }));
         if models.is_empty() {
-            let public = projects.all().await?.into_iter().filter(|project| project.kind == Kind::Public);
-            models.extend(public.map(|project| Model {
+            models.extend(projects.public().await?.into_iter().map(|project| Model {
                 id: None,
                 project_id: project.id,
                 name: "echo".into(),
@@ -183,12 +182,25 @@ impl Models {
     /// Returns the models that a project may use: its own models, and then the models of public
     /// projects.
     pub async fn of_project(&self, projects: &Projects, project: &Project) -> sqlx::Result<Vec<Model>> {
-        let public: Vec<i64> =
-            projects.all().await?.into_iter().filter(|one| one.kind == Kind::Public).map(|one| one.id).collect();
+        let public: Vec<i64> = projects.public().await?.into_iter().map(|one| one.id).collect();
         let mut models = self.all(projects).await?;
         models.retain(|model| model.project_id == project.id || public.contains(&model.project_id));
         models.sort_by_key(|model| model.project_id != project.id);
         Ok(models)
+    }
+
+    /// Returns the number of models of a project in the configuration file.
+    pub fn configured_of(&self, project: i64) -> usize {
+        self.configured.iter().filter(|model| model.project_id == project).count()
+    }
+
+    /// Returns the ids of the projects for which an upstream has a credential. Only these projects
+    /// can have models.
+    pub fn projects_with_credential(&self) -> Vec<i64> {
+        let mut ids: Vec<i64> = self.upstreams.values().flat_map(Upstream::projects).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// Adds a model from the administrator's form. The inner error is the reason why the model is
@@ -197,7 +209,7 @@ impl Models {
     /// # Errors
     /// Returns an error if the database fails.
     pub async fn add(&self, projects: &Projects, model: &Model) -> Result<Result<(), ModelError>, sqlx::Error> {
-        if let Err(error) = self.check(model, &projects.all().await?) {
+        if let Err(error) = self.check(model, &projects.of_ids(&[model.project_id]).await?) {
             return Ok(Err(error));
         }
         let mut transaction = self.pool.begin().await?;

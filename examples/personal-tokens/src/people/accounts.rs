@@ -22,25 +22,33 @@ pub struct User {
     pub suspended: bool,
     /// Whether the person is an administrator, who may see and revoke the tokens of others.
     pub admin: bool,
+    /// Whether an administrator removed the person. A removed person is also suspended. The name
+    /// then ends with "(removed)".
+    pub removed: bool,
     /// A value that changes when the password changes, so that sessions from before the change end.
     /// It is a digest of the salted hash and reveals nothing about the password.
     pub password_mark: u64,
 }
 
-type Row = (i64, String, bool, bool, String);
+type Row = (i64, String, bool, bool, bool, String);
 
 impl From<Row> for User {
-    fn from((id, name, suspended, admin, password_hash): Row) -> Self {
+    fn from((id, name, suspended, admin, removed, password_hash): Row) -> Self {
         let digest = Sha256::digest(password_hash);
         let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
-        Self { id, name, suspended, admin, password_mark: u64::from_be_bytes(*first) }
+        Self { id, name, suspended, admin, removed, password_mark: u64::from_be_bytes(*first) }
     }
 }
 
 /// Expands to a query that reads [`Row`]s. `$rest` is the end of the query.
 macro_rules! select_users {
     ($rest:literal) => {
-        concat!("SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash FROM users ", $rest)
+        concat!(
+            "SELECT id, coalesce(removed.name || ' (removed)', users.name), suspended, id IN (SELECT user_id FROM admins), \
+             removed.user_id IS NOT NULL, password_hash FROM users \
+             LEFT JOIN removed_people AS removed ON removed.user_id = id ",
+            $rest
+        )
     };
 }
 
@@ -123,7 +131,7 @@ impl Accounts {
     pub async fn check(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
         let _place = self.sign_ins.place()?;
         let row: Option<Row> =
-            sqlx::query_as(select_users!("WHERE name = ?")).bind(name.trim()).fetch_optional(&self.pool).await?;
+            sqlx::query_as(select_users!("WHERE users.name = ?")).bind(name.trim()).fetch_optional(&self.pool).await?;
         let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(.., stored)| stored.clone());
         let fits = fits(&self.sign_ins, password, stored).await?;
         Ok(row.filter(|_| fits).map(User::from))
@@ -157,15 +165,19 @@ impl Accounts {
         if changed.rows_affected() == 0 { Ok(None) } else { Ok(self.find(user).await?) }
     }
 
-    /// Returns all people, sorted by name.
-    pub async fn all(&self) -> sqlx::Result<Vec<User>> {
-        let rows: Vec<Row> = sqlx::query_as(select_users!("ORDER BY name, id")).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(User::from).collect())
-    }
-
     pub async fn suspend(&self, id: i64, suspended: bool) -> sqlx::Result<()> {
         sqlx::query("UPDATE users SET suspended = ? WHERE id = ?").bind(suspended).bind(id).execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// Hashes the password that an invited person has chosen.
+    ///
+    /// # Errors
+    /// Returns [`Busy`] immediately if too many changes wait, and another error if the hash fails.
+    pub async fn hash_chosen(&self, password: String) -> Result<String, SetupError> {
+        let _place = self.changes.place()?;
+        let _turn = self.changes.turn().await?;
+        hash(password).await
     }
 }
 

@@ -2,5 +2,10 @@
 //! the token.
 
 pub mod accounts;
+pub mod changes;
+pub mod denied;
+pub mod directory;
+pub mod invitations;
 pub mod owners;
+pub mod project_changes;
 pub mod projects;

@@ -55,12 +55,17 @@ pub struct Projects {
 }
 
 /// Expands to a query of one person's projects: their personal project, the shared projects of
-/// which they are a member, and the public projects. `$and` is the end of the query.
+/// which they are a member, and the public projects. Removed projects are left out. `$and` is the
+/// end of the query. Each part of the query uses an index, so the query does not read the projects
+/// of other people.
 macro_rules! of_user {
     ($and:literal) => {
         concat!(
-            "SELECT id, name, kind FROM projects WHERE (owner_id = ?1 OR kind = 'public' OR (kind = 'shared'",
-            " AND id IN (SELECT project_id FROM memberships WHERE user_id = ?1)))",
+            "SELECT id, name, kind FROM projects WHERE id IN (SELECT id FROM projects WHERE owner_id = ?1 \
+             UNION ALL SELECT id FROM projects WHERE kind = 'public' \
+             UNION ALL SELECT project_id FROM memberships JOIN projects ON id = project_id \
+             WHERE user_id = ?1 AND kind = 'shared') \
+             AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id)",
             $and
         )
     };
@@ -96,9 +101,21 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
-    /// Returns all projects, sorted by name.
-    pub async fn all(&self) -> sqlx::Result<Vec<Project>> {
-        all(&self.pool).await
+    /// Returns the public projects, sorted by id. Removed projects are left out.
+    pub async fn public(&self) -> sqlx::Result<Vec<Project>> {
+        let sql = "SELECT id, name, kind FROM projects WHERE kind = 'public' \
+                   AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY id";
+        let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Project::from).collect())
+    }
+
+    /// Returns the projects with these ids, sorted by name. Removed projects are left out.
+    pub async fn of_ids(&self, ids: &[i64]) -> sqlx::Result<Vec<Project>> {
+        let sql = "SELECT id, name, kind FROM projects WHERE id IN (SELECT value FROM json_each(?)) \
+                   AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
+        let ids = serde_json::Value::from(ids).to_string();
+        let rows: Vec<Row> = sqlx::query_as(sql).bind(ids).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Project::from).collect())
     }
 
     pub async fn leave(&self, project: i64, user: i64) -> sqlx::Result<()> {
@@ -111,9 +128,11 @@ impl Projects {
     }
 }
 
-/// Returns all projects, sorted by name.
+/// Returns all projects, sorted by name. Removed projects are left out.
 pub async fn all(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Project>> {
-    let rows: Vec<Row> = sqlx::query_as("SELECT id, name, kind FROM projects ORDER BY name, id").fetch_all(db).await?;
+    let sql = "SELECT id, name, kind FROM projects \
+               WHERE NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
+    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(db).await?;
     Ok(rows.into_iter().map(Project::from).collect())
 }
 

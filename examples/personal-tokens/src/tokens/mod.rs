@@ -1,6 +1,7 @@
 //! The operations on tokens that the pages and the JSON API share.
 
 pub mod audit;
+pub mod counts;
 pub mod expiry;
 pub mod groups;
 pub mod issued;
