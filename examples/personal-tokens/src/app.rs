@@ -31,7 +31,7 @@ use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, admin_tokens, agents, assets, csrf, forms, history, models, page, pane, password, sign_in};
+use crate::web::{admin, agents, assets, csrf, forms, history, join, page, pane, password, sign_in};
 
 /// The state that every handler receives.
 pub struct App {
@@ -97,19 +97,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens/{uuid}/connect/{tool}", get(pane::download))
         .route("/settings/tokens/{uuid}", get(history::show))
         .route("/settings/leaks/{project}/{id}/seen", post(forms::leak_seen))
-        .route("/admin", get(admin::show))
-        .route("/admin/people/{id}/revoke-all", post(admin::revoke_all))
-        .route("/admin/projects/{id}/revoke-all", post(admin::revoke_project))
-        .route("/admin/people/{id}/suspend", post(admin::suspend))
-        .route("/admin/people/{id}/reinstate", post(admin::reinstate))
-        .route("/admin/people/{id}", get(admin_tokens::of_person))
-        .route("/admin/projects/{id}", get(admin_tokens::of_project))
-        .route("/admin/tokens/{project}/{id}", get(admin_tokens::history))
-        .route("/admin/tokens/{project}/{id}/revoke", post(admin_tokens::revoke))
-        .route("/admin/people", get(admin::show))
-        .route("/admin/projects", get(admin::show))
-        .route("/admin/models", get(models::show).post(models::add))
-        .route("/admin/models/{id}/remove", post(models::remove))
+        .route("/join/{code}", get(join::show).post(join::join))
+        .merge(admin::router())
         .merge(routes::by_session().into_router())
         .layer(sessions)
         .layer(from_fn(csrf::same_origin));

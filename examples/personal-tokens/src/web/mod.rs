@@ -1,7 +1,6 @@
 //! The pages of the service, for people with a session in a browser.
 
 pub mod admin;
-pub mod admin_tokens;
 pub mod agents;
 pub mod assets;
 pub mod csrf;
@@ -9,7 +8,7 @@ pub mod error;
 pub mod forms;
 pub mod frame;
 pub mod history;
-pub mod models;
+pub mod join;
 pub mod page;
 pub mod pane;
 pub mod password;
