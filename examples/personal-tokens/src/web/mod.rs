@@ -5,6 +5,8 @@ pub mod admin_tokens;
 pub mod agents;
 pub mod assets;
 pub mod csrf;
+pub mod dialog;
+pub mod draft;
 pub mod error;
 pub mod forms;
 pub mod frame;
