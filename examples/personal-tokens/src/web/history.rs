@@ -150,7 +150,7 @@ async fn draw(
         }
         None => None,
     };
-    let issued = Issued { branches: branches(tree.branches, &view, now, &page), more: tree.more };
+    let issued = Issued { branches: branches(app, tree.branches, &view, now, &page), more: tree.more };
     let used_from = standing::used_from(&view);
     let last_used = view.last_used_at.map(|time| Time::ago(time, now));
     let project = view.project.as_str().parse().ok();
@@ -167,15 +167,16 @@ fn collect(branches: &[issued::Branch], ids: &mut Vec<TokenId>) {
 }
 
 fn branches(
+    app: &App,
     branches: Vec<issued::Branch>,
     issuer: &TokenView,
     now: Timestamp,
     page: &impl Fn(&TokenView) -> Option<String>,
 ) -> Vec<Branch> {
     let branch = |issued::Branch { view, below }| {
-        let (status, status_class) = rows::status(&view, Some(issuer));
+        let (status, status_class) = rows::status(app, &view, Some(issuer));
         let expires = |end| if end <= now { Time::ago(end, now) } else { Time::ahead(end, now) };
-        let below = self::branches(below, &view, now, page);
+        let below = self::branches(app, below, &view, now, page);
         Branch {
             page: page(&view),
             status,

@@ -4,6 +4,8 @@ pub mod admin;
 pub mod agents;
 pub mod assets;
 pub mod csrf;
+pub mod dialog;
+pub mod draft;
 pub mod error;
 pub mod forms;
 pub mod frame;

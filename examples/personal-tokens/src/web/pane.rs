@@ -20,8 +20,9 @@ use crate::config::origin;
 use crate::connect::{Connection, Tool};
 use crate::llm::models::Model;
 use crate::tokens::own::{self, OwnToken, Refused};
+use crate::web::dialog::{Dialog, Which};
 use crate::web::error::PageError;
-use crate::web::page::{Dialog, Scene, draw};
+use crate::web::page::{Scene, draw};
 use crate::web::sessions::SignedIn;
 
 pub struct Pane {
@@ -139,10 +140,9 @@ pub async fn submit(
         return file(&app, &headers, &scene, tool, token.as_ref());
     }
     let pane = Pane::new(&app, &headers, &scene, &own, &form.tool, token.as_ref());
-    let name = own.view.name.as_str();
     let dialog = match &token {
         Some(token) => Dialog::issued(&own, token, pane),
-        None => Dialog::Settings { name, pane },
+        None => Dialog::SetUp { which: Which::of(&app, &own), pane },
     };
     Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
 }
