@@ -22,25 +22,29 @@ pub struct User {
     pub suspended: bool,
     /// Whether the person is an administrator, who may see and revoke the tokens of others.
     pub admin: bool,
-    /// A value that changes when the password changes, so that sessions from before the change end.
-    /// It is a digest of the salted hash and reveals nothing about the password.
-    pub password_mark: u64,
+    /// A value that each session of the person stores. It changes when the password changes and
+    /// when [`end_sessions`] is called, so that the sessions from before the change end. It is a
+    /// digest of the salted hash and reveals nothing about the password.
+    pub session_mark: u64,
 }
 
-type Row = (i64, String, bool, bool, String);
+type Row = (i64, String, bool, bool, String, i64);
 
 impl From<Row> for User {
-    fn from((id, name, suspended, admin, password_hash): Row) -> Self {
-        let digest = Sha256::digest(password_hash);
+    fn from((id, name, suspended, admin, password_hash, sessions_ended): Row) -> Self {
+        let digest = Sha256::digest(format!("{sessions_ended} {password_hash}"));
         let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
-        Self { id, name, suspended, admin, password_mark: u64::from_be_bytes(*first) }
+        Self { id, name, suspended, admin, session_mark: u64::from_be_bytes(*first) }
     }
 }
 
 /// Expands to a query that reads [`Row`]s. `$rest` is the end of the query.
 macro_rules! select_users {
     ($rest:literal) => {
-        concat!("SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash FROM users ", $rest)
+        concat!(
+            "SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash, sessions_ended FROM users ",
+            $rest
+        )
     };
 }
 
@@ -124,13 +128,13 @@ impl Accounts {
         let _place = self.sign_ins.place()?;
         let row: Option<Row> =
             sqlx::query_as(select_users!("WHERE name = ?")).bind(name.trim()).fetch_optional(&self.pool).await?;
-        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(.., stored)| stored.clone());
+        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(_, _, _, _, stored, _)| stored.clone());
         let fits = fits(&self.sign_ins, password, stored).await?;
         Ok(row.filter(|_| fits).map(User::from))
     }
 
     /// Replaces a person's password if `present` is the current password. Returns the person with
-    /// the new [`User::password_mark`], which ends the earlier sessions. Returns `None` if
+    /// the new [`User::session_mark`], which ends the earlier sessions. Returns `None` if
     /// `present` is wrong.
     ///
     /// # Errors
@@ -163,10 +167,24 @@ impl Accounts {
         Ok(rows.into_iter().map(User::from).collect())
     }
 
+    /// Suspends a person and ends their sessions, or reinstates the person. The sessions from
+    /// before a suspension stay ended after the reinstatement.
     pub async fn suspend(&self, id: i64, suspended: bool) -> sqlx::Result<()> {
-        sqlx::query("UPDATE users SET suspended = ? WHERE id = ?").bind(suspended).bind(id).execute(&self.pool).await?;
+        // One statement does both, so that no request sees only one of the changes.
+        sqlx::query("UPDATE users SET suspended = ?1, sessions_ended = sessions_ended + ?1 WHERE id = ?2")
+            .bind(suspended)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
+}
+
+/// Ends all sessions of a person, in every process. A sign-in that is in progress gives a session
+/// that has ended too. Call this function in the transaction that takes a right from the person.
+pub async fn end_sessions(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET sessions_ended = sessions_ended + 1 WHERE id = ?").bind(user).execute(db).await?;
+    Ok(())
 }
 
 /// Returns whether the password matches the stored hash. First waits until the gate lets the
