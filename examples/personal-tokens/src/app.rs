@@ -20,6 +20,7 @@ use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::engine::Store;
 use crate::health::Health;
+use crate::housekeeping::Housekeeping;
 use crate::leaks::github::GitHub;
 use crate::leaks::reports::Doors;
 use crate::llm::models::Models;
@@ -44,6 +45,7 @@ pub struct App {
     pub audit: Audit,
     pub acts: Arc<Acts>,
     pub health: Health,
+    pub housekeeping: Housekeeping,
     /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of
     /// GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,

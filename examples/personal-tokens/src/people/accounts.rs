@@ -25,18 +25,19 @@ pub struct User {
     /// Whether an administrator removed the person. A removed person is also suspended. The name
     /// then ends with "(removed)".
     pub removed: bool,
-    /// A value that changes when the password changes, so that sessions from before the change end.
-    /// It is a digest of the salted hash and reveals nothing about the password.
-    pub password_mark: u64,
+    /// A value that each session of the person stores. It changes when the password changes and
+    /// when [`end_sessions`] is called, so that the sessions from before the change end. It is a
+    /// digest of the salted hash and reveals nothing about the password.
+    pub session_mark: u64,
 }
 
-type Row = (i64, String, bool, bool, bool, String);
+type Row = (i64, String, bool, bool, String, i64, bool);
 
 impl From<Row> for User {
-    fn from((id, name, suspended, admin, removed, password_hash): Row) -> Self {
-        let digest = Sha256::digest(password_hash);
+    fn from((id, name, suspended, admin, password_hash, sessions_ended, removed): Row) -> Self {
+        let digest = Sha256::digest(format!("{sessions_ended} {password_hash}"));
         let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
-        Self { id, name, suspended, admin, removed, password_mark: u64::from_be_bytes(*first) }
+        Self { id, name, suspended, admin, removed, session_mark: u64::from_be_bytes(*first) }
     }
 }
 
@@ -44,9 +45,9 @@ impl From<Row> for User {
 macro_rules! select_users {
     ($rest:literal) => {
         concat!(
-            "SELECT id, coalesce(removed.name || ' (removed)', users.name), suspended, id IN (SELECT user_id FROM admins), \
-             removed.user_id IS NOT NULL, password_hash FROM users \
-             LEFT JOIN removed_people AS removed ON removed.user_id = id ",
+            "SELECT id, coalesce((SELECT removed.name || ' (removed)' FROM removed_people AS removed WHERE user_id = id), name), \
+             suspended, id IN (SELECT user_id FROM admins), password_hash, sessions_ended, \
+             EXISTS (SELECT 1 FROM removed_people WHERE user_id = id) FROM users ",
             $rest
         )
     };
@@ -131,14 +132,14 @@ impl Accounts {
     pub async fn check(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
         let _place = self.sign_ins.place()?;
         let row: Option<Row> =
-            sqlx::query_as(select_users!("WHERE users.name = ?")).bind(name.trim()).fetch_optional(&self.pool).await?;
-        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(.., stored)| stored.clone());
+            sqlx::query_as(select_users!("WHERE name = ?")).bind(name.trim()).fetch_optional(&self.pool).await?;
+        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(_, _, _, _, stored, ..)| stored.clone());
         let fits = fits(&self.sign_ins, password, stored).await?;
         Ok(row.filter(|_| fits).map(User::from))
     }
 
     /// Replaces a person's password if `present` is the current password. Returns the person with
-    /// the new [`User::password_mark`], which ends the earlier sessions. Returns `None` if
+    /// the new [`User::session_mark`], which ends the earlier sessions. Returns `None` if
     /// `present` is wrong.
     ///
     /// # Errors
@@ -165,8 +166,15 @@ impl Accounts {
         if changed.rows_affected() == 0 { Ok(None) } else { Ok(self.find(user).await?) }
     }
 
+    /// Suspends a person and ends their sessions, or reinstates the person. The sessions from
+    /// before a suspension stay ended after the reinstatement.
     pub async fn suspend(&self, id: i64, suspended: bool) -> sqlx::Result<()> {
-        sqlx::query("UPDATE users SET suspended = ? WHERE id = ?").bind(suspended).bind(id).execute(&self.pool).await?;
+        // One statement does both, so that no request sees only one of the changes.
+        sqlx::query("UPDATE users SET suspended = ?1, sessions_ended = sessions_ended + ?1 WHERE id = ?2")
+            .bind(suspended)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -179,6 +187,13 @@ impl Accounts {
         let _turn = self.changes.turn().await?;
         hash(password).await
     }
+}
+
+/// Ends all sessions of a person, in every process. A sign-in that is in progress gives a session
+/// that has ended too. Call this function in the transaction that takes a right from the person.
+pub async fn end_sessions(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET sessions_ended = sessions_ended + 1 WHERE id = ?").bind(user).execute(db).await?;
+    Ok(())
 }
 
 /// Returns whether the password matches the stored hash. First waits until the gate lets the

@@ -70,7 +70,11 @@ pub async fn suspend(pool: &SqlitePool, actor: i64, person: i64) -> sqlx::Result
     if actor == person {
         return Ok(Err(Denied::Own));
     }
-    let sql = concat!("UPDATE users SET suspended = 1 WHERE id = ?1 AND ", unless_last_administrator!());
+    // Sessions from before the suspension stay ended after a reinstatement.
+    let sql = concat!(
+        "UPDATE users SET suspended = 1, sessions_ended = sessions_ended + 1 WHERE id = ?1 AND ",
+        unless_last_administrator!()
+    );
     let done = sqlx::query(sql).bind(person).execute(pool).await?;
     Ok(if done.rows_affected() == 1 { Ok(()) } else { Err(Denied::LastAdministrator) })
 }
@@ -138,7 +142,8 @@ pub async fn remove(
         return Ok(Ok(()));
     }
     // No name that a person may have contains a control character.
-    let sql = "UPDATE users SET name = char(1) || id, suspended = 1, password_hash = ?2 WHERE id = ?1";
+    let sql = "UPDATE users SET name = char(1) || id, suspended = 1, sessions_ended = sessions_ended + 1, password_hash = ?2 \
+               WHERE id = ?1";
     sqlx::query(sql).bind(person).bind(hash).execute(&mut *transaction).await?;
     for sql in [
         "DELETE FROM admins WHERE user_id = ?1",

@@ -28,10 +28,10 @@ use crate::web::error::PageError;
 #[derive(Serialize, Deserialize)]
 struct Visit {
     user: i64,
-    /// The [`User::password_mark`] when the session began or was last renewed. The session ends
-    /// when the user's mark changes.
+    /// The [`User::session_mark`] when the session began or was last renewed. The session ends when
+    /// the user's mark changes.
     #[serde(default)]
-    password_mark: u64,
+    mark: u64,
     csrf: String,
 }
 
@@ -42,7 +42,7 @@ const VISIT: &str = "visit";
 pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
     session.clear().await;
     session.cycle_id().await?;
-    let visit = Visit { user: user.id, password_mark: user.password_mark, csrf: random::hex128()? };
+    let visit = Visit { user: user.id, mark: user.session_mark, csrf: random::hex128()? };
     session.insert(VISIT, visit).await?;
     Ok(())
 }
@@ -72,7 +72,7 @@ impl SignedIn {
         }
     }
 
-    /// Moves the session to a new session id and stores the person's current password mark in it.
+    /// Moves the session to a new session id and stores the person's current session mark in it.
     pub async fn renew(&self, user: &User) -> Result<(), SetupError> {
         begin(&self.session, user).await
     }
@@ -99,7 +99,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
             None => None,
         };
         match (user, visit) {
-            (Some(user), Some(visit)) if !user.suspended && visit.password_mark == user.password_mark => {
+            (Some(user), Some(visit)) if !user.suspended && visit.mark == user.session_mark => {
                 Ok(Self { user, visit, session })
             }
             _ if api => Err(ApiError::NotSignedIn.into_response()),
