@@ -29,6 +29,7 @@ use crate::metrics::Acts;
 use crate::people::accounts::Accounts;
 use crate::people::projects::Projects;
 use crate::tokens::audit::Audit;
+use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
@@ -44,6 +45,7 @@ pub struct App {
     pub names: TokenNames,
     pub audit: Audit,
     pub acts: Arc<Acts>,
+    pub key_counts: KeyCounts,
     pub health: Health,
     pub housekeeping: Housekeeping,
     /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of

@@ -36,6 +36,7 @@ use crate::people::owners::TokenOwners;
 use crate::people::projects::{self, Kind, Projects};
 use crate::random;
 use crate::tokens::audit::Audit;
+use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
 use crate::tokens::refusals;
 
@@ -181,6 +182,7 @@ pub async fn open_telling(
         names: TokenNames::new(pool.clone()),
         audit,
         acts,
+        key_counts: KeyCounts::default(),
         health,
         housekeeping: Housekeeping::default(),
         github,

@@ -42,7 +42,9 @@ impl fmt::Display for Denied {
             Self::NameCharacter => "the name contains a character that is not allowed",
             Self::NameReserved => "a name cannot end with “(removed)”",
             Self::NameTaken => "this name is taken; choose another one",
-            Self::LastAdministrator => "no other administrator could sign in; make another person an administrator first",
+            Self::LastAdministrator => {
+                "no other administrator could sign in; make another person an administrator first"
+            }
             Self::Own => "you cannot do this to your own account; ask another administrator",
             Self::HasJoined => "this person has already chosen a password",
             Self::IsMember => "this person is already a member",

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{FromRow, SqlitePool};
+use sqlx::SqlitePool;
 
 use crate::people::projects::Project;
 
@@ -22,7 +22,7 @@ pub struct Page<T> {
 }
 
 /// A person in the list.
-#[derive(Clone, FromRow, Debug)]
+#[derive(Clone, Debug)]
 pub struct Person {
     pub id: i64,
     pub name: String,
@@ -32,6 +32,14 @@ pub struct Person {
     /// The end of the person's invitation, in milliseconds since 1970. It is `None` if the person
     /// has chosen a password.
     pub invited_until: Option<i64>,
+}
+
+type PersonRow = (i64, String, bool, bool, bool, Option<i64>);
+
+impl From<PersonRow> for Person {
+    fn from((id, name, suspended, admin, removed, invited_until): PersonRow) -> Self {
+        Self { id, name, suspended, admin, removed, invited_until }
+    }
 }
 
 /// The people that a list contains.
@@ -65,12 +73,12 @@ impl Filter {
     }
 }
 
-/// Expands to the columns of [`Person`] and their tables.
+/// Expands to the columns of a [`PersonRow`] and their tables.
 macro_rules! people {
     () => {
-        "users.id, coalesce(removed.name || ' (removed)', users.name) AS name, suspended, \
-         users.id IN (SELECT user_id FROM admins) AS admin, removed.user_id IS NOT NULL AS removed, \
-         invitations.expires_at AS invited_until \
+        "users.id, coalesce(removed.name || ' (removed)', users.name), suspended, \
+         users.id IN (SELECT user_id FROM admins), removed.user_id IS NOT NULL, \
+         invitations.expires_at \
          FROM users LEFT JOIN removed_people AS removed ON removed.user_id = users.id \
          LEFT JOIN invitations ON invitations.user_id = users.id "
     };
@@ -101,13 +109,15 @@ pub async fn people(pool: &SqlitePool, text: &str, filter: Filter, number: i64) 
     let number = clamped(number, total);
     let sql = concat!("SELECT ", people!(), those!(), "ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4");
     let query = sqlx::query_as(sql).bind(&like).bind(filter).bind(SIZE).bind((number - 1) * SIZE);
-    Ok(Page { rows: query.fetch_all(pool).await?, total, number })
+    let rows: Vec<PersonRow> = query.fetch_all(pool).await?;
+    Ok(Page { rows: rows.into_iter().map(Person::from).collect(), total, number })
 }
 
 /// Returns the person with this id, removed or not.
 pub async fn person(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<Person>> {
     let sql = concat!("SELECT ", people!(), "WHERE users.id = ?1");
-    sqlx::query_as(sql).bind(id).fetch_optional(pool).await
+    let row: Option<PersonRow> = sqlx::query_as(sql).bind(id).fetch_optional(pool).await?;
+    Ok(row.map(Person::from))
 }
 
 /// Returns a page of the members of a project whose names contain `text`, sorted by name.
@@ -129,7 +139,8 @@ pub async fn members(pool: &SqlitePool, project: i64, text: &str, number: i64) -
          WHERE ?2 = '' OR users.name LIKE ?2 ESCAPE '\\' ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"
     );
     let query = sqlx::query_as(sql).bind(project).bind(&like).bind(SIZE).bind((number - 1) * SIZE);
-    Ok(Page { rows: query.fetch_all(pool).await?, total, number })
+    let rows: Vec<PersonRow> = query.fetch_all(pool).await?;
+    Ok(Page { rows: rows.into_iter().map(Person::from).collect(), total, number })
 }
 
 /// Returns whether a person is a member of a project.
@@ -173,7 +184,9 @@ pub async fn projects(pool: &SqlitePool, text: &str, number: i64) -> sqlx::Resul
         (
             "SELECT count(*) FROM projects WHERE kind <> 'personal' AND ?1 = '' \
              AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id)",
-            projects!("WHERE kind <> 'personal' AND ?1 = '' AND removed.at IS NULL ORDER BY name, id LIMIT ?2 OFFSET ?3"),
+            projects!(
+                "WHERE kind <> 'personal' AND ?1 = '' AND removed.at IS NULL ORDER BY name, id LIMIT ?2 OFFSET ?3"
+            ),
         )
     } else {
         (

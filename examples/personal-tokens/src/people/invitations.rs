@@ -82,12 +82,7 @@ pub async fn find(pool: &SqlitePool, code: &str, now: Timestamp) -> sqlx::Result
 /// Uses a code: stores the hash of the password that the person has chosen. Returns the person's
 /// id, or `None` if the code cannot be used. If several requests use the same code concurrently,
 /// only one gets the id.
-pub async fn accept(
-    pool: &SqlitePool,
-    code: &str,
-    password_hash: &str,
-    now: Timestamp,
-) -> sqlx::Result<Option<i64>> {
+pub async fn accept(pool: &SqlitePool, code: &str, password_hash: &str, now: Timestamp) -> sqlx::Result<Option<i64>> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let used: Option<i64> = sqlx::query_scalar(
         "DELETE FROM invitations WHERE code_hash = ? AND expires_at > ? \

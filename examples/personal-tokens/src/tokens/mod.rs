@@ -5,6 +5,7 @@ pub mod counts;
 pub mod expiry;
 pub mod groups;
 pub mod issued;
+pub mod key_counts;
 pub mod listing;
 pub mod names;
 pub mod notices;

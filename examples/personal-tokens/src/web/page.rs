@@ -178,10 +178,7 @@ pub async fn draw(
         models,
         chosen: scene.chosen(),
         view,
-        columns: Columns {
-            name: view.column(ListOrder::Name),
-            expires: view.column(ListOrder::Expires),
-        },
+        columns: Columns { name: view.column(ListOrder::Name), expires: view.column(ListOrder::Expires) },
         rows: rows::of(app, &page.tokens, signed_in.user.id, now).await?,
         places: places(view.before(), page.tokens.len() as u64, page.total),
         elsewhere: page.elsewhere,

@@ -26,8 +26,8 @@ pub mod policy_words;
 pub mod project;
 pub mod project_acts;
 pub mod projects;
-pub mod tokens;
 pub mod token_list;
+pub mod tokens;
 pub mod view;
 
 /// Creates the routes of the pages for administrators.

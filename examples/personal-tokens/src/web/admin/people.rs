@@ -14,6 +14,7 @@ use crate::people::directory::{self, Filter};
 use crate::random;
 use crate::tokens::counts;
 use crate::tokens::own::Refused;
+use crate::web::admin;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::view::{Pager, View};
 use crate::web::admin::{allow, counted, revoked};
@@ -47,7 +48,11 @@ pub enum Dialog {
     None,
     Add(Draft),
     /// The link of a new invitation, which is shown only once.
-    Invited { name: String, link: String, until: Time },
+    Invited {
+        name: String,
+        link: String,
+        until: Time,
+    },
     Confirm(Confirm),
 }
 
@@ -232,7 +237,8 @@ pub async fn confirm(
     let path = format!("{PATH}/{}", person.id);
     let (word, title, says, button, is_typed) = match act {
         Act::Suspend => {
-            let tokens = if count == 0 { "They have no live tokens.".into() } else { format!("This stops {in_projects}.") };
+            let tokens =
+                if count == 0 { "They have no live tokens.".into() } else { format!("This stops {in_projects}.") };
             let says = vec![
                 format!("{name} cannot sign in, and their sessions end."),
                 tokens,

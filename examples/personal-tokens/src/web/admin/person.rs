@@ -10,6 +10,7 @@ use axum::response::Html;
 use crate::app::App;
 use crate::tokens::counts;
 use crate::tokens::own::Refused;
+use crate::web::admin;
 use crate::web::admin::allow;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::people::{self, PATH, Person, owner_id};

@@ -9,11 +9,12 @@ use axum::response::Html;
 
 use crate::app::App;
 use crate::tokens::own::Refused;
+use crate::web::admin;
+use crate::web::admin::allow;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::projects::{self, PATH, Project};
 use crate::web::admin::token_list::{self, Asked, Show, TokenList};
 use crate::web::admin::view::View;
-use crate::web::admin::{allow, counted};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
 use crate::web::sessions::SignedIn;
@@ -23,8 +24,10 @@ use crate::web::sessions::SignedIn;
 struct ProjectPage<'a> {
     frame: Frame<'a>,
     project: Project,
-    /// The number of models in the project.
-    models: usize,
+    /// The number of members, in words.
+    members: String,
+    /// The number of models in the project, in words. It is `None` if there are none.
+    models: Option<String>,
     /// The list of projects to which the forms lead back.
     view: View,
     list: TokenList,
@@ -48,12 +51,14 @@ pub async fn show(
     };
     let list = TokenList::read(&app, &[listed.project.project_id()], None, &asked, path).await?;
     let models = app.models.all(&app.projects).await.map_err(Refused::failed)?;
-    let models = models.iter().filter(|model| model.project_id == id).count();
+    let models = models.iter().filter(|model| model.project_id == id).count() as u64;
+    let models = (models > 0).then(|| admin::counted(models, "model"));
     let project = Project::new(&app, listed).await?;
+    let members = admin::counted(project.members.cast_unsigned(), "member");
     let said = asked.said.as_deref().and_then(|word| match word {
         "added" => Some("The project is added. Everybody can use it.".into()),
         _ => token_list::said(word),
     });
     let frame = Frame::new(&app, &signed_in, Here::Projects, None).await?;
-    render(&ProjectPage { frame, project, models, view: View::default(), list, confirm, said })
+    render(&ProjectPage { frame, project, members, models, view: View::default(), list, confirm, said })
 }

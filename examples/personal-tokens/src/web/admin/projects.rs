@@ -110,7 +110,9 @@ pub async fn show(
     let dialog = if let Some(id) = asked.rename {
         let project = find(&app, id).await?;
         Dialog::Rename(Draft { form: id.to_string(), name: project.project.name, ..Draft::default() })
-    } else if let Some((id, act)) = asked.remove.map(|id| (id, Act::Remove)).or(asked.revoke_all.map(|id| (id, Act::RevokeAll))) {
+    } else if let Some((id, act)) =
+        asked.remove.map(|id| (id, Act::Remove)).or(asked.revoke_all.map(|id| (id, Act::RevokeAll)))
+    {
         let confirm = confirm(&app, &find(&app, id).await?, act, &view).await?;
         // There is nothing to revoke if no token is live.
         confirm.map_or(Dialog::None, Dialog::Confirm)
@@ -181,7 +183,9 @@ pub async fn confirm(app: &App, listed: &Listed, act: Act, view: &View) -> Resul
         Act::Remove => {
             let tokens = match live {
                 0 => "It has no live tokens.".into(),
-                live => format!("This revokes {}. Everything that uses them stops working.", counted(live, "live token")),
+                live => {
+                    format!("This revokes {}. Everything that uses them stops working.", counted(live, "live token"))
+                }
             };
             let members = match project.kind {
                 Kind::Public => "Nobody can use the project any more.".into(),
@@ -193,7 +197,10 @@ pub async fn confirm(app: &App, listed: &Listed, act: Act, view: &View) -> Resul
         Act::RevokeAll if live == 0 => return Ok(None),
         Act::RevokeAll => {
             let says = vec![
-                format!("This revokes {} of all people. Everything that uses them stops working immediately.", counted(live, "live token")),
+                format!(
+                    "This revokes {} of all people. Everything that uses them stops working immediately.",
+                    counted(live, "live token")
+                ),
                 "This cannot be undone. The members can still create new tokens.".into(),
             ];
             ("revoke-all", format!("Revoke all tokens of {name}?"), says, format!("Revoke {}", counted(live, "token")))
