@@ -43,7 +43,7 @@ async fn health_in_words_with_the_metrics() {
     ada.make("a", None).await;
     let fact = async |part: &str| {
         let page = ada.get("/admin/health").await.is(200).body;
-        let row = page.split("<tr>").find(|row| row.contains(&format!(">{part}<")));
+        let row = page.split("<tr>").find(|row| row.contains(&format!("class=\"name\">{part}<")));
         row.unwrap_or_else(|| panic!("no {part}: {page}")).to_owned()
     };
     for (part, state, words, metric) in [

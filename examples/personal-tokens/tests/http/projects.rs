@@ -110,7 +110,7 @@ async fn tokens_of_a_person_who_leaves_a_project_stop() {
     assert!(dialog.contains("Remove eve from Difference engine?"), "{dialog}");
     assert!(dialog.contains("Their 1 live token in this project stops working at its next request."), "{dialog}");
     act(&ada, "2/members/2/remove", "").await.is(303);
-    host.with_token(WHOAMI, &token).await.is_problem(401, "owner_outside_project");
+    host.with_token(WHOAMI, &token).await.is_problem(403, "owner_outside_project");
     let page = ada.get("/admin/projects/2").await.is(200).body;
     let row = row(&page, &token);
     assert!(
