@@ -275,6 +275,7 @@ function followPane(dialog) {
     if (!tool) return;
     dialog.querySelector("#tool-hint").textContent = tool.dataset.hint;
     dialog.querySelector("#file-name").textContent = tool.dataset.file;
+    dialog.querySelector("#made").hidden = false;
     const fields = new URLSearchParams(new FormData(pane));
     fields.set("do", "download");
     const said = dialog.querySelector("#said");
@@ -285,7 +286,6 @@ function followPane(dialog) {
       // A later choice may have been answered first, or the dialog may be closed.
       if (!tool.checked || !dialog.open) return;
       preview.textContent = text;
-      dialog.querySelector("#made").hidden = false;
       said.textContent = "";
     } catch {
       preview.textContent = "";
