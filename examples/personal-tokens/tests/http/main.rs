@@ -16,6 +16,7 @@ mod api_verbs;
 mod attacks;
 mod connect;
 mod forms;
+mod guessing;
 mod leaks;
 mod llm;
 mod many;
