@@ -3,6 +3,9 @@ CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     password_hash TEXT NOT NULL,
+    -- How often the sessions of the person were ended, by a suspension for example. A session works
+    -- only while this number and the password are the same as when it began.
+    sessions_ended INTEGER NOT NULL DEFAULT 0,
     suspended INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
