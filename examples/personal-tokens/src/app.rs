@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{StatusCode, Uri};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use keyfob::{Invalid, Tokens, axum::Refusal, leak::Finder};
@@ -33,7 +33,10 @@ use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, agents, assets, csrf, forms, history, join, page, pane, password, sign_in};
+use crate::web::{admin, agents, assets, csrf, forms, history, join, page, pane, password, returns, sign_in};
+
+/// The maximum number of bytes in the body of a request, unless its route has another limit.
+pub const MOST_OF_FORM: usize = 16 * 1024;
 
 /// The state that every handler receives.
 pub struct App {
@@ -79,7 +82,10 @@ impl App {
 /// # Errors
 /// Returns [`Invalid`] if a scope of a guarded route is malformed.
 pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
-    let by_token = routes::by_token(&guard::guard(&app))?.into_router().layer(map_response(guard::log_failures));
+    let guard = guard::guard(&app);
+    let by_token = routes::by_token(&guard)?.into_router().layer(map_response(guard::log_failures));
+    let by_either = routes::by_token_or_session(&guard, app.session_cookie())?.into_router();
+    let by_either = by_either.layer(map_response(guard::log_failures));
     let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
         .with_name(app.session_cookie())
         .with_secure(app.behind_tls)
@@ -106,6 +112,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/join/{code}", get(join::show).post(join::join))
         .merge(admin::router())
         .merge(routes::by_session().into_router())
+        .merge(by_either)
+        .layer(from_fn_with_state(Arc::clone(&app), returns::keep_draft))
         .layer(sessions)
         .layer(from_fn(csrf::same_origin));
 
@@ -120,7 +128,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .merge(by_anybody)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(16 * 1024))
+        .layer(DefaultBodyLimit::max(MOST_OF_FORM))
         .layer(map_response(with_fixed_headers))
         .with_state(app))
 }
@@ -133,7 +141,7 @@ fn is_for_programs(uri: &Uri) -> bool {
 
 async fn not_found(uri: Uri, _: Request) -> Response {
     if is_for_programs(&uri) {
-        return Refusal::new(StatusCode::NOT_FOUND, "not_found", "this address does not exist").into_response();
+        return guard::not_found().into_response();
     }
     PageError::NotFound.into_response()
 }

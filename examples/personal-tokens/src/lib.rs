@@ -17,6 +17,7 @@ pub mod api;
 pub mod app;
 pub mod args;
 pub mod bodies;
+pub mod client;
 pub mod columns;
 pub mod config;
 pub mod connect;

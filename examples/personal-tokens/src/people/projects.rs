@@ -101,14 +101,6 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
-    /// Returns the public projects, sorted by id. Removed projects are left out.
-    pub async fn public(&self) -> sqlx::Result<Vec<Project>> {
-        let sql = "SELECT id, name, kind FROM projects WHERE kind = 'public' \
-                   AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY id";
-        let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(Project::from).collect())
-    }
-
     /// Returns the projects with these ids, sorted by name. Removed projects are left out.
     pub async fn of_ids(&self, ids: &[i64]) -> sqlx::Result<Vec<Project>> {
         let sql = "SELECT id, name, kind FROM projects WHERE id IN (SELECT value FROM json_each(?)) \
@@ -116,6 +108,14 @@ impl Projects {
         let ids = serde_json::Value::from(ids).to_string();
         let rows: Vec<Row> = sqlx::query_as(sql).bind(ids).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(Project::from).collect())
+    }
+
+    /// Returns the numbers of the public projects, sorted by name. Removed projects are left out.
+    /// The cost does not depend on the number of other projects.
+    pub async fn public(&self) -> sqlx::Result<Vec<i64>> {
+        let sql = "SELECT id FROM projects WHERE kind = 'public' \
+                   AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
+        sqlx::query_scalar(sql).fetch_all(&self.pool).await
     }
 
     pub async fn leave(&self, project: i64, user: i64) -> sqlx::Result<()> {

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
-use axum_extra::extract::{Query, QueryRejection};
+use axum_extra::extract::{Query as ListQuery, QueryRejection as ListQueryRejection};
 use keyfob::{Timestamp, store::ListOrder};
 use serde::Deserialize;
 
@@ -215,11 +216,11 @@ pub async fn show(
     headers: HeaderMap,
     view: Result<Query<View>, QueryRejection>,
     asked: Result<Query<Asked>, QueryRejection>,
-    entered: Result<Query<Entered>, QueryRejection>,
+    entered: Result<ListQuery<Entered>, ListQueryRejection>,
 ) -> Result<Html<String>, PageError> {
     let Query(view) = view.map_err(|_| PageError::NotFound)?;
     let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
-    let Query(entered) = entered.map_err(|_| PageError::NotFound)?;
+    let ListQuery(entered) = entered.map_err(|_| PageError::NotFound)?;
     let scene = Scene::new(&app, &signed_in, view, None).await?;
     let Asked { new, delete, rotate, rename, narrow, settings, agent, tool, said } = asked;
     let find = async |uuid: &str| own::find(&app, &signed_in.user, uuid).await;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::SqlitePool;
@@ -23,6 +23,7 @@ use crate::people::accounts::User;
 use crate::random;
 use crate::setup::SetupError;
 use crate::web::error::PageError;
+use crate::web::returns;
 
 /// The data that a session stores.
 #[derive(Serialize, Deserialize)]
@@ -103,7 +104,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
                 Ok(Self { user, visit, session })
             }
             _ if api => Err(ApiError::NotSignedIn.into_response()),
-            _ => Err(Redirect::to("/sign-in").into_response()),
+            _ => Err(returns::to_sign_in(&parts.method, &parts.uri).into_response()),
         }
     }
 }

@@ -83,7 +83,7 @@ pub const FILTERS: [Choice; 6] = [
     Choice { word: "", label: "No filter" },
     Choice { word: "expires-7", label: "Expire within 7 days" },
     Choice { word: "expires-30", label: "Expire within 30 days" },
-    Choice { word: "never", label: "Never expire" },
+    Choice { word: "no-expiry", label: "Never expire" },
     Choice { word: "unused-30", label: "Unused for 30 days" },
     Choice { word: "unused-90", label: "Unused for 90 days" },
 ];
@@ -195,7 +195,7 @@ impl View {
         let only = match self.only.as_str() {
             "expires-7" => Only::ExpiresWithin(7 * DAY),
             "expires-30" => Only::ExpiresWithin(30 * DAY),
-            "never" => Only::NeverExpires,
+            "no-expiry" => Only::NeverExpires,
             "unused-30" => Only::UnusedFor(30 * DAY),
             "unused-90" => Only::UnusedFor(90 * DAY),
             _ => Only::All,
