@@ -29,6 +29,7 @@ use crate::metrics::Acts;
 use crate::people::accounts::Accounts;
 use crate::people::projects::Projects;
 use crate::tokens::audit::Audit;
+use crate::tokens::counts::ProjectCounts;
 use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
@@ -49,6 +50,7 @@ pub struct App {
     pub audit: Audit,
     pub acts: Arc<Acts>,
     pub key_counts: KeyCounts,
+    pub project_counts: ProjectCounts,
     pub health: Health,
     pub housekeeping: Housekeeping,
     /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of

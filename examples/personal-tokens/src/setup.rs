@@ -36,6 +36,7 @@ use crate::people::owners::TokenOwners;
 use crate::people::projects::{self, Kind, Projects};
 use crate::random;
 use crate::tokens::audit::Audit;
+use crate::tokens::counts::ProjectCounts;
 use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
 use crate::tokens::refusals;
@@ -183,6 +184,7 @@ pub async fn open_telling(
         audit,
         acts,
         key_counts: KeyCounts::default(),
+        project_counts: ProjectCounts::default(),
         health,
         housekeeping: Housekeeping::default(),
         github,

@@ -73,6 +73,27 @@ impl Filter {
     }
 }
 
+/// Expands to a [`Page`]. `$list` is the future of the rows that follow the first `$from` rows, and
+/// `$count` the future of the total. The last page implies the total, so it runs no other query. A
+/// page that does not exist becomes the last page.
+macro_rules! page {
+    ($number:expr, |$from:ident| $list:expr, $count:expr) => {{
+        let mut $from = ($number.clamp(1, i64::MAX / SIZE) - 1) * SIZE;
+        let mut rows: Vec<_> = $list.await?;
+        let total: i64 = match i64::try_from(rows.len()).unwrap_or(SIZE) {
+            0 if $from == 0 => 0,
+            some @ 1..SIZE => $from + some,
+            _ => $count.await?,
+        };
+        if rows.is_empty() && total > 0 {
+            $from = (pages(total) - 1) * SIZE;
+            rows = $list.await?;
+        }
+        let rows = rows.into_iter().map(Into::into).collect();
+        Ok(Page { rows, total, number: $from / SIZE + 1 })
+    }};
+}
+
 /// Expands to the columns of a [`PersonRow`] and their tables.
 macro_rules! people {
     () => {
@@ -95,22 +116,38 @@ macro_rules! those {
     };
 }
 
+/// Expands to the condition of the search `?1` (empty for none) in the names of people who are not
+/// removed. The names of removed people are elsewhere, so this condition costs less.
+macro_rules! current {
+    () => {
+        "WHERE (?1 = '' OR users.name LIKE ?1 ESCAPE '\\') \
+         AND NOT EXISTS (SELECT 1 FROM removed_people WHERE user_id = users.id) AND ?2 = '' "
+    };
+}
+
 /// Returns a page of the people whose names contain `text`, sorted by name.
 pub async fn people(pool: &SqlitePool, text: &str, filter: Filter, number: i64) -> sqlx::Result<Page<Person>> {
     let (like, filter) = (like(text), filter.as_str());
-    let total: i64 = if like.is_empty() && filter.is_empty() {
+    let (count, list) = match (like.is_empty(), filter.is_empty()) {
         // SQLite counts a whole table without reading its rows.
-        let sql = "SELECT (SELECT count(*) FROM users) - (SELECT count(*) FROM removed_people)";
-        sqlx::query_scalar(sql).fetch_one(pool).await?
-    } else {
-        let sql = concat!("SELECT count(*) FROM (SELECT ", people!(), those!(), ")");
-        sqlx::query_scalar(sql).bind(&like).bind(filter).fetch_one(pool).await?
+        (true, true) => (
+            "SELECT (SELECT count(*) FROM users) - (SELECT count(*) FROM removed_people) WHERE ?1 = '' AND ?2 = ''",
+            concat!("SELECT ", people!(), current!(), "ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"),
+        ),
+        (false, true) => (
+            concat!("SELECT count(*) FROM users ", current!()),
+            concat!("SELECT ", people!(), current!(), "ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"),
+        ),
+        (_, false) => (
+            concat!("SELECT count(*) FROM (SELECT ", people!(), those!(), ")"),
+            concat!("SELECT ", people!(), those!(), "ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"),
+        ),
     };
-    let number = clamped(number, total);
-    let sql = concat!("SELECT ", people!(), those!(), "ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4");
-    let query = sqlx::query_as(sql).bind(&like).bind(filter).bind(SIZE).bind((number - 1) * SIZE);
-    let rows: Vec<PersonRow> = query.fetch_all(pool).await?;
-    Ok(Page { rows: rows.into_iter().map(Person::from).collect(), total, number })
+    page!(
+        number,
+        |from| sqlx::query_as::<_, PersonRow>(list).bind(&like).bind(filter).bind(SIZE).bind(from).fetch_all(pool),
+        sqlx::query_scalar(count).bind(&like).bind(filter).fetch_one(pool)
+    )
 }
 
 /// Returns the person with this id, removed or not.
@@ -123,24 +160,19 @@ pub async fn person(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<Person>> 
 /// Returns a page of the members of a project whose names contain `text`, sorted by name.
 pub async fn members(pool: &SqlitePool, project: i64, text: &str, number: i64) -> sqlx::Result<Page<Person>> {
     let like = like(text);
-    let total: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM memberships JOIN users ON id = user_id \
-         WHERE project_id = ?1 AND (?2 = '' OR name LIKE ?2 ESCAPE '\\')",
-    )
-    .bind(project)
-    .bind(&like)
-    .fetch_one(pool)
-    .await?;
-    let number = clamped(number, total);
-    let sql = concat!(
+    let count = "SELECT count(*) FROM memberships JOIN users ON id = user_id \
+                 WHERE project_id = ?1 AND (?2 = '' OR name LIKE ?2 ESCAPE '\\')";
+    let list = concat!(
         "SELECT ",
         people!(),
         "JOIN memberships ON memberships.user_id = users.id AND project_id = ?1 \
          WHERE ?2 = '' OR users.name LIKE ?2 ESCAPE '\\' ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"
     );
-    let query = sqlx::query_as(sql).bind(project).bind(&like).bind(SIZE).bind((number - 1) * SIZE);
-    let rows: Vec<PersonRow> = query.fetch_all(pool).await?;
-    Ok(Page { rows: rows.into_iter().map(Person::from).collect(), total, number })
+    page!(
+        number,
+        |from| sqlx::query_as::<_, PersonRow>(list).bind(project).bind(&like).bind(SIZE).bind(from).fetch_all(pool),
+        sqlx::query_scalar(count).bind(project).bind(&like).fetch_one(pool)
+    )
 }
 
 /// Returns whether a person is a member of a project.
@@ -172,8 +204,10 @@ macro_rules! projects {
 
 type Row = (i64, String, String, i64, bool);
 
-fn listed((id, name, kind, members, removed): Row) -> Listed {
-    Listed { project: Project::from((id, name, kind)), members, removed }
+impl From<Row> for Listed {
+    fn from((id, name, kind, members, removed): Row) -> Self {
+        Self { project: Project::from((id, name, kind)), members, removed }
+    }
 }
 
 /// Returns a page of the projects whose names contain `text`, sorted by name. Without a search, the
@@ -195,17 +229,17 @@ pub async fn projects(pool: &SqlitePool, text: &str, number: i64) -> sqlx::Resul
             projects!("WHERE name LIKE ?1 ESCAPE '\\' AND removed.at IS NULL ORDER BY name, id LIMIT ?2 OFFSET ?3"),
         )
     };
-    let total = sqlx::query_scalar(count).bind(&like).fetch_one(pool).await?;
-    let number = clamped(number, total);
-    let query = sqlx::query_as(list).bind(&like).bind(SIZE).bind((number - 1) * SIZE);
-    let rows: Vec<Row> = query.fetch_all(pool).await?;
-    Ok(Page { rows: rows.into_iter().map(listed).collect(), total, number })
+    page!(
+        number,
+        |from| sqlx::query_as::<_, Row>(list).bind(&like).bind(SIZE).bind(from).fetch_all(pool),
+        sqlx::query_scalar(count).bind(&like).fetch_one(pool)
+    )
 }
 
 /// Returns the project with this id, removed or not.
 pub async fn project(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<Listed>> {
     let row: Option<Row> = sqlx::query_as(projects!("WHERE id = ?1")).bind(id).fetch_optional(pool).await?;
-    Ok(row.map(listed))
+    Ok(row.map(Listed::from))
 }
 
 /// Returns the names of the people with these ids, removed or not.
@@ -239,12 +273,6 @@ fn like(text: &str) -> String {
     }
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
-}
-
-/// Returns the number of an existing page: the number itself, or the nearest one. A list without
-/// rows has one page.
-fn clamped(number: i64, total: i64) -> i64 {
-    number.clamp(1, pages(total))
 }
 
 /// Returns the number of pages of a list with this number of rows.
@@ -292,9 +320,6 @@ mod tests {
         assert_eq!(page(1, 20, 20), (1, 20, None, None));
         assert_eq!(page(1, 20, 21), (1, 20, None, Some(2)));
         assert_eq!(page(2, 1, 21), (21, 21, Some(1), None));
-        for (number, found) in [(i64::MIN, 1), (0, 1), (1, 1), (2, 2), (3, 2), (i64::MAX, 2)] {
-            assert_eq!(clamped(number, 21), found, "{number}");
-        }
     }
 
     #[test]

@@ -1,7 +1,14 @@
-//! Counts live tokens for the administrator's pages.
+//! Counts tokens for the administrator's pages.
+//!
+//! Counting the tokens of a person is cheap, because the database has an index for it. Counting the
+//! tokens of a project reads each of them. So a large count of a project is kept for a minute.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use keyfob::{
-    OwnerId, ProjectId, TokenStore,
+    OwnerId, ProjectId, Timestamp, TokenStore,
     store::{CountQuery, ProjectsQuery, StatusFilter, StatusGroup, StoreMaintenance},
 };
 
@@ -25,6 +32,48 @@ pub async fn of_group(
     count.owner = owner;
     count.status = group.map(|group| StatusFilter { group, at: app.tokens.now() });
     app.tokens.store().count(&count).await.map_err(Refused::failed)
+}
+
+/// The time for which a large count of a project is kept.
+const KEPT: Duration = Duration::from_secs(60);
+/// The least count that is kept. Smaller counts are cheap, and always exact.
+const LARGE: u64 = 20;
+
+/// The latest large counts of projects.
+#[derive(Default)]
+pub struct ProjectCounts {
+    last: Mutex<HashMap<(ProjectId, Option<StatusGroup>), (Timestamp, u64)>>,
+}
+
+impl ProjectCounts {
+    /// Forgets all counts. Call this function after an administrator has revoked tokens, so that the
+    /// next page shows the result.
+    pub fn forget(&self) {
+        self.counts().clear();
+    }
+
+    // No code here panics while it holds the lock.
+    fn counts(&self) -> MutexGuard<'_, HashMap<(ProjectId, Option<StatusGroup>), (Timestamp, u64)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the number of tokens of a group in a project, for a page that may show a count from the
+/// last minute. Counts below [`LARGE`] are exact.
+pub async fn recent(app: &App, project: ProjectId, group: Option<StatusGroup>) -> Result<u64, Refused> {
+    let now = app.tokens.now();
+    let is_recent = |at: Timestamp| now >= at && now.saturating_since(at) < KEPT;
+    let kept = app.project_counts.counts().get(&(project, group)).copied();
+    if let Some((_, count)) = kept.filter(|(at, _)| is_recent(*at)) {
+        return Ok(count);
+    }
+    let count = of_group(app, project, None, group).await?;
+    if count >= LARGE {
+        let mut counts = app.project_counts.counts();
+        counts.retain(|_, (at, _)| is_recent(*at));
+        counts.insert((project, group), (now, count));
+    }
+    Ok(count)
 }
 
 /// Returns the projects in which a person has or had tokens, in ascending order.

@@ -23,6 +23,7 @@ mod guessing;
 mod leaks;
 mod llm;
 mod many;
+mod many_people;
 mod mcp;
 mod metrics;
 mod models;

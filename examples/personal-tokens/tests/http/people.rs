@@ -302,7 +302,13 @@ async fn list_is_searched_filtered_and_paged() {
     let page = ada.get("/admin/people?page=3").await.is(200).body;
     assert!(page.contains("41 of 41") && names(&page) == 1 && !page.contains("id=\"later\""));
     // A page that does not exist leads to the nearest one.
-    for (number, shown) in [("99", "41 of 41"), ("0", "1–20 of 41"), ("x", "1–20 of 41")] {
+    for (number, shown) in [
+        ("99", "41 of 41"),
+        ("9223372036854775807", "41 of 41"),
+        ("0", "1–20 of 41"),
+        ("-1", "1–20 of 41"),
+        ("x", "1–20 of 41"),
+    ] {
         assert!(ada.get(&format!("/admin/people?page={number}")).await.is(200).body.contains(shown), "{number}");
     }
     let page = ada.get("/admin/people?q=P1").await.is(200).body;

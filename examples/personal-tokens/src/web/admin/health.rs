@@ -65,10 +65,13 @@ pub async fn show(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Ht
         (Job::Usage, "Last uses"),
     ];
     facts.extend(jobs.map(|(job, part)| of_job(part, job.interval(), app.housekeeping.last(job).as_ref(), now)));
-    // Without the databases, the keys cannot be counted, but the rest of the page still helps.
-    facts.push(match answers {
-        true => of_keys(&app.key_counts.get(&app).await.map_err(PageError::failed)?.keys),
-        false => Fact::new("Keys", Tone::Bad, "The tokens cannot be counted while the store does not answer.", None),
+    // The page helps most while a database fails, so it is drawn without the counts then.
+    facts.push(match app.key_counts.get(&app).await {
+        Ok(counts) => of_keys(&counts.keys),
+        Err(error) => {
+            tracing::warn!(error = &*error as &dyn std::error::Error, "cannot count the tokens of each key");
+            Fact::new("Keys", Tone::Bad, "The tokens of each key cannot be counted, because the store fails.", None)
+        }
     });
     render(&HealthPage { frame: Frame::new(&app, &signed_in, Here::Health, None).await?, facts })
 }

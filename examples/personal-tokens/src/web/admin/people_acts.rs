@@ -188,6 +188,7 @@ pub async fn revoke_all(
 async fn revoke(app: &App, signed_in: &SignedIn, id: i64, reason: RevocationReason) -> Result<u64, PageError> {
     let actor = Actor::from(&signed_in.user.owner_id());
     let revoked = app.tokens.revoke_everywhere(&actor, &RevokeGroup::Owner(owner_id(id)), reason, None).await;
+    app.project_counts.forget();
     Ok(revoked.map_err(Refused::failed)?)
 }
 

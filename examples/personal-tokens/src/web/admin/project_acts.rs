@@ -145,6 +145,7 @@ async fn revoke(app: &App, signed_in: &SignedIn, listed: &Listed) -> Result<u64,
     let all = RevokeGroup::CreatedBefore(app.tokens.now().saturating_add(Duration::from_millis(1)));
     let reason = RevocationReason::CessationOfOperation;
     let revoked = app.tokens.revoke_group(&actor, &listed.project.project_id(), &all, reason).await;
+    app.project_counts.forget();
     Ok(revoked.map_err(Refused::failed)?)
 }
 

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Html;
+use keyfob::store::StatusGroup;
 use serde::Deserialize;
 
 use crate::app::App;
@@ -81,7 +82,7 @@ impl Project {
             is_personal: project.kind == Kind::Personal,
             is_removed: removed,
             members,
-            live: counts::live(app, project.project_id(), None).await?,
+            live: counts::recent(app, project.project_id(), Some(StatusGroup::Live)).await?,
             name: project.name,
         })
     }

@@ -123,7 +123,10 @@ impl TokenList {
         let (show, now) = (Show::parse(&asked.show), app.tokens.now());
         let mut total = 0;
         for project in projects {
-            total += counts::of_group(app, *project, owner.clone(), show.group()).await?;
+            total += match &owner {
+                Some(owner) => counts::of_group(app, *project, Some(owner.clone()), show.group()).await?,
+                None => counts::recent(app, *project, show.group()).await?,
+            };
         }
         let (mut place, mut from) = (0, 0);
         let mut query = ListQuery::new(projects.first().copied().unwrap_or(ProjectId::new("1").expect("a project id")));
@@ -143,7 +146,9 @@ impl TokenList {
             let last = page.items.last().map(|view| Cursor { key: SortKey::Created(view.created_at), id: view.id });
             views.extend(page.items);
             if views.len() == SIZE {
-                next = last.map(|cursor| format!("{project}.{cursor}"));
+                // The tokens of further projects are known only by the total.
+                let is_last = page.next.is_none() && (projects.len() == 1 || from + SIZE as u64 >= total);
+                next = last.filter(|_| !is_last).map(|cursor| format!("{project}.{cursor}"));
                 break;
             }
             (place, query.after) = (place + 1, None);
@@ -154,10 +159,10 @@ impl TokenList {
             let query = serde_urlencoded::to_string(fields).unwrap_or_default();
             if query.is_empty() { path.clone() } else { format!("{path}?{query}") }
         };
-        let later = next.filter(|_| to < total);
-        let later = later.map(|next| link(&[("show", show.as_str()), ("after", &next), ("from", &to.to_string())]));
+        let later = next.map(|next| link(&[("show", show.as_str()), ("after", &next), ("from", &to.to_string())]));
         let first = if views.is_empty() { 0 } else { from + 1 };
-        let shown = shown(first.cast_signed(), to.cast_signed(), total.cast_signed());
+        // The total may be older than the rows.
+        let shown = shown(first.cast_signed(), to.cast_signed(), total.max(to).cast_signed());
         let rows = rows(app, views, &path).await?;
         Ok(Self { rows, shown, is_first_page: from == 0, later, path, show })
     }

@@ -52,6 +52,7 @@ pub async fn revoke(
     let key = key(&project, &id)?;
     let actor = Actor::from(&signed_in.user.owner_id());
     let revoked = app.tokens.revoke(&actor, &key, RevocationReason::PrivilegeWithdrawn).await;
+    app.project_counts.forget();
     revoked.map_err(Refused::by)?;
     Ok(Redirect::to(&format!("{}?said=revoked", back(&form.view, &project))))
 }
