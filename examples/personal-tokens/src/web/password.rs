@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::client::Sender;
 use crate::people::guesses::TooMany;
 use crate::web::error::{PageError, render, sentence};
+use crate::web::frame::{Frame, Here};
 use crate::web::sessions::SignedIn;
 use crate::web::sign_in;
 
@@ -26,7 +27,7 @@ const LONGEST: usize = 1024;
 #[derive(Template)]
 #[template(path = "password.html")]
 struct PasswordPage<'a> {
-    signed_in: &'a SignedIn,
+    frame: Frame<'a>,
     said: Option<&'static str>,
     errors: Errors,
 }
@@ -83,10 +84,15 @@ impl Errors {
     }
 }
 
-pub async fn show(signed_in: SignedIn, Query(asked): Query<Asked>) -> Result<Html<String>, PageError> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Query(asked): Query<Asked>,
+) -> Result<Html<String>, PageError> {
     let said = (asked.said.as_deref() == Some("changed"))
         .then_some("Your password is changed. All your other sessions have ended.");
-    render(&PasswordPage { signed_in: &signed_in, said, errors: Errors::default() })
+    let frame = Frame::new(&app, &signed_in, Here::Elsewhere, None).await?;
+    render(&PasswordPage { frame, said, errors: Errors::default() })
 }
 
 pub async fn change(
@@ -113,7 +119,8 @@ pub async fn change(
             }
         }
     }
-    let page = render(&PasswordPage { signed_in: &signed_in, said: None, errors })?;
+    let frame = Frame::new(&app, &signed_in, Here::Elsewhere, None).await?;
+    let page = render(&PasswordPage { frame, said: None, errors })?;
     Ok(match slowed {
         Some(too_many) => sign_in::too_many(too_many, page),
         None => (StatusCode::BAD_REQUEST, page).into_response(),
