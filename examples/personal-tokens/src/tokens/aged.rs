@@ -15,8 +15,8 @@ const MOST_BATCHES: usize = 200;
 struct Rule {
     sql: &'static str,
     kept: Duration,
-    /// Whether the rows describe how tokens ended. They are deleted only if the tokens that ended as
-    /// long ago are deleted.
+    /// Whether the rows describe how tokens ended. They are deleted only if the tokens that ended
+    /// as long ago are deleted.
     is_of_ended: bool,
 }
 

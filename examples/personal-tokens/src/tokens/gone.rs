@@ -1,8 +1,8 @@
 //! Deletes the rows that the host stores about tokens which are no longer in the database of the
 //! tokens.
 //!
-//! A token that is about to be deleted, or that was not found, gets a mark. The rows of the token are
-//! deleted when the mark is old enough and the token still does not exist.
+//! A token that is about to be deleted, or that was not found, gets a mark. The rows of the token
+//! are deleted when the mark is old enough and the token still does not exist.
 
 use std::time::Duration;
 
@@ -149,8 +149,8 @@ async fn unmark(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result
 }
 
 /// Deletes the rows that the host stores about a token that does not exist. The alarm of a leaked
-/// token stays until its own time is over, unless the token was bound to another token: an issuer can
-/// issue any number of these.
+/// token stays until its own time is over, unless the token was bound to another token: an issuer
+/// can issue any number of these.
 async fn forget(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result<()> {
     const DELETIONS: [&str; 7] = [
         "DELETE FROM token_leaks WHERE project = ?1 AND token_id = ?2 AND (seen = 1 OR EXISTS (SELECT 1 FROM bound_tokens \

@@ -22,9 +22,9 @@ pub fn days(days: u32) -> Duration {
 /// Deletes the tokens that ended more than `purge_after_days` ago, and the other data whose time is
 /// over. Returns the number of deleted tokens.
 ///
-/// A name and a trail are deleted with their token. If a token was never found, it may be in another
-/// database, with which the operator meant to start the host. Its name and its trail are deleted
-/// only after no run has found the token for `purge_after_days`.
+/// A name and a trail are deleted with their token. If a token was never found, it may be in
+/// another database, with which the operator meant to start the host. Its name and its trail are
+/// deleted only after no run has found the token for `purge_after_days`.
 ///
 /// # Errors
 /// Returns the first error. A step that fails does not prevent the other steps, and the next run

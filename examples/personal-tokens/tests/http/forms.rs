@@ -66,7 +66,8 @@ async fn each_form_that_is_sent_many_times_to_two_processes_has_its_effect_once(
 }
 
 /// The database fails after the token is stored and before the response is made. If the form could
-/// be sent again, it would create a second token, because the service does not know about the first.
+/// be sent again, it would create a second token, because the service does not know about the
+/// first.
 #[tokio::test]
 async fn form_whose_request_failed_halfway_creates_no_second_token() {
     let host = Host::start().await;
@@ -104,7 +105,7 @@ async fn form_that_could_not_be_marked_as_used_stays_usable() {
     let ada = host.ada().await;
     let csrf = ada.get(PAGE).await.field("csrf");
     let sql = async |sql: &'static str| sqlx::raw_sql(sql).execute(&host.app.pool).await.unwrap();
-    // The person has sent so many forms that the oldest one is dropped.
+    // The person has sent the maximum number of forms, so the next one drops the oldest.
     sql("WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 128) \
          INSERT INTO spent_forms (user_id, form) SELECT 1, printf('%032x', n) FROM n")
     .await;

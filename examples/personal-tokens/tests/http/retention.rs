@@ -27,8 +27,7 @@ async fn run(host: &Host, sql: &'static str) {
     sqlx::raw_sql(sql).execute(&host.app.pool).await.unwrap();
 }
 
-/// Creates a token and revokes it. Returns its key. Its last session is over when a test deletes the
-/// data, so the test looks at the tables.
+/// Creates a token and revokes it. Returns its key.
 async fn revoked(host: &Host) -> TokenKey {
     let ada = host.ada().await;
     let made = ada.make("CI", None).await;
