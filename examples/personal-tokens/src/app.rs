@@ -82,7 +82,10 @@ impl App {
 /// # Errors
 /// Returns [`Invalid`] if a scope of a guarded route is malformed.
 pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
-    let by_token = routes::by_token(&guard::guard(&app))?.into_router().layer(map_response(guard::log_failures));
+    let guard = guard::guard(&app);
+    let by_token = routes::by_token(&guard)?.into_router().layer(map_response(guard::log_failures));
+    let by_either = routes::by_token_or_session(&guard, app.session_cookie())?.into_router();
+    let by_either = by_either.layer(map_response(guard::log_failures));
     let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
         .with_name(app.session_cookie())
         .with_secure(app.behind_tls)
@@ -120,6 +123,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/admin/models", get(models::show).post(models::add))
         .route("/admin/models/{id}/remove", post(models::remove))
         .merge(routes::by_session().into_router())
+        .merge(by_either)
         .layer(from_fn_with_state(Arc::clone(&app), returns::keep_draft))
         .layer(sessions)
         .layer(from_fn(csrf::same_origin));
@@ -148,7 +152,7 @@ fn is_for_programs(uri: &Uri) -> bool {
 
 async fn not_found(uri: Uri, _: Request) -> Response {
     if is_for_programs(&uri) {
-        return Refusal::new(StatusCode::NOT_FOUND, "not_found", "this address does not exist").into_response();
+        return guard::not_found().into_response();
     }
     PageError::NotFound.into_response()
 }

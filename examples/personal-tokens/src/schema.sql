@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS projects (
     owner_id INTEGER UNIQUE REFERENCES users (id),
     CHECK ((kind = 'personal') = (owner_id IS NOT NULL))
 ) STRICT;
+-- Each person has a personal project, so a search for the public ones must not read all projects.
+CREATE INDEX IF NOT EXISTS projects_public ON projects (name, id) WHERE kind = 'public';
 
 CREATE TABLE IF NOT EXISTS memberships (
     project_id INTEGER NOT NULL REFERENCES projects (id),
