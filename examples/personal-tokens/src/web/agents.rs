@@ -118,8 +118,8 @@ pub async fn create(
         Ok(lifetime) => own::issue_agent(&app, user, &issuer, &form.name, lifetime, &form.scope.join(" ")).await,
         Err(error) => Err(Refused::Expiry(error)),
     };
-    if issued.is_err() {
-        spent::give_back(&app.pool, user, &form.form).await.map_err(Refused::failed)?;
+    if let Err(refused) = &issued {
+        spent::give_back(&app.pool, user, &form.form, refused).await.map_err(Refused::failed)?;
     }
     match issued {
         Ok((own, token)) => {
