@@ -172,9 +172,15 @@ function followPane(dialog) {
     const tool = pane.querySelector("[name=tool]:checked");
     dialog.querySelector("#tool-hint").textContent = tool.dataset.hint;
     dialog.querySelector("#file-name").textContent = tool.dataset.file;
+    const said = dialog.querySelector("#said");
+    if ("needsModel" in tool.dataset && !pane.querySelector("[name=integration]").value) {
+      preview.textContent = "";
+      dialog.querySelector("#made").hidden = true;
+      said.textContent = said.dataset.needs;
+      return;
+    }
     const fields = new URLSearchParams(new FormData(pane));
     fields.set("do", "download");
-    const said = dialog.querySelector("#said");
     try {
       const answer = await fetch(pane.action, { method: "POST", body: fields });
       if (!answer.ok || answer.redirected) throw answer;
