@@ -64,7 +64,9 @@ pub async fn add(
     let is_admin = form.role == "administrator";
     let added = changes::add(&app.pool, &form.name, is_admin, &invitation).await.map_err(PageError::failed)?;
     if let Err(denied) = added {
-        spent::give_back(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)?;
+        spent::give_back(&app.pool, &signed_in.user, &form.form, &Refused::State(denied.to_string()))
+            .await
+            .map_err(Refused::failed)?;
         let draft = Draft { form: form.form, name: form.name, is_admin, error: Some(in_words(denied)) };
         let page = people::draw(&app, &signed_in, &view, Dialog::Add(draft), None).await?;
         return Ok((StatusCode::BAD_REQUEST, page).into_response());

@@ -72,7 +72,9 @@ pub async fn add(
         Ok(id) if kind == Kind::Shared => Ok(Redirect::to(&format!("{PATH}/{id}/members?said=added")).into_response()),
         Ok(id) => Ok(Redirect::to(&format!("{PATH}/{id}?said=added")).into_response()),
         Err(denied) => {
-            spent::give_back(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)?;
+            spent::give_back(&app.pool, &signed_in.user, &form.form, &Refused::State(denied.to_string()))
+                .await
+                .map_err(Refused::failed)?;
             let draft = Draft { form: form.form, name: form.name, is_public, error: Some(in_words(denied)) };
             let page = projects::draw(&app, &signed_in, &view, Dialog::Add(draft), None).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())
