@@ -32,6 +32,7 @@ use crate::llm::models::{ModelEntry, Models};
 use crate::llm::upstream::Asker;
 use crate::metrics::{Acts, Counted};
 use crate::people::accounts::{self, Accounts};
+use crate::people::invitations;
 use crate::people::owners::TokenOwners;
 use crate::people::projects::{self, Kind, Projects};
 use crate::random;
@@ -326,6 +327,8 @@ pub async fn reset_password(
     let new = FirstSignIn { name: name.into(), password: random::hex128()? };
     let hash = accounts::hash(new.password.clone()).await?;
     tell(&new)?;
+    // The link of an invitation must not replace the new password.
+    invitations::end(&pool, name).await?;
     let void = |why: &dyn fmt::Display| format!("the password that was printed is void, try again: {why}");
     if !accounts::set_password(&pool, name, &hash).await.map_err(|error| void(&error))? {
         return Err(void(&format_args!("there is no person named {name:?} any more")).into());

@@ -21,26 +21,24 @@ use crate::setup::SetupError;
 #[derive(Clone, Debug)]
 pub struct User {
     pub id: i64,
+    /// The name. If an administrator has removed the person, it ends with "(removed)".
     pub name: String,
     pub suspended: bool,
     /// Whether the person is an administrator, who may see and revoke the tokens of others.
     pub admin: bool,
-    /// Whether an administrator removed the person. A removed person is also suspended. The name
-    /// then ends with "(removed)".
-    pub removed: bool,
     /// A value that each session of the person stores. It changes when the password changes and
     /// when [`end_sessions`] is called, so that the sessions from before the change end. It is a
     /// digest of the salted hash and reveals nothing about the password.
     pub session_mark: u64,
 }
 
-type Row = (i64, String, bool, bool, String, i64, bool);
+type Row = (i64, String, bool, bool, String, i64);
 
 impl From<Row> for User {
-    fn from((id, name, suspended, admin, password_hash, sessions_ended, removed): Row) -> Self {
+    fn from((id, name, suspended, admin, password_hash, sessions_ended): Row) -> Self {
         let digest = Sha256::digest(format!("{sessions_ended} {password_hash}"));
         let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
-        Self { id, name, suspended, admin, removed, session_mark: u64::from_be_bytes(*first) }
+        Self { id, name, suspended, admin, session_mark: u64::from_be_bytes(*first) }
     }
 }
 
@@ -49,8 +47,7 @@ macro_rules! select_users {
     ($rest:literal) => {
         concat!(
             "SELECT id, coalesce((SELECT removed.name || ' (removed)' FROM removed_people AS removed WHERE user_id = id), name), \
-             suspended, id IN (SELECT user_id FROM admins), password_hash, sessions_ended, \
-             EXISTS (SELECT 1 FROM removed_people WHERE user_id = id) FROM users ",
+             suspended, id IN (SELECT user_id FROM admins), password_hash, sessions_ended FROM users ",
             $rest
         )
     };

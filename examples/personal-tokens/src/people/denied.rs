@@ -21,7 +21,7 @@ pub enum Denied {
     NameTaken,
     /// Without this person, no administrator could sign in.
     LastAdministrator,
-    /// The person who acts is the person whose account would end.
+    /// The administrator tries to suspend or remove their own account.
     Own,
     /// The person has already chosen a password.
     HasJoined,

@@ -1,7 +1,7 @@
 //! Lists people, projects and members page by page, for administrators.
 //!
-//! A page has [`SIZE`] rows. So its cost depends on the number of its rows, except for the total and
-//! for a search, which SQLite counts without returning the rows.
+//! A page has [`SIZE`] rows. So its cost depends on the number of its rows, except for the total
+//! and for a search, which SQLite counts without returning the rows.
 
 use std::collections::HashMap;
 

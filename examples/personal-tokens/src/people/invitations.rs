@@ -71,6 +71,13 @@ pub async fn renew(pool: &SqlitePool, user: i64, invitation: &Invitation) -> sql
     Ok(if done.rows_affected() == 1 { Ok(()) } else { Err(Denied::HasJoined) })
 }
 
+/// Deletes the invitation of the person with this name, whose password is set in another way.
+pub async fn end(pool: &SqlitePool, name: &str) -> sqlx::Result<()> {
+    let sql = "DELETE FROM invitations WHERE user_id IN (SELECT id FROM users WHERE name = ?)";
+    sqlx::query(sql).bind(name).execute(pool).await?;
+    Ok(())
+}
+
 /// Returns the id and the name of the person whom a code invites. Returns `None` if the code was
 /// used or replaced, has expired, or never existed, or if the person is suspended.
 pub async fn find(pool: &SqlitePool, code: &str, now: Timestamp) -> sqlx::Result<Option<(i64, String)>> {

@@ -39,21 +39,24 @@ const KEPT: Duration = Duration::from_secs(60);
 /// The least count that is kept. Smaller counts are cheap, and always exact.
 const LARGE: u64 = 20;
 
+/// The counts of groups of tokens in projects, each with the time at which it was made.
+type Counts = HashMap<(ProjectId, Option<StatusGroup>), (Timestamp, u64)>;
+
 /// The latest large counts of projects.
 #[derive(Default)]
 pub struct ProjectCounts {
-    last: Mutex<HashMap<(ProjectId, Option<StatusGroup>), (Timestamp, u64)>>,
+    last: Mutex<Counts>,
 }
 
 impl ProjectCounts {
-    /// Forgets all counts. Call this function after an administrator has revoked tokens, so that the
-    /// next page shows the result.
+    /// Forgets all counts. Call this function after an administrator has revoked tokens, so that
+    /// the next page shows the result.
     pub fn forget(&self) {
         self.counts().clear();
     }
 
     // No code here panics while it holds the lock.
-    fn counts(&self) -> MutexGuard<'_, HashMap<(ProjectId, Option<StatusGroup>), (Timestamp, u64)>> {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -185,7 +185,9 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
     assert_eq!(browser.count("tbody a[download]").await, 0);
     browser.follow("tbody .steps > a[href*='settings=']").await;
     browser.click("[name=tool][value=vscode]").await;
-    browser.until("document.querySelector('#said').textContent.startsWith('Choose an integration option')", "#said").await;
+    browser
+        .until("document.querySelector('#said').textContent.startsWith('Choose an integration option')", "#said")
+        .await;
     browser.find("#pane-integration").await.select_by_label("echo").await.unwrap();
     browser.until("document.querySelector('#preview').textContent.includes('_echo')", "#preview").await;
     browser.keep("guide-5-integration").await;

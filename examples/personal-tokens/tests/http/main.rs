@@ -20,6 +20,7 @@ mod connect;
 mod extension;
 mod forms;
 mod guessing;
+mod invitations;
 mod leaks;
 mod list;
 mod llm;

@@ -11,7 +11,7 @@ pub struct Confirm {
     pub button: String,
     /// The address of the page without the dialog.
     pub back: String,
-    /// The query of the list behind the dialog, which the form sends back.
+    /// The query of the list from which the dialog was opened. The form sends it back.
     pub view: String,
     /// The name that the administrator must type. `None` asks for no name.
     pub expects: Option<String>,

@@ -1,4 +1,4 @@
-//! The page that tells in words whether the parts of the service work.
+//! The page that says in words whether the parts of the service work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,12 @@ struct HealthPage<'a> {
     facts: Vec<Fact>,
 }
 
-/// What the page tells about one part of the service.
+/// The state of one part of the service.
 struct Fact {
     part: &'static str,
     tone: Tone,
     says: String,
-    /// The name of the metric that tells the same to a monitoring system.
+    /// The name of the metric with the same information for a monitoring system.
     metric: Option<&'static str>,
 }
 
@@ -97,7 +97,7 @@ fn of_cache(counts: &CacheCounts, bound: Duration) -> Fact {
         return Fact::new(
             "Cache",
             Tone::Over,
-            "Each verification reads the store, so a revocation works at once.",
+            "Each verification reads the store, so a revocation works immediately.",
             None,
         );
     }

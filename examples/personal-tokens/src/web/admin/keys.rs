@@ -1,4 +1,4 @@
-//! The page with the keys of the keyring, which tells when a key can be retired.
+//! The page with the keys of the keyring, which says when a key can be retired.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The form with a proposed policy. Its fields are part of the page's URL, because a preview changes
-//! nothing.
+//! The form with a proposed policy. Its fields are part of the page's URL, because a preview
+//! changes nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;

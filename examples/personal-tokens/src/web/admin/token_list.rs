@@ -236,8 +236,8 @@ fn named(id: Option<i64>, names: &HashMap<i64, String>, path: &str, unknown: &st
     }
 }
 
-/// Returns the name of an actor. An actor that is not a person, such as "a leak report", is returned
-/// unchanged.
+/// Returns the name of an actor. An actor that is not a person, such as "a leak report", is
+/// returned unchanged.
 fn actor(actor: &Actor, people: &HashMap<i64, String>) -> String {
     match actor.as_str().parse::<i64>() {
         Ok(id) => people.get(&id).cloned().unwrap_or_else(|| "an unknown person".into()),

@@ -67,8 +67,8 @@ impl View {
     }
 }
 
-/// The place of a page in its list: the shown rows, the total, and the addresses of the pages beside
-/// it.
+/// The place of a page in its list: the shown rows, the total, and the addresses of the pages
+/// beside it.
 pub struct Pager {
     pub shown: String,
     pub earlier: Option<String>,
