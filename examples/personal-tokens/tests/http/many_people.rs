@@ -47,7 +47,8 @@ async fn pages_cost_the_same_with_a_hundred_times_as_many_people() {
     let mut ratios = Vec::new();
     for ((name, path), (_, same)) in pages.iter().zip(&others) {
         // The first requests fill the caches of both hosts.
-        (one.get(path).await.is(200), other.get(same).await.is(200));
+        one.get(path).await.is(200);
+        other.get(same).await.is(200);
         let mut pairs = Vec::new();
         for _ in 0..PAIRS {
             pairs.push((cost(&one, path).await, cost(&other, same).await));
