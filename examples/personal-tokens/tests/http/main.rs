@@ -24,3 +24,4 @@ mod openapi;
 mod page;
 mod password;
 mod settings;
+mod trail;
