@@ -106,6 +106,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/admin/projects/{id}", get(admin_tokens::of_project))
         .route("/admin/tokens/{project}/{id}", get(admin_tokens::history))
         .route("/admin/tokens/{project}/{id}/revoke", post(admin_tokens::revoke))
+        .route("/admin/people", get(admin::show))
+        .route("/admin/projects", get(admin::show))
         .route("/admin/models", get(models::show).post(models::add))
         .route("/admin/models/{id}/remove", post(models::remove))
         .merge(routes::by_session().into_router())

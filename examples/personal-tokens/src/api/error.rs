@@ -68,9 +68,12 @@ impl IntoResponse for ApiError {
                     | Refused::Search(_)
                     | Refused::Expiry(_)
                     | Refused::Grace(_)
+                    | Refused::Confirm(_)
                     | Refused::Policy(_)
                     | Refused::TooMany
                     | Refused::Scopes(_)
+                    | Refused::Addresses(_)
+                    | Refused::Wider
                     | Refused::Unknown => (StatusCode::BAD_REQUEST, json!(message)),
                 }
             }

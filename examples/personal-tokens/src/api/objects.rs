@@ -34,6 +34,14 @@ pub struct TokenObject {
     issuer: Option<IssuerObject>,
     /// The origin of the last use of the token. It is `null` if the token was never used.
     last_used_from: Option<OriginObject>,
+    /// The addresses and networks from which the token may be used, separated by spaces. If the
+    /// text is empty, the token may be used from any address.
+    addresses: String,
+    /// The time until which a pending token must be confirmed. It is `null` if the token is
+    /// confirmed, or need not be confirmed.
+    confirm_by: Option<String>,
+    /// The end of the grace period. It is `null` if the token was not rotated.
+    grace_until: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -78,6 +86,9 @@ impl TokenObject {
                 address: from.address,
                 client: from.client.as_ref().map(|client| client.as_str().into()),
             }),
+            addresses: view.addresses.as_str().into(),
+            confirm_by: view.confirm_by.map(|time| time.to_string()),
+            grace_until: view.grace_until.map(|time| time.to_string()),
         })
     }
 
@@ -104,6 +115,14 @@ pub struct NewTokenBody {
     /// scope.
     #[serde(default = "default_scopes")]
     pub scopes: String,
+    /// The addresses and networks from which the token may be used, separated by spaces or commas.
+    /// If the field is absent or empty, the token may be used from any address.
+    #[serde(default)]
+    pub addresses: String,
+    /// The time within which the token must be confirmed. If the field is absent or `null`, the
+    /// token works immediately.
+    #[serde(default)]
+    pub confirm_within: Option<Value>,
 }
 
 /// The body of a request that issues a token for an agent. The token gets the owner and the project
@@ -132,6 +151,29 @@ pub struct RotateBody {
     /// maximum of the policy if this maximum is shorter. `null` means no grace period.
     #[serde(default, deserialize_with = "present")]
     pub grace: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameBody {
+    pub name: String,
+}
+
+/// The body of a request that narrows a token. A field that is absent leaves the present value
+/// unchanged. `null` is refused, because it may be mistaken for "no limit".
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NarrowBody {
+    /// The scopes that the token keeps, separated by spaces.
+    #[serde(default, deserialize_with = "text")]
+    pub scopes: Option<String>,
+    /// The addresses and networks that the token keeps, separated by spaces or commas.
+    #[serde(default, deserialize_with = "text")]
+    pub addresses: Option<String>,
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize, Default)]

@@ -33,6 +33,10 @@ pub fn by_session() -> Routes {
         .get("/api/v2/auth/token/{uuid}/issued", tokens::issued)
         .post("/api/v2/auth/token/{uuid}/disable", tokens::disable)
         .post("/api/v2/auth/token/{uuid}/enable", tokens::enable)
+        .post("/api/v2/auth/token/{uuid}/rename", tokens::rename)
+        .post("/api/v2/auth/token/{uuid}/narrow", tokens::narrow)
+        .post("/api/v2/auth/token/{uuid}/confirm", tokens::confirm)
+        .post("/api/v2/auth/token/{uuid}/end-grace", tokens::end_grace)
 }
 
 /// Returns the routes that require a token. These routes ignore sessions, so a signed-in browser

@@ -1,6 +1,6 @@
 //! The routes under `/api/v2/auth/token/` that require a session. Existing clients expect the
-//! formats and the status codes of these routes. The routes `rotate`, `delegate`, `issued`,
-//! `disable`, `enable` and `revoke-all` are additions, which existing clients do not use.
+//! formats and the status codes of the routes that list, issue, read and delete tokens. The other
+//! routes are additions, which existing clients do not use.
 
 use std::sync::Arc;
 
@@ -11,13 +11,14 @@ use axum::http::StatusCode;
 use crate::api::error::ApiError;
 use crate::api::extract::{JsonBody, OptionalBody, Segment};
 use crate::api::objects::{
-    AgentBody, NewTokenBody, RevokeAllBody, RevokedCount, RotateBody, TokenObject, project_number,
+    AgentBody, NarrowBody, NewTokenBody, RenameBody, RevokeAllBody, RevokedCount, RotateBody, TokenObject,
+    project_number,
 };
 use crate::app::App;
 use crate::tokens::expiry;
 use crate::tokens::issued;
 use crate::tokens::listing;
-use crate::tokens::own::{self, OwnToken, Refused};
+use crate::tokens::own::{self, OwnToken, Refused, Wish};
 use crate::web::sessions::SignedIn;
 
 type Answer = Result<Json<TokenObject>, ApiError>;
@@ -45,8 +46,11 @@ pub async fn create(
 ) -> Answer {
     let project = body.project_id.as_ref().map(project_number).transpose()?;
     let lifetime = expiry::lifetime(body.expires.as_ref()).map_err(Refused::Expiry)?;
+    let confirm_within = expiry::confirm_within(body.confirm_within.as_ref()).map_err(Refused::Confirm)?;
     let project = own::project_of(&app, &signed_in.user, project).await?;
-    let (own, token) = own::issue(&app, &signed_in.user, &project, &body.name, lifetime, &body.scopes).await?;
+    let (name, scopes, addresses) = (body.name.as_str(), body.scopes.as_str(), body.addresses.as_str());
+    let wish = Wish { name, lifetime, scopes, addresses, confirm_within };
+    let (own, token) = own::issue(&app, &signed_in.user, &project, wish).await?;
     Ok(Json(TokenObject::new(&own, &signed_in.user, token.expose_secret().into())?))
 }
 
@@ -113,6 +117,44 @@ pub async fn enable(State(app): State<Arc<App>>, signed_in: SignedIn, Segment(uu
     set_disabled(&app, &signed_in, &uuid, false).await
 }
 
+pub async fn rename(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Segment(uuid): Segment,
+    JsonBody(body): JsonBody<RenameBody>,
+) -> Answer {
+    let token = find(&app, &signed_in, &uuid).await?;
+    masked(&signed_in, own::rename(&app, &signed_in.user, &token, &body.name).await)
+}
+
+/// Removes scopes or addresses from a token. A body that names neither is refused, because it would
+/// change nothing.
+pub async fn narrow(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Segment(uuid): Segment,
+    JsonBody(body): JsonBody<NarrowBody>,
+) -> Answer {
+    let NarrowBody { scopes, addresses } = body;
+    if scopes.is_none() && addresses.is_none() {
+        return Err(ApiError::Body(StatusCode::BAD_REQUEST));
+    }
+    let token = find(&app, &signed_in, &uuid).await?;
+    masked(&signed_in, own::narrow(&app, &signed_in.user, &token, scopes.as_deref(), addresses.as_deref()).await)
+}
+
+/// Confirms a token that was issued with `confirm_within`.
+pub async fn confirm(State(app): State<Arc<App>>, signed_in: SignedIn, Segment(uuid): Segment) -> Answer {
+    let token = find(&app, &signed_in, &uuid).await?;
+    masked(&signed_in, own::confirm(&app, &signed_in.user, &token).await)
+}
+
+/// Ends the grace period of a rotated token.
+pub async fn end_grace(State(app): State<Arc<App>>, signed_in: SignedIn, Segment(uuid): Segment) -> Answer {
+    let token = find(&app, &signed_in, &uuid).await?;
+    masked(&signed_in, own::end_grace(&app, &signed_in.user, &token).await)
+}
+
 pub async fn revoke_all(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -139,6 +181,11 @@ async fn check_project(app: &App, signed_in: &SignedIn, token: &OwnToken) -> Res
 
 async fn set_disabled(app: &App, signed_in: &SignedIn, uuid: &str, disabled: bool) -> Answer {
     let token = find(app, signed_in, uuid).await?;
-    let token = own::disable(app, &signed_in.user, &token, disabled).await.map_err(ApiError::or_not_found)?;
+    masked(signed_in, own::disable(app, &signed_in.user, &token, disabled).await)
+}
+
+/// Returns the response to a request that changed a token: the token in its new state, masked.
+fn masked(signed_in: &SignedIn, changed: Result<OwnToken, Refused>) -> Answer {
+    let token = changed.map_err(ApiError::or_not_found)?;
     Ok(Json(TokenObject::masked(&token, &signed_in.user)?))
 }

@@ -90,6 +90,19 @@ pub fn grace(grace: Option<&Value>, max: Duration) -> Result<Duration, ExpiryErr
     }
 }
 
+/// Returns the time within which a new token must be confirmed, as the field `confirm_within`
+/// requests. If the field is absent or `null`, returns `None`: the token works immediately.
+///
+/// # Errors
+/// Returns [`ExpiryError`] if the field is neither `null` nor an object with a valid `measure` (the
+/// unit) and a valid `value`.
+pub fn confirm_within(within: Option<&Value>) -> Result<Option<Duration>, ExpiryError> {
+    match within {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => span(value).map(Some),
+    }
+}
+
 /// Returns the grace periods that the rotation form offers, in hours, the shortest first. These are
 /// some usual periods below `max`, and the shorter one of `max` and 30 days.
 pub fn offered_graces(max: Duration) -> Vec<u64> {
@@ -132,11 +145,24 @@ fn span(value: &Value) -> Result<Duration, ExpiryError> {
         return Err(ExpiryError::Shape);
     };
     let measure = measure.as_str().and_then(Measure::parse).ok_or(ExpiryError::Measure)?;
+    // Some clients send the text of their input field instead of a number.
+    if let Value::String(digits) = value {
+        return measure.span(whole_number(digits)?);
+    }
     match value.as_i64() {
         Some(value) => measure.span(value),
         // A whole number that does not fit into `i64` is too long as well.
         None if value.is_u64() => measure.span(i64::MAX),
         None => Err(ExpiryError::Value),
+    }
+}
+
+/// Parses a whole number that consists of decimal digits only. A number that overflows becomes the
+/// maximum.
+fn whole_number(digits: &str) -> Result<i64, ExpiryError> {
+    match !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(digits.parse().unwrap_or(i64::MAX)),
+        false => Err(ExpiryError::Value),
     }
 }
 
@@ -195,6 +221,28 @@ mod tests {
     }
 
     #[test]
+    fn number_written_as_text_is_read_as_a_number() {
+        asks(json!({"measure": "days", "value": "30"}), seconds(2_592_000));
+        asks(json!({"measure": "days", "value": "030"}), seconds(2_592_000));
+        asks(json!({"measure": "weeks", "value": i64::MAX.to_string()}), seconds(u64::MAX));
+        asks(json!({"measure": "weeks", "value": "9".repeat(400)}), seconds(u64::MAX));
+        for value in ["", "0", "-1", "+1", "1.0", "1e3", " 1", "1 ", "0x1", "one", "١"] {
+            asks(json!({"measure": "days", "value": value}), Err(ExpiryError::Value));
+        }
+    }
+
+    #[test]
+    fn time_to_confirm_is_read() {
+        assert_eq!(confirm_within(None), Ok(None));
+        assert_eq!(confirm_within(Some(&Value::Null)), Ok(None));
+        let minutes = |value: Value| confirm_within(Some(&json!({"measure": "minutes", "value": value})));
+        assert_eq!(minutes(json!(5)), Ok(Some(Duration::from_secs(300))));
+        assert_eq!(minutes(json!("5")), Ok(Some(Duration::from_secs(300))));
+        assert_eq!(minutes(json!(0)), Err(ExpiryError::Value));
+        assert_eq!(confirm_within(Some(&json!(5))), Err(ExpiryError::Shape));
+    }
+
+    #[test]
     fn grace_periods_are_read() {
         let max = 30 * DAY;
         let of = |measure: &str, value: i64| grace(Some(&json!({"measure": measure, "value": value})), max);
@@ -244,9 +292,7 @@ mod tests {
 
     #[test]
     fn malformed_expiries_are_refused() {
-        for value in
-            [json!(0), json!(-1), json!(i64::MIN), json!(1.0), json!("1"), json!(null), json!([1]), json!(true)]
-        {
+        for value in [json!(0), json!(-1), json!(i64::MIN), json!(1.0), json!(null), json!([1]), json!(true)] {
             asks(json!({"measure": "days", "value": value}), Err(ExpiryError::Value));
         }
         for measure in [json!("Days"), json!("months"), json!(""), json!(1), json!(null)] {

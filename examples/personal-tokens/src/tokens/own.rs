@@ -9,13 +9,15 @@ use keyfob::{
     Actor, Delegation, Error, ErrorKind, Invalid, Issued, Lifetime, Name, NewToken, PlaintextToken, ScopeSet, Status,
     Timestamp, TokenKey, TokenRecord, TokenView,
     policy::PolicyBreach,
-    record::RevocationReason,
+    record::{AddressRanges, Narrowing, RevocationReason},
     rotation::{Rotated, Rotation},
     store::RevokeGroup,
+    tokens::OwnerTokens,
 };
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::engine::Store;
 use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::setup::SetupError;
@@ -37,9 +39,14 @@ pub enum Refused {
     Search(Invalid),
     Expiry(ExpiryError),
     Grace(ExpiryError),
+    /// The time within which a new token must be confirmed is not valid.
+    Confirm(ExpiryError),
     Policy(Error),
     TooMany,
     Scopes(Invalid),
+    Addresses(Invalid),
+    /// The change would give the token more rights.
+    Wider,
     /// The current state, usually of the token, does not allow the operation. The text says why.
     State(String),
     /// The token cannot be rotated yet, because its predecessor works until this time.
@@ -72,6 +79,7 @@ impl Refused {
             },
             ErrorKind::Policy(_) => Self::Policy(error),
             ErrorKind::Limit => Self::TooMany,
+            ErrorKind::Wider => Self::Wider,
             ErrorKind::NotFound => Self::Unknown,
             ErrorKind::Conflict => Self::Conflict,
             ErrorKind::PredecessorInGrace(until) => Self::PredecessorInGrace(until),
@@ -92,9 +100,11 @@ impl fmt::Display for Refused {
             Self::Name(invalid) | Self::Search(invalid) => invalid.fmt(f),
             Self::Expiry(error) => write!(f, "expires: {error}"),
             Self::Grace(error) => write!(f, "grace: {error}"),
+            Self::Confirm(error) => write!(f, "confirm_within: {error}"),
             Self::Policy(error) => error.fmt(f),
             Self::PredecessorInGrace(until) => Error::from(ErrorKind::PredecessorInGrace(*until)).fmt(f),
-            Self::Scopes(invalid) => invalid.fmt(f),
+            Self::Scopes(invalid) | Self::Addresses(invalid) => invalid.fmt(f),
+            Self::Wider => Error::from(ErrorKind::Wider).fmt(f),
             Self::State(text) => f.write_str(text),
             Self::Conflict => f.write_str("the token was changed at the same time; reload it and try again"),
             Self::TooMany => f.write_str("you have too many live tokens in this project; revoke one first"),
@@ -121,21 +131,38 @@ pub async fn project_of(app: &App, user: &User, project: Option<i64>) -> Result<
     found.map_err(Refused::failed)?.ok_or(Refused::ForbiddenProject)
 }
 
+/// The properties that a person chooses for a new token.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'w> {
+    pub name: &'w str,
+    pub lifetime: Lifetime,
+    /// The scopes, separated by spaces.
+    pub scopes: &'w str,
+    /// The addresses and networks from which the token may be used, separated by spaces or commas.
+    /// An empty text allows any address.
+    pub addresses: &'w str,
+    /// The time within which the token must be [confirmed](confirm), or `None` if the token works
+    /// immediately.
+    pub confirm_within: Option<Duration>,
+}
+
 /// Issues a token that belongs to the person, for one of their projects.
 pub async fn issue(
     app: &App,
     user: &User,
     project: &Project,
-    name: &str,
-    lifetime: Lifetime,
-    scopes: &str,
+    wish: Wish<'_>,
 ) -> Result<(OwnToken, PlaintextToken), Refused> {
-    let name = Name::new(name).map_err(Refused::Name)?;
-    let scopes = ScopeSet::new(scopes).map_err(Refused::Scopes)?;
-    let owner = user.owner_id();
-    let new = NewToken::new(project.project_id(), owner.clone(), name).with_lifetime(lifetime).with_scopes(scopes);
-    let issued = app.tokens.issue(&Actor::from(&owner), new).await;
-    named(app, user, issued.map_err(Refused::by)?).await
+    let name = Name::new(wish.name).map_err(Refused::Name)?;
+    let scopes = ScopeSet::new(wish.scopes).map_err(Refused::Scopes)?;
+    let addresses = AddressRanges::new(wish.addresses).map_err(Refused::Addresses)?;
+    let of_user = app.tokens.of(&user.owner_id(), &project.project_id());
+    let new = of_user.new_token(name).with_lifetime(wish.lifetime).with_scopes(scopes).with_addresses(addresses);
+    let new = match wish.confirm_within {
+        Some(within) => new.with_confirm_within(within),
+        None => new,
+    };
+    named(app, user, of_user.issue(new).await.map_err(Refused::by)?).await
 }
 
 /// Gives a newly issued token its [`TokenName`]. Returns the description of the token with this
@@ -206,27 +233,69 @@ pub async fn predecessor(app: &App, user: &User, token: &OwnToken) -> Result<Opt
     app.names.of(&key, user.id).await.map(Some).map_err(Refused::failed)
 }
 
-/// Ends the grace period of a rotated token by revoking the token.
+/// Ends the grace period of a rotated token, so that only its successor works. Returns the token in
+/// its new state.
 ///
 /// # Errors
-/// Returns [`Refused::State`] if the token was not rotated.
-pub async fn end_grace(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
-    if token.view.rotated_to.is_none() {
-        return Err(Refused::State("the token was not rotated".into()));
-    }
+/// Returns [`Refused::State`] if the token was not rotated, or ended for another reason.
+pub async fn end_grace(app: &App, user: &User, token: &OwnToken) -> Result<OwnToken, Refused> {
     let actor = Actor::from(&user.owner_id());
-    let revoked = app.tokens.revoke(&actor, &token.view.key(), RevocationReason::Superseded).await;
-    revoked.map(drop).map_err(Refused::failed)
+    token.changed(app.tokens.end_grace(&actor, &token.view.key()).await)
+}
+
+/// Renames a token. Returns the token with its new name.
+pub async fn rename(app: &App, user: &User, token: &OwnToken, name: &str) -> Result<OwnToken, Refused> {
+    let name = Name::new(name).map_err(Refused::Name)?;
+    token.changed(of(app, user, token).rename(&token.view.id, name).await)
+}
+
+/// Reduces the scopes of a token, its addresses, or both. `None` leaves the present value
+/// unchanged. Returns the token in its new state.
+///
+/// # Errors
+/// Returns [`Refused::Wider`] if the token would get a scope or an address that it does not have.
+pub async fn narrow(
+    app: &App,
+    user: &User,
+    token: &OwnToken,
+    scopes: Option<&str>,
+    addresses: Option<&str>,
+) -> Result<OwnToken, Refused> {
+    let scopes = scopes.map(ScopeSet::new).transpose().map_err(Refused::Scopes)?;
+    let addresses = addresses.map(AddressRanges::new).transpose().map_err(Refused::Addresses)?;
+    let narrowing = Narrowing { scopes, addresses, ..Narrowing::default() };
+    let actor = Actor::from(&user.owner_id());
+    token.changed(app.tokens.narrow(&actor, &token.view.key(), narrowing).await)
+}
+
+/// Confirms a pending token, so that it works. Returns the token in its new state.
+///
+/// # Errors
+/// Returns [`Refused::State`] if the token was not confirmed in time, or ended for another reason.
+pub async fn confirm(app: &App, user: &User, token: &OwnToken) -> Result<OwnToken, Refused> {
+    let actor = Actor::from(&user.owner_id());
+    token.changed(app.tokens.confirm(&actor, &token.view.key()).await)
 }
 
 /// Disables or enables a token. Returns the token in its new state.
 pub async fn disable(app: &App, user: &User, token: &OwnToken, disabled: bool) -> Result<OwnToken, Refused> {
-    let (actor, key) = (Actor::from(&user.owner_id()), token.view.key());
-    let changed = match disabled {
-        true => app.tokens.disable(&actor, &key).await,
-        false => app.tokens.enable(&actor, &key).await,
-    };
-    Ok(OwnToken { name: token.name, view: changed.map_err(Refused::by)? })
+    let (of_user, id) = (of(app, user, token), token.view.id);
+    token.changed(match disabled {
+        true => of_user.disable(&id).await,
+        false => of_user.enable(&id).await,
+    })
+}
+
+impl OwnToken {
+    /// Returns the token after a change, or the reason why the change was refused.
+    fn changed(&self, outcome: Result<TokenView, Error>) -> Result<Self, Refused> {
+        Ok(Self { name: self.name, view: outcome.map_err(Refused::by)? })
+    }
+}
+
+/// Returns the handle for the person's tokens in the project of a token.
+fn of<'a>(app: &'a App, user: &User, token: &OwnToken) -> OwnerTokens<'a, Store> {
+    app.tokens.of(&user.owner_id(), &token.view.project)
 }
 
 /// Writes the last uses to the store, so that the page shows current times. If the store fails, the

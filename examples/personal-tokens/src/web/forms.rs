@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::leaks::told;
 use crate::tokens::expiry::{self, ExpiryError, Measure};
 use crate::tokens::issued;
-use crate::tokens::own::{self, Refused};
+use crate::tokens::own::{self, Refused, Wish};
 use crate::web::error::{PageError, in_words};
 use crate::web::page::{Dialog, Draft, RotateFault, Scene, draw};
 use crate::web::pane::Pane;
@@ -86,7 +86,8 @@ pub async fn create(
     let issued = match lifetime(&form.amount, &form.unit) {
         Ok(lifetime) => {
             let scopes = form.scope.join(" ");
-            own::issue(&app, &signed_in.user, &scene.project, &form.name, lifetime, &scopes).await
+            let wish = Wish { name: &form.name, lifetime, scopes: &scopes, addresses: "", confirm_within: None };
+            own::issue(&app, &signed_in.user, &scene.project, wish).await
         }
         Err(error) => Err(Refused::Expiry(error)),
     };
@@ -196,7 +197,7 @@ pub async fn act(
     let said = match act {
         Act::Disable => own::disable(&app, &signed_in.user, &token, true).await.map(|_| "disabled"),
         Act::Enable => own::disable(&app, &signed_in.user, &token, false).await.map(|_| "enabled"),
-        Act::EndGrace => own::end_grace(&app, &signed_in.user, &token).await.map(|()| "ended"),
+        Act::EndGrace => own::end_grace(&app, &signed_in.user, &token).await.map(|_| "ended"),
     };
     Ok(Redirect::to(&scene.link_after(said?)).into_response())
 }

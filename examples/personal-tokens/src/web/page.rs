@@ -18,16 +18,17 @@ use crate::app::App;
 use crate::connect::{PLACEHOLDER, Tool};
 use crate::leaks::told::{self, Leaked};
 use crate::llm::models::{Model, choose};
-use crate::people::projects::{Kind, Project};
+use crate::people::projects::Project;
 use crate::random;
 use crate::tokens::own::{self, OwnToken, Refused};
 use crate::tokens::{expiry, issued, listing, notices, scopes};
 use crate::web::agents::AgentDraft;
 use crate::web::error::{PageError, render};
+use crate::web::frame::{Frame, Here};
 use crate::web::pane::Pane;
-use crate::web::rows::{self, Row, Time};
+use crate::web::rows::{self, Row};
 use crate::web::sessions::SignedIn;
-use crate::web::time_words;
+use crate::web::time_words::{self, Time};
 use crate::web::view::{Column, SIZES, View};
 
 /// The parameters in the page's URL that open a dialog or show a message. The other parameters of
@@ -47,8 +48,7 @@ pub struct Asked {
 #[derive(Template)]
 #[template(path = "tokens.html")]
 struct TokensPage<'a> {
-    signed_in: &'a SignedIn,
-    projects: Vec<Project>,
+    frame: Frame<'a>,
     project: &'a Project,
     models: &'a [Model],
     chosen: Option<&'a Model>,
@@ -255,8 +255,7 @@ pub async fn draw(
     }
     let (ending, more_ending) = notices::of_user(app, &signed_in.user).await?;
     render(&TokensPage {
-        signed_in,
-        projects: app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)?,
+        frame: Frame::new(app, signed_in, Here::Tokens, Some(project.id)).await?,
         project,
         models,
         chosen: scene.chosen(),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::web::error::{PageError, render};
+use crate::web::frame::{Frame, Here};
 use crate::web::sessions::SignedIn;
 
 /// The minimum number of characters in a new password. NIST SP 800-63B-4 (section 3.1.1.2) requires
@@ -23,7 +24,7 @@ const LONGEST: usize = 1024;
 #[derive(Template)]
 #[template(path = "password.html")]
 struct PasswordPage<'a> {
-    signed_in: &'a SignedIn,
+    frame: Frame<'a>,
     said: Option<&'static str>,
     errors: Errors,
 }
@@ -80,10 +81,15 @@ impl Errors {
     }
 }
 
-pub async fn show(signed_in: SignedIn, Query(asked): Query<Asked>) -> Result<Html<String>, PageError> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Query(asked): Query<Asked>,
+) -> Result<Html<String>, PageError> {
     let said = (asked.said.as_deref() == Some("changed"))
         .then_some("Your password is changed. All your other sessions have ended.");
-    render(&PasswordPage { signed_in: &signed_in, said, errors: Errors::default() })
+    let frame = Frame::new(&app, &signed_in, Here::Elsewhere, None).await?;
+    render(&PasswordPage { frame, said, errors: Errors::default() })
 }
 
 pub async fn change(
@@ -101,6 +107,7 @@ pub async fn change(
         }
         errors.present = Some("This is not your current password.".into());
     }
-    let page = render(&PasswordPage { signed_in: &signed_in, said: None, errors })?;
+    let frame = Frame::new(&app, &signed_in, Here::Elsewhere, None).await?;
+    let page = render(&PasswordPage { frame, said: None, errors })?;
     Ok((StatusCode::BAD_REQUEST, page).into_response())
 }

@@ -7,7 +7,8 @@ use keyfob::{Status, Timestamp, TokenKey, TokenView};
 use crate::app::App;
 use crate::tokens::issued;
 use crate::tokens::own::{OwnToken, Refused};
-use crate::web::time_words;
+use crate::web::standing::{is_in_grace, used_from};
+use crate::web::time_words::{self, Time};
 
 pub struct Row {
     pub uuid: String,
@@ -40,27 +41,6 @@ pub struct Row {
     pub can_switch: Option<bool>,
 }
 
-/// A time in three forms: in words relative to the current time, in RFC 3339 form, and in full.
-pub struct Time {
-    pub words: String,
-    pub exact: String,
-    pub full: String,
-}
-
-impl Time {
-    pub fn ago(time: Timestamp, now: Timestamp) -> Self {
-        Self::new(time, time_words::ago(time, now))
-    }
-
-    pub fn ahead(time: Timestamp, now: Timestamp) -> Self {
-        Self::new(time, time_words::ahead(time, now))
-    }
-
-    fn new(time: Timestamp, words: String) -> Self {
-        Self { words, exact: time.to_string(), full: time_words::full(time) }
-    }
-}
-
 const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Returns the rows for the tokens of one page.
@@ -82,10 +62,6 @@ pub async fn of(app: &App, tokens: &[OwnToken], now: Timestamp) -> Result<Vec<Ro
         rows.push(Row { can_issue, ..Row::new(token, issuer.as_ref(), replaced, now) });
     }
     Ok(rows)
-}
-
-fn is_in_grace(view: &TokenView) -> bool {
-    view.status.is_live() && view.rotated_to.is_some()
 }
 
 /// Returns the status of a token and its class in the style sheet. `issuer` is the token that
@@ -116,14 +92,6 @@ pub fn status(view: &TokenView, issuer: Option<&TokenView>) -> (String, &'static
 
 fn may_work_again(status: Status) -> bool {
     status.is_live() || status == Status::IssuerEnded
-}
-
-/// Returns the origin of a token's last use, such as "from 203.0.113.7, curl/8.5.0".
-pub fn used_from(view: &TokenView) -> Option<String> {
-    let from = view.last_used_from.as_ref().filter(|from| !from.is_empty())?;
-    let address = from.address.map(|address| address.to_string());
-    let client = from.client.as_ref().map(|client| client.as_str().to_owned());
-    Some(format!("from {}", address.into_iter().chain(client).collect::<Vec<_>>().join(", ")))
 }
 
 /// Returns the name of an issuer, or `id` if the issuer no longer exists.

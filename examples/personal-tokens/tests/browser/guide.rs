@@ -213,7 +213,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     browser.follow("form[action$='/end-grace'] button").await;
     browser.see(".notice", "The old token has stopped working.").await;
     let (status, problem) = get(&whoami, &old).await;
-    assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
+    assert_eq!((status, &problem["reason"]), (401, &json!("rotated")));
     assert_eq!(get(&whoami, &new).await.0, 200);
 
     // A disabled token is rejected until it is enabled again.

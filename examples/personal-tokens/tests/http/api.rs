@@ -23,7 +23,7 @@ async fn token_is_shown_once_and_masked_afterwards() {
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
 
     let made = ada.make("VSCode Integration", None).await;
-    assert_eq!(made.as_object().unwrap().len(), 14);
+    assert_eq!(made.as_object().unwrap().len(), 17);
     let token = made["token"].as_str().unwrap();
     assert!(token.starts_with("demo_pat_1_"));
     assert_eq!((&made["user_id"], &made["name"]), (&json!(1), &json!("VSCode Integration")));
@@ -65,6 +65,9 @@ async fn fields_keep_their_order() {
         "kind",
         "issuer",
         "last_used_from",
+        "addresses",
+        "confirm_by",
+        "grace_until",
     ];
     let at: Vec<_> = fields.iter().map(|field| body.find(&format!("\"{field}\":")).unwrap()).collect();
     assert!(at.is_sorted(), "{body}");
@@ -94,17 +97,28 @@ async fn expirations_are_accepted_in_every_unit_within_the_policy() {
         ("days", 366, 31_622_400),
         ("weeks", 4, 2_419_200),
     ] {
-        let made = make(json!({"measure": measure, "value": value})).await.is(200).json();
-        let expires: keyfob::Timestamp = made["expires"].as_str().unwrap().parse().unwrap();
-        assert_eq!(expires.saturating_since(host.app.tokens.now()), Duration::from_secs(seconds));
+        // Some clients send the text of their input field instead of a number.
+        for value in [json!(value), json!(value.to_string())] {
+            let made = make(json!({"measure": measure, "value": value})).await.is(200).json();
+            let expires: keyfob::Timestamp = made["expires"].as_str().unwrap().parse().unwrap();
+            assert_eq!(expires.saturating_since(host.app.tokens.now()), Duration::from_secs(seconds));
+        }
     }
     assert_eq!(make(Value::Null).await.is(200).json()["expires"], Value::Null);
     let by_default = ada.post(json!({"name": "n"})).await.is(200).json();
     assert!(by_default["expires"].is_string(), "a missing lifetime means the policy's default, not never");
 
-    for value in
-        [json!(0), json!(-1), json!(1.5), json!("1"), json!(null), json!(367), json!(i64::MAX), json!(u64::MAX)]
-    {
+    for value in [
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!("0"),
+        json!("x"),
+        json!(null),
+        json!(367),
+        json!("367"),
+        json!(u64::MAX),
+    ] {
         let answer = make(json!({"measure": "days", "value": value})).await.is(400);
         assert!(answer.json()["error"].is_string(), "{value}");
     }
@@ -201,7 +215,7 @@ async fn anothers_token_is_refused() {
     // responses byte by byte.
     eve.get(&path).await.is(404);
     eve.delete(&path).await.is(400);
-    for verb in ["rotate", "disable", "enable"] {
+    for verb in ["rotate", "disable", "enable", "confirm", "end-grace"] {
         eve.post_to(&format!("{path}/{verb}"), "").await.is(404);
     }
     assert_eq!(eve.post_to(REVOKE_ALL, "").await.is(200).json(), json!({"revoked": 0}));
@@ -212,7 +226,7 @@ async fn anothers_token_is_refused() {
     for unknown in ["x", "%ff", "%00", "00000000-0000-4000-8000-000000000000"] {
         ada.get(&format!("{TOKENS}{unknown}")).await.is(404);
         ada.delete(&format!("{TOKENS}{unknown}")).await.is(400);
-        for verb in ["rotate", "disable", "enable"] {
+        for verb in ["rotate", "disable", "enable", "confirm", "end-grace"] {
             ada.post_to(&format!("{TOKENS}{unknown}/{verb}"), "").await.is(404);
         }
     }

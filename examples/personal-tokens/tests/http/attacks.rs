@@ -193,9 +193,11 @@ async fn another_persons_token_by_its_id() {
     let at = format!("{TOKENS}{{uuid}}");
     same(404, "GET", &at, "").await;
     same(400, "DELETE", &at, "").await;
-    for verb in ["rotate", "disable", "enable"] {
+    for verb in ["rotate", "disable", "enable", "confirm", "end-grace"] {
         same(404, "POST", &format!("{at}/{verb}"), "").await;
     }
+    same(404, "POST", &format!("{at}/rename"), r#"{"name": "n"}"#).await;
+    same(404, "POST", &format!("{at}/narrow"), r#"{"scopes": ""}"#).await;
     // On these routes, the path names a token by its project and its token id.
     let id = token.rsplit('_').nth(1).unwrap();
     for door in ["settings/leaks/{shared}/{id}/seen", "admin/tokens/{shared}/{id}/revoke"] {

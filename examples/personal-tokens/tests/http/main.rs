@@ -14,6 +14,7 @@ mod agents;
 mod api;
 mod api_verbs;
 mod attacks;
+mod changes;
 mod connect;
 mod leaks;
 mod llm;

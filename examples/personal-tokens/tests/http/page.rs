@@ -456,6 +456,6 @@ async fn a_token_whose_predecessor_still_works_says_so_and_ends_it() {
     let old = first["token"].as_str().unwrap();
     host.with_token(WHOAMI, old).await.is(200);
     ada.post_form(&end, &format!("csrf={}", page.field("csrf"))).await.is(303);
-    host.with_token(WHOAMI, old).await.is_problem(401, "revoked");
+    host.with_token(WHOAMI, old).await.is_problem(401, "rotated");
     ada.post_form(&rotate, &form).await.is(200);
 }
