@@ -29,9 +29,12 @@ use crate::people::accounts::Accounts;
 use crate::people::projects::Projects;
 use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
+use crate::tokens::uses::Uses;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, admin_tokens, agents, assets, csrf, forms, history, models, page, pane, password, sign_in};
+use crate::web::{
+    admin, admin_tokens, agents, alarm, assets, csrf, forms, models, page, pane, password, sign_in, token,
+};
 
 /// The state that every handler receives.
 pub struct App {
@@ -42,6 +45,7 @@ pub struct App {
     pub asker: Asker,
     pub names: TokenNames,
     pub audit: Audit,
+    pub uses: Uses,
     pub acts: Arc<Acts>,
     pub health: Health,
     /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of
@@ -95,8 +99,10 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens/{uuid}/{act}", post(forms::act))
         .route("/settings/tokens/{uuid}/connect", post(pane::submit))
         .route("/settings/tokens/{uuid}/connect/{tool}", get(pane::download))
-        .route("/settings/tokens/{uuid}", get(history::show))
-        .route("/settings/leaks/{project}/{id}/seen", post(forms::leak_seen))
+        .route("/settings/tokens/{uuid}", get(token::show))
+        .route("/settings/leaks", get(alarm::show))
+        .route("/settings/leaks/seen", post(alarm::all_seen))
+        .route("/settings/leaks/{project}/{id}/seen", post(alarm::seen))
         .route("/admin", get(admin::show))
         .route("/admin/people/{id}/revoke-all", post(admin::revoke_all))
         .route("/admin/projects/{id}/revoke-all", post(admin::revoke_project))

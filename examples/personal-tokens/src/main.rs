@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Starts the periodic tasks. Each one is a separate task, so that no task waits for another.
 ///
-/// - Every five seconds: write the last uses.
+/// - Every five seconds: write the last uses, and the number of uses.
 /// - Every minute: gather the notices of coming expiries, and fetch GitHub's keys if they are old.
 /// - Every hour: revoke the tokens that are bound to an ended issuer. Verification already rejects
 ///   these tokens.
@@ -44,6 +44,15 @@ fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
     tasks.spawn(every(Duration::from_secs(5), async move || {
         if let Err(error) = one.tokens.flush_usage().await {
             tracing::warn!(error = &error as &dyn Error, "cannot write the last uses; the next try is in five seconds");
+        }
+    }));
+    let one = Arc::clone(app);
+    tasks.spawn(every(Duration::from_secs(5), async move || {
+        if let Err(error) = one.uses.write().await {
+            tracing::warn!(
+                error = &error as &dyn Error,
+                "cannot write the number of uses; the next try is in five seconds"
+            );
         }
     }));
     let one = Arc::clone(app);
@@ -206,10 +215,12 @@ async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), S
     Ok(())
 }
 
-/// Writes the data that is only in memory: the last uses and the last entries of the audit trail.
+/// Writes the data that is only in memory: the last uses, the number of uses, and the last entries of
+/// the audit trail.
 async fn write_last(app: &App) -> Result<(), SetupError> {
-    // Run both writes concurrently, so that a slow write does not use up the time of the other.
-    let (written, ()) = tokio::join!(app.tokens.flush_usage(), app.audit.written());
+    // Run the writes concurrently, so that a slow write does not use up the time of the others.
+    let (written, counted, ()) = tokio::join!(app.tokens.flush_usage(), app.uses.write(), app.audit.written());
     written?;
+    counted?;
     Ok(())
 }

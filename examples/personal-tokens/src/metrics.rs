@@ -121,6 +121,8 @@ pub fn page(app: &App) -> String {
     }
     let dropped = app.audit.dropped();
     page.counter("personal_tokens_audit_entries_dropped_total", "Entries that the audit trail lost.", dropped);
+    let dropped = app.uses.dropped();
+    page.counter("personal_tokens_uses_dropped_total", "Uses that were not counted for lack of room.", dropped);
     page.0
 }
 

@@ -1,5 +1,6 @@
 //! The operations on tokens that the pages and the JSON API share.
 
+pub mod act;
 pub mod audit;
 pub mod expiry;
 pub mod groups;
@@ -11,3 +12,5 @@ pub mod own;
 pub mod purge;
 pub mod refusals;
 pub mod scopes;
+pub mod trail;
+pub mod uses;

@@ -6,6 +6,7 @@ use keyfob::{ProjectId, TokenId, TokenKey};
 
 use crate::app::App;
 use crate::setup::SetupError;
+use crate::tokens::uses;
 
 /// The maximum number of tokens that one query returns.
 const BATCH: i64 = 500;
@@ -17,8 +18,10 @@ const BATCH: i64 = 500;
 /// A name and a trail are deleted only if the token existed before this purge. A token that was
 /// never found may be in another database, with which the operator meant to start the host.
 pub async fn purge(app: &App) -> Result<u64, SetupError> {
+    let now = app.tokens.now();
+    uses::forget_before(&app.pool, uses::day_of(now.as_unix_millis()) - uses::KEPT).await?;
     let kept = Duration::from_secs(u64::from(app.config.purge_after_days) * 24 * 60 * 60);
-    let existing = quiet(app, app.tokens.now().saturating_sub(kept).as_unix_millis()).await?;
+    let existing = quiet(app, now.saturating_sub(kept).as_unix_millis()).await?;
     // If the purge fails, it may have deleted the tokens of some projects.
     let purged = app.tokens.purge(kept).await;
     for key in existing {
@@ -53,7 +56,7 @@ async fn quiet(app: &App, before: i64) -> Result<Vec<TokenKey>, SetupError> {
 
 /// Deletes the rows that the host stores about a token which keyfob has deleted.
 async fn forget(app: &App, key: &TokenKey) -> sqlx::Result<()> {
-    const DELETIONS: [&str; 7] = [
+    const DELETIONS: [&str; 8] = [
         "DELETE FROM token_leaks WHERE project = ?1 AND token_id = ?2 AND (seen = 1 OR EXISTS (SELECT 1 FROM bound_tokens \
          WHERE project = ?1 AND token_id = ?2))",
         "DELETE FROM leaked_issuers WHERE project = ?1 AND token_id = ?2 AND NOT EXISTS (SELECT 1 FROM token_leaks \
@@ -61,6 +64,7 @@ async fn forget(app: &App, key: &TokenKey) -> sqlx::Result<()> {
         "DELETE FROM token_notices WHERE project = ?1 AND token_id = ?2",
         "DELETE FROM bound_tokens WHERE project = ?1 AND token_id = ?2",
         "DELETE FROM token_refusals WHERE project = ?1 AND token_id = ?2",
+        "DELETE FROM token_uses WHERE project = ?1 AND token_id = ?2",
         "DELETE FROM token_names WHERE project = ?1 AND token_id = ?2",
         "DELETE FROM token_events WHERE project = ?1 AND token_id = ?2",
     ];

@@ -226,7 +226,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
 
     // The page of the token lists the events in its history.
     browser.follow("tbody a.name").await;
-    browser.see("#history tbody tr:last-child td:nth-child(2)", "issued").await;
+    browser.see("#history li:last-child > :first-child", "Issued by you").await;
     browser.client.close().await.unwrap();
 }
 

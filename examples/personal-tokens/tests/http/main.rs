@@ -25,4 +25,5 @@ mod openapi;
 mod page;
 mod password;
 mod settings;
+mod token_page;
 mod trail;
