@@ -95,6 +95,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens", get(page::show).post(forms::create))
         .route("/settings/tokens/{uuid}/delete", post(forms::delete))
         .route("/settings/tokens/{uuid}/rotate", post(forms::rotate))
+        .route("/settings/tokens/{uuid}/rename", post(forms::rename))
+        .route("/settings/tokens/{uuid}/narrow", post(forms::narrow))
         .route("/settings/tokens/{uuid}/agent", post(agents::create))
         .route("/settings/tokens/{uuid}/{act}", post(forms::act))
         .route("/settings/tokens/{uuid}/connect", post(pane::submit))

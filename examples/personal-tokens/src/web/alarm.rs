@@ -14,14 +14,14 @@ use crate::app::App;
 use crate::leaks::told::{self, Leaked};
 use crate::tokens::issued;
 use crate::tokens::own::Refused;
+use crate::web::draft::replacement;
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
 use crate::web::sessions::SignedIn;
 use crate::web::time_words::Time;
-use crate::web::token::links;
 use crate::web::token::names::{Looks, Named, Names};
 use crate::web::token::words;
-use crate::web::view::View;
+use crate::web::view::{self, View};
 
 /// The maximum number of cards above the list.
 const MOST: u32 = 5;
@@ -109,9 +109,9 @@ async fn card(app: &App, signed_in: &SignedIn, leaked: Leaked, now: Timestamp) -
     let user = &signed_in.user;
     let number = key.project.as_str().parse().map_err(|error| Refused::failed(Box::new(error)))?;
     let is_member = app.projects.find_of_user(user.id, number).await.map_err(Refused::failed)?.is_some();
-    let view = app.tokens.get(&key).await.map_err(Refused::failed)?.filter(|view| view.owner == user.owner_id());
+    let token = app.tokens.get(&key).await.map_err(Refused::failed)?.filter(|view| view.owner == user.owner_id());
     let (mut history, mut successor) = (None, None);
-    if let Some(view) = &view {
+    if let Some(view) = &token {
         let mut names = Names::new(app, view, user, Looks::Owner);
         names.remember([view]);
         names.load(view.rotated_to).await?;
@@ -119,10 +119,13 @@ async fn card(app: &App, signed_in: &SignedIn, leaked: Leaked, now: Timestamp) -
         let is_live = |id: &TokenId| names.view(*id).is_some_and(|successor| successor.status.is_live());
         successor = view.rotated_to.filter(is_live).map(|id| names.token(id));
     }
-    let replace = match &view {
-        Some(view) => links::replacement(view),
+    let replace = match &token {
+        Some(view) => replacement(view),
         // The scopes of a purged token are not known.
-        None => links::form(key.project.as_str(), &name, &[]),
+        None => {
+            let fields = [("project", key.project.as_str()), ("new", "1"), ("name", &name)];
+            format!("{}?{}", view::PATH, serde_urlencoded::to_string(fields).map_err(Refused::failed)?)
+        }
     };
     Ok(Card {
         name,

@@ -6,6 +6,8 @@ pub mod agents;
 pub mod alarm;
 pub mod assets;
 pub mod csrf;
+pub mod dialog;
+pub mod draft;
 pub mod error;
 pub mod forms;
 pub mod frame;

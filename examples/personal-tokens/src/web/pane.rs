@@ -20,22 +20,30 @@ use crate::config::origin;
 use crate::connect::{Connection, Tool};
 use crate::llm::models::Model;
 use crate::tokens::own::{self, OwnToken, Refused};
+use crate::web::dialog::{Dialog, Which};
 use crate::web::error::PageError;
-use crate::web::page::{Dialog, Scene, draw};
+use crate::web::page::{Scene, draw};
 use crate::web::sessions::SignedIn;
 
 pub struct Pane {
     pub uuid: String,
-    pub tool: Tool,
-    /// The text of the settings. It is `None` if there is no model that the settings can name.
+    /// The chosen tool. It is `None` until the person chooses one.
+    pub tool: Option<Tool>,
+    /// The text of the settings. It is `None` if no tool is chosen, or if there is no model that
+    /// the settings can name.
     pub text: Option<String>,
     /// The token, which the form sends back. It is `None` if the service does not know the token.
     pub token: Option<PlaintextToken>,
 }
 
 impl Pane {
+    pub fn is(&self, tool: &Tool) -> bool {
+        self.tool.as_ref() == Some(tool)
+    }
+
     /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. An unknown word means the first
-    /// tool.
+    /// tool. While the page shows the token, an unknown word means that no tool is chosen, so that
+    /// the dialog is short.
     pub fn new(
         app: &App,
         headers: &HeaderMap,
@@ -44,11 +52,12 @@ impl Pane {
         tool: &str,
         token: Option<&PlaintextToken>,
     ) -> Self {
-        let tool = Tool::parse(tool).unwrap_or(Tool::VsCode);
+        let first = if token.is_none() { Some(Tool::VsCode) } else { None };
+        let tool = Tool::parse(tool).or(first);
         Self {
             uuid: own.name.uuid.to_string(),
             tool,
-            text: scene.chosen().map(|model| text(app, headers, scene, model, tool, token)),
+            text: scene.chosen().zip(tool).map(|(model, tool)| text(app, headers, scene, model, tool, token)),
             token: token.and_then(|token| token.expose_secret().parse().ok()),
         }
     }
@@ -139,10 +148,9 @@ pub async fn submit(
         return file(&app, &headers, &scene, tool, token.as_ref());
     }
     let pane = Pane::new(&app, &headers, &scene, &own, &form.tool, token.as_ref());
-    let name = own.view.name.as_str();
     let dialog = match &token {
         Some(token) => Dialog::issued(&own, token, pane),
-        None => Dialog::Settings { name, pane },
+        None => Dialog::SetUp { which: Which::of(&app, &own), pane },
     };
     Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
 }

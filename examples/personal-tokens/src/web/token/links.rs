@@ -5,6 +5,7 @@ use keyfob::{Status, TokenView};
 
 use crate::app::App;
 use crate::tokens::issued;
+use crate::web::draft::replacement;
 use crate::web::standing::is_in_grace;
 use crate::web::view::View;
 
@@ -52,36 +53,5 @@ impl Links {
             revoke: dialog("delete"),
             replace: None,
         }
-    }
-}
-
-/// Returns the address of the form for a new token with the name, the project and the scopes of a
-/// token.
-pub fn replacement(view: &TokenView) -> String {
-    let scopes = view.scopes.to_string();
-    // Without a scope in the address, the form would choose the default scope.
-    let scopes: Vec<&str> = if scopes.is_empty() { vec![""] } else { scopes.split(' ').collect() };
-    form(view.project.as_str(), view.name.as_str(), &scopes)
-}
-
-/// Returns the address of the form for a new token with these properties.
-pub fn form(project: &str, name: &str, scopes: &[&str]) -> String {
-    let fields = [("project", project), ("new", "1"), ("name", name)];
-    let fields: Vec<_> = fields.into_iter().chain(scopes.iter().map(|scope| ("scope", *scope))).collect();
-    // The fields are texts, which the format can always express.
-    format!("/settings/tokens?{}", serde_urlencoded::to_string(fields).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn form_of_a_replacement_has_all_scopes() {
-        assert_eq!(
-            form("2", "a & b", &["models:use", "notes:read"]),
-            "/settings/tokens?project=2&new=1&name=a+%26+b&scope=models%3Ause&scope=notes%3Aread"
-        );
-        assert_eq!(form("2", "CI", &[""]), "/settings/tokens?project=2&new=1&name=CI&scope=");
     }
 }
