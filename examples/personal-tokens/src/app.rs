@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{StatusCode, Uri};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use keyfob::{Invalid, Tokens, axum::Refusal, leak::Finder};
@@ -20,6 +20,7 @@ use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::engine::Store;
 use crate::health::Health;
+use crate::housekeeping::Housekeeping;
 use crate::leaks::github::GitHub;
 use crate::leaks::reports::Doors;
 use crate::llm::models::Models;
@@ -33,8 +34,11 @@ use crate::tokens::uses::Uses;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
 use crate::web::{
-    admin, admin_tokens, agents, alarm, assets, csrf, forms, models, page, pane, password, sign_in, token,
+    admin, admin_tokens, agents, alarm, assets, csrf, forms, models, page, pane, password, returns, sign_in, token,
 };
+
+/// The maximum number of bytes in the body of a request, unless its route has another limit.
+pub const MOST_OF_FORM: usize = 16 * 1024;
 
 /// The state that every handler receives.
 pub struct App {
@@ -48,6 +52,7 @@ pub struct App {
     pub uses: Uses,
     pub acts: Arc<Acts>,
     pub health: Health,
+    pub housekeeping: Housekeeping,
     /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of
     /// GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,
@@ -79,7 +84,10 @@ impl App {
 /// # Errors
 /// Returns [`Invalid`] if a scope of a guarded route is malformed.
 pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
-    let by_token = routes::by_token(&guard::guard(&app))?.into_router().layer(map_response(guard::log_failures));
+    let guard = guard::guard(&app);
+    let by_token = routes::by_token(&guard)?.into_router().layer(map_response(guard::log_failures));
+    let by_either = routes::by_token_or_session(&guard, app.session_cookie())?.into_router();
+    let by_either = by_either.layer(map_response(guard::log_failures));
     let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
         .with_name(app.session_cookie())
         .with_secure(app.behind_tls)
@@ -119,6 +127,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/admin/models", get(models::show).post(models::add))
         .route("/admin/models/{id}/remove", post(models::remove))
         .merge(routes::by_session().into_router())
+        .merge(by_either)
+        .layer(from_fn_with_state(Arc::clone(&app), returns::keep_draft))
         .layer(sessions)
         .layer(from_fn(csrf::same_origin));
 
@@ -133,7 +143,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .merge(by_anybody)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(16 * 1024))
+        .layer(DefaultBodyLimit::max(MOST_OF_FORM))
         .layer(map_response(with_fixed_headers))
         .with_state(app))
 }
@@ -146,7 +156,7 @@ fn is_for_programs(uri: &Uri) -> bool {
 
 async fn not_found(uri: Uri, _: Request) -> Response {
     if is_for_programs(&uri) {
-        return Refusal::new(StatusCode::NOT_FOUND, "not_found", "this address does not exist").into_response();
+        return guard::not_found().into_response();
     }
     PageError::NotFound.into_response()
 }

@@ -3,6 +3,9 @@ CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     password_hash TEXT NOT NULL,
+    -- How often the sessions of the person were ended, by a suspension for example. A session works
+    -- only while this number and the password are the same as when it began.
+    sessions_ended INTEGER NOT NULL DEFAULT 0,
     suspended INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
@@ -15,6 +18,8 @@ CREATE TABLE IF NOT EXISTS projects (
     owner_id INTEGER UNIQUE REFERENCES users (id),
     CHECK ((kind = 'personal') = (owner_id IS NOT NULL))
 ) STRICT;
+-- Each person has a personal project, so a search for the public ones must not read all projects.
+CREATE INDEX IF NOT EXISTS projects_public ON projects (name, id) WHERE kind = 'public';
 
 CREATE TABLE IF NOT EXISTS memberships (
     project_id INTEGER NOT NULL REFERENCES projects (id),

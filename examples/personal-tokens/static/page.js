@@ -32,11 +32,11 @@ if (here.searchParams.has("said")) {
 const look = document.getElementById("look");
 if (look) followLook(look);
 followMenus();
+followCopies();
 
 const dialog = document.getElementById("dialog");
 if (dialog) openModal(dialog);
 else returnFocus();
-for (const button of document.querySelectorAll("main [data-copies]")) copies(button, button.closest("section, main"));
 
 // Replaces times in UTC by times in the time zone of the reader.
 function showLocalTimes(part) {
@@ -185,7 +185,6 @@ function openModal(dialog) {
     dialog.close();
   }
 
-  for (const button of dialog.querySelectorAll("[data-copies]")) copies(button, dialog);
   chooseExpiry(dialog);
   expectName(dialog);
   followPane(dialog);
@@ -247,17 +246,19 @@ function guardSecret(dialog) {
   };
 }
 
-// Lets a button copy the text of the element that it names.
-function copies(button, part) {
-  const source = document.getElementById(button.dataset.copies);
-  const said = part.querySelector("#said");
-  button.hidden = false;
-  button.addEventListener("click", async () => {
+// Lets buttons copy the text of the element that they name.
+function followCopies() {
+  for (const button of document.querySelectorAll("[data-copies][hidden]")) button.hidden = false;
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copies]");
+    if (!button) return;
+    const source = document.getElementById(button.dataset.copies);
+    const said = button.closest("dialog, section, main").querySelector("#said");
     try {
-      await navigator.clipboard.writeText(source.textContent);
+      await navigator.clipboard.writeText(source.textContent.trim());
       button.textContent = "Copied";
       if (said) said.textContent = button.dataset.said;
-      part.dispatchEvent(new Event("copied"));
+      button.dispatchEvent(new Event("copied", { bubbles: true }));
     } catch {
       getSelection().selectAllChildren(source);
       if (said) said.textContent = "The browser blocked copying. The text is selected: press Ctrl+C or ⌘C.";

@@ -25,6 +25,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// Returns the positive number that a part of a path writes. Returns `None` for other texts, also
+/// for `+1` and `01`, because a resource has one address.
+pub fn number(segment: &str) -> Option<i64> {
+    segment.parse().ok().filter(|number: &i64| *number > 0 && number.to_string() == segment)
+}
+
 /// The body of a request, read as a JSON object.
 pub struct JsonBody<T>(pub T);
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use keyfob::{
@@ -15,8 +16,8 @@ use keyfob::{
 
 use crate::api::resource;
 use crate::app::App;
+use crate::client::forwarded_for;
 use crate::config::origin;
-use crate::leaks::reporter::forwarded_for;
 use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::setup::SetupError;
@@ -74,6 +75,11 @@ impl<P: ProjectRequirement + 'static> FromRequestParts<Arc<App>> for Caller<P> {
         let project = project.ok_or_else(|| token.refuse(Rejection::OwnerOutsideProject))?;
         Ok(Self { token, user, project })
     }
+}
+
+/// Returns the refusal for an address that does not exist.
+pub fn not_found() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", "this address does not exist")
 }
 
 /// Logs a failure, and returns a refusal that does not name the cause.

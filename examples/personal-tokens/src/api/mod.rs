@@ -1,5 +1,5 @@
 //! The JSON API: the routes with which signed-in people manage tokens ([`tokens`]), and the routes
-//! that require a token ([`guard`], [`whoami`]).
+//! that require a token ([`guard`], [`whoami`]) or accept one ([`token_or_session`]).
 //!
 //! [`routes`] lists all routes, and [`openapi`] describes them. Tests check that the list and the
 //! description agree.
@@ -13,5 +13,6 @@ pub mod objects;
 pub mod openapi;
 pub mod resource;
 pub mod routes;
+pub mod token_or_session;
 pub mod tokens;
 pub mod whoami;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use keyfob::{Status, TokenKind};
+use keyfob::{Status, TokenId, TokenKind, TokenView};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -42,6 +42,8 @@ pub struct TokenObject {
     confirm_by: Option<String>,
     /// The end of the grace period. It is `null` if the token was not rotated.
     grace_until: Option<String>,
+    /// The public id of the token, which the text of the token contains. It is no secret.
+    public_id: String,
 }
 
 #[derive(Serialize)]
@@ -89,13 +91,25 @@ impl TokenObject {
             addresses: view.addresses.as_str().into(),
             confirm_by: view.confirm_by.map(|time| time.to_string()),
             grace_until: view.grace_until.map(|time| time.to_string()),
+            public_id: view.id.as_str().into(),
         })
     }
 
     /// Creates the description of a token with its masked form.
     pub fn masked(token: &OwnToken, user: &User) -> Result<Self, Refused> {
-        Self::new(token, user, format!("{}_****", token.view.public_part))
+        Self::new(token, user, masked(&token.view))
     }
+}
+
+/// Returns the masked form of a token, such as `demo_pat_2_16rk****Kcqr`. Existing clients show its
+/// last four characters, so these are the last four of the public id. No token contains a star, so
+/// the masked form cannot be mistaken for a token.
+fn masked(view: &TokenView) -> String {
+    const SHOWN: usize = 4;
+    // The public part is ASCII, and ends with the id.
+    let public = &view.public_part;
+    let (start, end) = (public.len() - TokenId::LEN + SHOWN, public.len() - SHOWN);
+    format!("{}****{}", &public[..start], &public[end..])
 }
 
 /// The body of a request that issues a token. The owner comes from the session, so a body with a

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::app::App;
 
 /// The JSON files of the document, one for each group of routes. [`DOCUMENT`] merges them.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     include_str!("openapi/document.json"),
     include_str!("openapi/schemas.json"),
     include_str!("openapi/answers.json"),
@@ -21,6 +21,7 @@ const PARTS: [&str; 8] = [
     include_str!("openapi/callers.json"),
     include_str!("openapi/leaks.json"),
     include_str!("openapi/models.json"),
+    include_str!("openapi/extension.json"),
     include_str!("openapi/health.json"),
 ];
 

@@ -13,11 +13,12 @@ use keyfob::{
     leak::LeakReport,
 };
 
+use crate::api::token_or_session::TokenOrSession;
 use crate::api::{delegate, models, openapi, resource, tokens, whoami};
 use crate::app::App;
 use crate::health;
 use crate::leaks::reports;
-use crate::llm::{chat, mcp};
+use crate::llm::{chat, extension, mcp};
 use crate::tokens::scopes;
 
 /// Returns the routes that require a session.
@@ -39,6 +40,17 @@ pub fn by_session() -> Routes {
         .post("/api/v2/auth/token/{uuid}/end-grace", tokens::end_grace)
 }
 
+/// Returns the routes that accept a token or a session. These routes only read. `cookie` is the
+/// name of the session cookie.
+///
+/// # Errors
+/// Returns [`Invalid`] if a scope is malformed.
+pub fn by_token_or_session(guard: &Guard, cookie: &'static str) -> Result<Routes, Invalid> {
+    let models_of_project = TokenOrSession::new(guard.project_in_path("project", scopes::MODELS_USE)?, cookie);
+    let models = get(models::models).route_layer(models_of_project);
+    Ok(Routes::default().on("get", "/api/v2/configurations/models/{project}", models))
+}
+
 /// Returns the routes that require a token. These routes ignore sessions, so a signed-in browser
 /// has no access to them.
 ///
@@ -56,10 +68,20 @@ pub fn by_token(guard: &Guard) -> Result<Routes, Invalid> {
         .guarded_get(&any, "/api/v2/auth/whoami", whoami::whoami)
         .guarded_get(&of_project, "/api/v2/projects/{project}/whoami", whoami::whoami_in_project)
         .guarded_get(&notes, "/api/v2/projects/{project}/notes", whoami::notes)
-        .guarded_get(&models_of_project, "/api/v2/configurations/models/{project}", models::models)
         .guarded_get(&models_of_own, "/llm/v1/models", chat::models)
         .guarded_post(&models_of_own, "/llm/v1/chat/completions", chat::completions)
-        .guarded_post(&any, "/mcp", mcp::mcp))
+        .guarded_post(&any, "/mcp", mcp::mcp)
+        .guarded_post(&models_of_project, "/api/v1/prompt_lib/predict/prompt_lib/{project}", extension::predict)
+        .guarded_post(
+            &models_of_project,
+            "/api/v1/prompt_lib/predict/prompt_lib/{project}/{version}",
+            extension::predict_with_version,
+        )
+        .guarded_get(&models_of_project, "/api/v1/integrations/integrations/default/{project}", extension::integrations)
+        .guarded_get(&models_of_project, "/api/v1/prompt_lib/tags/prompt_lib/{project}", extension::nothing)
+        .guarded_get(&models_of_project, "/api/v1/prompt_lib/prompts/prompt_lib/{project}", extension::nothing)
+        .guarded_get(&models_of_project, "/api/v1/datasources/datasources/prompt_lib/{project}", extension::nothing)
+        .guarded_get(&models_of_project, "/api/v1/applications/applications/prompt_lib/{project}", extension::nothing))
 }
 
 /// Returns the routes that are open to anybody.
@@ -78,11 +100,21 @@ pub fn by_anybody() -> Routes {
         .get("/health/ready", health::ready)
 }
 
+/// The start of the paths that existing clients write both with and without a slash at the end. Both
+/// forms have the same handler. A redirect would not do, because clients do not repeat a POST.
+const TOKENS: &str = "/api/v2/auth/token/";
+
+/// Returns a path with a slash at its end if it has none, and without the slash if it has one.
+fn other_form(path: &str) -> String {
+    path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned)
+}
+
 /// A router with a list of its routes. axum does not offer such a list.
 #[derive(Default)]
 pub struct Routes {
     router: Router<Arc<App>>,
-    /// The method and the path of each route, as the OpenAPI document writes them.
+    /// The method and the path of each route, as the OpenAPI document writes them. A path under
+    /// [`TOKENS`] is listed once, although it is routed twice.
     pub listed: Vec<(&'static str, &'static str)>,
 }
 
@@ -123,6 +155,10 @@ impl Routes {
 
     fn on(mut self, method: &'static str, path: &'static str, route: MethodRouter<Arc<App>>) -> Self {
         self.listed.push((method, path));
-        Self { router: self.router.route(path, route), ..self }
+        let mut router = self.router;
+        if path.starts_with(TOKENS) {
+            router = router.route(&other_form(path), route.clone());
+        }
+        Self { router: router.route(path, route), ..self }
     }
 }

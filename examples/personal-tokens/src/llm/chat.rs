@@ -14,18 +14,20 @@ use serde_json::{Value, json};
 
 use crate::api::guard::OwnCaller;
 use crate::app::App;
-use crate::llm::echo;
 use crate::llm::models::{ECHO, Model};
 use crate::llm::upstream::AskError;
+use crate::llm::{echo, live};
+use crate::people::accounts::User;
+use crate::people::projects::Project;
 use crate::setup::SetupError;
 
 /// The maximum number of bytes in a question: 4 MiB, because a question may contain pictures and
 /// long files.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+pub const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// Answers `GET /llm/v1/models`: the models that the token's project may use.
 pub async fn models(State(app): State<Arc<App>>, caller: OwnCaller) -> Result<Json<Value>, ChatError> {
-    let models = models_of(&app, &caller).await?;
+    let models = models_of(&app, &caller.project).await?;
     let data: Vec<Value> = by_name(&models)
         .map(|model| {
             let owner = format!("project-{}", model.project_id);
@@ -43,22 +45,34 @@ struct Question {
 
 /// Answers `POST /llm/v1/chat/completions`: forwards the question to the upstream of the model,
 /// with the credential of the project that the model belongs to. `Accept` is the only header of the
-/// caller that is forwarded, so the upstream does not receive the token.
+/// caller that is forwarded, so the upstream does not receive the token. If the token ends before
+/// the response does, the response is interrupted.
 pub async fn completions(
     State(app): State<Arc<App>>,
     caller: OwnCaller,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, ChatError> {
-    let models = models_of(&app, &caller).await?;
+    let models = models_of(&app, &caller.project).await?;
     let accept = request.headers().get(ACCEPT).cloned();
+    let body = body(&app, &caller.user, request).await?;
+    match live::unless_ended(&caller.token, ask(&app, &models, body, accept.as_ref())).await {
+        Ok(answer) => Ok(live::while_live(&caller.token, answer?)),
+        Err(refusal) => Ok(refusal.into_response()),
+    }
+}
+
+/// Reads the body of a question.
+///
+/// # Errors
+/// Returns [`AskError::Busy`] if too many bodies are being read, and [`ChatError::Body`] if the
+/// body is too large or cannot be read.
+pub async fn body(app: &Arc<App>, user: &User, mut request: Request) -> Result<Bytes, ChatError> {
     // The room is held only while the body is received, and one person gets only a part of it. The
     // number of questions in progress is bounded in [`crate::llm::upstream`].
-    let room = app.questions.take(Some(caller.user.id)).await;
-    let room = room.ok_or(ChatError::Ask(AskError::Busy))?;
+    let room = app.questions.take(Some(user.id)).await;
+    let _room = room.ok_or(ChatError::Ask(AskError::Busy))?;
     DefaultBodyLimit::max(MOST_BYTES).apply(&mut request);
-    let body = Bytes::from_request(request, &app).await.map_err(ChatError::Body)?;
-    drop(room);
-    ask(&app, &models, body, accept.as_ref()).await
+    Bytes::from_request(request, app).await.map_err(ChatError::Body)
 }
 
 /// Sends a question to the model that the question names, and returns the response. The model must
@@ -71,6 +85,16 @@ pub async fn ask(
 ) -> Result<Response, ChatError> {
     let question: Question = serde_json::from_slice(&body).map_err(|_| ChatError::Shape)?;
     let model = by_name(models).find(|model| model.name == question.model).ok_or(ChatError::NoModel)?;
+    ask_model(app, model, body, accept).await
+}
+
+/// Sends a question to this model, whichever model the question names, and returns the response.
+pub async fn ask_model(
+    app: &App,
+    model: &Model,
+    body: Bytes,
+    accept: Option<&HeaderValue>,
+) -> Result<Response, ChatError> {
     if model.upstream == ECHO {
         let question = serde_json::from_slice(&body).map_err(|_| ChatError::Shape)?;
         return echo::answer(&question, &model.name, app.tokens.now()).ok_or(ChatError::Shape);
@@ -93,9 +117,9 @@ fn renamed(body: &[u8], model: &str) -> Result<Bytes, ChatError> {
     Ok(serde_json::to_vec(&question).map_err(|_| ChatError::Shape)?.into())
 }
 
-/// Returns the models that the token's project may use.
-pub async fn models_of(app: &App, caller: &OwnCaller) -> Result<Vec<Model>, ChatError> {
-    let models = app.models.of_project(&app.projects, &caller.project).await;
+/// Returns the models that a project may use.
+pub async fn models_of(app: &App, project: &Project) -> Result<Vec<Model>, ChatError> {
+    let models = app.models.of_project(&app.projects, project).await;
     models.map_err(|error| ChatError::failed(error.into()))
 }
 
@@ -112,6 +136,10 @@ pub fn by_name(models: &[Model]) -> impl Iterator<Item = &Model> {
 pub enum ChatError {
     Body(BytesRejection),
     Shape,
+    /// The body of the VS Code extension's question does not have the expected fields.
+    Prompt,
+    /// The question is too large after its variables are filled in.
+    Filled,
     NoModel,
     Ask(AskError),
     Failed,
@@ -134,6 +162,14 @@ impl ChatError {
             Self::Body(rejection) => (rejection.status(), "unreadable", "the body could not be read"),
             Self::Shape => {
                 (StatusCode::BAD_REQUEST, "invalid_body", "the body must be a JSON object with model and messages")
+            }
+            Self::Prompt => {
+                let words = "the body must be a JSON object with the fields of the extension: user_input, chat_history, \
+                             context, variables and model_settings";
+                (StatusCode::BAD_REQUEST, "invalid_body", words)
+            }
+            Self::Filled => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "with its variables, the context may have at most 4 MiB")
             }
             Self::NoModel => (StatusCode::NOT_FOUND, "model_not_found", "the token's project has no such model"),
             Self::Ask(error) => (error.status(), error.code(), error.message()),

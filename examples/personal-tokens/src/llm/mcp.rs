@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Bytes, to_bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, StatusCode};
@@ -18,15 +18,15 @@ use crate::api::guard::OwnCaller;
 use crate::app::App;
 use crate::config::origin;
 use crate::llm::chat::{self, ChatError};
+use crate::llm::live;
 use crate::llm::models::Model;
+use crate::llm::whole::{self, Whole};
 use crate::tokens::scopes;
 
 /// The supported versions of the protocol, the newest first.
 const VERSIONS: [&str; 3] = ["2025-06-18", "2025-03-26", "2024-11-05"];
 /// The header in which a client names its version of the protocol, in each message after the first.
 const VERSION_HEADER: &str = "mcp-protocol-version";
-/// The maximum number of bytes in the response of a model.
-const MOST_ANSWER: usize = 1024 * 1024;
 
 /// A message of JSON-RPC 2.0.
 #[derive(Deserialize)]
@@ -99,8 +99,11 @@ pub async fn mcp(State(app): State<Arc<App>>, caller: OwnCaller, request: Reques
             if !tool.is_open_to(&caller) {
                 return Ok(caller.token.refuse_without(&[tool.scope()]).into_response());
             }
-            let models = chat::models_of(&app, &caller).await?;
-            tool.call(&app, &caller, &models, &params).await
+            let models = chat::models_of(&app, &caller.project).await?;
+            match live::unless_ended(&caller.token, tool.call(&app, &caller, &models, &params)).await {
+                Ok(result) => result,
+                Err(refusal) => return Ok(refusal.into_response()),
+            }
         }
         _ => Err((NO_METHOD, "this method does not exist")),
     };
@@ -213,7 +216,14 @@ impl Tool {
                 let text = ask(app, models, &asked).await;
                 // A failure of the model is a result for the caller to read, not an error of the
                 // protocol.
-                Ok(text.map_or_else(|error| told(error.words().2, true), |text| told(&text, false)))
+                Ok(match text {
+                    Ok(Whole::Text(text)) => told(&text, false),
+                    Ok(Whole::Refused(answer)) => told(
+                        &format!("the model's provider refuses the question with status {}", answer.status()),
+                        true,
+                    ),
+                    Err(error) => told(error.words().2, true),
+                })
             }
             Self::ListNotes => Ok(told(&format!("{} has no notes.", caller.project.name), false)),
         }
@@ -230,13 +240,7 @@ fn told(text: &str, is_error: bool) -> Value {
     json!({ "content": [{ "type": "text", "text": text }], "isError": is_error })
 }
 
-async fn ask(app: &App, models: &[Model], asked: &AskModel) -> Result<String, ChatError> {
+async fn ask(app: &App, models: &[Model], asked: &AskModel) -> Result<Whole, ChatError> {
     let question = json!({ "model": asked.model, "messages": [{ "role": "user", "content": asked.prompt }] });
-    let answer = chat::ask(app, models, question.to_string().into(), None).await?;
-    let body = to_bytes(answer.into_body(), MOST_ANSWER).await.map_err(|_| ChatError::Failed)?;
-    let body: Value = serde_json::from_slice(&body).map_err(|_| ChatError::Failed)?;
-    match body["choices"][0]["message"]["content"].as_str() {
-        Some(text) => Ok(text.into()),
-        None => Err(ChatError::Failed),
-    }
+    whole::read(chat::ask(app, models, question.to_string().into(), None).await?).await
 }

@@ -3,6 +3,10 @@
 
 pub mod chat;
 pub mod echo;
+pub mod extension;
+pub mod live;
 pub mod mcp;
 pub mod models;
+pub mod prompt;
 pub mod upstream;
+pub mod whole;

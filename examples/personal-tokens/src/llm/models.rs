@@ -33,6 +33,12 @@ impl Model {
         connect::integration_uid(self.project_id, &self.name)
     }
 
+    /// Returns the built-in model of a project, which repeats the question.
+    fn echo(project_id: i64) -> Self {
+        let (name, upstream) = ("echo".into(), ECHO.into());
+        Self { id: None, project_id, name, default: true, upstream, upstream_model: None }
+    }
+
     /// Returns the URL query that chooses this model on a page.
     pub fn query(&self) -> String {
         serde_urlencoded::to_string([("integration", self.integration_uid())]).unwrap_or_default()
@@ -91,6 +97,23 @@ pub struct Models {
 }
 
 type Row = (i64, i64, String, String, Option<String>, bool);
+
+/// Expands to a query that reads [`Row`]s. `$where` is the condition.
+macro_rules! select_models {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, project_id, name, upstream, upstream_model, is_default FROM models ",
+            $where,
+            " ORDER BY project_id, name"
+        )
+    };
+}
+
+impl From<Row> for Model {
+    fn from((id, project_id, name, upstream, upstream_model, default): Row) -> Self {
+        Self { id: Some(id), project_id, name, default, upstream, upstream_model }
+    }
+}
 
 impl Models {
     /// Creates the models from the database table. [`configure`](Self::configure) adds the models
@@ -152,43 +175,47 @@ impl Models {
     /// Returns all models. If there are none, each public project gets the model `echo`, so that a
     /// person who has just started the service can try everything.
     pub async fn all(&self, projects: &Projects) -> sqlx::Result<Vec<Model>> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, project_id, name, upstream, upstream_model, is_default FROM models ORDER BY project_id, name",
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<Row> = sqlx::query_as(select_models!("")).fetch_all(&self.pool).await?;
         let mut models = self.configured.clone();
-        models.extend(rows.into_iter().map(|(id, project_id, name, upstream, upstream_model, default)| Model {
-            id: Some(id),
-            project_id,
-            name,
-            default,
-            upstream,
-            upstream_model,
-        }));
+        models.extend(rows.into_iter().map(Model::from));
         if models.is_empty() {
-            let public = projects.all().await?.into_iter().filter(|project| project.kind == Kind::Public);
-            models.extend(public.map(|project| Model {
-                id: None,
-                project_id: project.id,
-                name: "echo".into(),
-                default: true,
-                upstream: ECHO.into(),
-                upstream_model: None,
-            }));
+            models.extend(projects.public().await?.into_iter().map(Model::echo));
         }
         Ok(models)
     }
 
     /// Returns the models that a project may use: its own models, and then the models of public
-    /// projects.
+    /// projects. The cost does not depend on the number of people, who all have projects and may
+    /// have models of their own.
     pub async fn of_project(&self, projects: &Projects, project: &Project) -> sqlx::Result<Vec<Model>> {
-        let public: Vec<i64> =
-            projects.all().await?.into_iter().filter(|one| one.kind == Kind::Public).map(|one| one.id).collect();
-        let mut models = self.all(projects).await?;
-        models.retain(|model| model.project_id == project.id || public.contains(&model.project_id));
+        let public = projects.public().await?;
+        let rows: Vec<Row> = sqlx::query_as(select_models!(
+            "WHERE project_id = ? OR project_id IN (SELECT id FROM projects WHERE kind = 'public')"
+        ))
+        .bind(project.id)
+        .fetch_all(&self.pool)
+        .await?;
+        let is_usable = |model: &&Model| model.project_id == project.id || public.contains(&model.project_id);
+        let mut models: Vec<Model> = self.configured.iter().filter(is_usable).cloned().collect();
+        for model in rows.into_iter().map(Model::from) {
+            // An entry that was added to the configuration file later wins.
+            if !models.iter().any(|other| other.project_id == model.project_id && other.name == model.name) {
+                models.push(model);
+            }
+        }
+        if models.is_empty() && !self.has_any().await? {
+            models.extend(public.into_iter().map(Model::echo));
+        }
         models.sort_by_key(|model| model.project_id != project.id);
         Ok(models)
+    }
+
+    /// Returns whether any project has a model.
+    async fn has_any(&self) -> sqlx::Result<bool> {
+        if !self.configured.is_empty() {
+            return Ok(true);
+        }
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM models)").fetch_one(&self.pool).await
     }
 
     /// Adds a model from the administrator's form. The inner error is the reason why the model is

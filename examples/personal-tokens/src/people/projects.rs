@@ -110,6 +110,14 @@ impl Projects {
         all(&self.pool).await
     }
 
+    /// Returns the numbers of the public projects, sorted by name. The cost does not depend on the
+    /// number of other projects.
+    pub async fn public(&self) -> sqlx::Result<Vec<i64>> {
+        sqlx::query_scalar("SELECT id FROM projects WHERE kind = 'public' ORDER BY name, id")
+            .fetch_all(&self.pool)
+            .await
+    }
+
     pub async fn leave(&self, project: i64, user: i64) -> sqlx::Result<()> {
         sqlx::query("DELETE FROM memberships WHERE project_id = ? AND user_id = ?")
             .bind(project)

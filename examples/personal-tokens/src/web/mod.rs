@@ -15,6 +15,7 @@ pub mod models;
 pub mod page;
 pub mod pane;
 pub mod password;
+pub mod returns;
 pub mod rows;
 pub mod sessions;
 pub mod sign_in;

@@ -96,6 +96,8 @@ async fn in_scheme(scheme: Scheme) {
         ("new=1".into(), "#token-name"),
         (format!("rotate={well}"), "#grace"),
         (format!("agent={well}"), "#token-name"),
+        (format!("rename={well}"), "#new-name"),
+        (format!("narrow={well}"), "#addresses"),
         (format!("delete={well}"), "#typed"),
         (format!("settings={well}"), "#preview"),
     ] {
@@ -112,9 +114,9 @@ async fn in_scheme(scheme: Scheme) {
     browser.goto("/settings/tokens").await;
     browser.follow("#new").await;
     browser.fill("#token-name", "Too long").await;
-    browser.fill("#amount", "4000").await;
+    browser.choose_lifetime("4000", "Days").await;
     browser.follow("#generate").await;
-    browser.find("#new-error").await;
+    browser.find("#expiry-error").await;
     check("refused").await;
     for (path, name) in [
         (format!("/settings/tokens/{well}"), "history"),

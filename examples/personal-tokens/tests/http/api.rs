@@ -23,7 +23,7 @@ async fn token_is_shown_once_and_masked_afterwards() {
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([]));
 
     let made = ada.make("VSCode Integration", None).await;
-    assert_eq!(made.as_object().unwrap().len(), 17);
+    assert_eq!(made.as_object().unwrap().len(), 18);
     let token = made["token"].as_str().unwrap();
     assert!(token.starts_with("demo_pat_1_"));
     assert_eq!((&made["user_id"], &made["name"]), (&json!(1), &json!("VSCode Integration")));
@@ -33,7 +33,12 @@ async fn token_is_shown_once_and_masked_afterwards() {
     assert_eq!(expires.saturating_since(host.app.tokens.now()), Duration::from_secs(30 * 86_400));
 
     let mut masked = made.clone();
-    masked["token"] = format!("{}_****", token.rsplit_once('_').unwrap().0).into();
+    // The last four characters are those of the public id, which a list can show.
+    let id = token.split('_').nth(3).unwrap();
+    assert_eq!(made["public_id"], id);
+    masked["token"] = format!("demo_pat_1_{}****{}", &id[..4], &id[12..]).into();
+    assert!(masked["token"].as_str().unwrap().parse::<keyfob::PlaintextToken>().is_err());
+    assert!(host.app.finder.find_in(masked["token"].as_str().unwrap().as_bytes()).is_empty());
     assert_eq!(ada.get(TOKENS).await.is(200).json(), json!([masked]));
     let path = format!("{TOKENS}{}", made["uuid"].as_str().unwrap());
     assert_eq!(ada.get(&path).await.is(200).json(), masked);
@@ -68,6 +73,7 @@ async fn fields_keep_their_order() {
         "addresses",
         "confirm_by",
         "grace_until",
+        "public_id",
     ];
     let at: Vec<_> = fields.iter().map(|field| body.find(&format!("\"{field}\":")).unwrap()).collect();
     assert!(at.is_sorted(), "{body}");

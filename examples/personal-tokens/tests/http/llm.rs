@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::support::upstream::Upstream;
-use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
+use crate::support::{Answer, Host, REVOKE_ALL, TOKENS, assert_holds_no_part, until};
 
 /// A chat question to the model `m`.
 const QUESTION: &str = r#"{"model": "m", "messages": []}"#;
@@ -193,6 +193,77 @@ async fn a_streamed_answer_comes_piece_by_piece() {
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: [DONE]\n\n");
     drop(sender);
     assert!(body.frame().await.is_none());
+}
+
+/// Revokes ada's only token.
+async fn revoke(host: &Host) {
+    assert_eq!(host.ada().await.post_to(REVOKE_ALL, "").await.is(200).json(), json!({"revoked": 1}));
+}
+
+/// A model may answer for minutes. A token that is revoked in this time must not get the rest.
+#[tokio::test]
+async fn revoked_token_loses_an_answer_that_is_in_progress() {
+    let (sender, answer) = streaming();
+    let upstream = Upstream::answering(move |_| answer()).await;
+    let (host, token) = host_of(&upstream).await;
+    sender.send("data: 0\n\n").await.unwrap();
+    let mut body = raw(&host, &token).await.into_body();
+    let more = async || while sender.send("data: 1\n\n").await.is_ok() {};
+    // While the token is live, its holder gets pieces for longer than the time between two checks.
+    let live = async {
+        for _ in 0..60 {
+            body.frame().await.unwrap().unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = live => {}
+        () = more() => panic!("the provider lost its reader"),
+    }
+    revoke(&host).await;
+    // The model would go on for ever.
+    let read = async {
+        loop {
+            match body.frame().await {
+                Some(piece) => drop(piece?),
+                None => panic!("the body looks complete"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // When the body has broken off, the provider has lost its reader too, and the model stops.
+    let ((), broken): ((), Result<(), axum::Error>) = tokio::join!(more(), read);
+    let error = broken.unwrap_err().to_string();
+    assert!(error.contains("revoked"), "{error}");
+}
+
+#[tokio::test]
+async fn revoked_token_stops_waiting_for_a_slow_model() {
+    let upstream = Upstream::answering(|_| {
+        let silent = futures_util::stream::pending::<Result<Bytes, Infallible>>();
+        ([("content-type", "application/json")], Body::from_stream(silent)).into_response()
+    })
+    .await;
+    let (host, token) = host_of(&upstream).await;
+    let request = |path: &str, body: Value| {
+        let request = Request::post(path).header("authorization", format!("Bearer {token}"));
+        request.body(Body::from(body.to_string())).unwrap()
+    };
+    let predict = request("/api/v1/prompt_lib/predict/prompt_lib/1", json!({"user_input": "Hi"}));
+    let ask_model = json!({"name": "ask_model", "arguments": {"model": "m", "prompt": "Hi"}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ask_model});
+    let revoking = async {
+        let mut seen = 0;
+        let is_asked = async || {
+            seen += upstream.asked().len();
+            seen == 2
+        };
+        until("both questions are in progress", is_asked).await;
+        revoke(&host).await;
+    };
+    let (predicted, called, ()) = tokio::join!(host.send(predict), host.send(request("/mcp", call)), revoking);
+    predicted.is_problem(401, "revoked");
+    called.is_problem(401, "revoked");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::support::document::template;
-use crate::support::{Host, size};
+use crate::support::{Host, TOKENS as TOKENS_PATH, size};
 
 /// Returns the maximum number of requests that schemathesis generates for each operation in one
 /// phase, as text.
@@ -58,7 +58,12 @@ async fn api_matches_its_document() {
     let mut uuids = String::new();
     for number in 0..TOKENS {
         let owner = if number % 8 == 0 { &ada } else { &eve };
-        uuids += &format!("{}\n", owner.make("n", None).await["uuid"]);
+        let uuid = owner.make("n", None).await["uuid"].as_str().unwrap().to_owned();
+        // The grace period of a token can be ended only if the token is rotated.
+        if number % 5 == 0 {
+            owner.post_to(&format!("{TOKENS_PATH}{uuid}/rotate"), "").await.is(200);
+        }
+        uuids += &format!("\"{uuid}\"\n");
     }
     // schemathesis reads these two files from its working directory, and also writes files there.
     std::fs::write(host.dir().join("uuids.txt"), uuids).unwrap();

@@ -203,8 +203,8 @@ async fn script_needs_only_the_downloaded_file() {
     assert_eq!(
         lines[0],
         json!([
-            {"name": ODD[1], "project_id": 2, "default": false, "integration_uid": integration},
-            {"name": "public", "project_id": 4, "default": false, "integration_uid": "4_public"},
+            {"name": ODD[1], "project_id": 2, "default": false, "integration_uid": integration, "shared": false},
+            {"name": "public", "project_id": 4, "default": false, "integration_uid": "4_public", "shared": true},
         ])
     );
     assert_eq!(lines[1], json!([ODD[1], "public"]));

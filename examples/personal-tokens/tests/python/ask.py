@@ -28,8 +28,8 @@ def main(path):
         settings = json.load(file)
     server, token = settings["eliteacode.LLMServerUrl"], settings["eliteacode.LLMAuthToken"]
     model, project = settings["eliteacode.LLMModelName"], settings["eliteacode.projectId"]
-    models = call(server, token, f"/api/v2/configurations/models/{project}")
-    print(json.dumps(models))
+    models = call(server, token, f"/api/v2/configurations/models/{project}?include_shared=true")
+    print(json.dumps(models["items"]))
     names = call(server, token, "/llm/v1/models")
     print(json.dumps([one["id"] for one in names["data"]]))
     question = {"model": model, "messages": [{"role": "user", "content": "What is the weather?"}]}

@@ -56,6 +56,15 @@ fn operation<'d>(document: &'d Value, method: &Method, path: &str) -> Result<&'d
 
 /// Returns the path template in the document that this path matches, if there is one.
 pub fn template<'d>(document: &'d Value, path: &str) -> Option<&'d str> {
+    exact_template(document, path).or_else(|| {
+        // The document says that these paths are accepted with and without a slash at the end.
+        let tokens = path == "/api/v2/auth/token" || path.starts_with("/api/v2/auth/token/");
+        let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
+        if tokens { exact_template(document, &other) } else { None }
+    })
+}
+
+fn exact_template<'d>(document: &'d Value, path: &str) -> Option<&'d str> {
     let paths = document["paths"].as_object().unwrap().keys();
     let fitting = paths.filter(|template| fits_template(template, path)).map(String::as_str);
     // A template without a variable is preferred to a template with one, as in the router.
