@@ -14,3 +14,4 @@ pub mod refusals;
 pub mod scopes;
 pub mod trail;
 pub mod uses;
+pub mod via;

@@ -24,6 +24,7 @@ use crate::setup::SetupError;
 use crate::tokens::expiry::ExpiryError;
 use crate::tokens::names::TokenName;
 use crate::tokens::scopes;
+use crate::tokens::via::Via;
 
 /// A token of a person, together with the [`TokenName`] that identifies it in the JSON API.
 #[derive(Debug)]
@@ -144,6 +145,7 @@ pub struct Wish<'w> {
     /// The time within which the token must be [confirmed](confirm), or `None` if the token works
     /// immediately.
     pub confirm_within: Option<Duration>,
+    pub via: Via,
 }
 
 /// Issues a token that belongs to the person, for one of their projects.
@@ -158,6 +160,7 @@ pub async fn issue(
     let addresses = AddressRanges::new(wish.addresses).map_err(Refused::Addresses)?;
     let of_user = app.tokens.of(&user.owner_id(), &project.project_id());
     let new = of_user.new_token(name).with_lifetime(wish.lifetime).with_scopes(scopes).with_addresses(addresses);
+    let new = new.with_metadata(wish.via.metadata());
     let new = match wish.confirm_within {
         Some(within) => new.with_confirm_within(within),
         None => new,

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::tokens::expiry;
 use crate::tokens::issued;
 use crate::tokens::own::{self, Refused, Wish};
+use crate::tokens::via::Via;
 use crate::web::dialog::{Dialog, RotateFault};
 use crate::web::draft::{Draft, Entered, Faults};
 use crate::web::error::{PageError, in_words};
@@ -97,7 +98,7 @@ pub async fn create(
         Ok(lifetime) => {
             let scopes = entered.scope.join(" ");
             let (name, addresses) = (&entered.name, &entered.addresses);
-            let wish = Wish { name, lifetime, scopes: &scopes, addresses, confirm_within: None };
+            let wish = Wish { name, lifetime, scopes: &scopes, addresses, confirm_within: None, via: Via::Page };
             own::issue(&app, &signed_in.user, &scene.project, wish).await
         }
         Err(error) => Err(Refused::Expiry(error)),

@@ -137,7 +137,7 @@ async fn in_scheme(scheme: Scheme) {
 impl Browser {
     /// Returns the violations that axe-core finds on the page. Each line names the violated rule
     /// and the elements that violate it. `axe` is the script of axe-core.
-    async fn violations(&self, axe: &str) -> Vec<String> {
+    pub async fn violations(&self, axe: &str) -> Vec<String> {
         // The page already has the script if only the size of the window has changed.
         if self.client.execute("return !window.axe", vec![]).await.unwrap() == true {
             self.client.execute(axe, vec![]).await.unwrap();
@@ -153,7 +153,7 @@ impl Browser {
 }
 
 /// Returns the script of axe-core, or `None` if it is not installed.
-fn axe() -> Option<String> {
+pub fn axe() -> Option<String> {
     let installed = "../../target/ci-tools/node_modules/axe-core/axe.min.js";
     let path = std::env::var_os("AXE_CORE")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(installed), PathBuf::from);

@@ -94,7 +94,9 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
         assert_eq!((status, &problem["reason"]), (401, &json!("issuer_ended")));
     }
     assert_eq!(get(&whoami, &laptop).await.1["reason"], "revoked");
-    browser.until("[...document.querySelectorAll('tbody .badge')].every(badge => badge.textContent === 'Ended with its issuer')", "tbody").await;
+    browser
+        .until("[...document.querySelectorAll('tbody .badge')].every(badge => badge.textContent === 'Ended')", "tbody")
+        .await;
     browser.keep("agent-5-ended").await;
     browser.client.close().await.unwrap();
 }

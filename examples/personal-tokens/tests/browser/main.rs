@@ -16,3 +16,4 @@ mod guide;
 mod list;
 mod password;
 mod pictures;
+mod token_page;

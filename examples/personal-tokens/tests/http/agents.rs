@@ -12,7 +12,7 @@ use keyfob::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, WHOAMI, items_in};
+use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, WHOAMI, items_in, text_of as text_of_html};
 
 /// The path of the route on which the presented token issues another token.
 const DELEGATE: &str = "/api/v2/auth/token/self/delegate";
@@ -298,6 +298,8 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     let start: String = public_id(&laptop).chars().take(4).collect();
     assert!(issuer.starts_with(&format!("<a href=\"{page}\">“Laptop” ({start}…)</a>")), "{issuer}");
     assert!(issuer.contains("It ends with that token."), "{issuer}");
+    let (_, created) = of_agent.split_once("<dd id=\"created\">").unwrap();
+    assert!(text_of_html(created).starts_with(&format!("just now by the token “Laptop” ({start}…)")), "{created}");
     let said = format!("Issued by the token “Laptop” ({start}…). It ends with that token");
     assert_eq!(items_in(&of_agent, "history"), [said]);
 

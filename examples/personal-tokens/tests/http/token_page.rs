@@ -142,7 +142,7 @@ async fn summary_has_the_facts_of_a_token() {
     assert_eq!(fact(&page, "of-project"), "Personal (ada) · 1");
     assert_eq!(fact(&page, "addresses"), "192.0.2.0/24");
     assert!(fact(&page, "scopes").contains("Read the project's notes notes:read"), "{page}");
-    assert!(fact(&page, "created").starts_with("just now by you"), "{page}");
+    assert!(fact(&page, "created").starts_with("just now by you, with the API"), "{page}");
     assert_eq!((fact(&page, "expires"), fact(&page, "used")), ("Never".into(), "Never used".into()));
     assert!(page.contains("<span class=\"expiry warn\""), "never expiring is amber");
     assert_eq!(offers(&page), ["rotate", "agent", "rename", "narrow", "disable", "revoke"]);
@@ -150,6 +150,19 @@ async fn summary_has_the_facts_of_a_token() {
     let page = ada.get(&page_of(&made)).await.is(200).body;
     assert_eq!(fact(&page, "status"), "Disabled");
     assert_eq!(offers(&page), ["enable", "rename", "narrow", "revoke"]);
+}
+
+#[tokio::test]
+async fn token_that_a_form_created_says_so() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let form = ada.get(&format!("{PAGE}?new=1")).await.is(200);
+    let fields = format!("csrf={}&form={}&project=1&name=CI&preset=30", form.field("csrf"), form.field("form"));
+    ada.post_form(PAGE, &fields).await.is(200);
+    let list = ada.get(PAGE).await.is(200).body;
+    let uuid = list.split("<tr id=\"token-").nth(1).unwrap().split('"').next().unwrap();
+    let page = ada.get(&format!("{PAGE}/{uuid}")).await.is(200).body;
+    assert!(fact(&page, "created").starts_with("just now by you, on the page"), "{page}");
 }
 
 #[tokio::test]
@@ -171,6 +184,7 @@ async fn rotation_links_both_tokens() {
     assert_eq!(offers(&page), ["end-grace", "agent", "rename", "narrow", "disable", "revoke"]);
 
     let page = ada.get(&page_of(&new)).await.is(200).body;
+    assert!(fact(&page, "created").starts_with("just now by you, as a replacement"), "{page}");
     assert_eq!(fact(&page, "predecessor"), named(&old));
     assert_eq!(items_in(&page, "history"), [format!("Issued by you to replace {}", named(&old))]);
     host.clock.advance(Duration::from_secs(1));

@@ -23,6 +23,7 @@ use crate::people::owners::TokenOwners;
 use crate::people::projects::Project;
 use crate::tokens::own::{self, Refused};
 use crate::tokens::uses as counts;
+use crate::tokens::via::Via;
 use crate::tokens::{issued, refusals, scopes, trail};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
@@ -84,6 +85,8 @@ struct Summary {
     addresses: String,
     created: Time,
     created_by: Who,
+    /// The way in which the token was created, as the end of a sentence.
+    created_how: &'static str,
     end: End,
     last_used: Option<Time>,
     used_from: Option<String>,
@@ -249,6 +252,13 @@ async fn summary(
         scopes: scopes.split_whitespace().map(|one| Scope { scope: one.into(), words: words(one) }).collect(),
         addresses: view.addresses.to_string(),
         created: Time::ago(view.created_at, around.now),
+        created_how: match (view.rotated_from, Via::of(view)) {
+            // The successor has the metadata of the token that it replaces.
+            (Some(_), _) => ", as a replacement",
+            (None, Some(Via::Page)) => ", on the page",
+            (None, Some(Via::Api)) => ", with the API",
+            (None, None) => "",
+        },
         created_by: names.actor(view.created_by.as_str()).await?,
         end: End::of(view, around.now),
         last_used: view.last_used_at.map(|time| Time::ago(time, around.now)),
