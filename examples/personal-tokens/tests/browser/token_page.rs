@@ -78,7 +78,7 @@ impl Browser {
     /// Checks a page at several widths: no element is wider than the window, and axe-core finds
     /// nothing.
     async fn fits(&self, axe: Option<&str>, name: &str, scheme: Scheme) {
-        for (width, height) in [(1280, 900), (768, 900), (400, 800)] {
+        for (width, height) in [(1280, 2000), (768, 2000), (400, 3000)] {
             self.client.set_window_size(width, height).await.unwrap();
             let script = "return [...document.querySelectorAll('main *, dialog *')].filter(one => !one.closest('.unseen, svg') && \
                 one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 200))";
