@@ -6,15 +6,30 @@ use sqlx::SqlitePool;
 struct Column {
     table: &'static str,
     name: &'static str,
-    /// The SQL statement that adds the column.
+    /// The SQL statements that add the column.
     add: &'static str,
 }
 
-const COLUMNS: [Column; 1] = [Column {
-    table: "users",
-    name: "sessions_ended",
-    add: "ALTER TABLE users ADD COLUMN sessions_ended INTEGER NOT NULL DEFAULT 0",
-}];
+const COLUMNS: [Column; 3] = [
+    Column {
+        table: "users",
+        name: "sessions_ended",
+        add: "ALTER TABLE users ADD COLUMN sessions_ended INTEGER NOT NULL DEFAULT 0",
+    },
+    // The rows of an earlier version count as new.
+    Column {
+        table: "spent_forms",
+        name: "at",
+        add: "ALTER TABLE spent_forms ADD COLUMN at INTEGER NOT NULL DEFAULT 0; \
+              UPDATE spent_forms SET at = unixepoch() * 1000",
+    },
+    Column {
+        table: "github_deliveries",
+        name: "at",
+        add: "ALTER TABLE github_deliveries ADD COLUMN at INTEGER NOT NULL DEFAULT 0; \
+              UPDATE github_deliveries SET at = unixepoch() * 1000",
+    },
+];
 
 /// Adds the missing columns. Several processes may start at the same time.
 pub async fn add_missing(pool: &SqlitePool) -> sqlx::Result<()> {

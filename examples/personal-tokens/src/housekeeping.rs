@@ -128,12 +128,12 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
     tasks
 }
 
-/// Calls `act` immediately, and then once in each interval of length `time`. Never returns.
-async fn every(time: Duration, act: impl AsyncFn()) {
+/// Calls `operation` immediately, and then once in each interval of length `time`. Never returns.
+async fn every(time: Duration, operation: impl AsyncFn()) {
     let mut times = tokio::time::interval(time);
     loop {
         times.tick().await;
-        act().await;
+        operation().await;
     }
 }
 

@@ -276,10 +276,16 @@ function followPane(dialog) {
     if (!tool) return;
     dialog.querySelector("#tool-hint").textContent = tool.dataset.hint;
     dialog.querySelector("#file-name").textContent = tool.dataset.file;
-    dialog.querySelector("#made").hidden = false;
+    dialog.querySelector("#chosen").hidden = false;
+    const said = dialog.querySelector("#said");
+    if ("needsModel" in tool.dataset && !pane.querySelector("[name=integration]").value) {
+      preview.textContent = "";
+      dialog.querySelector("#made").hidden = true;
+      said.textContent = said.dataset.needs;
+      return;
+    }
     const fields = new URLSearchParams(new FormData(pane));
     fields.set("do", "download");
-    const said = dialog.querySelector("#said");
     try {
       const answer = await fetch(pane.action, { method: "POST", body: fields });
       if (!answer.ok || answer.redirected) throw answer;
@@ -287,6 +293,7 @@ function followPane(dialog) {
       // A later choice may have been answered first, or the dialog may be closed.
       if (!tool.checked || !dialog.open) return;
       preview.textContent = text;
+      dialog.querySelector("#made").hidden = false;
       said.textContent = "";
     } catch {
       preview.textContent = "";

@@ -3,16 +3,16 @@
 use serde_json::Value;
 
 use super::quote::attribute;
-use super::{Connection, Generation};
+use super::{Connection, Generation, NamedModel};
 
 /// Returns the text of the file `settings.json` of VS Code. The names of the settings depend on the
 /// [generation](Generation) of the VS Code extension.
-pub(super) fn vs_code(generation: Generation, connection: &Connection<'_>) -> String {
+pub(super) fn vs_code(generation: Generation, connection: &Connection<'_>, named: NamedModel<'_>) -> String {
     let server = || Value::from(connection.server);
-    let model = || Value::from(connection.model);
+    let model = || Value::from(named.name);
     let token = || Value::from(connection.token_text());
     let project = || Value::from(connection.project);
-    let integration = || Value::from(connection.integration());
+    let integration = || Value::from(named.integration());
     let verify_ssl = || Value::from(connection.verify_ssl);
     match generation {
         Generation::Elitea => object(&[
@@ -62,17 +62,17 @@ fn object(entries: &[(&str, Value)]) -> String {
 /// Returns the settings file of JetBrains editors for this generation of the plug-in. The file
 /// belongs in the folder `.idea`. It never contains the token, because version control may
 /// include the file.
-pub(super) fn jet_brains(generation: Generation, connection: &Connection<'_>) -> String {
+pub(super) fn jet_brains(generation: Generation, connection: &Connection<'_>, named: NamedModel<'_>) -> String {
     let (component, provider) = match generation {
         Generation::Elitea => ("EliteASettings", "ELITEA_EYE"),
         Generation::Alita => ("AlitaSettings", "ALITA_EYE"),
     };
     let options: String = [
         ("displayType", "SPLIT"),
-        ("integrationName", &format!("Project {}", connection.model_project)),
-        ("integrationUid", &connection.integration()),
+        ("integrationName", &format!("Project {}", named.project)),
+        ("integrationUid", &named.integration()),
         ("llmCustomModelEnabled", "true"),
-        ("llmCustomModelName", connection.model),
+        ("llmCustomModelName", named.name),
         ("llmServerUrl", connection.server),
         ("projectId", &connection.project.to_string()),
         ("provider", provider),
@@ -168,8 +168,8 @@ mod tests {
             (Tool::JetBrains, JET_BRAINS),
             (Tool::JetBrainsAlita, JET_BRAINS_ALITA),
         ] {
-            assert_eq!(tool.text(&connection(Some(&token))), text.replace("TOKEN", token.expose_secret()));
-            assert_eq!(tool.text(&connection(None)), text.replace("TOKEN", PLACEHOLDER));
+            assert_eq!(tool.text(&connection(Some(&token))), Some(text.replace("TOKEN", token.expose_secret())));
+            assert_eq!(tool.text(&connection(None)), Some(text.replace("TOKEN", PLACEHOLDER)));
         }
     }
 
@@ -178,7 +178,7 @@ mod tests {
         for (tool, text) in [(Tool::VsCode, VS_CODE), (Tool::VsCodeAlita, VS_CODE_ALITA)] {
             let unverified = Connection { verify_ssl: false, ..connection(None) };
             let text = text.replace("TOKEN", PLACEHOLDER).replace("verifySsl\": true", "verifySsl\": false");
-            assert_eq!(tool.text(&unverified), text);
+            assert_eq!(tool.text(&unverified), Some(text));
         }
     }
 }

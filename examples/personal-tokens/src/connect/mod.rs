@@ -6,17 +6,21 @@
 //! a placeholder:
 //!
 //! ```
-//! use personal_tokens::connect::{Connection, PLACEHOLDER, Tool};
+//! use personal_tokens::connect::{Connection, NamedModel, PLACEHOLDER, Tool};
 //!
-//! let connection = Connection {
+//! let mut connection = Connection {
 //!     server: "https://tokens.example",
 //!     project: 123,
-//!     model_project: 1,
-//!     model: "gpt-4o",
+//!     model: Some(NamedModel { project: 1, name: "gpt-4o" }),
 //!     token: None,
 //!     verify_ssl: true,
 //! };
-//! assert!(Tool::VsCode.text(&connection).contains(PLACEHOLDER));
+//! assert!(Tool::VsCode.text(&connection).is_some_and(|text| text.contains(PLACEHOLDER)));
+//!
+//! // The settings of editors name a model. Other tools can do without one.
+//! connection.model = None;
+//! assert!(Tool::VsCode.text(&connection).is_none());
+//! assert!(Tool::Curl.text(&connection).is_some());
 //! ```
 
 mod editors;
@@ -41,15 +45,29 @@ pub struct Connection<'a> {
     pub server: &'a str,
     /// The project of the token.
     pub project: i64,
-    /// The project that the model belongs to.
-    pub model_project: i64,
-    /// The name of the model.
-    pub model: &'a str,
+    /// The model that the settings name. It is `None` if the project has no models, or if none is
+    /// chosen.
+    pub model: Option<NamedModel<'a>>,
     /// The token. The service knows the token only at the moment when it issues or rotates it. If
     /// the field is `None`, the text contains [`PLACEHOLDER`].
     pub token: Option<&'a PlaintextToken>,
     /// Whether editors verify the certificate of the service. Shells and programs always verify it.
     pub verify_ssl: bool,
+}
+
+/// A model that settings name.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedModel<'a> {
+    /// The project that the model belongs to.
+    pub project: i64,
+    pub name: &'a str,
+}
+
+impl NamedModel<'_> {
+    /// Returns the name that editors use for the model.
+    fn integration(&self) -> String {
+        integration_uid(self.project, self.name)
+    }
 }
 
 /// Returns the name that tools use for a model of a project.
@@ -60,11 +78,6 @@ pub fn integration_uid(project: i64, model: &str) -> String {
 impl Connection<'_> {
     fn token_text(&self) -> &str {
         self.token.map_or(PLACEHOLDER, PlaintextToken::expose_secret)
-    }
-
-    /// Returns the name that editors use for the model.
-    fn integration(&self) -> String {
-        integration_uid(self.model_project, self.model)
     }
 
     /// Returns the base URL of the models. Clients of OpenAI's API can use it.
@@ -94,8 +107,7 @@ mod tests {
         Connection {
             server: "https://tokens.example",
             project: 123,
-            model_project: 1,
-            model: "gpt-4o",
+            model: Some(NamedModel { project: 1, name: "gpt-4o" }),
             token,
             verify_ssl: true,
         }

@@ -18,22 +18,34 @@ pub(super) fn environment(connection: &Connection<'_>) -> String {
     variables.map(|(name, value)| format!("export {name}={}\n", shell(value))).concat()
 }
 
-/// Returns shell commands that list the models and send a question to one model. The commands read
-/// the token from the environment.
+/// Returns shell commands that list the models and send a question to the chosen model. Without a
+/// model, the commands show whom the token acts for, and list the models. The commands read the
+/// token from the environment.
 ///
 /// The token reaches curl through a pipe from `printf`, which is part of the shell. So the token
 /// appears neither in the history nor in the list of processes. `-H @-` needs curl 7.55 (2017).
 pub(super) fn curl(connection: &Connection<'_>) -> String {
-    let models = shell(&format!("{}/models", connection.models_url()));
+    let get = |url: String| {
+        format!(
+            r#"printf 'Authorization: Bearer %s\n' "$TOKEN" |
+  curl -sS -w '\n' -H @- {}
+"#,
+            shell(&url)
+        )
+    };
+    let models = get(format!("{}/models", connection.models_url()));
+    let check = r#": "${TOKEN:?is not set}""#;
+    let Some(model) = connection.model else {
+        let whoami = get(format!("{}/api/v2/auth/whoami", connection.server));
+        return format!("{check}\n\n{whoami}\n{models}");
+    };
     let completions = shell(&format!("{}/chat/completions", connection.models_url()));
     let question =
-        shell(&format!(r#"{{"model":{},"messages":[{{"role":"user","content":"Hello"}}]}}"#, json(connection.model)));
+        shell(&format!(r#"{{"model":{},"messages":[{{"role":"user","content":"Hello"}}]}}"#, json(model.name)));
     format!(
-        r#": "${{TOKEN:?is not set}}"
+        r#"{check}
 
-printf 'Authorization: Bearer %s\n' "$TOKEN" |
-  curl -sS -w '\n' -H @- {models}
-
+{models}
 printf 'Authorization: Bearer %s\n' "$TOKEN" |
   curl -sS -w '\n' -H @- -H 'Content-Type: application/json' \
     --data {question} \
@@ -71,11 +83,25 @@ pub(super) fn mcp(connection: &Connection<'_>) -> String {
     )
 }
 
-/// Returns a Python program that sends a question to the model. The program reads the token from
-/// the environment, because people share and commit programs.
+/// Returns a Python program that sends a question to the chosen model. Without a model, the program
+/// lists the models. The program reads the token from the environment, because people share and
+/// commit programs.
 pub(super) fn python(connection: &Connection<'_>) -> String {
     let base_url = json(&connection.models_url());
-    let model = json(connection.model);
+    let ask = match connection.model {
+        None => "for model in client.models.list():\n    print(model.id)\n".to_owned(),
+        Some(model) => {
+            let model = json(model.name);
+            format!(
+                r#"answer = client.chat.completions.create(
+    model={model},
+    messages=[{{"role": "user", "content": "Hello"}}],
+)
+print(answer.choices[0].message.content)
+"#
+            )
+        }
+    };
     format!(
         r#"import os
 
@@ -85,19 +111,14 @@ client = OpenAI(
     base_url={base_url},
     api_key=os.environ["OPENAI_API_KEY"],
 )
-answer = client.chat.completions.create(
-    model={model},
-    messages=[{{"role": "user", "content": "Hello"}}],
-)
-print(answer.choices[0].message.content)
-"#
+{ask}"#
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{connection, token};
-    use super::super::{PLACEHOLDER, Tool};
+    use super::super::{Connection, PLACEHOLDER, Tool};
 
     const ENVIRONMENT: &str = "\
 export SERVER='https://tokens.example'
@@ -129,8 +150,12 @@ machine tokens.example
     fn texts_with_a_token_are_exact() {
         let token = token();
         for (tool, text) in [(Tool::Environment, ENVIRONMENT), (Tool::Netrc, NETRC), (Tool::Mcp, MCP)] {
-            assert_eq!(tool.text(&connection(Some(&token))), text.replace('@', token.expose_secret()));
-            assert_eq!(tool.text(&connection(None)), text.replace('@', PLACEHOLDER));
+            for model in [connection(None).model, None] {
+                let with = Connection { model, ..connection(Some(&token)) };
+                assert_eq!(tool.text(&with), Some(text.replace('@', token.expose_secret())));
+                let without = Connection { model, ..connection(None) };
+                assert_eq!(tool.text(&without), Some(text.replace('@', PLACEHOLDER)));
+            }
         }
     }
 

@@ -57,6 +57,11 @@ impl Tool {
         Self::Python,
     ];
 
+    /// Returns whether most people look for this tool. The others are behind one more press.
+    pub fn is_common(self) -> bool {
+        matches!(self, Self::VsCode | Self::JetBrains | Self::Curl | Self::Python | Self::Mcp)
+    }
+
     /// Returns the word for the tool in URLs. The word never changes.
     pub fn as_str(self) -> &'static str {
         self.facts().word
@@ -107,26 +112,32 @@ impl Tool {
         matches!(self, Self::VsCode | Self::VsCodeAlita | Self::Environment | Self::Netrc | Self::Mcp)
     }
 
-    /// Returns whether the text for this tool contains the name of a model. A person who cannot
-    /// choose a model can use the text only if it contains no such name.
+    /// Returns whether the settings of this tool cannot be made without a model: its program would
+    /// not know which model to ask.
+    pub fn needs_model(self) -> bool {
+        self.group() != Group::Other
+    }
+
+    /// Returns whether the text for this tool contains the name of the chosen model.
     pub fn names_model(self) -> bool {
         !matches!(self, Self::Environment | Self::Netrc | Self::Mcp)
     }
 
     /// Returns the settings text for the tool, which is both the preview and the download. If the
-    /// text contains the token, the text is as secret as the token.
-    pub fn text(self, connection: &Connection<'_>) -> String {
-        match self {
-            Self::VsCode => editors::vs_code(Generation::Elitea, connection),
-            Self::VsCodeAlita => editors::vs_code(Generation::Alita, connection),
-            Self::JetBrains => editors::jet_brains(Generation::Elitea, connection),
-            Self::JetBrainsAlita => editors::jet_brains(Generation::Alita, connection),
+    /// text contains the token, the text is as secret as the token. Returns `None` if the tool
+    /// [needs a model](Self::needs_model) and the connection has none.
+    pub fn text(self, connection: &Connection<'_>) -> Option<String> {
+        Some(match self {
+            Self::VsCode => editors::vs_code(Generation::Elitea, connection, connection.model?),
+            Self::VsCodeAlita => editors::vs_code(Generation::Alita, connection, connection.model?),
+            Self::JetBrains => editors::jet_brains(Generation::Elitea, connection, connection.model?),
+            Self::JetBrainsAlita => editors::jet_brains(Generation::Alita, connection, connection.model?),
             Self::Environment => snippets::environment(connection),
             Self::Curl => snippets::curl(connection),
             Self::Netrc => snippets::netrc(connection),
             Self::Mcp => snippets::mcp(connection),
             Self::Python => snippets::python(connection),
-        }
+        })
     }
 
     fn facts(self) -> Facts {
@@ -138,7 +149,8 @@ impl Tool {
                 content_type: JSON,
                 hint: "For the extension ELITEA Code: add these lines to your user settings (Preferences: Open User \
                        Settings (JSON)), or save the file as .vscode/settings.json. It contains the token: do not commit \
-                       it.",
+                       it. At its start, the extension may report \"ELITEA Code: Invalid LLMAuth JWT token\", because it \
+                       expects another format; it works all the same, so you can ignore this message.",
             },
             Self::VsCodeAlita => Facts {
                 word: "vscode-alita",
@@ -179,7 +191,8 @@ impl Tool {
                 file_name: "connect.sh",
                 content_type: TEXT,
                 hint: "Load the environment variables first. The token is read from TOKEN, so it appears neither in \
-                       the shell's history nor in the list of processes. The commands list the models and ask the chosen one.",
+                       the shell's history nor in the list of processes. The commands list the models and ask the chosen one, if \
+                       you have chosen one.",
             },
             Self::Netrc => Facts {
                 word: "netrc",
@@ -240,7 +253,7 @@ impl Generation {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::tests::{connection, token};
-    use super::super::{Connection, PLACEHOLDER};
+    use super::super::{Connection, NamedModel, PLACEHOLDER};
     use super::*;
 
     #[test]
@@ -272,8 +285,8 @@ mod tests {
         let token = token();
         let secret = token.expose_secret();
         for tool in Tool::ALL {
-            let with = tool.text(&connection(Some(&token)));
-            let without = tool.text(&connection(None));
+            let with = tool.text(&connection(Some(&token))).unwrap();
+            let without = tool.text(&connection(None)).unwrap();
             assert_eq!(with.contains(secret), tool.holds_token(), "{tool:?}");
             assert_eq!(without.contains(PLACEHOLDER), tool.holds_token(), "{tool:?}");
             assert!(!with.contains(PLACEHOLDER), "{tool:?}");
@@ -286,9 +299,24 @@ mod tests {
 
     #[test]
     fn text_names_the_model_if_the_tool_does() {
-        let named = Connection { model: "unmistakable", ..connection(None) };
+        let model = Some(NamedModel { project: 1, name: "unmistakable" });
+        let named = Connection { model, ..connection(None) };
         for tool in Tool::ALL {
-            assert_eq!(tool.text(&named).contains("unmistakable"), tool.names_model(), "{tool:?}");
+            assert_eq!(tool.text(&named).unwrap().contains("unmistakable"), tool.names_model(), "{tool:?}");
+        }
+    }
+
+    #[test]
+    fn only_editors_need_a_model() {
+        let token = token();
+        let unnamed = Connection { model: None, ..connection(Some(&token)) };
+        for tool in Tool::ALL {
+            assert_eq!(tool.text(&unnamed).is_none(), tool.needs_model(), "{tool:?}");
+            assert!(!tool.needs_model() || tool.names_model(), "{tool:?}");
+            // A tool whose text names no model has the same text without one.
+            if !tool.names_model() {
+                assert_eq!(tool.text(&unnamed), tool.text(&connection(Some(&token))), "{tool:?}");
+            }
         }
     }
 
@@ -303,10 +331,12 @@ mod tests {
     #[test]
     fn files_end_with_one_line_break_and_lines_end_without_spaces() {
         for tool in Tool::ALL {
-            let text = tool.text(&connection(None));
-            assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{tool:?}");
-            assert!(text.lines().all(|line| line == line.trim_end()), "{tool:?}");
-            assert!(!text.contains(['\r', '\t']), "{tool:?}");
+            for connection in [connection(None), Connection { model: None, ..connection(None) }] {
+                let Some(text) = tool.text(&connection) else { continue };
+                assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{tool:?}");
+                assert!(text.lines().all(|line| line == line.trim_end()), "{tool:?}");
+                assert!(!text.contains(['\r', '\t']), "{tool:?}");
+            }
         }
     }
 }

@@ -208,7 +208,7 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
         Ok(answer) => answer,
         Err(error) => return unavailable(error),
     };
-    if let Err(error) = deliveries::note(&app.pool, &digest, &key_id).await {
+    if let Err(error) = deliveries::note(&app.pool, &digest, &key_id, app.tokens.now()).await {
         // GitHub gets its response anyway: a replay changes nothing, and GitHub may not send the
         // report again.
         tracing::error!(error = &error as &dyn Error, "cannot store that a report of GitHub's was answered");

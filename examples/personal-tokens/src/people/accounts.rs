@@ -236,8 +236,8 @@ impl Accounts {
         let turn = gate.turn().await?;
         self.counts.compared.fetch_add(1, Ordering::Relaxed);
         let fits = tokio::task::spawn_blocking(move || {
-            // The blocking task owns the turn: if a client disconnects, its request is dropped, but the
-            // task continues.
+            // The blocking task owns the turn: if a client disconnects, its request is dropped, but
+            // the task continues.
             let _turn = turn;
             let stored = PasswordHash::new(&stored)?;
             match Argon2::default().verify_password(password.as_bytes(), &stored) {

@@ -103,8 +103,8 @@ pub async fn create(
         }
         Err(error) => Err(Refused::Expiry(error)),
     };
-    if issued.is_err() {
-        spent::give_back(&app.pool, &signed_in.user, &id).await.map_err(Refused::failed)?;
+    if let Err(refused) = &issued {
+        spent::give_back(&app.pool, &signed_in.user, &id, refused).await.map_err(Refused::failed)?;
     }
     match issued {
         Ok((own, token)) => {
@@ -138,8 +138,8 @@ pub async fn rotate(
         Ok(grace) => own::rotate(&app, &signed_in.user, &token, grace).await,
         Err(error) => Err(Refused::Grace(error)),
     };
-    if rotated.is_err() {
-        spent::give_back(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)?;
+    if let Err(refused) = &rotated {
+        spent::give_back(&app.pool, &signed_in.user, &form.form, refused).await.map_err(Refused::failed)?;
     }
     let fault = match rotated {
         Ok((own, token)) => {

@@ -205,7 +205,7 @@ pub async fn show(
         Dialog::narrow(&app, &find(uuid).await?, None, None, None)
     } else if let Some(uuid) = &agent {
         token = find(uuid).await?;
-        Dialog::Agent(AgentDraft::new(&app, &token, form_id()?))
+        Dialog::Agent(AgentDraft::new(&app, &token, form_id()?, entered, None))
     } else if let Some(uuid) = &settings {
         let token = find(uuid).await?;
         let pane = Pane::new(&app, &headers, &scene, &token, &tool, None);

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::config::origin;
-use crate::connect::{Connection, Tool};
+use crate::connect::{Connection, NamedModel, Tool};
 use crate::llm::models::Model;
 use crate::tokens::own::{self, OwnToken, Refused};
 use crate::web::dialog::{Dialog, Which};
@@ -29,8 +29,8 @@ pub struct Pane {
     pub uuid: String,
     /// The chosen tool. It is `None` until the person chooses one.
     pub tool: Option<Tool>,
-    /// The text of the settings. It is `None` if no tool is chosen, or if there is no model that
-    /// the settings can name.
+    /// The text of the settings. It is `None` if no tool is chosen, or if the tool needs a model
+    /// and none is chosen.
     pub text: Option<String>,
     /// The token, which the form sends back. It is `None` if the service does not know the token.
     pub token: Option<PlaintextToken>,
@@ -41,9 +41,9 @@ impl Pane {
         self.tool.as_ref() == Some(tool)
     }
 
-    /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. An unknown word means the first
-    /// tool. While the page shows the token, an unknown word means that no tool is chosen, so that
-    /// the dialog is short.
+    /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. If the word is unknown, or if the
+    /// tool needs a model and the project has none, the pane shows the first tool that works. While
+    /// the page shows the token, it then shows no tool, so that the dialog is short.
     pub fn new(
         app: &App,
         headers: &HeaderMap,
@@ -52,31 +52,33 @@ impl Pane {
         tool: &str,
         token: Option<&PlaintextToken>,
     ) -> Self {
-        let first = if token.is_none() { Some(Tool::VsCode) } else { None };
-        let tool = Tool::parse(tool).or(first);
+        let chosen = scene.chosen();
+        let asked = Tool::parse(tool).filter(|tool| !tool.needs_model() || !scene.models.is_empty());
+        let mut working = Tool::ALL.into_iter().filter(|tool| !tool.needs_model() || chosen.is_some());
+        let tool = asked.or_else(|| if token.is_none() { working.next() } else { None });
         Self {
             uuid: own.name.uuid.to_string(),
             tool,
-            text: scene.chosen().zip(tool).map(|(model, tool)| text(app, headers, scene, model, tool, token)),
+            text: tool.and_then(|tool| text(app, headers, scene, chosen, tool, token)),
             token: token.and_then(|token| token.expose_secret().parse().ok()),
         }
     }
 }
 
-/// Returns the text of the settings, which is both the preview and the download.
+/// Returns the text of the settings, which is both the preview and the download. Returns `None` if
+/// the tool needs a model and there is none.
 fn text(
     app: &App,
     headers: &HeaderMap,
     scene: &Scene,
-    model: &Model,
+    model: Option<&Model>,
     tool: Tool,
     token: Option<&PlaintextToken>,
-) -> String {
+) -> Option<String> {
     tool.text(&Connection {
         server: &origin(app.config.public_url.as_deref(), app.behind_tls, headers),
         project: scene.project.id,
-        model_project: model.project_id,
-        model: &model.name,
+        model: model.map(|model| NamedModel { project: model.project_id, name: &model.name }),
         token,
         verify_ssl: app.config.verify_ssl,
     })
@@ -112,6 +114,8 @@ pub struct PaneForm {
     view: String,
     #[serde(default)]
     integration: String,
+    /// It is empty if the person has chosen no tool.
+    #[serde(default)]
     tool: String,
     /// The token in clear text, if the form was in the dialog that shows the token.
     #[serde(default)]
@@ -178,14 +182,18 @@ fn file(
     tool: Tool,
     token: Option<&PlaintextToken>,
 ) -> Result<Response, PageError> {
-    let model = scene.chosen().ok_or_else(|| Refused::State("choose an integration first".into()))?;
+    let model = scene.chosen();
     // Never write a file that names another model than the requested one.
     let asked = &scene.view.integration;
-    if !asked.is_empty() && *asked != model.integration_uid() {
+    if !asked.is_empty() && model.is_none_or(|model| *asked != model.integration_uid()) {
         return Err(Refused::State("the project does not have this integration".into()).into());
     }
+    let Some(text) = text(app, headers, scene, model, tool, token) else {
+        let words = format!("the settings for {} name a model; choose an integration first", tool.label());
+        return Err(Refused::State(words).into());
+    };
     let named = format!("attachment; filename=\"{}\"", tool.file_name());
-    let mut response = (StatusCode::OK, text(app, headers, scene, model, tool, token)).into_response();
+    let mut response = (StatusCode::OK, text).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(tool.content_type()));
     if let Ok(named) = HeaderValue::try_from(named) {
         response.headers_mut().insert(CONTENT_DISPOSITION, named);

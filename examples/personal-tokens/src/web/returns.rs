@@ -60,7 +60,9 @@ fn page_of(path: &str) -> String {
     match parts[..] {
         ["sign-out"] => HOME.into(),
         ["settings", "password"] => path.into(),
-        ["settings", "tokens", uuid, verb @ ("rotate" | "delete" | "agent")] => format!("{HOME}?{verb}={uuid}"),
+        ["settings", "tokens", uuid, verb @ ("rotate" | "rename" | "narrow" | "delete" | "agent")] => {
+            format!("{HOME}?{verb}={uuid}")
+        }
         ["settings", "tokens", uuid, "connect"] => format!("{HOME}?settings={uuid}"),
         ["settings", "tokens", uuid, _] => format!("{HOME}/{uuid}"),
         ["admin", kind @ ("people" | "projects"), id, _] => format!("/admin/{kind}/{id}"),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use keyfob::PlaintextToken;
-use personal_tokens::connect::{Connection, Group, PLACEHOLDER, Tool};
+use personal_tokens::connect::{Connection, Group, NamedModel, PLACEHOLDER, Tool};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -17,7 +17,18 @@ fn token() -> PlaintextToken {
 }
 
 fn connection<'a>(model: &'a str, token: Option<&'a PlaintextToken>) -> Connection<'a> {
-    Connection { server: SERVER, project: 123, model_project: 7, model, token, verify_ssl: true }
+    let model = Some(NamedModel { project: 7, name: model });
+    Connection { server: SERVER, project: 123, model, token, verify_ssl: true }
+}
+
+/// Returns the connection of a project without models.
+fn unnamed() -> Connection<'static> {
+    Connection { model: None, ..connection("m", None) }
+}
+
+#[track_caller]
+fn text(tool: Tool, connection: &Connection<'_>) -> String {
+    tool.text(connection).unwrap()
 }
 
 /// Returns names with special characters. If the service forgot to escape one of these characters
@@ -73,14 +84,15 @@ fn as_xml_holds_it(text: &str) -> String {
 
 #[track_caller]
 fn check_vs_code(tool: Tool, connection: &Connection<'_>) {
-    let read: Value = serde_json::from_str(&tool.text(connection)).unwrap();
+    let read: Value = serde_json::from_str(&text(tool, connection)).unwrap();
     let entries = read.as_object().unwrap();
-    let integration = format!("{}_{}", connection.model_project, connection.model);
+    let model = connection.model.unwrap();
+    let integration = format!("{}_{}", model.project, model.name);
     assert_eq!(entries.len(), if tool == Tool::VsCode { 12 } else { 18 });
     for (key, value) in entries {
         let expected: Value = match key.split_once('.').unwrap().1 {
             "providerServerURL" | "LLMServerUrl" => connection.server.into(),
-            "modelName" | "LLMModelName" => connection.model.into(),
+            "modelName" | "LLMModelName" => model.name.into(),
             "authToken" | "LLMAuthToken" => connection.token.map_or(PLACEHOLDER, |token| token.expose_secret()).into(),
             "projectId" => connection.project.into(),
             "integrationUid" => integration.clone().into(),
@@ -95,14 +107,14 @@ fn check_vs_code(tool: Tool, connection: &Connection<'_>) {
 
 #[track_caller]
 fn check_jet_brains(tool: Tool, connection: &Connection<'_>) {
-    let text = tool.text(connection);
+    let text = text(tool, connection);
     let read = roxmltree::Document::parse(&text).unwrap();
     let options: Vec<(&str, &str)> = read
         .descendants()
         .filter(|node| node.has_tag_name("option"))
         .map(|node| (node.attribute("name").unwrap(), node.attribute("value").unwrap()))
         .collect();
-    let model = as_xml_holds_it(connection.model);
+    let model = as_xml_holds_it(connection.model.unwrap().name);
     assert_eq!(
         options,
         [
@@ -136,7 +148,7 @@ fn run(program: &str, args: &[&str], input: &str) -> Vec<u8> {
 #[track_caller]
 fn curl_calls(connection: &Connection<'_>) -> Vec<Vec<String>> {
     let stub = r#"curl() { printf '%s\0' "$(cat)" "$@"; printf '\n\0'; }"#;
-    let script = format!("{stub}\nTOKEN=tokentoken\n{}", Tool::Curl.text(connection));
+    let script = format!("{stub}\nTOKEN=tokentoken\n{}", text(Tool::Curl, connection));
     let out = String::from_utf8(run("sh", &["-s"], &script)).unwrap();
     let mut calls: Vec<Vec<String>> = vec![vec![]];
     for word in out.split_terminator('\0') {
@@ -166,7 +178,17 @@ fn check_curl(connection: &Connection<'_>) {
     assert_eq!(*url, completions);
     let body: Value = serde_json::from_str(body).unwrap();
     let question = serde_json::json!([{ "role": "user", "content": "Hello" }]);
-    assert_eq!(body, serde_json::json!({ "model": connection.model, "messages": question }));
+    assert_eq!(body, serde_json::json!({ "model": connection.model.unwrap().name, "messages": question }));
+}
+
+#[test]
+fn curl_without_a_model_shows_the_caller_and_lists_the_models() {
+    let calls = curl_calls(&unnamed());
+    let call = |path: &str| {
+        let words = ["Authorization: Bearer tokentoken", "-sS", "-w", "\\n", "-H", "@-", &format!("{SERVER}{path}")];
+        words.map(String::from).to_vec()
+    };
+    assert_eq!(calls, [call("/api/v2/auth/whoami"), call("/llm/v1/models")]);
 }
 
 #[test]
@@ -198,7 +220,7 @@ proptest! {
 #[test]
 fn names_that_are_not_latin_stay_readable() {
     for tool in [Tool::VsCode, Tool::VsCodeAlita, Tool::JetBrains, Tool::JetBrainsAlita, Tool::Curl, Tool::Python] {
-        assert!(tool.text(&connection("模型 Модель 🦀", None)).contains("模型 Модель 🦀"), "{tool:?}");
+        assert!(text(tool, &connection("模型 Модель 🦀", None)).contains("模型 Модель 🦀"), "{tool:?}");
     }
 }
 
@@ -218,7 +240,7 @@ fn hostile_server_address_breaks_no_file() {
     check_vs_code(Tool::VsCode, &connection);
     check_jet_brains(Tool::JetBrains, &connection);
     check_curl(&connection);
-    let mcp: Value = serde_json::from_str(&Tool::Mcp.text(&connection)).unwrap();
+    let mcp: Value = serde_json::from_str(&text(Tool::Mcp, &connection)).unwrap();
     assert_eq!(mcp["mcpServers"]["tokens"]["url"], format!("{server}/mcp"));
 }
 
@@ -240,7 +262,7 @@ proptest! {
 
 #[test]
 fn without_a_token_in_the_environment_nothing_is_sent() {
-    let script = format!("curl() {{ echo called; }}\n{}", Tool::Curl.text(&connection("m", None)));
+    let script = format!("curl() {{ echo called; }}\n{}", text(Tool::Curl, &connection("m", None)));
     let done = Command::new("sh").args(["-c", &script]).env_remove("TOKEN").output().unwrap();
     assert!(!done.status.success());
     assert_eq!(done.stdout, b"");
@@ -252,7 +274,7 @@ fn shell_exports_the_environment_as_written() {
     let token = token();
     let server = "https://it's.example";
     let connection = Connection { server, ..connection("m", Some(&token)) };
-    let text = Tool::Environment.text(&connection);
+    let text = text(Tool::Environment, &connection);
     let script = format!(r#"{text}exec sh -c 'printf "%s\n" "$SERVER" "$TOKEN" "$OPENAI_BASE_URL" "$OPENAI_API_KEY"'"#);
     let out = String::from_utf8(run("sh", &["-s"], &script)).unwrap();
     let secret = token.expose_secret();
@@ -270,7 +292,7 @@ for node in ast.walk(ast.parse(sys.stdin.buffer.read())):
 print(json.dumps(said))
 ";
     for name in hostile() {
-        let out = run("python3", &["-c", READ], &Tool::Python.text(&connection(&name, None)));
+        let out = run("python3", &["-c", READ], &text(Tool::Python, &connection(&name, None)));
         let read: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(read, serde_json::json!({ "base_url": format!("{SERVER}/llm/v1"), "model": name }));
     }
@@ -293,9 +315,25 @@ sys.modules["openai"] = types.SimpleNamespace(OpenAI=OpenAI)
 os.environ["OPENAI_API_KEY"] = "key"
 exec(sys.stdin.read())
 "#;
-    let out = run("python3", &["-c", STUB], &Tool::Python.text(&connection("m", None)));
+    let out = run("python3", &["-c", STUB], &text(Tool::Python, &connection("m", None)));
     let expected = format!("{SERVER}/llm/v1 key\nm [{{'role': 'user', 'content': 'Hello'}}]\nHello yourself\n");
     assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
+fn python_without_a_model_lists_the_models() {
+    const STUB: &str = r#"
+import os, sys, types
+class OpenAI:
+    def __init__(self, *, base_url, api_key):
+        print(base_url, api_key)
+        self.models = types.SimpleNamespace(list=lambda: [types.SimpleNamespace(id="one"), types.SimpleNamespace(id="two")])
+sys.modules["openai"] = types.SimpleNamespace(OpenAI=OpenAI)
+os.environ["OPENAI_API_KEY"] = "key"
+exec(sys.stdin.read())
+"#;
+    let out = run("python3", &["-c", STUB], &text(Tool::Python, &unnamed()));
+    assert_eq!(String::from_utf8(out).unwrap(), format!("{SERVER}/llm/v1 key\none\ntwo\n"));
 }
 
 #[test]
@@ -305,7 +343,7 @@ import netrc, sys
 print(*netrc.netrc('/dev/stdin').hosts.items())
 ";
     let token = token();
-    let out = run("python3", &["-c", READ], &Tool::Netrc.text(&connection("m", Some(&token))));
+    let out = run("python3", &["-c", READ], &text(Tool::Netrc, &connection("m", Some(&token))));
     let expected = format!("('tokens.example', ('{}', '', 'x'))\n", token.expose_secret());
     assert_eq!(String::from_utf8(out).unwrap().replace("None", "''"), expected);
 }

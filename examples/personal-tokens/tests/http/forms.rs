@@ -64,3 +64,55 @@ async fn each_form_that_is_sent_many_times_to_two_processes_has_its_effect_once(
         assert_eq!(live().await, expected, "{dialog}");
     }
 }
+
+/// The database fails after the token is stored and before the response is made. If the form could
+/// be sent again, it would create a second token, because the service does not know about the
+/// first.
+#[tokio::test]
+async fn form_whose_request_failed_halfway_creates_no_second_token() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let uuid = ada.make("issuer", None).await["uuid"].as_str().unwrap().to_owned();
+    let csrf = ada.get(PAGE).await.field("csrf");
+    let sql = async |sql: &'static str| sqlx::raw_sql(sql).execute(&host.app.pool).await.unwrap();
+    let mut expected = 1;
+    for (dialog, path, fields) in [
+        ("new=1".into(), PAGE.into(), "project=1&name=new&amount=30&unit=days"),
+        (format!("agent={uuid}"), format!("{PAGE}/{uuid}/agent"), "name=agent&amount=10&unit=minutes"),
+        (format!("rotate={uuid}"), format!("{PAGE}/{uuid}/rotate"), "grace=1"),
+    ] {
+        let form = ada.get(&format!("{PAGE}?{dialog}")).await.is(200).field("form");
+        let form = format!("csrf={csrf}&form={form}&{fields}");
+        sql("CREATE TRIGGER failing BEFORE INSERT ON token_names BEGIN SELECT RAISE(ABORT, 'no'); END").await;
+        ada.post_form(&path, &form).await.is(503);
+        sql("DROP TRIGGER failing").await;
+        assert!(ada.post_form(&path, &form).await.is(303).header("location").starts_with(PAGE), "{dialog}");
+        expected += 1;
+        assert_eq!(ada.get(TOKENS).await.is(200).json().as_array().unwrap().len(), expected, "{dialog}");
+    }
+    // A form that was refused before anything was stored can be corrected and sent again.
+    let form = ada.get(&format!("{PAGE}?new=1")).await.is(200).field("form");
+    for (name, status) in [("", 400), ("corrected", 200), ("corrected", 303)] {
+        let form = format!("csrf={csrf}&form={form}&project=1&name={name}&amount=30&unit=days");
+        ada.post_form(PAGE, &form).await.is(status);
+    }
+}
+
+/// If a form could not be marked as used, it is not marked, and the person can send it again.
+#[tokio::test]
+async fn form_that_could_not_be_marked_as_used_stays_usable() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let csrf = ada.get(PAGE).await.field("csrf");
+    let sql = async |sql: &'static str| sqlx::raw_sql(sql).execute(&host.app.pool).await.unwrap();
+    // The person has sent the maximum number of forms, so the next one drops the oldest.
+    sql("WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 128) \
+         INSERT INTO spent_forms (user_id, form) SELECT 1, printf('%032x', n) FROM n")
+    .await;
+    let form = ada.get(&format!("{PAGE}?new=1")).await.is(200).field("form");
+    let form = format!("csrf={csrf}&form={form}&project=1&name=new&amount=30&unit=days");
+    sql("CREATE TRIGGER failing BEFORE DELETE ON spent_forms BEGIN SELECT RAISE(ABORT, 'no'); END").await;
+    ada.post_form(PAGE, &form).await.is(503);
+    sql("DROP TRIGGER failing").await;
+    ada.post_form(PAGE, &form).await.is(200);
+}

@@ -143,8 +143,8 @@ async fn wrong_current_passwords_are_slowed_like_sign_ins() {
     change(&right).await.is(303);
 }
 
-/// Sends 1,000 wrong passwords at the same time, the right one in the middle of them. All wrong ones
-/// come from one address.
+/// Sends 1,000 wrong passwords at the same time, the right one in the middle of them. All wrong
+/// ones come from one address.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn right_password_is_accepted_during_1000_wrong_ones_from_one_address() {
     let host = Arc::new(behind_proxy().await);
@@ -165,9 +165,9 @@ async fn right_password_is_accepted_during_1000_wrong_ones_from_one_address() {
     assert_eq!((compared(&host), slowed(&host)), (6, 995));
 }
 
-/// Each of 1,000 wrong passwords comes from another address, and no one can tell such an address from
-/// that of the person. The tries for one account that are in progress are limited, so other people
-/// do not notice the attack, and the person gets in by trying again.
+/// Each of 1,000 wrong passwords comes from another address, and no one can tell such an address
+/// from that of the person. The tries for one account that are in progress are limited, so other
+/// people do not notice the attack, and the person gets in by trying again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn right_password_is_accepted_during_1000_wrong_ones_from_1000_addresses() {
     let host = Arc::new(behind_proxy().await);

@@ -21,6 +21,7 @@ mod extension;
 mod forms;
 mod guessing;
 mod leaks;
+mod list;
 mod llm;
 mod many;
 mod mcp;

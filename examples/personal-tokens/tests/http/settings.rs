@@ -17,7 +17,7 @@ const PAGE: &str = "/settings/tokens";
 const ODD: [&str; 3] = ["a & b < c > \"d\" 'e' \\ / ]]>", "模型 Модель Ünï 🙂", " ${x} %41 + =&amp; "];
 
 /// The pop-up that shows a new token and offers settings files for it.
-struct Popup {
+pub struct Popup {
     csrf: String,
     /// The path to which the form for the settings is sent.
     action: String,
@@ -26,7 +26,7 @@ struct Popup {
 }
 
 impl Popup {
-    async fn make(ada: &Person<'_>, project: i64) -> Self {
+    pub async fn make(ada: &Person<'_>, project: i64) -> Self {
         let page = ada.get(&format!("{PAGE}?project={project}&new=1")).await.is(200);
         let (csrf, form) = (page.field("csrf"), page.field("form"));
         let fields = format!("csrf={csrf}&form={form}&project={project}&name=Editor&amount=30&unit=days");
@@ -39,7 +39,7 @@ impl Popup {
         Self { csrf, action: action.split('"').next().unwrap().into(), token: page.field("token") }
     }
 
-    fn uuid(&self) -> &str {
+    pub fn uuid(&self) -> &str {
         self.action.split('/').nth(3).unwrap()
     }
 
@@ -54,7 +54,7 @@ impl Popup {
         ada.post_form(&self.action, &serde_urlencoded::to_string(fields).unwrap()).await
     }
 
-    async fn download(&self, ada: &Person<'_>, tool: Tool, integration: &str) -> String {
+    pub async fn download(&self, ada: &Person<'_>, tool: Tool, integration: &str) -> String {
         let file = self.send(ada, "download", tool, integration, &self.token).await.is(200);
         let named = format!("attachment; filename=\"{}\"", tool.file_name());
         assert_eq!((file.header("content-disposition"), file.header("content-type")), (&*named, tool.content_type()));
@@ -65,7 +65,7 @@ impl Popup {
 /// Returns the text of the preview of a settings file on the page.
 fn preview(page: &str) -> String {
     let text = page.split("aria-label=\"Preview\">").nth(1).unwrap().split("</pre>").next().unwrap();
-    roxmltree::Document::parse(&format!("<pre>{text}</pre>")).unwrap().root_element().text().unwrap().into()
+    roxmltree::Document::parse(&format!("<pre>{text}</pre>")).unwrap().root_element().text().unwrap_or_default().into()
 }
 
 #[tokio::test]
@@ -189,6 +189,78 @@ async fn a_file_never_carries_another_token() {
     popup.send(&ada, "download", Tool::VsCode, "4_echo", &popup.token).await.is(404);
 }
 
+/// A page whose project has no models. Its tools that need no model are offered with the same text
+/// as in other projects.
+#[tokio::test]
+async fn project_without_models_offers_the_tools_that_need_none() {
+    let upstream = Upstream::start().await;
+    let host = Host::start_configured(upstream.config(&[(2, "m")])).await;
+    let ada = host.ada().await;
+    let page = ada.get(&format!("{PAGE}?project=1&new=1")).await.is(200);
+    let (csrf, form) = (page.field("csrf"), page.field("form"));
+    let fields = format!("csrf={csrf}&form={form}&project=1&name=CI&amount=30&unit=days&scope=models%3Ause");
+    let shown = ada.post_form(PAGE, &fields).await.is(200);
+    let popup = Popup::shown(csrf, &shown);
+    assert!(shown.body.contains("This project has no models yet, so it has no settings for editors."));
+    assert!(!shown.body.contains("id=\"pane-integration\""));
+    // The first tool that works is shown.
+    let environment = popup.download(&ada, Tool::Environment, "").await;
+    assert_eq!(preview(&shown.body), environment);
+    assert!(environment.contains(&popup.token));
+    for tool in Tool::ALL {
+        let radio = shown.body.split(&format!("value=\"{}\" data-hint", tool.as_str())).nth(1).unwrap();
+        let radio = radio.split('>').next().unwrap();
+        assert_eq!(radio.contains(" disabled"), tool.needs_model(), "{tool:?}");
+        let answer = popup.send(&ada, "download", tool, "", &popup.token).await;
+        if tool.needs_model() {
+            let words = format!("The settings for {} name a model; choose an integration first.", tool.label());
+            assert!(answer.is(400).body.contains(&words), "{tool:?}");
+            let shown = popup.send(&ada, "show", tool, "", &popup.token).await.is(200);
+            assert_eq!(preview(&shown.body), environment, "{tool:?}");
+        } else {
+            assert_eq!(answer.is(200).body.contains(&popup.token), tool.holds_token(), "{tool:?}");
+        }
+        // The same holds after the pop-up is closed.
+        let later = ada.get(&format!("{PAGE}/{}/connect/{}", popup.uuid(), tool.as_str())).await;
+        assert_eq!(later.status, if tool.needs_model() { 400 } else { 200 }, "{tool:?}");
+    }
+    let list = ada.get(&format!("{PAGE}?project=1")).await.is(200).body;
+    assert!(list.contains(&format!("settings={}", popup.uuid())), "the row leads to the settings");
+    // An integration that does not exist is not ignored.
+    popup.send(&ada, "download", Tool::Curl, "2_m", &popup.token).await.is(400);
+}
+
+#[tokio::test]
+async fn public_project_suggests_no_model_until_one_is_chosen() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let popup = Popup::make(&ada, 4).await;
+    let at = |query: &str| format!("{PAGE}?project=4&settings={}{query}", popup.uuid());
+    let page = ada.get(&at("")).await.is(200).body;
+    assert!(page.contains("<option value=\"\" selected>Choose one</option>"));
+    assert!(preview(&page).starts_with("export SERVER="));
+    assert!(!page.contains(" disabled> <span>VS Code"), "an editor can be chosen together with a model");
+    let words = "Choose an integration option first. An editor has to know which model to use.</p>";
+    assert!(!page.contains(words));
+    let page = ada.get(&at("&tool=vscode")).await.is(200).body;
+    assert!(page.contains(words) && preview(&page).is_empty());
+    let page = ada.get(&at("&tool=vscode&integration=4_echo")).await.is(200).body;
+    assert!(!page.contains(words) && preview(&page).contains("\"eliteacode.integrationUid\": \"4_echo\""));
+    let curl = popup.download(&ada, Tool::Curl, "").await;
+    assert!(curl.contains("/api/v2/auth/whoami") && !curl.contains("completions"));
+    assert!(popup.download(&ada, Tool::Curl, "4_echo").await.contains("completions"));
+}
+
+#[tokio::test]
+async fn pane_explains_what_the_extension_reports_about_the_token() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let popup = Popup::make(&ada, 1).await;
+    let page = ada.get(&format!("{PAGE}?project=1&settings={}&tool=vscode", popup.uuid())).await.is(200).body;
+    let hint = page.split("id=\"tool-hint\">").nth(1).unwrap().split("</p>").next().unwrap();
+    assert!(hint.contains("ELITEA Code: Invalid LLMAuth JWT token") && hint.contains("ignore"), "{hint}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn script_needs_only_the_downloaded_file() {
     let upstream = Upstream::start().await;
@@ -231,7 +303,7 @@ async fn script_needs_only_the_downloaded_file() {
 }
 
 /// Returns the text of a settings file, with this address in place of the address of the service.
-fn reached_at(address: SocketAddr, file: &str) -> String {
+pub fn reached_at(address: SocketAddr, file: &str) -> String {
     file.replace("http://tokens.example", &format!("http://{address}"))
 }
 

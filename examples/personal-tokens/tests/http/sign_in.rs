@@ -1,6 +1,7 @@
 //! Tests the sign-in: when sessions end, and where a person returns to after the sign-in.
 
 use axum::http::Request;
+use personal_tokens::people::accounts;
 use personal_tokens::setup::Settings;
 
 use crate::support::{Answer, Host, TOKENS};
@@ -30,15 +31,32 @@ async fn sessions_of_a_suspended_person_stay_ended_after_the_reinstatement() {
     ada.get(PAGE).await.is(200);
 }
 
-/// A data directory of an earlier version has a table of people without the column that counts how
-/// often their sessions were ended.
+/// The administration ends the sessions of a person whom it removes.
+#[tokio::test]
+async fn ending_the_sessions_of_one_person_ends_no_others() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    accounts::end_sessions(&host.app.pool, 2).await.unwrap();
+    eve.get(PAGE).await.is(303);
+    ada.get(PAGE).await.is(200);
+    host.sign_in("eve", "eves-password").await.get(PAGE).await.is(200);
+}
+
+/// In a data directory of an earlier version, some tables lack columns.
 #[tokio::test]
 async fn data_directory_of_an_earlier_version_gets_the_missing_columns() {
     let host = Host::start().await;
-    sqlx::raw_sql("ALTER TABLE users DROP COLUMN sessions_ended").execute(&host.app.pool).await.unwrap();
+    let drop_all = "ALTER TABLE users DROP COLUMN sessions_ended; ALTER TABLE spent_forms DROP COLUMN at; \
+                    ALTER TABLE github_deliveries DROP COLUMN at; \
+                    INSERT INTO spent_forms (user_id, form) VALUES (1, 'f')";
+    sqlx::raw_sql(drop_all).execute(&host.app.pool).await.unwrap();
     let start = || host.another(Settings::default());
     // Several processes may start at the same time.
     drop(tokio::join!(start(), start(), start()));
+    // A form of the earlier version counts as new, so that it still cannot be sent again.
+    let sql = "SELECT unixepoch() * 1000 - at < 3600000 FROM spent_forms";
+    let is_new: bool = sqlx::query_scalar(sql).fetch_one(&host.app.pool).await.unwrap();
+    assert!(is_new);
     host.ada().await.get(PAGE).await.is(200);
 }
 
@@ -129,6 +147,7 @@ async fn form_without_a_session_leads_back_to_its_page() {
     let uuid = "00000000-0000-4000-8000-000000000000";
     for (path, page) in [
         (format!("{PAGE}/{uuid}/rotate"), format!("{PAGE}?rotate={uuid}")),
+        (format!("{PAGE}/{uuid}/narrow"), format!("{PAGE}?narrow={uuid}")),
         (format!("{PAGE}/{uuid}/delete"), format!("{PAGE}?delete={uuid}")),
         (format!("{PAGE}/{uuid}/connect"), format!("{PAGE}?settings={uuid}")),
         (format!("{PAGE}/{uuid}/disable"), format!("{PAGE}/{uuid}")),
@@ -161,9 +180,12 @@ async fn session_that_ended_keeps_the_draft_of_a_new_token() {
         let to = post(&host, &path, form).await.is(303).header("location").to_owned();
         assert_eq!(follow(&host, &to).await, format!("{PAGE}?project=2&{dialog}&{draft}"));
     }
-    // The page with the draft is answered.
+    // The form on the page contains the draft.
     let ada = host.ada().await;
-    ada.get(&format!("{PAGE}?project=2&new=1&{draft}")).await.is(200);
+    let page = ada.get(&format!("{PAGE}?project=2&new=1&{draft}")).await.is(200);
+    for value in ["value=\"CI &#38; ä\"", "value=\"12\"", "192.0.2.0/24"] {
+        assert!(page.body.contains(value), "{value}: {}", page.body);
+    }
 
     // With a session, the form reaches its handler, which refuses the wrong csrf value.
     let valid = "csrf=0&form=00000000000000000000000000000000&project=2&name=CI&amount=12&unit=weeks";
