@@ -331,6 +331,8 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     assert!(history.contains(&"2 tokens that it had issued ended with it".to_owned()), "{history:?}");
     let id = public_id(&agent.json()).to_owned();
     let of_agent = ada.get(&format!("/admin/tokens/1/{id}")).await.is(200);
+    let reason = "<span class=\"reason small\">Ended with “Laptop”, which issued it</span>";
+    assert!(of_agent.body.contains(reason), "{}", of_agent.body);
     let history = items_in(&of_agent.body, "history");
     assert!(history.contains(&"Revoked by a leak report: with the token that issued it".to_owned()), "{history:?}");
 }
