@@ -245,7 +245,8 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
 
     // The page of the token lists the events in its history.
     browser.follow("tbody a.name").await;
-    browser.see("#history tbody tr:last-child td:nth-child(2)", "issued").await;
+    let issued = "document.querySelector(arguments[0])?.textContent.startsWith('Issued by you to replace “')";
+    browser.until(issued, "#history li:last-child").await;
     browser.client.close().await.unwrap();
 }
 
