@@ -32,9 +32,10 @@ use crate::tokens::audit::Audit;
 use crate::tokens::counts::ProjectCounts;
 use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
+use crate::tokens::uses::Uses;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, agents, assets, csrf, forms, history, join, page, pane, password, returns, sign_in};
+use crate::web::{admin, agents, alarm, assets, csrf, forms, join, page, pane, password, returns, sign_in, token};
 
 /// The maximum number of bytes in the body of a request, unless its route has another limit.
 pub const MOST_OF_FORM: usize = 16 * 1024;
@@ -48,6 +49,7 @@ pub struct App {
     pub asker: Asker,
     pub names: TokenNames,
     pub audit: Audit,
+    pub uses: Uses,
     pub acts: Arc<Acts>,
     pub key_counts: KeyCounts,
     pub project_counts: ProjectCounts,
@@ -109,8 +111,10 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens/{uuid}/{act}", post(forms::act))
         .route("/settings/tokens/{uuid}/connect", post(pane::submit))
         .route("/settings/tokens/{uuid}/connect/{tool}", get(pane::download))
-        .route("/settings/tokens/{uuid}", get(history::show))
-        .route("/settings/leaks/{project}/{id}/seen", post(forms::leak_seen))
+        .route("/settings/tokens/{uuid}", get(token::show))
+        .route("/settings/leaks", get(alarm::show))
+        .route("/settings/leaks/seen", post(alarm::all_seen))
+        .route("/settings/leaks/{project}/{id}/seen", post(alarm::seen))
         .route("/join/{code}", get(join::show).post(join::join))
         .merge(admin::router())
         .merge(routes::by_session().into_router())

@@ -93,6 +93,15 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
+    /// Returns the project with this number, whoever can use it. The name of a removed project ends
+    /// with "(removed)".
+    pub async fn find(&self, project: i64) -> sqlx::Result<Option<Project>> {
+        let sql = "SELECT id, iif(EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id), name || ' (removed)', name), \
+                   kind FROM projects WHERE id = ?";
+        let row: Option<Row> = sqlx::query_as(sql).bind(project).fetch_optional(&self.pool).await?;
+        Ok(row.map(Project::from))
+    }
+
     pub async fn personal(&self, user: i64) -> sqlx::Result<Option<Project>> {
         let row: Option<Row> = sqlx::query_as("SELECT id, name, kind FROM projects WHERE owner_id = ?")
             .bind(user)

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod agents;
+pub mod alarm;
 pub mod assets;
 pub mod csrf;
 pub mod dialog;
@@ -9,7 +10,6 @@ pub mod draft;
 pub mod error;
 pub mod forms;
 pub mod frame;
-pub mod history;
 pub mod join;
 pub mod page;
 pub mod pane;
@@ -21,4 +21,5 @@ pub mod sign_in;
 pub mod spent;
 pub mod standing;
 pub mod time_words;
+pub mod token;
 pub mod view;

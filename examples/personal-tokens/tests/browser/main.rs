@@ -17,3 +17,4 @@ mod layout;
 mod list;
 mod password;
 mod pictures;
+mod token_page;

@@ -9,7 +9,6 @@ mod postgres;
 #[path = "../support/mod.rs"]
 mod support;
 
-mod admin;
 mod agents;
 mod api;
 mod api_verbs;
@@ -39,3 +38,5 @@ mod projects;
 mod retention;
 mod settings;
 mod sign_in;
+mod token_page;
+mod trail;

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::response::{Html, Redirect};
 use keyfob::{Actor, ProjectId, TokenId, TokenKey, record::RevocationReason};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::tokens::own::Refused;
+use crate::tokens::own::{self, Refused};
 use crate::web::admin::{allow, allow_form};
 use crate::web::error::PageError;
-use crate::web::history;
 use crate::web::sessions::SignedIn;
+use crate::web::token;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,11 +30,13 @@ pub async fn history(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
     Path((project, id)): Path<(String, String)>,
+    asked: Result<Query<token::Asked>, QueryRejection>,
 ) -> Result<Html<String>, PageError> {
     allow(&signed_in)?;
-    let key = key(&project, &id)?;
-    let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
-    history::show_any(&app, signed_in, view, format!("/admin/projects/{project}")).await
+    let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
+    own::write_uses(&app).await;
+    let view = app.tokens.get(&key(&project, &id)?).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
+    token::show_any(&app, &signed_in, &view, asked).await
 }
 
 fn key(project: &str, id: &str) -> Result<TokenKey, PageError> {

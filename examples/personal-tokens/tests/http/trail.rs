@@ -1,4 +1,4 @@
-//! Tests the audit trail of tokens.
+//! Tests the audit trail of a token: what it records, what it keeps, and what the purge deletes.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use personal_tokens::tokens::purge;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
+use crate::support::{Host, Person, REVOKE_ALL, TOKENS, WHOAMI, items_in};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -32,10 +32,6 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Open library").await;
-    let trail_of = async |token: &str, project: i64| {
-        host.app.audit.written().await;
-        ada.get(&format!("/admin/tokens/{project}/{}", id(token))).await.is(200).body
-    };
     let csrf = ada.get("/admin/people").await.is(200).field("csrf");
 
     // An administrator revokes all tokens of an owner. The owner had revoked one of these tokens
@@ -47,14 +43,11 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     let mine = text(&ada.make("c", Some(shared)).await);
     ada.post_form("/admin/people/2/revoke-all", &format!("csrf={csrf}&typed=eve")).await.is(303);
     for token in &hers {
-        let trail = trail_of(token, shared).await;
-        let line = trail.split("<tr>").find(|row| row.contains("\"What\">revoked<")).expect(&trail);
-        assert!(line.contains("privilege withdrawn, with all tokens of its owner") && line.contains(">you<"), "{line}");
+        let line = sentence(&trail(&ada, token).await, "Revoked");
+        assert_eq!(line, "Revoked by you: access withdrawn, with all tokens of its owner in this project");
     }
-    let trail = trail_of(&text(&ended), shared).await;
-    assert_eq!(trail.matches("\"What\">revoked<").count(), 1, "{trail}");
-    assert!(trail.contains(">eve<") && !trail.contains("with all tokens"), "{trail}");
-    assert!(!trail_of(&mine, shared).await.contains("\"What\">revoked<"));
+    assert_eq!(sentence(&trail(&ada, &text(&ended)).await, "Revoked"), "Revoked by eve: no longer needed");
+    assert!(!has_sentence(&trail(&ada, &mine).await, "Revoked"));
 
     // The administrator revokes all tokens of a project. Then an owner revokes all of her own
     // tokens.
@@ -62,17 +55,13 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     ada.post_form(&format!("/admin/projects/{shared}/revoke-all"), &format!("csrf={csrf}&typed=Open+library"))
         .await
         .is(303);
-    let trail = trail_of(&mine, shared).await;
-    assert!(trail.contains("cessation of operation, with all tokens of the project"), "{trail}");
+    let line = sentence(&trail(&ada, &mine).await, "Revoked");
+    assert_eq!(line, "Revoked by you: no longer needed, with all tokens of the project");
     let own = text(&eve.make("own", None).await);
     host.clock.advance(Duration::from_secs(60));
     eve.post_to(REVOKE_ALL, "").await.is(200);
-    let eves = host.app.projects.personal(2).await.unwrap().unwrap().id;
-    let trail = trail_of(&own, eves).await;
-    assert!(
-        trail.contains("cessation of operation, with all tokens of its owner") && trail.contains(">eve<"),
-        "{trail}"
-    );
+    let line = sentence(&trail(&ada, &own).await, "Revoked");
+    assert_eq!(line, "Revoked by eve: no longer needed, with all tokens of its owner in this project");
 }
 
 /// Two tokens of a project are revoked separately, by another actor or for another reason than the
@@ -97,15 +86,12 @@ async fn trail_names_a_group_only_if_its_actor_and_reason_match() {
     sqlx::query("DELETE FROM token_events WHERE event = 'revoked'").execute(&host.app.pool).await.unwrap();
     let all = format!("/admin/projects/{shared}/revoke-all");
     ada.post_form(&all, &format!("csrf={csrf}&typed=Open+library")).await.is(303);
-    for (token, words, who, is_with_group) in [
-        (&text(&by_another), "cessation of operation", ">eve<", false),
-        (&for_another_reason, "privilege withdrawn", ">you<", false),
-        (&with_group, "cessation of operation", ">you<", true),
+    for (token, said) in [
+        (&text(&by_another), "Revoked by eve: no longer needed"),
+        (&for_another_reason, "Revoked by you: access withdrawn"),
+        (&with_group, "Revoked by you: no longer needed, with all tokens of the project"),
     ] {
-        let page = trail(&ada, token).await;
-        let line = line(&page, "revoked");
-        assert!(line.contains(words) && line.contains(who), "{line}");
-        assert_eq!(line.contains("with all tokens"), is_with_group, "{line}");
+        assert_eq!(sentence(&trail(&ada, token).await, "Revoked"), said);
     }
 }
 
@@ -115,14 +101,18 @@ async fn trail(admin: &Person<'_>, token: &str) -> String {
     admin.get(&format!("/admin/tokens/{project}/{}", id(token))).await.is(200).body
 }
 
-/// Returns the line of the trail with this event. Panics unless exactly one line has this event.
+/// Returns the sentence of the history that starts with these words. Panics unless exactly one
+/// sentence does.
 #[track_caller]
-fn line<'t>(trail: &'t str, event: &str) -> &'t str {
-    let what = format!("\"What\">{event}<");
-    let mut lines = trail.split("<tr>").filter(|line| line.contains(&what));
-    let line = lines.next().unwrap_or_else(|| panic!("no line {event}: {trail}"));
-    assert!(lines.next().is_none(), "{event} has several lines: {trail}");
-    line
+fn sentence(page: &str, start: &str) -> String {
+    let mut found = items_in(page, "history");
+    found.retain(|item| item.starts_with(start));
+    assert_eq!(found.len(), 1, "{start}: {found:?} in {page}");
+    found.remove(0)
+}
+
+fn has_sentence(page: &str, start: &str) -> bool {
+    items_in(page, "history").iter().any(|item| item.starts_with(start))
 }
 
 async fn count(host: &Host, sql: &'static str) -> i64 {
@@ -152,13 +142,12 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
         host.app.tokens.report_leak(&reporter, &leaked).await.unwrap();
     }
     let page = trail(&ada, &token).await;
-    assert!(line(&page, "revoked").contains("cessation of operation"));
-    assert!(line(&page, "issued").contains(">you<"));
-    // The trail shows all refusals of one day as one line, with the time of the last refusal.
-    let refused = line(&page, "failed");
-    assert!(refused.contains("revoked, 101 times that day") && refused.contains("just now"), "{refused}");
-    let reported = line(&page, "leaked");
-    assert!(reported.contains(">a leak report<") && reported.contains("reported again, 101 times"), "{reported}");
+    assert_eq!(sentence(&page, "Revoked"), "Revoked by you: no longer needed");
+    assert_eq!(sentence(&page, "Issued"), "Issued by you");
+    // The page shows all refusals of one day as one line, apart from the history.
+    let refused = items_in(&page, "refusals");
+    assert!(refused.len() == 1 && refused[0].ends_with(" 101 refused: revoked"), "{refused:?}");
+    assert_eq!(items_in(&page, "history").len(), 2);
     assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 2);
 
     // Each further day adds another line. The service keeps at most 100 such lines for a token.
@@ -169,8 +158,8 @@ async fn uses_of_a_revoked_token_hide_neither_its_issue_nor_its_revocation() {
     }
     assert_eq!(count(&host, "SELECT count(*) FROM token_refusals").await, 100);
     let page = trail(&ada, &token).await;
-    assert!(line(&page, "revoked").contains("cessation of operation"));
-    assert_eq!(page.matches("\"What\">failed<").count(), 100);
+    assert_eq!(items_in(&page, "history").len(), 2);
+    assert_eq!(items_in(&page, "refusals").len(), 100);
 }
 
 /// All events of this test wait at the same time. The service writes none of them before the test
@@ -189,8 +178,8 @@ async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
     let actor = Actor::new("1").unwrap();
     host.app.audit.record(&Event::Revoked { key, actor: &actor, reason: RevocationReason::KeyCompromise });
     let page = trail(&ada, &token).await;
-    assert!(line(&page, "revoked").contains("key compromise"));
-    assert!(line(&page, "failed").contains("disabled, 1024 times that day"), "{page}");
+    assert_eq!(sentence(&page, "Revoked"), "Revoked by you: it leaked");
+    assert!(items_in(&page, "refusals")[0].ends_with(" 1024 refused: disabled"), "{page}");
     assert_eq!(host.app.audit.dropped(), 10_000 - 1024);
 }
 
@@ -198,7 +187,7 @@ async fn refusals_that_wait_to_be_written_push_out_nothing_that_people_do() {
 /// alarms.
 async fn rows_of(host: &Host, token: &str) -> i64 {
     let mut rows = 0;
-    for table in ["token_names", "token_events", "token_refusals", "bound_tokens"] {
+    for table in ["token_names", "token_events", "token_refusals", "token_uses", "bound_tokens"] {
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE token_id = ?"));
         let of_table: i64 = sqlx::query_scalar(sql).bind(id(token)).fetch_one(&host.app.pool).await.unwrap();
         rows += of_table;
@@ -240,9 +229,11 @@ async fn tokens_are_deleted_with_their_trail_90_days_after_their_end() {
     // The alarm about a person's token stays until the person dismisses it.
     let page = ada.get(PAGE).await.is(200).body;
     let (_, alarms) = page.split_once("id=\"leaked\"").unwrap();
-    let (alarms, _) = alarms.split_once("</div>").unwrap();
+    let (alarms, _) = alarms.split_once("</section>").unwrap();
     assert!(alarms.contains("<b>issuer</b>") && !alarms.contains("<b>agent</b>"), "{alarms}");
     assert!(alarms.contains("1 token that it had issued ended with it."), "{alarms}");
+    // The token has no page any more, but the alarm still offers a replacement.
+    assert!(!alarms.contains("View history") && alarms.contains("new=1&#38;name=issuer\""), "{alarms}");
 }
 
 #[tokio::test]
@@ -312,7 +303,7 @@ async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
     // A process of the earlier version may write such rows while a process of this version runs.
     // The rows must not hide other events.
     let page = trail(&ada, &token).await;
-    assert!(line(&page, "revoked").contains("cessation of operation"));
+    assert_eq!(sentence(&page, "Revoked"), "Revoked by you: no longer needed");
 
     // The earlier version did not have this table.
     sqlx::raw_sql("DROP TABLE token_refusals").execute(&host.app.pool).await.unwrap();
@@ -320,14 +311,12 @@ async fn refusals_of_an_earlier_version_are_folded_at_the_start() {
     for _ in 0..2 {
         setup::open(host.dir(), Settings::default(), std::sync::Arc::new(host.clock.clone())).await.unwrap();
         let page = trail(&ada, &token).await;
-        for (event, words) in [("issued", ""), ("revoked", "cessation of operation"), ("reused", "3 times that day")] {
-            assert!(line(&page, event).contains(words), "{event}: {page}");
-        }
-        assert!(page.contains("revoked, 750 times that day"), "{page}");
+        assert!(has_sentence(&page, "Issued") && has_sentence(&page, "Revoked"), "{page}");
         // The rejected token did not prove that it knows the secret. So the row may also count
-        // forged tokens with the same id, and the page shows no number.
-        assert!(page.contains("digest, once or more that day"), "{page}");
-        assert!(page.contains("reported again, 2 times that day"), "{page}");
+        // forged tokens with the same id, and the page calls its number a lower bound.
+        let refused = items_in(&page, "refusals");
+        let words = "at least 1 refused: wrong secret; 750 refused: revoked; 3 refused: replaced, and its grace period was over";
+        assert!(refused.len() == 1 && refused[0].ends_with(words), "{refused:?}");
         assert_eq!(count(&host, "SELECT count(*) FROM token_events").await, 3);
         assert_eq!(count(&host, "SELECT count(*) FROM token_refusals").await, 4);
     }
