@@ -33,7 +33,7 @@ pub mod view;
 /// Creates the routes of the pages for administrators.
 pub fn router() -> Router<Arc<App>> {
     Router::new()
-        .route("/admin", get(|| async { Redirect::to("/admin/people") }))
+        .route("/admin", get(home))
         .route("/admin/people", get(people::show).post(people_acts::add))
         .route("/admin/people/{id}", get(person::show))
         .route("/admin/people/{id}/invite", post(people_acts::invite))
@@ -57,6 +57,12 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/models", get(models::show).post(models::add))
         .route("/admin/models/{id}/remove", post(models::remove))
         .route("/admin/health", get(health::show))
+}
+
+/// Leads to the first page.
+async fn home(signed_in: SignedIn) -> Result<Redirect, PageError> {
+    allow(&signed_in)?;
+    Ok(Redirect::to(people::PATH))
 }
 
 /// Checks that the person is an administrator. For other people, the page does not exist.
