@@ -34,8 +34,8 @@ pub struct Pane {
 }
 
 impl Pane {
-    /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. If the word is unknown, or if the
-    /// tool needs a model and the project has none, the pane shows the first tool that works.
+    /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. If the word is unknown, or if
+    /// the tool needs a model and the project has none, the pane shows the first tool that works.
     pub fn new(
         app: &App,
         headers: &HeaderMap,
@@ -58,7 +58,7 @@ impl Pane {
 }
 
 /// Returns the text of the settings, which is both the preview and the download. Returns `None` if
-/// the tool needs a model and there is none.
+/// the tool needs a model and none is chosen.
 fn text(
     app: &App,
     headers: &HeaderMap,
