@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{StatusCode, Uri};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use keyfob::{Invalid, Tokens, axum::Refusal, leak::Finder};
@@ -20,6 +20,7 @@ use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::engine::Store;
 use crate::health::Health;
+use crate::housekeeping::Housekeeping;
 use crate::leaks::github::GitHub;
 use crate::leaks::reports::Doors;
 use crate::llm::models::Models;
@@ -31,7 +32,12 @@ use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{admin, admin_tokens, agents, assets, csrf, forms, history, models, page, pane, password, sign_in};
+use crate::web::{
+    admin, admin_tokens, agents, assets, csrf, forms, history, models, page, pane, password, returns, sign_in,
+};
+
+/// The maximum number of bytes in the body of a request, unless its route has another limit.
+pub const MOST_OF_FORM: usize = 16 * 1024;
 
 /// The state that every handler receives.
 pub struct App {
@@ -44,6 +50,7 @@ pub struct App {
     pub audit: Audit,
     pub acts: Arc<Acts>,
     pub health: Health,
+    pub housekeeping: Housekeeping,
     /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of
     /// GitHub's secret scanning.
     pub github: Option<Arc<GitHub>>,
@@ -94,6 +101,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens", get(page::show).post(forms::create))
         .route("/settings/tokens/{uuid}/delete", post(forms::delete))
         .route("/settings/tokens/{uuid}/rotate", post(forms::rotate))
+        .route("/settings/tokens/{uuid}/rename", post(forms::rename))
+        .route("/settings/tokens/{uuid}/narrow", post(forms::narrow))
         .route("/settings/tokens/{uuid}/agent", post(agents::create))
         .route("/settings/tokens/{uuid}/{act}", post(forms::act))
         .route("/settings/tokens/{uuid}/connect", post(pane::submit))
@@ -109,10 +118,13 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/admin/projects/{id}", get(admin_tokens::of_project))
         .route("/admin/tokens/{project}/{id}", get(admin_tokens::history))
         .route("/admin/tokens/{project}/{id}/revoke", post(admin_tokens::revoke))
+        .route("/admin/people", get(admin::show))
+        .route("/admin/projects", get(admin::show))
         .route("/admin/models", get(models::show).post(models::add))
         .route("/admin/models/{id}/remove", post(models::remove))
         .merge(routes::by_session().into_router())
         .merge(by_either)
+        .layer(from_fn_with_state(Arc::clone(&app), returns::keep_draft))
         .layer(sessions)
         .layer(from_fn(csrf::same_origin));
 
@@ -127,7 +139,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .merge(by_anybody)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(16 * 1024))
+        .layer(DefaultBodyLimit::max(MOST_OF_FORM))
         .layer(map_response(with_fixed_headers))
         .with_state(app))
 }

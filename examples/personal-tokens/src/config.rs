@@ -45,6 +45,9 @@ pub struct Config {
     /// default). Until then, a request with the token is refused with the reason why the token
     /// ended.
     pub purge_after_days: u32,
+    /// The number of days after which the alarm of a leaked token is deleted although its owner has
+    /// not dismissed it (365 by default).
+    pub purge_alarms_after_days: u32,
 }
 
 impl Default for Config {
@@ -57,6 +60,7 @@ impl Default for Config {
             models: Vec::new(),
             github_keys: None,
             purge_after_days: 90,
+            purge_alarms_after_days: 365,
         }
     }
 }

@@ -2,7 +2,6 @@
 //! lists the options. The library of this package does the work.
 
 use std::env;
-use std::error::Error;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -15,66 +14,18 @@ use keyfob::{
 };
 use personal_tokens::app::{App, router};
 use personal_tokens::args::{Args, DATABASE_URL, HELP};
+use personal_tokens::housekeeping;
 use personal_tokens::metrics;
 use personal_tokens::printed;
 use personal_tokens::serve::{Limits, serve};
 use personal_tokens::setup::{self, FirstSignIn, PREFIX, SetupError};
-use personal_tokens::tokens::{notices, purge};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// The maximum time for which the process waits for requests in progress after it gets the signal
 /// to stop. After that, the process waits up to this time again for its last writes.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Starts the periodic tasks. Each one is a separate task, so that no task waits for another.
-///
-/// - Every five seconds: write the last uses.
-/// - Every minute: gather the notices of coming expiries, and fetch GitHub's keys if they are old.
-/// - Every hour: revoke the tokens that are bound to an ended issuer. Verification already rejects
-///   these tokens.
-/// - Every day: delete tokens that ended long ago.
-///
-/// A task that fails logs the error and runs again after its interval.
-fn housekeeping(app: &Arc<App>) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    let one = Arc::clone(app);
-    tasks.spawn(every(Duration::from_secs(5), async move || {
-        if let Err(error) = one.tokens.flush_usage().await {
-            tracing::warn!(error = &error as &dyn Error, "cannot write the last uses; the next try is in five seconds");
-        }
-    }));
-    let one = Arc::clone(app);
-    tasks.spawn(every(Duration::from_secs(60), async move || {
-        if let Err(error) = notices::gather(&one).await {
-            tracing::warn!(
-                error = &*error as &dyn Error,
-                "cannot gather notices of coming expiries; the next try is in a minute"
-            );
-        }
-    }));
-    let one = Arc::clone(app);
-    tasks.spawn(every(Duration::from_secs(60 * 60), async move || {
-        if let Err(error) = one.tokens.revoke_orphans().await {
-            tracing::warn!(
-                error = &error as &dyn Error,
-                "cannot revoke the tokens of ended issuers; the next try is in an hour"
-            );
-        }
-    }));
-    let one = Arc::clone(app);
-    tasks.spawn(every(Duration::from_secs(24 * 60 * 60), async move || {
-        if let Err(error) = purge::purge(&one).await {
-            tracing::warn!(error = &*error as &dyn Error, "tokens that ended long ago are not deleted");
-        }
-    }));
-    if let Some(github) = app.github.clone() {
-        tasks.spawn(every(Duration::from_secs(60), async move || github.keep_keys().await));
-    }
-    tasks
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -158,7 +109,7 @@ async fn run() -> Result<(), SetupError> {
         }
         stopped.health.stop();
     });
-    let mut housekeeping = housekeeping(&app);
+    let mut housekeeping = housekeeping::start(&app);
     serve_until_told(listener, &app).await?;
     // Wait until the tasks have ended: if a task is stopped while it writes last uses, these are
     // queued again only after the task has ended.
@@ -166,15 +117,6 @@ async fn run() -> Result<(), SetupError> {
     timeout(GRACE, write_last(&app))
         .await
         .map_err(|_| "the last uses and the audit trail were not written within ten seconds")?
-}
-
-/// Calls `act` immediately, and then once in each interval of length `time`. Never returns.
-async fn every(time: Duration, act: impl AsyncFn()) {
-    let mut times = tokio::time::interval(time);
-    loop {
-        times.tick().await;
-        act().await;
-    }
 }
 
 /// Listens on an address. Returns the listener and the address with its actual port.

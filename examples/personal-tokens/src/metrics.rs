@@ -119,6 +119,11 @@ pub fn page(app: &App) -> String {
             page.gauge("keyfob_cache_feed_age_seconds", help, age.as_secs_f64());
         }
     }
+    let tries = app.accounts.counts();
+    let compared = tries.compared.load(Ordering::Relaxed);
+    page.counter("personal_tokens_passwords_compared_total", "Passwords that were compared with a hash.", compared);
+    let slowed = tries.slowed.load(Ordering::Relaxed);
+    page.counter("personal_tokens_passwords_slowed_total", "Passwords refused after too many wrong ones.", slowed);
     let dropped = app.audit.dropped();
     page.counter("personal_tokens_audit_entries_dropped_total", "Entries that the audit trail lost.", dropped);
     page.0

@@ -3,6 +3,9 @@ CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     password_hash TEXT NOT NULL,
+    -- How often the sessions of the person were ended, by a suspension for example. A session works
+    -- only while this number and the password are the same as when it began.
+    sessions_ended INTEGER NOT NULL DEFAULT 0,
     suspended INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
@@ -33,10 +36,12 @@ CREATE TABLE IF NOT EXISTS sessions (
 ) STRICT, WITHOUT ROWID;
 
 -- Forms that have issued or rotated a token. The page gives each form a random id. Sending a form
--- again does nothing. The latest 128 forms of each person are kept.
+-- again does nothing. The latest 128 forms of each person are kept, for a day.
 CREATE TABLE IF NOT EXISTS spent_forms (
     id INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL REFERENCES users (id),
+    -- Milliseconds since 1970.
+    at INTEGER NOT NULL DEFAULT 0,
     form TEXT NOT NULL,
     UNIQUE (user_id, form)
 ) STRICT;
@@ -88,6 +93,7 @@ CREATE TABLE IF NOT EXISTS token_refusals (
     times INTEGER NOT NULL,
     PRIMARY KEY (project, token_id, event, reason, actor, day)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS token_refusals_by_time ON token_refusals (at);
 
 -- Groups of tokens that were revoked. From these rows, the audit trail of a token names the group
 -- with which the token was revoked.
@@ -102,6 +108,7 @@ CREATE TABLE IF NOT EXISTS group_revocations (
     reason TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS group_revocations_of_project ON group_revocations (project, at);
+CREATE INDEX IF NOT EXISTS group_revocations_by_time ON group_revocations (at);
 
 -- Tokens that end within a day, for the notice to their owner. A row is deleted when the token has
 -- been rotated or has ended.
@@ -146,11 +153,32 @@ CREATE TABLE IF NOT EXISTS bound_tokens (
 ) STRICT, WITHOUT ROWID;
 
 -- Reports of GitHub that the service has processed, by the SHA-256 of their bodies. A row is
--- deleted when GitHub no longer uses the key that signed the report.
+-- deleted when GitHub no longer uses the key that signed the report, or with the ended tokens that
+-- are as old.
 CREATE TABLE IF NOT EXISTS github_deliveries (
     digest BLOB PRIMARY KEY,
+    -- Milliseconds since 1970.
+    at INTEGER NOT NULL DEFAULT 0,
     key_id TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Tokens that the purge is about to delete, or that were not found. If a token does not exist when
+-- its mark is old enough, the rows about it are deleted.
+CREATE TABLE IF NOT EXISTS gone_tokens (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    -- The time at which the token was first not found, in milliseconds since 1970. 0 for a token that
+    -- the purge is about to delete.
+    since INTEGER NOT NULL,
+    PRIMARY KEY (project, token_id)
+) STRICT, WITHOUT ROWID;
+
+-- The token at which the next search for tokens that do not exist begins.
+CREATE TABLE IF NOT EXISTS gone_search (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL
+) STRICT;
 
 -- The models that administrators added on the page.
 CREATE TABLE IF NOT EXISTS models (

@@ -20,9 +20,11 @@ use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
 use crate::app::App;
 use crate::bodies::Bodies;
+use crate::columns;
 use crate::config::Config;
 use crate::engine::{self, Database, Engine};
 use crate::health::Health;
+use crate::housekeeping::Housekeeping;
 use crate::key_checks;
 use crate::leaks::github::GitHub;
 use crate::leaks::reports::Doors;
@@ -148,6 +150,7 @@ pub async fn open_telling(
     let own = SqliteStore::open(&file).await?;
     let pool = own.pool().clone();
     sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
+    columns::add_missing(&pool).await?;
     refusals::fold(&pool).await?;
     let (engine, store) =
         tokens_elsewhere.unwrap_or_else(|| engine::behind(Engine::new(own), settings.cache, None::<PostgresFeed>));
@@ -179,6 +182,7 @@ pub async fn open_telling(
         audit,
         acts,
         health,
+        housekeeping: Housekeeping::default(),
         github,
         doors: Doors::default(),
         // At most 16 questions to models are in memory, and at most 4 of one person. Each may have

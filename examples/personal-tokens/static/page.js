@@ -1,9 +1,11 @@
 // The pages work without this file. With it dialogs are modal, the list follows the search, texts
-// are copied with one press, and a token is removed from the page when its dialog closes.
+// are copied with one press, times are in the time zone of the reader, a draft survives a reload,
+// and a token is removed from the page when its dialog closes.
 "use strict";
 
 // Hides the buttons that only replace this script.
 document.documentElement.classList.add("scripted");
+showLocalTimes(document);
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.submit();
@@ -29,18 +31,44 @@ if (here.searchParams.has("said")) {
 
 const look = document.getElementById("look");
 if (look) followLook(look);
+followMenus();
+followCopies();
 
 const dialog = document.getElementById("dialog");
 if (dialog) openModal(dialog);
 else returnFocus();
 
-// Updates the list while a person types or chooses a model, without a new page and without moving
-// the focus.
+// Replaces times in UTC by times in the time zone of the reader.
+function showLocalTimes(part) {
+  const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+  for (const time of part.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (time.title) time.title = localTime(at);
+    if ("exact" in time.dataset) time.textContent = localTime(at);
+    if ("date" in time.dataset) time.textContent = date.format(at);
+  }
+}
+
+function localTime(at) {
+  const parts = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
+  return new Intl.DateTimeFormat("en-GB", parts).format(at);
+}
+
+// Returns a text without the secret, if it contains a whole token. A secret must not get into an
+// address.
+function withoutSecret(text) {
+  return text.replace(/\b([a-z][a-z0-9_]*_\d+_[0-9A-Za-z]{16})_\S*/g, "$1");
+}
+
+// Updates the list while a person types or chooses, without a new page and without moving the
+// focus.
 function followLook(form) {
   let waiting;
   let asking;
   form.addEventListener("input", (event) => {
     if (!event.target.matches("input[data-lives]")) return;
+    const cut = withoutSecret(event.target.value);
+    if (cut !== event.target.value) event.target.value = cut;
     clearTimeout(waiting);
     waiting = setTimeout(refresh, 150);
   });
@@ -57,14 +85,16 @@ function followLook(form) {
     asking?.abort();
     asking = new AbortController();
     const fields = [...new FormData(form)].filter(([, value]) => value !== "");
-    const address = `${form.action}?${new URLSearchParams(fields)}`;
+    const address = `${form.getAttribute("action")}?${new URLSearchParams(fields)}`;
     try {
       const answer = await fetch(address, { signal: asking.signal });
       // The session has ended or something failed: show that page.
       if (!answer.ok || answer.redirected) throw answer;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-part]")) {
-        part.replaceWith(document.adoptNode(page.getElementById(part.id)));
+        const next = document.adoptNode(page.getElementById(part.id));
+        showLocalTimes(next);
+        part.replaceWith(next);
       }
       history.replaceState(null, "", address);
       const { count } = document.getElementById("list").dataset;
@@ -75,12 +105,43 @@ function followLook(form) {
   }
 }
 
-// Returns the focus to the element that opened the dialog.
+// Closes a menu if the person chooses something else, and lets Escape close it.
+function followMenus() {
+  const close = (menu) => menu.removeAttribute("open");
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) close(menu);
+  });
+  document.addEventListener("focusin", (event) => {
+    for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) close(menu);
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && event.target.closest?.(".menu[open]");
+    if (!menu) return;
+    close(menu);
+    menu.querySelector("summary").focus();
+  });
+  // A menu near the lower edge opens upwards.
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      if (!event.target.matches(".menu[open]")) return;
+      const sheet = event.target.querySelector(".sheet");
+      sheet.classList.remove("up");
+      const { bottom, height } = sheet.getBoundingClientRect();
+      if (bottom > innerHeight && event.target.getBoundingClientRect().top > height) sheet.classList.add("up");
+    },
+    true,
+  );
+}
+
+// Returns the focus to the element that opened the dialog. An element in a menu is hidden, so the
+// button of the menu gets the focus.
 function returnFocus() {
   const opener = sessionStorage.getItem("opener");
   sessionStorage.removeItem("opener");
   const links = [...document.querySelectorAll("[aria-haspopup=dialog]")];
-  if (opener) links.find((link) => link.getAttribute("href") === opener)?.focus();
+  const link = opener && links.find((link) => link.getAttribute("href") === opener);
+  if (link) (link.closest(".menu")?.querySelector("summary") ?? link).focus();
 }
 
 document.addEventListener("click", (event) => {
@@ -91,47 +152,78 @@ document.addEventListener("click", (event) => {
 function openModal(dialog) {
   const back = dialog.dataset.back;
   // Sets the address of the list, so that a reload shows the list and neither sends a form again
-  // nor opens the dialog again.
-  history.replaceState(null, "", back);
+  // nor opens the dialog again. A draft keeps its address, because a reload must not lose it.
+  if (!("draft" in dialog.dataset)) history.replaceState(null, "", back);
   dialog.removeAttribute("open");
   dialog.showModal();
 
-  let sending = false;
-  dialog.addEventListener("submit", () => (sending = true));
-  dialog.addEventListener("close", () => {
-    sending = true;
-    location.replace(back);
-  });
+  const draft = "draft" in dialog.dataset ? keepDraft(dialog) : null;
+  const secret = "secret" in dialog.dataset ? guardSecret(dialog) : null;
+  dialog.addEventListener("close", () => location.replace(back));
   for (const link of dialog.querySelectorAll("[data-close]")) {
     link.addEventListener("click", (event) => {
       event.preventDefault();
-      if (mayClose()) dialog.close();
+      leave();
     });
   }
+  // Chromium closes a dialog at the second Escape, whatever the page does at "cancel". It does not
+  // see a key that the page has handled.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    leave();
+  });
   dialog.addEventListener("cancel", (event) => {
-    if (!mayClose()) event.preventDefault();
-  });
-  // Asks before a draft is lost.
-  addEventListener("beforeunload", (event) => {
-    if (isDraft() && !sending) event.preventDefault();
+    event.preventDefault();
+    leave();
   });
 
-  function isDraft() {
-    return "draft" in dialog.dataset && dialog.querySelector("#token-name").value.trim() !== "";
+  function leave() {
+    if (draft?.hasText() && !confirm("Close without creating the token?")) return;
+    if (secret?.mustAsk() && !confirm("Close without copying the token? It cannot be shown again.")) return;
+    draft?.forget();
+    dialog.close();
   }
 
-  function mayClose() {
-    return !isDraft() || confirm("Close without creating the token?");
-  }
-
-  copies(dialog);
   chooseExpiry(dialog);
   expectName(dialog);
   followPane(dialog);
-  if ("secret" in dialog.dataset) guardSecret(dialog);
+  if (secret) dialog.querySelector("#copy").focus();
 }
 
+// Keeps what a person has entered until the token is issued, so that neither a reload nor a session
+// that has ended loses it. The draft holds no secret.
+function keepDraft(dialog) {
+  const form = dialog.querySelector("form");
+  const key = `draft ${dialog.dataset.draft} ${form.getAttribute("action")}`;
+  const kept = ["name", "project", "preset", "amount", "unit", "scope", "addresses"];
+  const name = form.elements.namedItem("name");
+  const stored = sessionStorage.getItem(key);
+  if (stored && name.value === "") {
+    const fields = new URLSearchParams(stored);
+    for (const field of form.elements) {
+      if (!kept.includes(field.name) || !(fields.has(field.name) || field.name === "scope")) continue;
+      if (field.type === "radio" || field.type === "checkbox") field.checked = fields.getAll(field.name).includes(field.value);
+      else field.value = fields.get(field.name);
+    }
+    if (form.elements.namedItem("addresses")?.value) form.querySelector("details")?.setAttribute("open", "");
+  }
+  const store = () => {
+    const fields = [...new FormData(form)].filter(([field]) => kept.includes(field));
+    sessionStorage.setItem(key, new URLSearchParams(fields).toString());
+  };
+  form.addEventListener("input", store);
+  return {
+    hasText: () => name.value.trim() !== "",
+    forget: () => sessionStorage.removeItem(key),
+  };
+}
+
+// Removes the token from the page when the dialog closes. Remembers whether the person has copied
+// anything, so that closing asks once.
 function guardSecret(dialog) {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith("draft ")) sessionStorage.removeItem(key);
+  let isSafe = false;
   const wipe = () => {
     dialog.querySelector("#token").textContent = "";
     const sent = dialog.querySelector("input[name=token]");
@@ -142,25 +234,36 @@ function guardSecret(dialog) {
   // The browser may keep this page for its Back button, so the token is removed on leaving it too.
   addEventListener("pagehide", wipe);
   dialog.addEventListener("close", wipe);
-  dialog.querySelector("#copy").focus();
+  dialog.addEventListener("copy", () => (isSafe = true));
+  dialog.addEventListener("copied", () => (isSafe = true));
+  dialog.querySelector("#download")?.addEventListener("click", () => (isSafe = true));
+  return {
+    mustAsk() {
+      const asks = !isSafe;
+      isSafe = true;
+      return asks;
+    },
+  };
 }
 
-function copies(dialog) {
-  for (const button of dialog.querySelectorAll("[data-copies]")) {
+// Lets buttons copy the text of the element that they name.
+function followCopies() {
+  for (const button of document.querySelectorAll("[data-copies][hidden]")) button.hidden = false;
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copies]");
+    if (!button) return;
     const source = document.getElementById(button.dataset.copies);
-    const said = dialog.querySelector("#said");
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      try {
-        await navigator.clipboard.writeText(source.textContent);
-        button.textContent = "Copied";
-        said.textContent = button.dataset.said;
-      } catch {
-        getSelection().selectAllChildren(source);
-        said.textContent = "The browser blocked copying. The text is selected: press Ctrl+C or ⌘C.";
-      }
-    });
-  }
+    const said = button.closest("dialog, section, main").querySelector("#said");
+    try {
+      await navigator.clipboard.writeText(source.textContent.trim());
+      button.textContent = "Copied";
+      if (said) said.textContent = button.dataset.said;
+      button.dispatchEvent(new Event("copied", { bubbles: true }));
+    } catch {
+      getSelection().selectAllChildren(source);
+      if (said) said.textContent = "The browser blocked copying. The text is selected: press Ctrl+C or ⌘C.";
+    }
+  });
 }
 
 // Fetches the preview in the same way as the download, so both are the same bytes.
@@ -170,8 +273,10 @@ function followPane(dialog) {
   if (!pane || !preview) return;
   pane.addEventListener("change", async () => {
     const tool = pane.querySelector("[name=tool]:checked");
+    if (!tool) return;
     dialog.querySelector("#tool-hint").textContent = tool.dataset.hint;
     dialog.querySelector("#file-name").textContent = tool.dataset.file;
+    dialog.querySelector("#chosen").hidden = false;
     const said = dialog.querySelector("#said");
     if ("needsModel" in tool.dataset && !pane.querySelector("[name=integration]").value) {
       preview.textContent = "";
@@ -197,16 +302,28 @@ function followPane(dialog) {
   });
 }
 
+// Shows when the new token would expire, and the number and the unit only for a custom time.
 function chooseExpiry(dialog) {
-  const unit = dialog.querySelector("#unit");
-  if (!unit) return;
+  const presets = [...dialog.querySelectorAll("[name=preset]")];
+  if (!presets.length) return;
+  const custom = dialog.querySelector("#custom");
   const amount = dialog.querySelector("#amount");
+  const unit = dialog.querySelector("#unit");
+  const expires = dialog.querySelector("#expires-on");
+  const minutes = { minutes: 1, hours: 60, days: 24 * 60, weeks: 7 * 24 * 60 };
   const follow = () => {
-    const never = unit.value === "never";
-    amount.disabled = never;
-    amount.required = !never;
+    const chosen = presets.find((preset) => preset.checked) ?? presets[0];
+    custom.hidden = chosen.value !== "custom";
+    amount.required = chosen.value === "custom";
+    dialog.querySelector("#never-hint").hidden = chosen.value !== "never";
+    const { end } = chosen.dataset;
+    const own = new Date(Date.now() + Number(amount.value) * minutes[unit.value] * 60_000);
+    const at = end ? new Date(end) : own;
+    if (chosen.value === "never") expires.textContent = "Never expires.";
+    else if (!(end || Number(amount.value) > 0) || Number.isNaN(at.getTime())) expires.textContent = "";
+    else expires.textContent = `Expires on ${localTime(at)}.`;
   };
-  unit.addEventListener("change", follow);
+  dialog.querySelector("#expiration").addEventListener("input", follow);
   follow();
 }
 
@@ -214,7 +331,7 @@ function expectName(dialog) {
   const typed = dialog.querySelector("#typed");
   if (!typed) return;
   const button = dialog.querySelector("#delete");
-  const follow = () => (button.disabled = typed.value.trim() !== typed.dataset.expects);
+  const follow = () => (button.disabled = typed.value.trim() !== typed.dataset.expects.trim());
   typed.addEventListener("input", follow);
   follow();
 }

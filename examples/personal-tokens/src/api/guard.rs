@@ -16,8 +16,8 @@ use keyfob::{
 
 use crate::api::resource;
 use crate::app::App;
+use crate::client::forwarded_for;
 use crate::config::origin;
-use crate::leaks::reporter::forwarded_for;
 use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::setup::SetupError;

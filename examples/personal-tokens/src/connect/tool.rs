@@ -57,6 +57,11 @@ impl Tool {
         Self::Python,
     ];
 
+    /// Returns whether most people look for this tool. The others are behind one more press.
+    pub fn is_common(self) -> bool {
+        matches!(self, Self::VsCode | Self::JetBrains | Self::Curl | Self::Python | Self::Mcp)
+    }
+
     /// Returns the word for the tool in URLs. The word never changes.
     pub fn as_str(self) -> &'static str {
         self.facts().word

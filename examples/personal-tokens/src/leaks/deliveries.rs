@@ -1,6 +1,7 @@
 //! The reports from GitHub that this service has answered. They are stored, so that every process
 //! that shares the data directory detects a replay, even after a restart.
 
+use keyfob::Timestamp;
 use sqlx::SqlitePool;
 
 /// Returns whether a report with this digest was answered before.
@@ -11,11 +12,12 @@ pub async fn is_answered(pool: &SqlitePool, digest: &[u8; 32]) -> sqlx::Result<b
         .await
 }
 
-/// Stores that a report was answered, and the id of the key that signed the report.
-pub async fn note(pool: &SqlitePool, digest: &[u8; 32], key_id: &str) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO github_deliveries (digest, key_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+/// Stores that a report was answered, with the id of the key that signed the report.
+pub async fn note(pool: &SqlitePool, digest: &[u8; 32], key_id: &str, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO github_deliveries (digest, key_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
         .bind(digest.as_slice())
         .bind(key_id)
+        .bind(now.as_unix_millis())
         .execute(pool)
         .await?;
     Ok(())

@@ -30,8 +30,9 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::bodies::{self, Bodies, Room};
+use crate::client::Client as Reporter;
 use crate::leaks::github::GitHub;
-use crate::leaks::reporter::{Rates, Reporter};
+use crate::leaks::reporter::Rates;
 use crate::leaks::{deliveries, told};
 use crate::setup::SetupError;
 
@@ -67,7 +68,7 @@ impl Default for Doors {
 
 /// Answers `POST /api/v2/leaks`, which receives an unsigned report from anybody.
 pub async fn by_anybody(State(app): State<Arc<App>>, request: Request) -> Response {
-    let reporter = Reporter::of(&request, app.behind_tls);
+    let reporter = Reporter::of(request.headers(), request.extensions(), app.behind_tls);
     if request.body().size_hint().lower() > MOST_BYTES as u64 {
         return refused(Unfit::TooLarge);
     }
@@ -170,7 +171,7 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
         );
         return refusal.into_response();
     };
-    let reporter = Reporter::of(&request, app.behind_tls);
+    let reporter = Reporter::of(request.headers(), request.extensions(), app.behind_tls);
     let Some(signed) = Signed::of(request.headers()) else { return refused(Unfit::NotSigned) };
     if request.body().size_hint().lower() > LeakReport::MAX_BYTES as u64 {
         return refused(Unfit::TooLarge);
@@ -207,7 +208,7 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
         Ok(answer) => answer,
         Err(error) => return unavailable(error),
     };
-    if let Err(error) = deliveries::note(&app.pool, &digest, &key_id).await {
+    if let Err(error) = deliveries::note(&app.pool, &digest, &key_id, app.tokens.now()).await {
         // GitHub gets its response anyway: a replay changes nothing, and GitHub may not send the
         // report again.
         tracing::error!(error = &error as &dyn Error, "cannot store that a report of GitHub's was answered");

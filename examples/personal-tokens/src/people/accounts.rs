@@ -3,14 +3,17 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Argon2, password_hash};
-use keyfob::OwnerId;
+use keyfob::{OwnerId, Timestamp};
 use sha2::{Digest, Sha256};
 use sqlx::{SqliteExecutor, SqlitePool};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+use crate::client::Client;
+use crate::people::guesses::{Guesses, TooMany};
 use crate::random;
 use crate::serve::queued;
 use crate::setup::SetupError;
@@ -22,25 +25,29 @@ pub struct User {
     pub suspended: bool,
     /// Whether the person is an administrator, who may see and revoke the tokens of others.
     pub admin: bool,
-    /// A value that changes when the password changes, so that sessions from before the change end.
-    /// It is a digest of the salted hash and reveals nothing about the password.
-    pub password_mark: u64,
+    /// A value that each session of the person stores. It changes when the password changes and
+    /// when [`end_sessions`] is called, so that the sessions from before the change end. It is a
+    /// digest of the salted hash and reveals nothing about the password.
+    pub session_mark: u64,
 }
 
-type Row = (i64, String, bool, bool, String);
+type Row = (i64, String, bool, bool, String, i64);
 
 impl From<Row> for User {
-    fn from((id, name, suspended, admin, password_hash): Row) -> Self {
-        let digest = Sha256::digest(password_hash);
+    fn from((id, name, suspended, admin, password_hash, sessions_ended): Row) -> Self {
+        let digest = Sha256::digest(format!("{sessions_ended} {password_hash}"));
         let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
-        Self { id, name, suspended, admin, password_mark: u64::from_be_bytes(*first) }
+        Self { id, name, suspended, admin, session_mark: u64::from_be_bytes(*first) }
     }
 }
 
 /// Expands to a query that reads [`Row`]s. `$rest` is the end of the query.
 macro_rules! select_users {
     ($rest:literal) => {
-        concat!("SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash FROM users ", $rest)
+        concat!(
+            "SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash, sessions_ended FROM users ",
+            $rest
+        )
     };
 }
 
@@ -60,6 +67,17 @@ pub struct Accounts {
     /// The limit on concurrent password changes. It is separate from the limit on sign-ins, so that
     /// signed-in people do not wait for the sign-ins of strangers.
     changes: Gate,
+    guesses: Guesses,
+    counts: Counts,
+}
+
+/// The numbers of tries since the process started.
+#[derive(Default)]
+pub struct Counts {
+    /// The tries whose password was compared with a hash.
+    pub compared: AtomicU64,
+    /// The tries that came too early after wrong passwords.
+    pub slowed: AtomicU64,
 }
 
 /// A limit on the number of passwords that are hashed at the same time, and on the number of
@@ -108,39 +126,94 @@ impl Error for Busy {}
 impl Accounts {
     pub async fn new(pool: SqlitePool) -> Result<Self, SetupError> {
         let decoy = hash(random::hex128()?).await?;
-        Ok(Self { pool, decoy, sign_ins: Gate::new(2, 32), changes: Gate::new(1, 8) })
+        let (guesses, counts) = (Guesses::default(), Counts::default());
+        Ok(Self { pool, decoy, sign_ins: Gate::new(2, 32), changes: Gate::new(1, 8), guesses, counts })
     }
 
     pub async fn find(&self, id: i64) -> sqlx::Result<Option<User>> {
         find(&self.pool, id).await
     }
 
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// Returns the user with this name if the password is correct, otherwise `None`.
     ///
+    /// The cheapest checks come first, so that refused tries do not delay others: first the limits
+    /// on wrong passwords ([`Guesses`]), which need only memory, then the limit on sign-ins that
+    /// wait, and then the database and the hash.
+    ///
     /// # Errors
-    /// Returns [`Busy`] immediately if too many sign-ins wait, and another error if the database or
-    /// the hash fails.
-    pub async fn check(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
+    /// Returns [`TooMany`] if the client must wait after wrong passwords, [`Busy`] immediately if
+    /// too many sign-ins wait, and another error if the database or the hash fails. With the first
+    /// two, the password was not hashed.
+    pub async fn check(
+        &self,
+        name: &str,
+        password: String,
+        client: Option<Client>,
+        now: Timestamp,
+    ) -> Result<Option<User>, SetupError> {
+        let name = name.trim();
+        self.guess(name, client, now, self.compare(name, password)).await
+    }
+
+    /// Runs a comparison of a password as a guess of the client: counts the guess if the password
+    /// is wrong, and does not run the comparison if the client must wait.
+    async fn guess<T>(
+        &self,
+        name: &str,
+        client: Option<Client>,
+        now: Timestamp,
+        compare: impl Future<Output = Result<Option<T>, SetupError>>,
+    ) -> Result<Option<T>, SetupError> {
+        let guess = self.guesses.begin(name, client, now).inspect_err(|error| {
+            if error.is::<TooMany>() {
+                self.counts.slowed.fetch_add(1, Ordering::Relaxed);
+            }
+        })?;
+        let compared = compare.await;
+        match &compared {
+            Ok(Some(_)) => guess.right(),
+            Ok(None) => drop(guess),
+            Err(_) => guess.unchecked(),
+        }
+        compared
+    }
+
+    async fn compare(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
         let _place = self.sign_ins.place()?;
         let row: Option<Row> =
-            sqlx::query_as(select_users!("WHERE name = ?")).bind(name.trim()).fetch_optional(&self.pool).await?;
-        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(.., stored)| stored.clone());
-        let fits = fits(&self.sign_ins, password, stored).await?;
+            sqlx::query_as(select_users!("WHERE name = ?")).bind(name).fetch_optional(&self.pool).await?;
+        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(_, _, _, _, stored, _)| stored.clone());
+        let fits = self.fits(&self.sign_ins, password, stored).await?;
         Ok(row.filter(|_| fits).map(User::from))
     }
 
     /// Replaces a person's password if `present` is the current password. Returns the person with
-    /// the new [`User::password_mark`], which ends the earlier sessions. Returns `None` if
-    /// `present` is wrong.
+    /// the new [`User::session_mark`], which ends the earlier sessions. Returns `None` if
+    /// `present` is wrong. A wrong `present` counts like a sign-in with a wrong password.
     ///
     /// # Errors
-    /// Returns [`Busy`] immediately if too many changes wait, and another error if the database or
-    /// a hash fails.
-    pub async fn change_password(&self, user: i64, present: String, new: String) -> Result<Option<User>, SetupError> {
+    /// Returns [`TooMany`] if the client must wait after wrong passwords, [`Busy`] immediately if
+    /// too many changes wait, and another error if the database or a hash fails.
+    pub async fn change_password(
+        &self,
+        user: &User,
+        present: String,
+        new: String,
+        client: Option<Client>,
+        now: Timestamp,
+    ) -> Result<Option<User>, SetupError> {
+        self.guess(&user.name, client, now, self.exchange(user.id, present, new)).await
+    }
+
+    async fn exchange(&self, user: i64, present: String, new: String) -> Result<Option<User>, SetupError> {
         let _place = self.changes.place()?;
         let stored: String =
             sqlx::query_scalar("SELECT password_hash FROM users WHERE id = ?").bind(user).fetch_one(&self.pool).await?;
-        if !fits(&self.changes, present, stored.clone()).await? {
+        if !self.fits(&self.changes, present, stored.clone()).await? {
             return Ok(None);
         }
         let turn = self.changes.turn().await?;
@@ -157,34 +230,49 @@ impl Accounts {
         if changed.rows_affected() == 0 { Ok(None) } else { Ok(self.find(user).await?) }
     }
 
+    /// Returns whether the password matches the stored hash. First waits until the gate lets the
+    /// request hash a password.
+    async fn fits(&self, gate: &Gate, password: String, stored: String) -> Result<bool, SetupError> {
+        let turn = gate.turn().await?;
+        self.counts.compared.fetch_add(1, Ordering::Relaxed);
+        let fits = tokio::task::spawn_blocking(move || {
+            // The blocking task owns the turn: if a client disconnects, its request is dropped, but
+            // the task continues.
+            let _turn = turn;
+            let stored = PasswordHash::new(&stored)?;
+            match Argon2::default().verify_password(password.as_bytes(), &stored) {
+                Ok(()) => Ok(true),
+                Err(password_hash::Error::Password) => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        Ok(fits.await?.map_err(|error| error.to_string())?)
+    }
+
     /// Returns all people, sorted by name.
     pub async fn all(&self) -> sqlx::Result<Vec<User>> {
         let rows: Vec<Row> = sqlx::query_as(select_users!("ORDER BY name, id")).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(User::from).collect())
     }
 
+    /// Suspends a person and ends their sessions, or reinstates the person. The sessions from
+    /// before a suspension stay ended after the reinstatement.
     pub async fn suspend(&self, id: i64, suspended: bool) -> sqlx::Result<()> {
-        sqlx::query("UPDATE users SET suspended = ? WHERE id = ?").bind(suspended).bind(id).execute(&self.pool).await?;
+        // One statement does both, so that no request sees only one of the changes.
+        sqlx::query("UPDATE users SET suspended = ?1, sessions_ended = sessions_ended + ?1 WHERE id = ?2")
+            .bind(suspended)
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 }
 
-/// Returns whether the password matches the stored hash. First waits until the gate lets the
-/// request hash a password.
-async fn fits(gate: &Gate, password: String, stored: String) -> Result<bool, SetupError> {
-    let turn = gate.turn().await?;
-    let fits = tokio::task::spawn_blocking(move || {
-        // The blocking task owns the turn: if a client disconnects, its request is dropped, but the
-        // task continues.
-        let _turn = turn;
-        let stored = PasswordHash::new(&stored)?;
-        match Argon2::default().verify_password(password.as_bytes(), &stored) {
-            Ok(()) => Ok(true),
-            Err(password_hash::Error::Password) => Ok(false),
-            Err(error) => Err(error),
-        }
-    });
-    Ok(fits.await?.map_err(|error| error.to_string())?)
+/// Ends all sessions of a person, in every process. A sign-in that is in progress gives a session
+/// that has ended too. Call this function in the transaction that takes a right from the person.
+pub async fn end_sessions(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET sessions_ended = sessions_ended + 1 WHERE id = ?").bind(user).execute(db).await?;
+    Ok(())
 }
 
 /// Returns the person with this id.
@@ -249,11 +337,12 @@ mod tests {
             (hash.algorithm.to_string(), hash.version, hash.params.to_string(), hash.hash.map(|output| output.len()))
         };
         assert_eq!(cost(&accounts.decoy), cost(&stored));
-        assert!(accounts.check("nobody", "right".into()).await.expect("it is compared").is_none());
+        let now = Timestamp::from_unix_millis(0).expect("a time");
+        assert!(accounts.check("nobody", "right".into(), None, now).await.expect("it is compared").is_none());
         // If the decoy is not a hash, the check of an unknown name fails. So the check compares the
         // password with the decoy.
         accounts.decoy = "no hash".into();
-        assert!(accounts.check("nobody", "right".into()).await.is_err());
-        assert!(accounts.check("ada", "right".into()).await.expect("it is compared").is_some());
+        assert!(accounts.check("nobody", "right".into(), None, now).await.is_err());
+        assert!(accounts.check("ada", "right".into(), None, now).await.expect("it is compared").is_some());
     }
 }

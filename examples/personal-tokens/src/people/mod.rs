@@ -2,5 +2,7 @@
 //! the token.
 
 pub mod accounts;
+pub mod guesses;
+pub mod limits;
 pub mod owners;
 pub mod projects;

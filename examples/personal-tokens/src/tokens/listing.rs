@@ -1,8 +1,11 @@
-//! Lists a person's tokens in a project, page by page or as a whole. Revoked tokens are left out.
+//! Lists a person's tokens in a project, page by page or as a whole.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use keyfob::{
-    Status, TokenView,
-    store::{Cursor, FoldedName, ListOrder, ListQuery, PageSize, StatusFilter, StatusGroup},
+    ProjectId, Status, TokenId, TokenRecord, TokenStore, TokenView,
+    store::{CountQuery, Cursor, FoldedName, ListOrder, ListQuery, PageSize, StatusFilter, StatusGroup},
 };
 
 use crate::app::App;
@@ -12,12 +15,35 @@ use crate::tokens::own::{OwnToken, Refused, write_uses};
 
 /// The parameters of one page of the list.
 pub struct Listing {
-    /// A text that the name of a token must contain. `None` matches all names.
-    pub name_contains: Option<FoldedName>,
+    pub search: Search,
+    /// The statuses of the tokens. `None` means all statuses.
+    pub status: Option<StatusGroup>,
+    pub only: Only,
     pub order: ListOrder,
     pub descending: bool,
     pub size: usize,
     pub place: Place,
+}
+
+/// The tokens that a person searches for.
+pub enum Search {
+    None,
+    /// The tokens whose name contains this text.
+    Name(FoldedName),
+    /// The token with this project and id.
+    Token(ProjectId, TokenId),
+    /// The token with this id in the project of the list. If there is none, the tokens whose name
+    /// contains this text, because a name may look like an id.
+    IdOrName(TokenId, FoldedName),
+}
+
+/// A filter of the list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    All,
+    ExpiresWithin(Duration),
+    NeverExpires,
+    UnusedFor(Duration),
 }
 
 /// The position of a page in the list.
@@ -33,13 +59,48 @@ pub struct Page {
     pub earlier: bool,
     /// Whether there are tokens after the page.
     pub later: bool,
+    /// The number of tokens in the list.
+    pub total: Total,
+    /// The project of the token that the person searched for by its public part, if it is another
+    /// project of the person than the project of the list.
+    pub elsewhere: Option<Project>,
 }
+
+/// The number of tokens in a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Total {
+    Exactly(u64),
+    MoreThan(u64),
+}
+
+/// The maximum number of tokens that are counted one by one, for a list with a search or a filter.
+const MOST_COUNTED: u64 = 1000;
 
 /// Returns a page of the person's tokens.
 pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -> Result<Page, Refused> {
     write_uses(app).await;
+    let name_contains = match listing.search {
+        Search::Token(of, id) => return found(app, user, project, of, id).await,
+        Search::IdOrName(id, part) => {
+            let page = found(app, user, project, project.project_id(), id).await?;
+            if !page.tokens.is_empty() {
+                return Ok(page);
+            }
+            Some(part)
+        }
+        Search::Name(part) => Some(part),
+        Search::None => None,
+    };
+    let now = app.tokens.now();
     let mut query = query(app, user, project);
-    query.name_contains = listing.name_contains;
+    query.name_contains = name_contains;
+    query.status = listing.status.map(|group| StatusFilter { group, at: now });
+    match listing.only {
+        Only::ExpiresWithin(time) => query.expires_before = Some(now.saturating_add(time)),
+        Only::UnusedFor(time) => query.last_used_before = Some(now.saturating_sub(time)),
+        Only::NeverExpires | Only::All => {}
+    }
+    let total = total(app, &query, listing.only).await?;
     query.order = listing.order;
     query.descending = listing.descending;
     query.most = PageSize::clamped(listing.size);
@@ -54,17 +115,79 @@ pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -
             Some(cursor)
         }
     };
-    let found = app.tokens.list(&query).await.map_err(Refused::failed)?;
-    let more = found.next.is_some();
-    let mut tokens = named(app, user, project, found.items).await?;
+    let (items, more) = filtered(app, query, listing.only, listing.size).await?;
+    let mut tokens = named(app, user, project, items).await?;
     if backwards {
         tokens.reverse();
     }
     let (earlier, later) = if backwards { (more, true) } else { (inside, more) };
-    Ok(Page { tokens, earlier, later })
+    Ok(Page { tokens, earlier, later, total, elsewhere: None })
 }
 
-/// Returns all of the person's tokens in a project, the newest first.
+/// Returns the page with the one token of the person that has this id, or an empty page.
+async fn found(app: &App, user: &User, project: &Project, of: ProjectId, id: TokenId) -> Result<Page, Refused> {
+    let empty = Page { tokens: Vec::new(), earlier: false, later: false, total: Total::Exactly(0), elsewhere: None };
+    let view = app.tokens.of(&user.owner_id(), &of).get(&id).await.map_err(Refused::failed)?;
+    match view {
+        None => Ok(empty),
+        Some(view) if view.project == project.project_id() => {
+            let tokens = named(app, user, project, vec![view]).await?;
+            Ok(Page { tokens, total: Total::Exactly(1), ..empty })
+        }
+        Some(view) => {
+            let number = view.project.as_str().parse().map_err(|error| Refused::failed(Box::new(error)))?;
+            let elsewhere = app.projects.find_of_user(user.id, number).await.map_err(Refused::failed)?;
+            Ok(Page { elsewhere, ..empty })
+        }
+    }
+}
+
+/// Returns one page of a list, and whether there are tokens after it. The store has no filter for
+/// tokens that never expire, so this filter is applied here, to one page of the store after the
+/// other.
+async fn filtered(app: &App, mut query: ListQuery, only: Only, size: usize) -> Result<(Vec<TokenView>, bool), Refused> {
+    if only != Only::NeverExpires {
+        let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+        return Ok((page.items, page.next.is_some()));
+    }
+    query.most = PageSize::MAX;
+    let mut items = Vec::new();
+    loop {
+        let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+        items.extend(page.items.into_iter().filter(|view| view.expires_at.is_none()));
+        query.after = page.next;
+        if items.len() > size || query.after.is_none() {
+            let more = items.len() > size;
+            items.truncate(size);
+            return Ok((items, more));
+        }
+    }
+}
+
+/// Returns the number of tokens that pass the filters of a query.
+async fn total(app: &App, query: &ListQuery, only: Only) -> Result<Total, Refused> {
+    let store = app.tokens.store();
+    let is_plain = query.name_contains.is_none() && only == Only::All;
+    if is_plain {
+        let count = CountQuery { owner: query.owner.clone(), status: query.status, ..CountQuery::new(query.project) };
+        return store.count(&count).await.map(Total::Exactly).map_err(Refused::failed);
+    }
+    let mut query = ListQuery { most: PageSize::MAX, ..query.clone() };
+    let mut total = 0;
+    loop {
+        let page = store.list(&query).await.map_err(Refused::failed)?;
+        let passes = |record: &&Arc<TokenRecord>| only != Only::NeverExpires || record.expires_at.is_none();
+        total += page.items.iter().filter(passes).count() as u64;
+        query.after = page.next;
+        match query.after {
+            None => return Ok(Total::Exactly(total)),
+            Some(_) if total >= MOST_COUNTED => return Ok(Total::MoreThan(total)),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Returns all of the person's tokens in a project except revoked ones, the newest first.
 pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
     write_uses(app).await;
     let mut query = query(app, user, project);

@@ -1,7 +1,9 @@
 //! The operations on tokens that the pages and the JSON API share.
 
+pub mod aged;
 pub mod audit;
 pub mod expiry;
+pub mod gone;
 pub mod groups;
 pub mod issued;
 pub mod listing;

@@ -1,72 +1,76 @@
-//! Deletes tokens that ended long ago, and the rows that the host stores about these tokens.
+//! Deletes the data whose time is over. The README of the host lists what is kept for how long.
+//!
+//! No step holds more than a batch of rows in memory, or locks the database for longer than it
+//! takes to write a batch.
 
 use std::time::Duration;
 
-use keyfob::{ProjectId, TokenId, TokenKey};
+use keyfob::{
+    TokenKey, TokenStore,
+    store::{ListQuery, PageSize, ProjectsQuery, StatusFilter, StatusGroup, StoreMaintenance},
+};
 
 use crate::app::App;
 use crate::setup::SetupError;
+use crate::tokens::{aged, gone};
 
-/// The maximum number of tokens that one query returns.
-const BATCH: i64 = 500;
-
-/// Deletes the tokens that ended more than `purge_after_days` ago, with their names and audit
-/// trails. Returns the number of deleted tokens. The alarm of a leaked token stays until the owner
-/// has dismissed it, unless the token is bound to another token.
-///
-/// A name and a trail are deleted only if the token existed before this purge. A token that was
-/// never found may be in another database, with which the operator meant to start the host.
-pub async fn purge(app: &App) -> Result<u64, SetupError> {
-    let kept = Duration::from_secs(u64::from(app.config.purge_after_days) * 24 * 60 * 60);
-    let existing = quiet(app, app.tokens.now().saturating_sub(kept).as_unix_millis()).await?;
-    // If the purge fails, it may have deleted the tokens of some projects.
-    let purged = app.tokens.purge(kept).await;
-    for key in existing {
-        if app.tokens.get(&key).await?.is_none() {
-            forget(app, &key).await?;
-        }
-    }
-    Ok(purged?)
+/// Returns a time in days as a [`Duration`].
+pub fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 60 * 60)
 }
 
-/// Returns the existing tokens whose trails have no entry after `before`. A token that the purge
-/// deletes has no later entry.
-async fn quiet(app: &App, before: i64) -> Result<Vec<TokenKey>, SetupError> {
-    let (mut existing, mut last) = (Vec::new(), (String::new(), String::new()));
+/// Deletes the tokens that ended more than `purge_after_days` ago, and the other data whose time is
+/// over. Returns the number of deleted tokens.
+///
+/// A name and a trail are deleted with their token. If a token was never found, it may be in
+/// another database, with which the operator meant to start the host. Its name and its trail are
+/// deleted only after no run has found the token for `purge_after_days`.
+///
+/// # Errors
+/// Returns the first error. A step that fails does not prevent the other steps, and the next run
+/// continues where this one stopped.
+pub async fn purge(app: &App) -> Result<u64, SetupError> {
+    let kept = days(app.config.purge_after_days);
+    // Tokens of ended issuers are revoked first, so that they count as ended too.
+    let orphans = app.tokens.revoke_orphans().await;
+    let marked = mark_ended(app, kept).await;
+    let purged = app.tokens.purge(kept).await;
+    let forgotten = gone::forget_marked(app, kept).await;
+    let searched = gone::search(app).await;
+    // The rows that explain how a token ended are needed as long as the token exists.
+    let aged = aged::delete(app, kept, purged.is_ok()).await;
+    orphans?;
+    marked?;
+    let purged = purged?;
+    forgotten?;
+    searched?;
+    aged?;
+    Ok(purged)
+}
+
+/// Marks the tokens that the purge will delete. The marks are stored, so that the next run deletes
+/// the rows of these tokens even if the process stops after the purge.
+async fn mark_ended(app: &App, kept: Duration) -> Result<(), SetupError> {
+    let (store, before) = (app.tokens.store(), app.tokens.now().saturating_sub(kept));
+    let mut projects = ProjectsQuery::default();
     loop {
-        let sql = "SELECT project, token_id FROM token_events WHERE (project, token_id) > (?, ?) \
-                   GROUP BY project, token_id HAVING max(at) <= ? ORDER BY project, token_id LIMIT ?";
-        let query = sqlx::query_as(sql).bind(&last.0).bind(&last.1).bind(before).bind(BATCH);
-        let batch: Vec<(String, String)> = query.fetch_all(&app.pool).await?;
-        for (project, id) in &batch {
-            let key = TokenKey { project: ProjectId::new(project)?, id: TokenId::new(id)? };
-            if app.tokens.get(&key).await?.is_some() {
-                existing.push(key);
+        let page = store.projects(&projects).await?;
+        let Some(last) = page.last().copied() else { return Ok(()) };
+        for project in page {
+            let mut query = ListQuery::new(project);
+            query.status = Some(StatusFilter { group: StatusGroup::Ended, at: before });
+            query.most = PageSize::MAX;
+            loop {
+                let page = store.list(&query).await?;
+                let ended = page.items.iter().filter(|record| record.ends_at().is_some_and(|end| end < before));
+                let keys: Vec<TokenKey> = ended.map(|record| record.key()).collect();
+                gone::mark(&app.pool, &keys, gone::FOUND).await?;
+                query.after = page.next;
+                if query.after.is_none() {
+                    break;
+                }
             }
         }
-        match batch.into_iter().next_back() {
-            Some(key) => last = key,
-            None => return Ok(existing),
-        }
+        projects.after = Some(last);
     }
-}
-
-/// Deletes the rows that the host stores about a token which keyfob has deleted.
-async fn forget(app: &App, key: &TokenKey) -> sqlx::Result<()> {
-    const DELETIONS: [&str; 7] = [
-        "DELETE FROM token_leaks WHERE project = ?1 AND token_id = ?2 AND (seen = 1 OR EXISTS (SELECT 1 FROM bound_tokens \
-         WHERE project = ?1 AND token_id = ?2))",
-        "DELETE FROM leaked_issuers WHERE project = ?1 AND token_id = ?2 AND NOT EXISTS (SELECT 1 FROM token_leaks \
-         WHERE project = ?1 AND token_id = ?2)",
-        "DELETE FROM token_notices WHERE project = ?1 AND token_id = ?2",
-        "DELETE FROM bound_tokens WHERE project = ?1 AND token_id = ?2",
-        "DELETE FROM token_refusals WHERE project = ?1 AND token_id = ?2",
-        "DELETE FROM token_names WHERE project = ?1 AND token_id = ?2",
-        "DELETE FROM token_events WHERE project = ?1 AND token_id = ?2",
-    ];
-    let mut transaction = app.pool.begin_with("BEGIN IMMEDIATE").await?;
-    for sql in DELETIONS {
-        sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).execute(&mut *transaction).await?;
-    }
-    transaction.commit().await
 }

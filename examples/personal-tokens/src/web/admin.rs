@@ -20,12 +20,13 @@ use crate::people::accounts::User;
 use crate::people::projects::Project;
 use crate::tokens::own::Refused;
 use crate::web::error::{PageError, render};
+use crate::web::frame::{Frame, Here};
 use crate::web::sessions::SignedIn;
 
 #[derive(Template)]
 #[template(path = "admin.html")]
 struct AdminPage<'a> {
-    signed_in: &'a SignedIn,
+    frame: Frame<'a>,
     people: Vec<Person>,
     /// The projects, each with the number of its live tokens.
     projects: Vec<(Project, u64)>,
@@ -77,7 +78,8 @@ pub async fn show(
         1 => String::from("1 token was revoked and has stopped working."),
         count => format!("{count} tokens were revoked and have stopped working."),
     });
-    render(&AdminPage { signed_in: &signed_in, people, projects, notice })
+    let frame = Frame::new(&app, &signed_in, Here::People, None).await?;
+    render(&AdminPage { frame, people, projects, notice })
 }
 
 /// Returns the projects in which the person has live tokens, each with the number of live tokens.

@@ -19,16 +19,17 @@ use crate::people::accounts::User;
 use crate::tokens::own::Refused;
 use crate::web::admin::allow;
 use crate::web::error::{PageError, render};
+use crate::web::frame::{Frame, Here};
 use crate::web::history;
-use crate::web::rows::Time;
 use crate::web::sessions::SignedIn;
+use crate::web::time_words::Time;
 
 const A_PAGE: usize = 50;
 
 #[derive(Template)]
 #[template(path = "admin_tokens.html")]
-struct TokensPage {
-    signed_in: SignedIn,
+struct TokensPage<'a> {
+    frame: Frame<'a>,
     title: String,
     tables: Vec<Table>,
 }
@@ -83,7 +84,8 @@ pub async fn of_project(
     // An invalid position counts as the start of the list.
     query.after = asked.after.parse().ok().filter(|cursor: &Cursor| cursor.key.order() == query.order);
     let table = table(&app, &people, &query, project.name.clone(), id).await?;
-    render(&TokensPage { signed_in, title: format!("Tokens of {}", project.name), tables: vec![table] })
+    let frame = Frame::new(&app, &signed_in, Here::Projects, None).await?;
+    render(&TokensPage { frame, title: format!("Tokens of {}", project.name), tables: vec![table] })
 }
 
 pub async fn of_person(
@@ -113,7 +115,8 @@ pub async fn of_person(
             }
         }
     }
-    render(&TokensPage { signed_in, title: format!("Tokens of {}", person.name), tables })
+    let frame = Frame::new(&app, &signed_in, Here::People, None).await?;
+    render(&TokensPage { frame, title: format!("Tokens of {}", person.name), tables })
 }
 
 async fn table(app: &App, people: &[User], query: &ListQuery, caption: String, project: i64) -> Result<Table, Refused> {

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::tokens::own::{self, OwnToken, Refused};
 use crate::tokens::{expiry, scopes};
+use crate::web::dialog::Dialog;
+use crate::web::draft::{Entered, lifetime};
 use crate::web::error::{PageError, in_words};
-use crate::web::forms::lifetime;
-use crate::web::page::{Dialog, Scene, draw};
+use crate::web::page::{Scene, draw};
 use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
 use crate::web::spent;
@@ -42,9 +43,9 @@ pub struct AgentDraft<'a> {
     /// The UUID of the issuer.
     pub uuid: String,
     pub issuer: &'a str,
-    pub name: &'a str,
+    pub name: String,
     pub amount: String,
-    pub unit: &'a str,
+    pub unit: String,
     /// The maximum lifetime of a token for an agent, in words.
     pub most: String,
     pub scopes: Vec<Choice>,
@@ -60,28 +61,33 @@ pub struct Choice {
 }
 
 impl<'a> AgentDraft<'a> {
-    /// Returns the form in its initial state. The lifetime is the default for agents, or the rest
-    /// of the issuer's lifetime if the rest is shorter.
-    pub fn new(app: &App, issuer: &'a OwnToken, form: String) -> Self {
+    /// Creates the form with the values that the person has entered so far. If there is no lifetime
+    /// among them, the form suggests the default for agents, or the rest of the issuer's lifetime
+    /// if the rest is shorter.
+    pub fn new(app: &App, issuer: &'a OwnToken, form: String, entered: Entered, error: Option<String>) -> Self {
         let lifetimes = app.tokens.policy().lifetimes(TokenKind::Agent);
         let left = issuer.view.expires_at.map(|end| end.saturating_since(app.tokens.now()));
         let minutes = left.map_or(lifetimes.default, |left| lifetimes.default.min(left)).as_secs() / 60;
         let (amount, unit) = if minutes >= 60 { (minutes / 60, "hours") } else { (minutes.max(1), "minutes") };
+        let (amount, unit) = match entered.unit.as_str() {
+            "" => (amount.to_string(), unit.into()),
+            _ => (entered.amount, entered.unit),
+        };
         Self {
             form,
             uuid: issuer.name.uuid.to_string(),
             issuer: issuer.view.name.as_str(),
-            name: "",
-            amount: amount.to_string(),
+            name: entered.name,
+            amount,
             unit,
             most: expiry::in_units(lifetimes.max),
-            scopes: Self::choices(issuer, &[]),
-            error: None,
+            scopes: Self::choices(issuer, &entered.scope),
+            error,
         }
     }
 
     /// Returns the scopes that the issuer can grant, and marks the scopes in `chosen` as selected.
-    pub fn choices(issuer: &OwnToken, chosen: &[String]) -> Vec<Choice> {
+    fn choices(issuer: &OwnToken, chosen: &[String]) -> Vec<Choice> {
         let granted = &issuer.view.scopes;
         let known =
             scopes::ALL.iter().filter(|known| Scope::new(known.scope).is_ok_and(|scope| granted.allows(&scope)));
@@ -117,8 +123,8 @@ pub async fn create(
         Ok(lifetime) => own::issue_agent(&app, user, &issuer, &form.name, lifetime, &form.scope.join(" ")).await,
         Err(error) => Err(Refused::Expiry(error)),
     };
-    if issued.is_err() {
-        spent::give_back(&app.pool, user, &form.form).await.map_err(Refused::failed)?;
+    if let Err(refused) = &issued {
+        spent::give_back(&app.pool, user, &form.form, refused).await.map_err(Refused::failed)?;
     }
     match issued {
         Ok((own, token)) => {
@@ -128,14 +134,9 @@ pub async fn create(
         }
         Err(Refused::Failed) => Err(Refused::Failed.into()),
         Err(refused) => {
-            let draft = AgentDraft {
-                name: &form.name,
-                amount: form.amount.clone(),
-                unit: &form.unit,
-                scopes: AgentDraft::choices(&issuer, &form.scope),
-                error: Some(in_words(&refused)),
-                ..AgentDraft::new(&app, &issuer, form.form.clone())
-            };
+            let AgentForm { form, name, amount, unit, scope, .. } = form;
+            let entered = Entered { name, amount, unit, scope, ..Entered::default() };
+            let draft = AgentDraft::new(&app, &issuer, form, entered, Some(in_words(&refused)));
             let page = draw(&app, &signed_in, &scene, Dialog::Agent(draft), None).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())
         }

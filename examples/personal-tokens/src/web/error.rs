@@ -107,6 +107,8 @@ pub fn in_words(refused: &Refused) -> String {
             format!("The token that this one replaced still works until {until}. End its grace period first.")
         }
         Refused::Scopes(_) => "Scopes are words separated by spaces, such as notes:read.".into(),
+        Refused::Addresses(_) => "Enter addresses or networks, such as 203.0.113.7 or 10.0.0.0/8.".into(),
+        Refused::Wider => "A token can only lose rights. Choose some of the rights that it has.".into(),
         Refused::Expiry(_) => "Choose a unit for the expiration.".into(),
         other => sentence(&other.to_string()),
     }

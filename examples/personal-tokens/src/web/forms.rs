@@ -7,16 +7,18 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::Form;
-use keyfob::{Lifetime, ProjectId, TokenId, TokenKey};
+use keyfob::{ProjectId, TokenId, TokenKey};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::leaks::told;
-use crate::tokens::expiry::{self, ExpiryError, Measure};
+use crate::tokens::expiry;
 use crate::tokens::issued;
 use crate::tokens::own::{self, Refused, Wish};
+use crate::web::dialog::{Dialog, RotateFault};
+use crate::web::draft::{Draft, Entered, Faults};
 use crate::web::error::{PageError, in_words};
-use crate::web::page::{Dialog, Draft, RotateFault, Scene, draw};
+use crate::web::page::{Scene, draw};
 use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
 use crate::web::spent;
@@ -32,14 +34,23 @@ pub struct NewForm {
     view: String,
     project: i64,
     name: String,
-    /// The number of units of the lifetime. It is a text, so that the form can show a wrong value
-    /// with an error. The field is absent if the unit is "never".
+    #[serde(default)]
+    preset: String,
     #[serde(default)]
     amount: String,
+    #[serde(default)]
     unit: String,
-    /// The scopes that the person chose. If there are none, the token grants nothing.
     #[serde(default)]
     scope: Vec<String>,
+    #[serde(default)]
+    addresses: String,
+}
+
+impl NewForm {
+    fn entered(self) -> Entered {
+        let Self { name, preset, amount, unit, scope, addresses, .. } = self;
+        Entered { name, preset, amount, unit, scope, addresses }
+    }
 }
 
 #[derive(Deserialize)]
@@ -83,16 +94,18 @@ pub async fn create(
     if !spent::spend(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&scene.view.link()).into_response());
     }
-    let issued = match lifetime(&form.amount, &form.unit) {
+    let (id, entered) = (form.form.clone(), form.entered());
+    let issued = match entered.lifetime() {
         Ok(lifetime) => {
-            let scopes = form.scope.join(" ");
-            let wish = Wish { name: &form.name, lifetime, scopes: &scopes, addresses: "", confirm_within: None };
+            let scopes = entered.scope.join(" ");
+            let (name, addresses) = (&entered.name, &entered.addresses);
+            let wish = Wish { name, lifetime, scopes: &scopes, addresses, confirm_within: None };
             own::issue(&app, &signed_in.user, &scene.project, wish).await
         }
         Err(error) => Err(Refused::Expiry(error)),
     };
-    if issued.is_err() {
-        spent::give_back(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)?;
+    if let Err(refused) = &issued {
+        spent::give_back(&app.pool, &signed_in.user, &id, refused).await.map_err(Refused::failed)?;
     }
     match issued {
         Ok((own, token)) => {
@@ -102,37 +115,10 @@ pub async fn create(
         }
         Err(Refused::Failed) => Err(Refused::Failed.into()),
         Err(refused) => {
-            let draft = Draft {
-                form: form.form.clone(),
-                name: &form.name,
-                amount: &form.amount,
-                unit: &form.unit,
-                scopes: form.scope.iter().map(String::as_str).collect(),
-                error: Some(in_words(&refused)),
-            };
-            let page = draw(&app, &signed_in, &scene, Dialog::New(draft), None).await?;
+            let draft = Draft::new(&app, id, entered, Faults::of(&refused));
+            let page = draw(&app, &signed_in, &scene, Dialog::New(Box::new(draft)), None).await?;
             Ok((StatusCode::BAD_REQUEST, page).into_response())
         }
-    }
-}
-
-/// Returns the lifetime that a form asks for.
-///
-/// # Errors
-/// Returns [`ExpiryError::Measure`] if the unit is unknown, and [`ExpiryError::Value`] if the
-/// amount is not a whole number of at least 1.
-pub fn lifetime(amount: &str, unit: &str) -> Result<Lifetime, ExpiryError> {
-    if unit == "never" {
-        return Ok(Lifetime::Never);
-    }
-    let measure = Measure::parse(unit).ok_or(ExpiryError::Measure)?;
-    let amount = amount.trim();
-    match amount.parse() {
-        Ok(value) => measure.times(value),
-        // The number overflows. A huge lifetime leads to the error of the policy, which explains
-        // the problem better.
-        Err(_) if amount.len() > 18 && amount.bytes().all(|byte| byte.is_ascii_digit()) => measure.times(i64::MAX),
-        Err(_) => Err(ExpiryError::Value),
     }
 }
 
@@ -153,8 +139,8 @@ pub async fn rotate(
         Ok(grace) => own::rotate(&app, &signed_in.user, &token, grace).await,
         Err(error) => Err(Refused::Grace(error)),
     };
-    if rotated.is_err() {
-        spent::give_back(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)?;
+    if let Err(refused) = &rotated {
+        spent::give_back(&app.pool, &signed_in.user, &form.form, refused).await.map_err(Refused::failed)?;
     }
     let fault = match rotated {
         Ok((own, token)) => {
@@ -182,6 +168,7 @@ pub async fn rotate(
 pub enum Act {
     Disable,
     Enable,
+    Confirm,
     EndGrace,
 }
 
@@ -197,6 +184,7 @@ pub async fn act(
     let said = match act {
         Act::Disable => own::disable(&app, &signed_in.user, &token, true).await.map(|_| "disabled"),
         Act::Enable => own::disable(&app, &signed_in.user, &token, false).await.map(|_| "enabled"),
+        Act::Confirm => own::confirm(&app, &signed_in.user, &token).await.map(|_| "confirmed"),
         Act::EndGrace => own::end_grace(&app, &signed_in.user, &token).await.map(|_| "ended"),
     };
     Ok(Redirect::to(&scene.link_after(said?)).into_response())
@@ -224,18 +212,74 @@ pub async fn delete(
     signed_in.check_form(&form.csrf)?;
     let token = own::find(&app, &signed_in.user, &uuid).await?;
     let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
-    let issued = issued::bound(&app, &token.view).await?;
-    if form.typed.trim() == token.view.name.as_str() {
+    if form.typed.trim() == token.view.name.as_str().trim() {
+        let issued = issued::bound(&app, &token.view).await?;
         own::delete(&app, &signed_in.user, &token).await?;
         let done = if issued > 0 { "deleted-all" } else { "deleted" };
         return Ok(Redirect::to(&scene.link_after(done)).into_response());
     }
-    let dialog = Dialog::Delete {
-        uuid: token.name.uuid.to_string(),
-        name: token.view.name.as_str(),
-        issued,
-        error: Some("The name does not match."),
-    };
+    let dialog = Dialog::revoke(&app, &token, Some("The name does not match.")).await?;
     let page = draw(&app, &signed_in, &scene, dialog, None).await?;
     Ok((StatusCode::BAD_REQUEST, page).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameForm {
+    csrf: String,
+    #[serde(default)]
+    view: String,
+    name: String,
+}
+
+pub async fn rename(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<RenameForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
+    let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
+    match own::rename(&app, &signed_in.user, &token, &form.name).await {
+        Ok(_) => Ok(Redirect::to(&scene.link_after("renamed")).into_response()),
+        Err(refused @ (Refused::Failed | Refused::Unknown)) => Err(refused.into()),
+        Err(refused) => {
+            let dialog = Dialog::rename(&app, &token, &form.name, Some(&refused));
+            Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NarrowForm {
+    csrf: String,
+    #[serde(default)]
+    view: String,
+    /// The scopes that the token keeps.
+    #[serde(default)]
+    scope: Vec<String>,
+    #[serde(default)]
+    addresses: String,
+}
+
+pub async fn narrow(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Path(uuid): Path<String>,
+    Form(form): Form<NarrowForm>,
+) -> Result<Response, PageError> {
+    signed_in.check_form(&form.csrf)?;
+    let token = own::find(&app, &signed_in.user, &uuid).await?;
+    let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
+    let scopes = form.scope.join(" ");
+    match own::narrow(&app, &signed_in.user, &token, Some(&scopes), Some(&form.addresses)).await {
+        Ok(_) => Ok(Redirect::to(&scene.link_after("narrowed")).into_response()),
+        Err(refused @ (Refused::Failed | Refused::Unknown)) => Err(refused.into()),
+        Err(refused) => {
+            let dialog = Dialog::narrow(&app, &token, Some(&form.scope), Some(&form.addresses), Some(&refused));
+            Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
+        }
+    }
 }

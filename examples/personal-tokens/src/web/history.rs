@@ -13,14 +13,17 @@ use crate::tokens::audit::ISSUED_TOKEN;
 use crate::tokens::issued;
 use crate::tokens::own::{self, Refused};
 use crate::web::error::{PageError, render};
-use crate::web::rows::{self, Time};
+use crate::web::frame::{Frame, Here};
+use crate::web::rows;
 use crate::web::sessions::SignedIn;
+use crate::web::standing;
+use crate::web::time_words::Time;
 use crate::web::view::View;
 
 #[derive(Template)]
 #[template(path = "history.html")]
-struct HistoryPage {
-    signed_in: SignedIn,
+struct HistoryPage<'a> {
+    frame: Frame<'a>,
     back: String,
     view: TokenView,
     last_used: Option<Time>,
@@ -147,10 +150,13 @@ async fn draw(
         }
         None => None,
     };
-    let issued = Issued { branches: branches(tree.branches, &view, now, &page), more: tree.more };
-    let used_from = rows::used_from(&view);
+    let issued = Issued { branches: branches(app, tree.branches, &view, now, &page), more: tree.more };
+    let used_from = standing::used_from(&view);
     let last_used = view.last_used_at.map(|time| Time::ago(time, now));
-    render(&HistoryPage { signed_in, back, view, last_used, used_from, issuer, links, issued, entries })
+    let project = view.project.as_str().parse().ok();
+    let here = if links.is_some() { Here::Tokens } else { Here::Elsewhere };
+    let frame = Frame::new(app, &signed_in, here, project).await?;
+    render(&HistoryPage { frame, back, view, last_used, used_from, issuer, links, issued, entries })
 }
 
 fn collect(branches: &[issued::Branch], ids: &mut Vec<TokenId>) {
@@ -161,15 +167,16 @@ fn collect(branches: &[issued::Branch], ids: &mut Vec<TokenId>) {
 }
 
 fn branches(
+    app: &App,
     branches: Vec<issued::Branch>,
     issuer: &TokenView,
     now: Timestamp,
     page: &impl Fn(&TokenView) -> Option<String>,
 ) -> Vec<Branch> {
     let branch = |issued::Branch { view, below }| {
-        let (status, status_class) = rows::status(&view, Some(issuer));
+        let (status, status_class) = rows::status(app, &view, Some(issuer));
         let expires = |end| if end <= now { Time::ago(end, now) } else { Time::ahead(end, now) };
-        let below = self::branches(below, &view, now, page);
+        let below = self::branches(app, below, &view, now, page);
         Branch {
             page: page(&view),
             status,
@@ -177,7 +184,7 @@ fn branches(
             scopes: view.scopes.to_string(),
             is_bound: issued::is_bound(&view),
             last_used: view.last_used_at.map(|time| Time::ago(time, now)),
-            used_from: rows::used_from(&view),
+            used_from: standing::used_from(&view),
             expires: view.expires_at.map(expires),
             name: view.name.as_str().into(),
             public_part: view.public_part,

@@ -17,12 +17,13 @@ use crate::people::projects::Project;
 use crate::tokens::own::Refused;
 use crate::web::admin::allow;
 use crate::web::error::{PageError, render, sentence};
+use crate::web::frame::{Frame, Here};
 use crate::web::sessions::SignedIn;
 
 #[derive(Template)]
 #[template(path = "models.html")]
 struct ModelsPage<'a> {
-    signed_in: &'a SignedIn,
+    frame: Frame<'a>,
     models: Vec<Model>,
     projects: Vec<Project>,
     upstreams: Vec<&'a str>,
@@ -64,7 +65,7 @@ pub async fn show(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Ht
 
 async fn draw(app: &App, signed_in: &SignedIn, draft: Draft, error: Option<String>) -> Result<Html<String>, PageError> {
     render(&ModelsPage {
-        signed_in,
+        frame: Frame::new(app, signed_in, Here::Models, None).await?,
         models: app.models.all(&app.projects).await.map_err(Refused::failed)?,
         projects: app.projects.all().await.map_err(Refused::failed)?,
         upstreams: app.models.upstreams.keys().map(String::as_str).collect(),

@@ -11,24 +11,28 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
-use keyfob::{PlaintextToken, Timestamp, TokenKind, store::ListOrder};
+use axum_extra::extract::{Query as ListQuery, QueryRejection as ListQueryRejection};
+use keyfob::{Timestamp, store::ListOrder};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::connect::{PLACEHOLDER, Tool};
 use crate::leaks::told::{self, Leaked};
 use crate::llm::models::{Model, choose};
-use crate::people::projects::{Kind, Project};
-use crate::random;
+use crate::people::projects::Project;
+use crate::tokens::listing::{self, Total};
 use crate::tokens::own::{self, OwnToken, Refused};
-use crate::tokens::{expiry, issued, listing, notices, scopes};
+use crate::tokens::{issued, notices, scopes};
 use crate::web::agents::AgentDraft;
+use crate::web::dialog::{Dialog, RotateFault, Which, form_id};
+use crate::web::draft::{Draft, Entered, Faults};
 use crate::web::error::{PageError, render};
+use crate::web::frame::{Frame, Here};
 use crate::web::pane::Pane;
-use crate::web::rows::{self, Row, Time};
+use crate::web::rows::{self, First, Row};
 use crate::web::sessions::SignedIn;
-use crate::web::time_words;
-use crate::web::view::{Column, SIZES, View};
+use crate::web::time_words::Time;
+use crate::web::view::{Column, FILTERS, ORDERS, SIZES, STATUSES, View};
 
 /// The parameters in the page's URL that open a dialog or show a message. The other parameters of
 /// the URL are the [`View`].
@@ -37,6 +41,8 @@ pub struct Asked {
     new: Option<String>,
     delete: Option<String>,
     rotate: Option<String>,
+    rename: Option<String>,
+    narrow: Option<String>,
     settings: Option<String>,
     agent: Option<String>,
     #[serde(default)]
@@ -47,17 +53,19 @@ pub struct Asked {
 #[derive(Template)]
 #[template(path = "tokens.html")]
 struct TokensPage<'a> {
-    signed_in: &'a SignedIn,
-    projects: Vec<Project>,
+    frame: Frame<'a>,
     project: &'a Project,
     models: &'a [Model],
     chosen: Option<&'a Model>,
     view: &'a View,
     columns: Columns,
     rows: Vec<Row>,
+    /// The places of the rows in the whole list, such as "1–10 of 190".
+    places: String,
+    /// The project of the token that the person searched for, if it is another project.
+    elsewhere: Option<Project>,
     earlier: Option<String>,
     later: Option<String>,
-    allows_never: bool,
     dialog: Dialog<'a>,
     said: Option<&'static str>,
     leaked: Vec<Found>,
@@ -70,7 +78,6 @@ struct TokensPage<'a> {
 
 struct Columns {
     name: Column,
-    created: Column,
     expires: Column,
 }
 
@@ -102,94 +109,6 @@ impl Found {
         let independent = issued::independent(app, key).await?;
         Ok(Self { name, at: Time::ago(at, now), reporter, url, bound_ended, independent, form })
     }
-}
-
-pub enum Dialog<'a> {
-    None,
-    New(Draft<'a>),
-    Rotate {
-        form: String,
-        uuid: String,
-        name: &'a str,
-        /// The grace periods that the form offers, in hours and in words.
-        graces: Vec<(u64, String)>,
-        /// The grace period that the form selects, in hours.
-        grace: u64,
-        /// The number of tokens that end when the old token ends.
-        issued: u64,
-        error: Option<RotateFault>,
-    },
-    /// The dialog that shows a token which was just issued or rotated. The service knows the text
-    /// of the token only at this moment.
-    Issued {
-        name: &'a str,
-        token: &'a PlaintextToken,
-        /// Whether the token ends with its issuer.
-        is_bound: bool,
-        pane: Pane,
-    },
-    /// The dialog in which a person issues a token for an agent. One of the person's tokens becomes
-    /// the issuer of the new token.
-    Agent(AgentDraft<'a>),
-    Settings {
-        name: &'a str,
-        pane: Pane,
-    },
-    Delete {
-        uuid: String,
-        name: &'a str,
-        /// The number of tokens that end when this token is revoked.
-        issued: u64,
-        error: Option<&'static str>,
-    },
-}
-
-/// The reason why a token was not rotated. The dialog shows each variant in a different place.
-pub enum RotateFault {
-    Grace(String),
-    /// The predecessor of the token still works. `uuid` is the UUID of the predecessor, whose grace
-    /// period a button can end.
-    Predecessor {
-        words: String,
-        uuid: Option<String>,
-    },
-    Other(String),
-}
-
-impl<'a> Dialog<'a> {
-    /// Returns the dialog that shows a token that was just issued.
-    pub fn issued(own: &'a OwnToken, token: &'a PlaintextToken, pane: Pane) -> Self {
-        Self::Issued { name: own.view.name.as_str(), token, is_bound: issued::is_bound(&own.view), pane }
-    }
-
-    /// Returns the dialog that rotates a token. `grace` is the number of hours of the preselected
-    /// grace period. If `grace` is `None`, or if the form does not offer it, the dialog preselects
-    /// the longest offered grace period of at most a day.
-    pub async fn rotate(
-        app: &App,
-        token: &'a OwnToken,
-        form: String,
-        grace: Option<u64>,
-        error: Option<RotateFault>,
-    ) -> Result<Self, Refused> {
-        let graces = expiry::offered_graces(app.tokens.policy().max_grace());
-        let day = graces.iter().copied().filter(|hours| *hours <= 24).max().expect("the least is at most a day");
-        let grace = grace.filter(|hours| graces.contains(hours)).unwrap_or(day);
-        let graces = graces.into_iter().map(|hours| (hours, time_words::grace(hours))).collect();
-        let issued = issued::bound(app, &token.view).await?;
-        let (uuid, name) = (token.name.uuid.to_string(), token.view.name.as_str());
-        Ok(Self::Rotate { form, uuid, name, graces, grace, issued, error })
-    }
-}
-
-/// The form that issues a token, with the values that the person has entered so far.
-pub struct Draft<'a> {
-    pub form: String,
-    pub name: &'a str,
-    pub amount: &'a str,
-    pub unit: &'a str,
-    pub scopes: Vec<&'a str>,
-    pub error: Option<String>,
 }
 
 /// The list of tokens that a page shows: the project, the view of the list, and the models that the
@@ -255,21 +174,17 @@ pub async fn draw(
     }
     let (ending, more_ending) = notices::of_user(app, &signed_in.user).await?;
     render(&TokensPage {
-        signed_in,
-        projects: app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)?,
+        frame: Frame::new(app, signed_in, Here::Tokens, Some(project.id)).await?,
         project,
         models,
         chosen: scene.chosen(),
         view,
-        columns: Columns {
-            name: view.column(ListOrder::Name),
-            created: view.column(ListOrder::Created),
-            expires: view.column(ListOrder::Expires),
-        },
-        rows: rows::of(app, &page.tokens, now).await?,
+        columns: Columns { name: view.column(ListOrder::Name), expires: view.column(ListOrder::Expires) },
+        rows: rows::of(app, &page.tokens, signed_in.user.id, now).await?,
+        places: places(view.before(), page.tokens.len() as u64, page.total),
+        elsewhere: page.elsewhere,
         earlier,
         later,
-        allows_never: app.tokens.policy().lifetimes(TokenKind::Human).never_expiring,
         dialog,
         said,
         leaked,
@@ -282,57 +197,92 @@ pub async fn draw(
     })
 }
 
+/// Returns the places of the rows of a page in words, such as "11–20 of 190".
+fn places(before: u64, rows: u64, total: Total) -> String {
+    let of = match total {
+        Total::Exactly(total) => total.max(before + rows).to_string(),
+        Total::MoreThan(total) => format!("more than {total}"),
+    };
+    match rows {
+        0 => "0 tokens".into(),
+        1 if before == 0 && total == Total::Exactly(1) => "1 token".into(),
+        rows => format!("{}–{} of {of}", before + 1, before + rows),
+    }
+}
+
 pub async fn show(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
     headers: HeaderMap,
     view: Result<Query<View>, QueryRejection>,
     asked: Result<Query<Asked>, QueryRejection>,
+    entered: Result<ListQuery<Entered>, ListQueryRejection>,
 ) -> Result<Html<String>, PageError> {
     let Query(view) = view.map_err(|_| PageError::NotFound)?;
-    let Query(Asked { new, delete, rotate, settings, agent, tool, said }) = asked.map_err(|_| PageError::NotFound)?;
+    let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
+    let ListQuery(entered) = entered.map_err(|_| PageError::NotFound)?;
     let scene = Scene::new(&app, &signed_in, view, None).await?;
-    let named = [&delete, &rotate, &agent, &settings].into_iter().find_map(Option::as_ref);
-    let token = match named {
-        Some(uuid) => Some(own::find(&app, &signed_in.user, uuid).await?),
-        None => None,
+    let Asked { new, delete, rotate, rename, narrow, settings, agent, tool, said } = asked;
+    let find = async |uuid: &str| own::find(&app, &signed_in.user, uuid).await;
+    let token;
+    let dialog = if let Some(uuid) = &delete {
+        Dialog::revoke(&app, &find(uuid).await?, None).await?
+    } else if let Some(uuid) = &rotate {
+        Dialog::rotate(&app, &find(uuid).await?, form_id()?, None, None).await?
+    } else if let Some(uuid) = &rename {
+        let token = find(uuid).await?;
+        Dialog::rename(&app, &token, token.view.name.as_str(), None)
+    } else if let Some(uuid) = &narrow {
+        Dialog::narrow(&app, &find(uuid).await?, None, None, None)
+    } else if let Some(uuid) = &agent {
+        token = find(uuid).await?;
+        Dialog::Agent(AgentDraft::new(&app, &token, form_id()?, entered, None))
+    } else if let Some(uuid) = &settings {
+        let token = find(uuid).await?;
+        let pane = Pane::new(&app, &headers, &scene, &token, &tool, None);
+        Dialog::SetUp { which: Which::of(&app, &token), pane }
+    } else if new.is_some() {
+        Dialog::New(Box::new(Draft::new(&app, form_id()?, entered, Faults::default())))
+    } else {
+        Dialog::None
     };
-    let dialog = match &token {
-        Some(token) => {
-            let (uuid, name) = (token.name.uuid.to_string(), token.view.name.as_str());
-            if delete.is_some() {
-                let issued = issued::bound(&app, &token.view).await?;
-                Dialog::Delete { uuid, name, issued, error: None }
-            } else if rotate.is_some() {
-                let form = random::hex128().map_err(Refused::failed)?;
-                Dialog::rotate(&app, token, form, None, None).await?
-            } else if agent.is_some() {
-                Dialog::Agent(AgentDraft::new(&app, token, random::hex128().map_err(Refused::failed)?))
-            } else {
-                let pane = Pane::new(&app, &headers, &scene, token, &tool, None);
-                Dialog::Settings { name, pane }
-            }
-        }
-        None if new.is_some() => Dialog::New(Draft {
-            form: random::hex128().map_err(Refused::failed)?,
-            name: "",
-            amount: "30",
-            unit: "days",
-            scopes: vec![scopes::DEFAULT],
-            error: None,
-        }),
-        None => Dialog::None,
-    };
-    let said = match said.as_deref() {
-        Some("deleted-all") => Some("The token and everything it issued have stopped working."),
-        Some("deleted") => Some("The token is revoked and has stopped working."),
-        Some("disabled") => Some("The token is disabled: it does not work until you enable it."),
-        Some("enabled") => Some("The token works again."),
-        Some("seen") => {
-            Some("Alarm dismissed. Check who may have used the token, and create a new one if you still need it.")
-        }
-        Some("ended") => Some("The old token has stopped working."),
-        _ => None,
-    };
+    let said = said.as_deref().and_then(message);
     draw(&app, &signed_in, &scene, dialog, said).await
+}
+
+/// Returns the message about a finished operation. `done` is the word in the URL.
+fn message(done: &str) -> Option<&'static str> {
+    Some(match done {
+        "deleted-all" => "The token and everything it issued have stopped working.",
+        "deleted" => "The token is revoked and has stopped working.",
+        "disabled" => "The token is disabled: it does not work until you enable it.",
+        "enabled" => "The token works again.",
+        "confirmed" => "The token is confirmed and works.",
+        "renamed" => "The token is renamed.",
+        "narrowed" => "The token has fewer rights now.",
+        "seen" => "Alarm dismissed. Check who may have used the token, and create a new one if you still need it.",
+        "ended" => "The old token has stopped working.",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_rows_are_told_at_each_size() {
+        for (before, rows, total, words) in [
+            (0, 0, Total::Exactly(0), "0 tokens"),
+            (0, 1, Total::Exactly(1), "1 token"),
+            (0, 2, Total::Exactly(2), "1–2 of 2"),
+            (10, 1, Total::Exactly(11), "11–11 of 11"),
+            (0, 10, Total::Exactly(190), "1–10 of 190"),
+            (0, 10, Total::MoreThan(1000), "1–10 of more than 1000"),
+            // A token was revoked after the page before was read.
+            (10, 10, Total::Exactly(19), "11–20 of 20"),
+        ] {
+            assert_eq!(places(before, rows, total), words);
+        }
+    }
 }

@@ -20,22 +20,30 @@ use crate::config::origin;
 use crate::connect::{Connection, NamedModel, Tool};
 use crate::llm::models::Model;
 use crate::tokens::own::{self, OwnToken, Refused};
+use crate::web::dialog::{Dialog, Which};
 use crate::web::error::PageError;
-use crate::web::page::{Dialog, Scene, draw};
+use crate::web::page::{Scene, draw};
 use crate::web::sessions::SignedIn;
 
 pub struct Pane {
     pub uuid: String,
-    pub tool: Tool,
-    /// The text of the settings. It is `None` if the tool needs a model and none is chosen.
+    /// The chosen tool. It is `None` until the person chooses one.
+    pub tool: Option<Tool>,
+    /// The text of the settings. It is `None` if no tool is chosen, or if the tool needs a model
+    /// and none is chosen.
     pub text: Option<String>,
     /// The token, which the form sends back. It is `None` if the service does not know the token.
     pub token: Option<PlaintextToken>,
 }
 
 impl Pane {
+    pub fn is(&self, tool: &Tool) -> bool {
+        self.tool.as_ref() == Some(tool)
+    }
+
     /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. If the word is unknown, or if
     /// the tool needs a model and the project has none, the pane shows the first tool that works.
+    /// While the page shows the token, it then shows no tool, so that the dialog is short.
     pub fn new(
         app: &App,
         headers: &HeaderMap,
@@ -47,11 +55,11 @@ impl Pane {
         let chosen = scene.chosen();
         let asked = Tool::parse(tool).filter(|tool| !tool.needs_model() || !scene.models.is_empty());
         let mut working = Tool::ALL.into_iter().filter(|tool| !tool.needs_model() || chosen.is_some());
-        let tool = asked.or_else(|| working.next()).expect("some tools need no model");
+        let tool = asked.or_else(|| if token.is_none() { working.next() } else { None });
         Self {
             uuid: own.name.uuid.to_string(),
             tool,
-            text: text(app, headers, scene, chosen, tool, token),
+            text: tool.and_then(|tool| text(app, headers, scene, chosen, tool, token)),
             token: token.and_then(|token| token.expose_secret().parse().ok()),
         }
     }
@@ -106,6 +114,8 @@ pub struct PaneForm {
     view: String,
     #[serde(default)]
     integration: String,
+    /// It is empty if the person has chosen no tool.
+    #[serde(default)]
     tool: String,
     /// The token in clear text, if the form was in the dialog that shows the token.
     #[serde(default)]
@@ -142,10 +152,9 @@ pub async fn submit(
         return file(&app, &headers, &scene, tool, token.as_ref());
     }
     let pane = Pane::new(&app, &headers, &scene, &own, &form.tool, token.as_ref());
-    let name = own.view.name.as_str();
     let dialog = match &token {
         Some(token) => Dialog::issued(&own, token, pane),
-        None => Dialog::Settings { name, pane },
+        None => Dialog::SetUp { which: Which::of(&app, &own), pane },
     };
     Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
 }

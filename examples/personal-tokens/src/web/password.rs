@@ -10,8 +10,12 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::web::error::{PageError, render};
+use crate::client::Sender;
+use crate::people::guesses::TooMany;
+use crate::web::error::{PageError, render, sentence};
+use crate::web::frame::{Frame, Here};
 use crate::web::sessions::SignedIn;
+use crate::web::sign_in;
 
 /// The minimum number of characters in a new password. NIST SP 800-63B-4 (section 3.1.1.2) requires
 /// 15 if the password is the only factor.
@@ -23,7 +27,7 @@ const LONGEST: usize = 1024;
 #[derive(Template)]
 #[template(path = "password.html")]
 struct PasswordPage<'a> {
-    signed_in: &'a SignedIn,
+    frame: Frame<'a>,
     said: Option<&'static str>,
     errors: Errors,
 }
@@ -80,27 +84,45 @@ impl Errors {
     }
 }
 
-pub async fn show(signed_in: SignedIn, Query(asked): Query<Asked>) -> Result<Html<String>, PageError> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    Query(asked): Query<Asked>,
+) -> Result<Html<String>, PageError> {
     let said = (asked.said.as_deref() == Some("changed"))
         .then_some("Your password is changed. All your other sessions have ended.");
-    render(&PasswordPage { signed_in: &signed_in, said, errors: Errors::default() })
+    let frame = Frame::new(&app, &signed_in, Here::Elsewhere, None).await?;
+    render(&PasswordPage { frame, said, errors: Errors::default() })
 }
 
 pub async fn change(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
+    Sender(client): Sender,
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, PageError> {
     signed_in.check_form(&form.csrf)?;
     let mut errors = form.errors();
+    let mut slowed = None;
     if errors.first().is_none() {
-        let changed = app.accounts.change_password(signed_in.user.id, form.present, form.new).await;
-        if let Some(user) = changed.map_err(PageError::failed)? {
-            signed_in.renew(&user).await.map_err(PageError::failed)?;
-            return Ok(Redirect::to("/settings/password?said=changed").into_response());
+        let (user, now) = (&signed_in.user, app.tokens.now());
+        match app.accounts.change_password(user, form.present, form.new, client, now).await {
+            Ok(Some(user)) => {
+                signed_in.renew(&user).await.map_err(PageError::failed)?;
+                return Ok(Redirect::to("/settings/password?said=changed").into_response());
+            }
+            Ok(None) => errors.present = Some("This is not your current password.".into()),
+            Err(error) => {
+                let too_many = error.downcast::<TooMany>().map_err(PageError::failed)?;
+                errors.present = Some(sentence(&too_many.to_string()));
+                slowed = Some(*too_many);
+            }
         }
-        errors.present = Some("This is not your current password.".into());
     }
-    let page = render(&PasswordPage { signed_in: &signed_in, said: None, errors })?;
-    Ok((StatusCode::BAD_REQUEST, page).into_response())
+    let frame = Frame::new(&app, &signed_in, Here::Elsewhere, None).await?;
+    let page = render(&PasswordPage { frame, said: None, errors })?;
+    Ok(match slowed {
+        Some(too_many) => sign_in::too_many(too_many, page),
+        None => (StatusCode::BAD_REQUEST, page).into_response(),
+    })
 }

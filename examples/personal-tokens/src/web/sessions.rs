@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::SqlitePool;
@@ -23,15 +23,16 @@ use crate::people::accounts::User;
 use crate::random;
 use crate::setup::SetupError;
 use crate::web::error::PageError;
+use crate::web::returns;
 
 /// The data that a session stores.
 #[derive(Serialize, Deserialize)]
 struct Visit {
     user: i64,
-    /// The [`User::password_mark`] when the session began or was last renewed. The session ends
-    /// when the user's mark changes.
+    /// The [`User::session_mark`] when the session began or was last renewed. The session ends when
+    /// the user's mark changes.
     #[serde(default)]
-    password_mark: u64,
+    mark: u64,
     csrf: String,
 }
 
@@ -42,7 +43,7 @@ const VISIT: &str = "visit";
 pub async fn begin(session: &Session, user: &User) -> Result<(), SetupError> {
     session.clear().await;
     session.cycle_id().await?;
-    let visit = Visit { user: user.id, password_mark: user.password_mark, csrf: random::hex128()? };
+    let visit = Visit { user: user.id, mark: user.session_mark, csrf: random::hex128()? };
     session.insert(VISIT, visit).await?;
     Ok(())
 }
@@ -72,7 +73,7 @@ impl SignedIn {
         }
     }
 
-    /// Moves the session to a new session id and stores the person's current password mark in it.
+    /// Moves the session to a new session id and stores the person's current session mark in it.
     pub async fn renew(&self, user: &User) -> Result<(), SetupError> {
         begin(&self.session, user).await
     }
@@ -99,11 +100,11 @@ impl FromRequestParts<Arc<App>> for SignedIn {
             None => None,
         };
         match (user, visit) {
-            (Some(user), Some(visit)) if !user.suspended && visit.password_mark == user.password_mark => {
+            (Some(user), Some(visit)) if !user.suspended && visit.mark == user.session_mark => {
                 Ok(Self { user, visit, session })
             }
             _ if api => Err(ApiError::NotSignedIn.into_response()),
-            _ => Err(Redirect::to("/sign-in").into_response()),
+            _ => Err(returns::to_sign_in(&parts.method, &parts.uri).into_response()),
         }
     }
 }

@@ -4,6 +4,7 @@
 use sqlx::SqlitePool;
 
 use crate::people::accounts::User;
+use crate::tokens::own::Refused;
 
 /// The maximum number of form ids that are stored for one person. The latest ids are kept.
 const MOST: i64 = 128;
@@ -15,11 +16,15 @@ pub async fn spend(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<b
     if form.len() != 32 || !form.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(false);
     }
-    let spent = sqlx::query("INSERT INTO spent_forms (user_id, form) VALUES (?, ?) ON CONFLICT DO NOTHING")
-        .bind(user.id)
-        .bind(form)
-        .execute(pool)
-        .await?;
+    // Both statements are one transaction: if the second one fails, the form stays usable.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let spent = sqlx::query(
+        "INSERT INTO spent_forms (user_id, form, at) VALUES (?, ?, unixepoch() * 1000) ON CONFLICT DO NOTHING",
+    )
+    .bind(user.id)
+    .bind(form)
+    .execute(&mut *transaction)
+    .await?;
     if spent.rows_affected() == 0 {
         return Ok(false);
     }
@@ -29,14 +34,19 @@ pub async fn spend(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<b
     )
     .bind(user.id)
     .bind(MOST)
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     Ok(true)
 }
 
 /// Makes a form usable again after its operation was refused, so that the person can correct the
-/// form and send it again.
-pub async fn give_back(pool: &SqlitePool, user: &User, form: &str) -> sqlx::Result<()> {
+/// form and send it again. After a failure, the form stays used: the operation may have stored a
+/// token before it failed, and the form would create another one.
+pub async fn give_back(pool: &SqlitePool, user: &User, form: &str, refused: &Refused) -> sqlx::Result<()> {
+    if matches!(refused, Refused::Failed) {
+        return Ok(());
+    }
     sqlx::query("DELETE FROM spent_forms WHERE user_id = ? AND form = ?")
         .bind(user.id)
         .bind(form)

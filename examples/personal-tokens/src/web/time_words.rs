@@ -2,6 +2,33 @@
 
 use keyfob::Timestamp;
 
+/// A time in the forms that a page needs. A script replaces the forms in UTC by the local time of
+/// the reader.
+pub struct Time {
+    /// The time in words, relative to the current time.
+    pub words: String,
+    /// The time in RFC 3339 form.
+    pub exact: String,
+    /// The time in full, in UTC.
+    pub full: String,
+    /// The date in UTC.
+    pub date: String,
+}
+
+impl Time {
+    pub fn ago(time: Timestamp, now: Timestamp) -> Self {
+        Self::new(time, ago(time, now))
+    }
+
+    pub fn ahead(time: Timestamp, now: Timestamp) -> Self {
+        Self::new(time, ahead(time, now))
+    }
+
+    fn new(time: Timestamp, words: String) -> Self {
+        Self { words, exact: time.to_string(), full: on_page(time), date: date(time) }
+    }
+}
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -35,15 +62,6 @@ fn span(seconds: u64) -> String {
     format!("{count} {name}{plural}")
 }
 
-/// Returns a time in full, such as "2026-11-23 12:00 UTC".
-pub fn full(time: Timestamp) -> String {
-    let text = time.to_string();
-    match (text.get(..10), text.get(11..16)) {
-        (Some(date), Some(clock)) => format!("{date} {clock} UTC"),
-        _ => text,
-    }
-}
-
 /// Returns a grace period of this many hours in words, such as "7 more days".
 pub fn grace(hours: u64) -> String {
     let (count, unit) = if hours > 0 && hours.is_multiple_of(24) { (hours / 24, "day") } else { (hours, "hour") };
@@ -57,6 +75,11 @@ pub fn grace(hours: u64) -> String {
 /// Returns the day of a time in UTC, such as "29 Nov".
 pub fn day(time: Timestamp) -> String {
     on_page(time).split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the date of a time in UTC, such as "29 Nov 2026".
+pub fn date(time: Timestamp) -> String {
+    on_page(time).split(',').next().map_or_else(String::new, Into::into)
 }
 
 /// Returns a time in the form that sentences on the page use, such as "29 Nov 2026, 14:05 UTC".
@@ -106,7 +129,7 @@ mod tests {
         }
         let almost = now.saturating_add(Duration::from_millis(30 * DAY * 1000 - 20));
         assert_eq!(ahead(almost, now), "in 30 days");
-        assert_eq!(full(now), "2026-11-23 12:00 UTC");
+        assert_eq!(date(now), "23 Nov 2026");
         assert_eq!(day(now), "23 Nov");
         assert_eq!(on_page(now), "23 Nov 2026, 12:00 UTC");
         assert_eq!(on_page("2027-01-01T00:00:00Z".parse().expect("a time")), "1 Jan 2027, 00:00 UTC");

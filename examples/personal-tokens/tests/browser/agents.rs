@@ -23,11 +23,11 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     let Some(driver) = Driver::start() else { return };
     let (_host, browser) = signed_in(&driver).await;
     let laptop = browser.make("Laptop", "30", "Days").await;
-    browser.follow("#done").await;
+    browser.done().await;
     browser.see("tbody .name", "Laptop").await;
 
     // The form for an agent token opens from the list, and from the page of the issuing token.
-    browser.follow("tbody a[href*='agent=']").await;
+    browser.follow(&browser.in_menu("a[href*='agent=']").await).await;
     assert!(browser.is_modal().await);
     browser.see("#dialog-title", "New agent token").await;
     browser.see("#most", "At most 7 days.").await;
@@ -42,7 +42,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
         )
         .await;
     browser.keep("agent-2-shown-once").await;
-    browser.follow("#done").await;
+    browser.done().await;
     browser.see("tbody .issuer", "Agent token of Laptop").await;
     browser
         .client
@@ -54,7 +54,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     browser.until("document.querySelector('#issued .used').textContent.startsWith('Never used')", "#issued").await;
     browser.follow("#agent").await;
     let other = browser.make_agent("Night agent", "models:use").await;
-    browser.follow("#done").await;
+    browser.done().await;
 
     // After each token was used, the tree shows the time and the client address of its last use.
     let whoami = format!("http://{}/api/v2/auth/whoami", browser.address);

@@ -189,10 +189,51 @@ impl Browser {
     pub async fn make(&self, name: &str, amount: &str, unit: &str) -> String {
         self.follow("#new").await;
         self.fill("#token-name", name).await;
-        self.fill("#amount", amount).await;
-        self.find("#unit").await.select_by_label(unit).await.unwrap();
+        self.choose_lifetime(amount, unit).await;
         self.follow("#generate").await;
         self.find("#token").await.text().await.unwrap()
+    }
+
+    /// Chooses a lifetime in the form for a token: a preset if the form offers this number of days,
+    /// otherwise a custom number and unit.
+    pub async fn choose_lifetime(&self, amount: &str, unit: &str) {
+        let preset = format!("[name=preset][value='{amount}']");
+        if unit == "Days" && self.count(&preset).await == 1 {
+            return self.click(&preset).await;
+        }
+        self.click("[name=preset][value=custom]").await;
+        self.fill("#amount", amount).await;
+        self.find("#unit").await.select_by_label(unit).await.unwrap();
+    }
+
+    /// Copies the token in the pop-up, and closes the pop-up. It closes without a question, because
+    /// the token was copied.
+    pub async fn done(&self) {
+        self.click("#copy").await;
+        self.see("#copy", "Copied").await;
+        self.follow("#done").await;
+    }
+
+    /// Chooses a project in the bar at the top of the page.
+    pub async fn switch(&self, project: &str) {
+        let script = "const [select, name] = [document.querySelector('#project'), arguments[0]];
+            select.value = [...select.options].find((one) => one.text.startsWith(`${name} ·`)).value;
+            select.dispatchEvent(new Event('change', { bubbles: true }))";
+        self.find("#project").await;
+        self.arrive(async { drop(self.client.execute(script, vec![json!(project)]).await.unwrap()) }).await;
+    }
+
+    /// Opens the menu of the first row of the list, and returns the selector of an item in it.
+    pub async fn in_menu(&self, item: &str) -> String {
+        self.open_menu().await;
+        format!("tbody tr:first-child .menu {item}")
+    }
+
+    /// Opens the menu of the first row of the list.
+    pub async fn open_menu(&self) {
+        self.find("tbody .menu").await;
+        let script = "document.querySelector('tbody .menu').open = true";
+        self.client.execute(script, vec![]).await.unwrap();
     }
 }
 

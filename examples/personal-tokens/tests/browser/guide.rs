@@ -20,7 +20,7 @@ async fn line_1_a_project_drop_down_switches_between_projects_and_their_tokens()
     browser.see("nav [aria-current=page]", "Personal tokens").await;
     browser.see("#no-tokens h2", "No tokens in this project yet").await;
     for (project, name) in [("Weather station", "for the station"), ("Difference engine", "for the engine")] {
-        browser.find("#project").await.select_by_label(project).await.unwrap();
+        browser.switch(project).await;
         browser.see("tbody .name", name).await;
         assert_eq!(browser.count("tbody tr").await, 1);
     }
@@ -34,9 +34,16 @@ async fn line_2_plus_opens_a_form_with_a_name_and_an_expiration_after_which_the_
     let (host, browser) = signed_in(&driver).await;
     browser.follow("#new").await;
     assert!(browser.is_modal().await);
+    browser.until("document.querySelector('[name=preset]:checked').value === '30'", "#expiration").await;
+    let line =
+        "/^Expires on \\d+ \\w+ \\d{4}, \\d\\d:\\d\\d\\.$/.test(document.querySelector('#expires-on').textContent)";
+    browser.until(line, "#expires-on").await;
+    browser.click("[name=preset][value=never]").await;
+    browser.see("#expires-on", "Never expires.").await;
+    browser.click("[name=preset][value=custom]").await;
     browser.holds("#amount", "30").await;
     browser.holds("#unit", "days").await;
-    for unit in ["Never", "Days", "Weeks", "Hours", "Minutes"] {
+    for unit in ["Days", "Weeks", "Hours", "Minutes"] {
         browser.find("#unit").await.select_by_label(unit).await.unwrap();
     }
     // If the service refuses the form, the page shows the form again, with the reason and with the
@@ -45,14 +52,15 @@ async fn line_2_plus_opens_a_form_with_a_name_and_an_expiration_after_which_the_
     browser.fill("#amount", "4000").await;
     browser.find("#unit").await.select_by_label("Days").await.unwrap();
     browser.follow("#generate").await;
-    browser.see("#new-error", "A token may live for at most 366 days.").await;
+    browser.see("#expiry-error", "A token may live for at most 366 days.").await;
+    browser.until("document.activeElement.id === 'amount'", "#amount").await;
     browser.holds("#token-name", "VSCode Integration").await;
     browser.keep("guide-2-form").await;
     browser.fill("#amount", "1").await;
     browser.find("#unit").await.select_by_label("Minutes").await.unwrap();
     browser.follow("#generate").await;
     let token = browser.text("#token").await;
-    browser.follow("#done").await;
+    browser.done().await;
     browser.see("tbody .name", "VSCode Integration").await;
     browser.see("tbody .expiry", "in 1 minute").await;
 
@@ -80,7 +88,7 @@ async fn line_3_the_token_is_shown_once_with_a_copy_button_and_a_warning() {
 
     // The page does not contain the token after the pop-up is closed, after a reload, or after the
     // button "Back" of the browser.
-    browser.follow("#done").await;
+    browser.done().await;
     browser.see("tbody .name", "VSCode Integration").await;
     browser.holds_nothing_of(&token).await;
     browser.client.refresh().await.unwrap();
@@ -111,7 +119,7 @@ async fn line_4_a_token_authorises_the_api_acting_for_its_user_in_its_project() 
     let Some(driver) = Driver::start() else { return };
     let (host, browser) = signed_in(&driver).await;
     let station = host.ada().await.project("Weather station").await;
-    browser.find("#project").await.select_by_label("Weather station").await.unwrap();
+    browser.switch("Weather station").await;
     browser.see("#no-tokens h2", "No tokens in this project yet").await;
     let token = browser.make("Script", "30", "Days").await;
     assert!(token.starts_with(&format!("demo_pat_{station}_")));
@@ -121,9 +129,9 @@ async fn line_4_a_token_authorises_the_api_acting_for_its_user_in_its_project() 
     assert_eq!((&body["user"]["name"], &body["project"]["name"]), (&json!("ada"), &json!("Weather station")));
     let (status, models) = get(&at("/llm/v1/models"), &token).await;
     assert_eq!((status, &models["data"][0]["id"]), (200, &json!("echo")));
-    browser.follow("#done").await;
+    browser.done().await;
     browser.client.refresh().await.unwrap();
-    browser.see("tbody td:nth-child(3) time", "just now").await;
+    browser.see("tbody td:nth-child(4) time", "just now").await;
     browser.see("tbody .from", "from 127.0.0.1").await;
     browser.keep("guide-4-last-used").await;
     browser.client.close().await.unwrap();
@@ -157,29 +165,28 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
         }
     }
 
-    // After the pop-up is closed, icons beside the token in the list offer the same files. The file
+    // After the pop-up is closed, the menu beside the token in the list offers the same files. The file
     // for VS Code then contains a placeholder instead of the token.
-    browser.follow("#done").await;
+    browser.done().await;
     for (icon, file) in [("vscode", "settings.json"), ("jetbrains", "elitea.xml")] {
-        browser.click(&format!("tbody a[download][href*='/connect/{icon}?']")).await;
+        browser.click(&browser.in_menu(&format!("a[download][href*='/connect/{icon}?']")).await).await;
         let text = browser.downloaded(file).await;
-        browser.follow("tbody a[href*='settings=']").await;
+        browser.follow("tbody .steps > a[href*='settings=']").await;
         assert_eq!(browser.preview(icon).await, text);
         assert_eq!(text.contains("PASTE_YOUR_TOKEN_HERE"), icon == "vscode");
         browser.follow("[data-close]").await;
     }
 
-    // In a public project, no model is selected at first. The icons appear after the user has
-    // selected a model.
+    // In a public project, no model is selected at first. The person selects one in the dialog.
     let library = host.ada().await.project("Open library").await;
     host.ada().await.make("Reader", Some(library)).await;
     browser.goto(&format!("/settings/tokens?project={library}")).await;
     browser.see("tbody .name", "Reader").await;
     assert_eq!(browser.count("tbody a[download]").await, 0);
-    browser.find("#integration").await.select_by_label("echo").await.unwrap();
-    browser.find("tbody a[download]").await;
-    assert_eq!(browser.count("tbody a[download]").await, 2);
-    browser.keep("guide-5-icons").await;
+    browser.follow("tbody .steps > a[href*='settings=']").await;
+    browser.find("#pane-integration").await.select_by_label("echo").await.unwrap();
+    browser.until("document.querySelector('#preview').textContent.includes('_echo')", "#preview").await;
+    browser.keep("guide-5-integration").await;
     browser.client.close().await.unwrap();
 }
 
@@ -188,13 +195,13 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     let Some(driver) = Driver::start() else { return };
     let (host, browser) = signed_in(&driver).await;
     let old = browser.make("Deployment of the Büro, every night", "30", "Days").await;
-    browser.follow("#done").await;
+    browser.done().await;
     browser.see("tbody .name", "Deployment of the Büro, every night").await;
-    browser.see("tbody td:nth-child(3)", "Never used").await;
-    browser.follow("a[href*='rotate=']").await;
+    browser.see("tbody td:nth-child(4)", "Never used").await;
+    browser.follow(&browser.in_menu("a[href*='rotate=']").await).await;
     browser.find("#grace").await.select_by_label("1 more hour").await.unwrap();
     browser.follow("#rotate").await;
-    browser.see("#dialog-title", "Your new token").await;
+    browser.see("#dialog-title", "Deployment of the Büro, every night is ready").await;
     let new = browser.text("#token").await;
     assert_ne!(old, new);
     let settings: Value = serde_json::from_str(&browser.preview("vscode").await).unwrap();
@@ -204,7 +211,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     for token in [&old, &new] {
         assert_eq!(get(&whoami, token).await.0, 200, "both work");
     }
-    browser.follow("#done").await;
+    browser.done().await;
     browser.until("document.body.textContent.includes('Still in use.')", "body").await;
     host.clock.advance(Duration::from_secs(3598));
     assert_eq!(get(&whoami, &old).await.0, 200);
@@ -217,7 +224,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     assert_eq!(get(&whoami, &new).await.0, 200);
 
     // A disabled token is rejected until it is enabled again.
-    browser.follow("form[action$='/disable'] button").await;
+    browser.follow(&browser.in_menu("form[action$='/disable'] button").await).await;
     browser.see("tbody .badge", "Disabled").await;
     assert_eq!(get(&whoami, &new).await.1["reason"], "disabled");
     browser.follow("form[action$='/enable'] button").await;
@@ -236,13 +243,13 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
     let (host, browser) = signed_in(&driver).await;
     let engine = host.ada().await.project("Difference engine").await;
     let token = browser.make("VSCode Integration", "30", "Days").await;
-    browser.follow("#done").await;
+    browser.done().await;
     let at = |path: &str| format!("http://{}/api/v2/{path}", browser.address);
     let (status, problem) = get(&at(&format!("projects/{engine}/whoami")), &token).await;
     assert_eq!((status, &problem["reason"]), (403, &json!("wrong_project")));
 
     // A user deletes a lost token. The button works only after the user has typed the token's name.
-    browser.follow(".acts .danger").await;
+    browser.follow(&browser.in_menu(".danger").await).await;
     browser.fill("#typed", "VSCode").await;
     assert!(!browser.find("#delete").await.is_enabled().await.unwrap());
     assert_eq!(get(&at("auth/whoami"), &token).await.0, 200);

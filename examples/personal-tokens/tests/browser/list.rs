@@ -24,7 +24,7 @@ async fn list_follows_the_typed_search_and_keeps_the_focus() {
     browser.until("location.search.includes('q=APP')", "body").await;
     browser.see("#found", "Tokens on this page: 2").await;
     browser.find("#search").await.send_keys("x").await.unwrap();
-    browser.see("#no-hits h2", "No token has “APPx” in its name").await;
+    browser.see("#no-hits h2", "No token has “APPx” in its name or as its id").await;
     browser.follow("#no-hits a").await;
     browser.until("document.querySelectorAll('tbody tr').length === 4", "tbody").await;
     browser.see("tbody .name", "apple pie").await;
@@ -66,7 +66,7 @@ async fn refused_rotation_says_why_and_what_to_do() {
     browser.see(".notice", "The old token has stopped working.").await;
     browser.goto(&format!("/settings/tokens?rotate={}", uuid(&new))).await;
     browser.follow("#rotate").await;
-    browser.see("#dialog-title", "Your new token").await;
+    browser.see("#dialog-title", "CI is ready").await;
     browser.client.close().await.unwrap();
 }
 
@@ -94,17 +94,43 @@ async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
     assert_eq!(browser.client.get_alert_text().await.unwrap(), "Close without creating the token?");
     browser.client.dismiss_alert().await.unwrap();
     browser.holds("#token-name", "CI").await;
+    // The browser closes a dialog at the second Escape, if the page does not handle the key.
+    browser.press(&[Key::Escape]).await;
+    browser.client.dismiss_alert().await.unwrap();
+    browser.holds("#token-name", "CI").await;
+    // A reload keeps the draft.
+    browser.arrive(async { browser.client.refresh().await.unwrap() }).await;
+    browser.holds("#token-name", "CI").await;
     browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'copy'", "#copy").await;
+    // Closing asks once if nothing was copied.
+    browser.press(&[Key::Escape]).await;
+    let asked = browser.client.get_alert_text().await.unwrap();
+    assert_eq!(asked, "Close without copying the token? It cannot be shown again.");
+    browser.client.dismiss_alert().await.unwrap();
+    browser.find("#token").await;
     browser.arrive_by(&[Key::Escape]).await;
     browser.see("tbody .name", "CI").await;
 
-    // After a dialog was closed, the focus is on the button that opened the dialog.
+    // The menu of a row opens and closes with the keyboard. After a dialog was closed, the focus is
+    // on the button of the menu that led to it.
+    let opens = async || {
+        browser.focus("tbody .menu > summary").await;
+        browser.press(&[Key::Enter]).await;
+        browser.until("document.querySelector('tbody .menu').open", "tbody .menu").await;
+    };
+    opens().await;
+    browser.press(&[Key::Escape]).await;
+    browser.until("!document.querySelector('tbody .menu').open", "tbody .menu").await;
+    browser.until("document.activeElement.matches('tbody summary')", "tbody .menu").await;
+    opens().await;
     browser.focus("tbody .danger").await;
     browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
     browser.arrive_by(&[Key::Escape]).await;
-    browser.until("document.activeElement.matches('tbody .danger')", "tbody .danger").await;
+    browser.until("document.activeElement.matches('tbody summary')", "tbody .menu").await;
+    opens().await;
+    browser.focus("tbody .danger").await;
     browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
     browser.keys("CI").await;
@@ -118,7 +144,9 @@ async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
     browser.keys("Editor").await;
     browser.arrive_by(&[Key::Enter]).await;
     browser.until("document.activeElement.id === 'copy'", "#copy").await;
-    browser.focus("[name=tool]:checked").await;
+    browser.focus("[name=tool]").await;
+    browser.press(&[Key::Space]).await;
+    browser.until("document.querySelector('#preview').textContent.includes('eliteacode')", "#preview").await;
     browser.press(&[Key::Right, Key::Right]).await;
     browser.until("document.querySelector('#preview').textContent.includes('EliteASettings')", "#preview").await;
     browser.client.close().await.unwrap();

@@ -13,6 +13,7 @@ mod administration;
 mod agents;
 mod driver;
 mod guide;
+mod layout;
 mod list;
 mod password;
 mod pictures;

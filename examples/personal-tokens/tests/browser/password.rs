@@ -7,7 +7,8 @@ async fn password_form_shows_each_error_at_its_field() {
     let Some(driver) = Driver::start() else { return };
     let (host, browser) = signed_in(&driver).await;
     let elsewhere = host.ada().await;
-    browser.follow(".side a[href='/settings/password']").await;
+    browser.click("#person summary").await;
+    browser.follow("#person a[href='/settings/password']").await;
     browser.see("h1", "Change password").await;
     browser.keep("password").await;
 

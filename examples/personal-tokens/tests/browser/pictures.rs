@@ -75,7 +75,7 @@ async fn pictures_of_the_readmes_are_taken_from_the_pages() {
     browser.follow("#generate").await;
     browser.find("#token").await;
     browser.picture("created", &mut taken).await;
-    browser.follow("#done").await;
+    browser.done().await;
     let laptop = "[...document.querySelectorAll('a.name')].find(a => a.textContent === 'Laptop').id = 'laptop'";
     browser.client.execute(laptop, vec![]).await.unwrap();
     browser.follow("#laptop").await;

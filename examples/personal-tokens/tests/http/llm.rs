@@ -407,10 +407,12 @@ async fn administrators_form_adds_and_removes_models() {
     let page = ada.get("/admin/models").await.is(200).body;
     assert!(!page.contains("credential-of"));
     assert_eq!(page.matches("badge good\">Default").count(), 1, "the second took the place of the first");
-    let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
+    let made = ada.make("n", None).await;
+    let token = made["token"].as_str().unwrap().to_owned();
     host.ask(&token, r#"{"model": "two"}"#).await.is(200);
     assert_eq!(upstream.asked()[0].json()["model"], "there");
-    assert!(ada.get("/settings/tokens").await.body.contains("<option value=\"1_two\" selected>two</option>"));
+    let set_up = format!("/settings/tokens?settings={}", made["uuid"].as_str().unwrap());
+    assert!(ada.get(&set_up).await.body.contains("<option value=\"1_two\" selected>two</option>"));
 
     let remove = page.split("action=\"").find(|text| text.contains("/remove\"")).unwrap().split('"').next().unwrap();
     ada.post_form(remove, "csrf=wrong").await.is(403);

@@ -33,7 +33,7 @@ async fn changing_the_password_ends_all_other_sessions() {
     let here = crate::support::Person { host: &host, cookie };
     assert!(here.get("/settings/password?said=changed").await.is(200).body.contains("Your password is changed."));
     for ended in [&ada, &elsewhere] {
-        assert_eq!(ended.get(PATH).await.is(303).header("location"), "/sign-in");
+        assert_eq!(ended.get(PATH).await.is(303).header("location"), "/sign-in?next=%2Fsettings%2Fpassword");
         ended.get("/api/v2/auth/token/").await.is(401);
     }
     eve.get(PATH).await.is(200);
@@ -54,7 +54,9 @@ async fn changing_the_password_ends_all_other_sessions() {
 #[tokio::test]
 async fn one_of_two_concurrent_changes_succeeds() {
     let host = Host::start().await;
-    let change = |new: &str| host.app.accounts.change_password(1, host.first.password.clone(), new.into());
+    let ada = host.app.accounts.find(1).await.unwrap().unwrap();
+    let (old, now) = (&host.first.password, host.app.tokens.now());
+    let change = |new: &str| host.app.accounts.change_password(&ada, old.clone(), new.into(), None, now);
     let (one, other) = ("one+battery+of+words", "another+battery+of+words");
     let (first, second) = tokio::join!(change(&one.replace('+', " ")), change(&other.replace('+', " ")));
     let (first, second) = (first.unwrap().is_some(), second.unwrap().is_some());

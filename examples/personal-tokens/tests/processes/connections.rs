@@ -7,9 +7,10 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -20,7 +21,7 @@ use futures_util::future::join_all;
 use keyfob::{Actor, Clock, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, SystemClock, mint};
 use personal_tokens::leaks::reports;
 use personal_tokens::serve::{Limits, serve};
-use personal_tokens::setup::PREFIX;
+use personal_tokens::setup::{PREFIX, Settings};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -136,9 +137,9 @@ async fn is_live(address: SocketAddr) -> Result<(), String> {
     }
 }
 
-/// Starts a service that accepts GitHub's reports and may open only 1,024 files. Returns the
-/// process and its address.
-async fn start_limited(dir: &Path) -> (Process, SocketAddr) {
+/// Starts a service with these options that accepts GitHub's reports and may open only 1,024 files.
+/// Returns the process and its address.
+async fn start_limited(dir: &Path, options: &[&str]) -> (Process, SocketAddr) {
     fs::write(dir.join("config.json"), r#"{"github_keys": "http://127.0.0.1:1/"}"#).unwrap();
     // Each connection also needs an open file in this process, which is the client.
     let own = rlimit::increase_nofile_limit(4096).unwrap();
@@ -146,6 +147,7 @@ async fn start_limited(dir: &Path) -> (Process, SocketAddr) {
     let plain = command(dir);
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -n 1024 && exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    limited.args(options);
     let process = Process::start(&mut limited, 2);
     let address = process.address().trim_start_matches("http://").parse().unwrap();
     is_live(address).await.unwrap();
@@ -156,7 +158,7 @@ async fn start_limited(dir: &Path) -> (Process, SocketAddr) {
 async fn health_is_answered_beside_2000_half_open_requests_and_200_reports() {
     let _alone = FLOOD.lock().await;
     let dir = tempdir();
-    let (process, address) = start_limited(dir.path()).await;
+    let (process, address) = start_limited(dir.path(), &[]).await;
     let before = memory(&process, "VmRSS:");
 
     let mut posting = JoinSet::new();
@@ -223,15 +225,17 @@ async fn reports_take_memory_in_proportion_to_their_size() {
     assert!(most - before <= MOST_GROWTH, "{} MB more", (most - before) >> 20);
 }
 
-/// The form of a sign-in with a wrong password.
-const WRONG: &str = "name=ada&password=wrong-wrong-wrong";
-
-/// Returns a request for a sign-in with a wrong password.
+/// Returns a request for a sign-in with a wrong password. Each request has another name and comes
+/// from another client of a proxy, so that no limit on wrong passwords applies.
 fn sign_in() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let form = format!("name=stranger-{number}&password=wrong-wrong-wrong");
     format!(
-        "POST /sign-in HTTP/1.1\r\nhost: h\r\nsec-fetch-site: same-origin\r\ncontent-type: \
-         application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{WRONG}",
-        WRONG.len()
+        "POST /sign-in HTTP/1.1\r\nhost: h\r\nsec-fetch-site: same-origin\r\nx-forwarded-for: {}\r\ncontent-type: \
+         application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+        Ipv4Addr::from_bits(0x0a00_0000 + number),
+        form.len()
     )
 }
 
@@ -250,12 +254,12 @@ async fn hold(address: SocketAddr, request: String) -> TcpStream {
     stream
 }
 
-/// The test is an attack with wrong passwords, in which each connection sends only 190 bytes.
+/// The test is an attack with wrong passwords, in which each connection sends only about 230 bytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_answered_beside_600_sign_ins() {
     let _alone = FLOOD.lock().await;
     let dir = tempdir();
-    let (_process, address) = start_limited(dir.path()).await;
+    let (_process, address) = start_limited(dir.path(), &["--behind-tls"]).await;
     let held = join_all((0..600).map(|_| hold(address, sign_in()))).await;
     for _ in 0..3 {
         is_live(address).await.unwrap();
@@ -263,15 +267,14 @@ async fn health_is_answered_beside_600_sign_ins() {
     drop(held);
 }
 
-/// Sends a request repeatedly from 1,500 connections, and checks the health of the service at the
+/// Sends requests repeatedly from 1,500 connections, and checks the health of the service at the
 /// same time.
-async fn flood(address: SocketAddr, request: String) {
+async fn flood(address: SocketAddr, request: fn() -> String) {
     let mut posting = JoinSet::new();
     for _ in 0..1500 {
-        let request = request.clone();
         posting.spawn(async move {
             loop {
-                let mut stream = hold(address, request.clone()).await;
+                let mut stream = hold(address, request()).await;
                 // The loop continues after any response, or after the connection was closed.
                 let _ = stream.read(&mut [0]).await;
             }
@@ -301,9 +304,12 @@ async fn health_is_answered_beside_endless_floods_of_sign_ins_and_reports() {
     }
     let _alone = FLOOD.lock().await;
     let dir = tempdir();
-    let (_process, address) = start_limited(dir.path()).await;
-    flood(address, report_without_body()).await;
-    flood(address, sign_in()).await;
+    let (reported, address) = start_limited(dir.path(), &[]).await;
+    flood(address, report_without_body).await;
+    drop(reported);
+    let dir = tempdir();
+    let (_process, address) = start_limited(dir.path(), &["--behind-tls"]).await;
+    flood(address, sign_in).await;
 }
 
 /// The number of concurrent sign-ins. It is greater than the number of sign-ins that may wait for a
@@ -313,16 +319,19 @@ const SIGN_INS: usize = 60;
 #[tokio::test]
 async fn sign_in_beyond_those_that_wait_is_told_to_come_back_and_delays_nobody_else() {
     let _alone = FLOOD.lock().await;
-    let host = Host::start().await;
+    let host = Host::start_with(Settings { behind_tls: true, ..Settings::default() }).await;
     let ada = host.ada().await;
     let token = ada.make("CI", None).await["token"].as_str().unwrap().to_owned();
     let csrf = ada.get("/settings/password").await.is(200).field("csrf");
-    let post = || {
+    // Each sign-in has its own address and name, so that no limit on wrong passwords applies.
+    let post = |number| {
         let request = Request::post("/sign-in").header("sec-fetch-site", "same-origin");
+        let request = request.header("x-forwarded-for", format!("198.51.100.{number}"));
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        host.router.clone().oneshot(request.body(Body::from(WRONG)).unwrap())
+        let form = format!("name=stranger-{number}&password=wrong-wrong-wrong");
+        host.router.clone().oneshot(request.body(Body::from(form)).unwrap())
     };
-    let mut posts: JoinSet<_> = (0..SIGN_INS).map(|_| post()).collect();
+    let mut posts: JoinSet<_> = (0..SIGN_INS).map(post).collect();
     // The first response belongs to a sign-in for which the queue for password hashes was full.
     let refused = posts.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);

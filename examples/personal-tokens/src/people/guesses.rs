@@ -1,0 +1,296 @@
+//! Slows the guessing of passwords, for each account and for each address.
+//!
+//! A try is counted as wrong before its password is hashed, so that concurrent tries cannot exceed
+//! a limit. A right password takes its count back. Three limits apply, in this process only:
+//!
+//! 1. An address may send wrong passwords for one account [`OF_PAIR`] times. Then it must wait, and
+//!    each further wrong password doubles the wait.
+//! 2. An address may send wrong passwords for all accounts together at the rate [`OF_CLIENT`].
+//! 3. If an account gets more wrong passwords from all addresses together than [`OF_ACCOUNT`]
+//!    allows, each address may send only one wrong password for it before it must wait
+//!    ([`UNDER_ATTACK`]). An address without a wrong password for this account never waits because
+//!    of other addresses: so no one can lock a person out.
+//!
+//! The limits are the same for a name that no person has, so they do not reveal which names exist.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::error::Error;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use keyfob::Timestamp;
+
+use crate::client::Client;
+use crate::people::accounts::Busy;
+use crate::people::limits::{BackOff, Debt, Rate, Wrong, put};
+
+/// The waits of one address for one account.
+const OF_PAIR: BackOff = BackOff { free: 5, first: Duration::from_secs(30), longest: Duration::from_secs(15 * 60) };
+/// The waits of one address for an account that gets too many wrong passwords from all addresses.
+const UNDER_ATTACK: BackOff =
+    BackOff { free: 1, first: Duration::from_secs(60), longest: Duration::from_secs(60 * 60) };
+/// The limit for one address and all accounts. Many people may share an address.
+const OF_CLIENT: Rate = Rate { burst: 20, every: Duration::from_secs(30) };
+/// The limit for one account and all addresses.
+const OF_ACCOUNT: Rate = Rate { burst: 20, every: Duration::from_secs(60) };
+/// The maximum number of passwords for one account that are hashed or wait for it at the same time.
+/// It is about half of the places, so that an attack on one account leaves places for the others.
+const MOST_AT_ONCE: usize = 16;
+
+/// A name that was typed, as a keyed hash. Its size does not depend on the name, and no one can
+/// choose names with the same hash.
+type Account = u64;
+
+#[derive(Default)]
+struct Counts {
+    by_pair: HashMap<(Account, Option<Client>), Wrong>,
+    by_client: HashMap<Option<Client>, Debt>,
+    by_account: HashMap<Account, Debt>,
+    /// The number of tries for each account that are in progress.
+    running: HashMap<Account, usize>,
+}
+
+/// The wrong passwords of the last hour.
+#[derive(Default)]
+pub struct Guesses {
+    counts: Mutex<Counts>,
+    keys: RandomState,
+}
+
+/// The error that is returned for a try that comes too early after wrong passwords.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooMany {
+    pub wait: Duration,
+}
+
+impl TooMany {
+    /// Returns the time to wait in whole seconds, at least one.
+    pub fn seconds(self) -> u64 {
+        u64::try_from(self.wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+impl fmt::Display for TooMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (number, unit) = match self.seconds() {
+            seconds @ ..=90 => (seconds, "second"),
+            seconds => (seconds.div_ceil(60), "minute"),
+        };
+        let plural = if number == 1 { "" } else { "s" };
+        write!(f, "too many wrong passwords. Try again in {number} {unit}{plural}")
+    }
+}
+
+impl Error for TooMany {}
+
+/// A try whose password may be hashed. It stays counted as wrong unless [`right`](Self::right) or
+/// [`unchecked`](Self::unchecked) is called, so a client gains nothing by closing the connection.
+pub struct Guess<'g> {
+    guesses: &'g Guesses,
+    account: Account,
+    client: Option<Client>,
+}
+
+impl Guesses {
+    /// Counts a try as a wrong password, before the password is hashed.
+    ///
+    /// # Errors
+    /// Returns [`TooMany`] if the client must wait, and [`Busy`] if too many tries for this account
+    /// are in progress. Then the try is not counted and its password must not be hashed.
+    pub fn begin(
+        &self,
+        name: &str,
+        client: Option<Client>,
+        now: Timestamp,
+    ) -> Result<Guess<'_>, Box<dyn Error + Send + Sync>> {
+        let account = self.keys.hash_one(name);
+        let mut counts = self.counts();
+        let counts = &mut *counts;
+        let (of_client, of_account) = (counts.by_client.get(&client), counts.by_account.get(&account));
+        let is_attacked = !OF_ACCOUNT.wait(of_account, now).is_zero();
+        let of_pair = counts.by_pair.get(&(account, client));
+        let back_off = if is_attacked { UNDER_ATTACK } else { OF_PAIR };
+        let wait = back_off.wait(of_pair, now).max(OF_CLIENT.wait(of_client, now));
+        if !wait.is_zero() {
+            return Err(TooMany { wait }.into());
+        }
+        let running = counts.running.get(&account).copied().unwrap_or_default();
+        if running >= MOST_AT_ONCE {
+            return Err(Busy.into());
+        }
+        let of_pair = Wrong::once_more(of_pair, now);
+        let (of_client, of_account) = (OF_CLIENT.count(of_client, now), OF_ACCOUNT.count(of_account, now));
+        put(&mut counts.by_pair, (account, client), of_pair, now);
+        put(&mut counts.by_client, client, of_client, now);
+        put(&mut counts.by_account, account, of_account, now);
+        counts.running.insert(account, running + 1);
+        Ok(Guess { guesses: self, account, client })
+    }
+
+    // No code here panics while it holds the lock.
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guess<'_> {
+    /// Records that the password was right. The earlier wrong passwords of this address for this
+    /// account are forgotten. The other limits only lose the count of this try, so that a person
+    /// cannot guess the passwords of others between sign-ins to their own account.
+    pub fn right(self) {
+        self.take_back();
+        self.guesses.counts().by_pair.remove(&(self.account, self.client));
+    }
+
+    /// Records that the password was not checked, so that the try does not count.
+    pub fn unchecked(self) {
+        self.take_back();
+        let mut counts = self.guesses.counts();
+        if let Some(wrong) = counts.by_pair.get_mut(&(self.account, self.client)) {
+            wrong.once_less();
+        }
+    }
+
+    fn take_back(&self) {
+        let mut counts = self.guesses.counts();
+        if let Some(debt) = counts.by_client.get_mut(&self.client) {
+            OF_CLIENT.take_back(debt);
+        }
+        if let Some(debt) = counts.by_account.get_mut(&self.account) {
+            OF_ACCOUNT.take_back(debt);
+        }
+    }
+}
+
+impl Drop for Guess<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.guesses.counts();
+        if let Some(running) = counts.running.get_mut(&self.account) {
+            *running -= 1;
+            if *running == 0 {
+                counts.running.remove(&self.account);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::people::limits::MOST;
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_millis(NOW).expect("a time").saturating_add(Duration::from_secs(seconds))
+    }
+
+    fn client(number: u32) -> Option<Client> {
+        Some(Client::At(IpAddr::from(number.to_be_bytes())))
+    }
+
+    /// Sends a wrong password. Returns the seconds to wait if the try is refused.
+    fn guess(guesses: &Guesses, name: &str, number: u32, now: Timestamp) -> u64 {
+        let Err(error) = guesses.begin(name, client(number), now) else { return 0 };
+        error.downcast::<TooMany>().expect("it is not busy").seconds()
+    }
+
+    #[test]
+    fn each_further_wrong_password_doubles_the_wait_of_the_address() {
+        let (guesses, mut now) = (Guesses::default(), 0);
+        assert!((0..5).all(|_| guess(&guesses, "ada", 1, at(now)) == 0));
+        for pause in [30, 60, 120, 240, 480, 900, 900] {
+            assert_eq!(guess(&guesses, "ada", 1, at(now)), pause);
+            assert_eq!(guess(&guesses, "ada", 1, at(now + pause - 1)), 1);
+            // Neither other addresses nor other accounts wait.
+            assert_eq!((guess(&guesses, "ada", 2, at(now)), guess(&guesses, "bob", 1, at(now))), (0, 0));
+            now += pause;
+            assert_eq!(guess(&guesses, "ada", 1, at(now)), 0);
+            guesses.begin("ada", client(2), at(now)).expect("no wait").right();
+            guesses.begin("bob", client(1), at(now)).expect("no wait").right();
+        }
+        let later = now + 60 * 60;
+        assert!((0..5).all(|_| guess(&guesses, "ada", 1, at(later)) == 0), "after an hour it is forgotten");
+        assert_eq!(guess(&guesses, "ada", 1, at(0)), 0, "the clock was set back");
+    }
+
+    #[test]
+    fn address_waits_after_wrong_passwords_for_many_accounts() {
+        let guesses = Guesses::default();
+        let names: Vec<String> = (0..21).map(|number| format!("name {number}")).collect();
+        assert!(names[..20].iter().all(|name| guess(&guesses, name, 1, at(0)) == 0));
+        assert_eq!(guess(&guesses, &names[20], 1, at(0)), 30);
+        assert_eq!(guess(&guesses, &names[20], 2, at(0)), 0);
+        assert_eq!(guess(&guesses, &names[20], 1, at(30)), 0);
+        // A right password takes its count back, and only its own.
+        assert_eq!(guess(&guesses, "other", 1, at(30)), 30);
+        guesses.begin("own", client(1), at(60)).expect("no wait").right();
+        assert_eq!((guess(&guesses, "other", 1, at(60)), guess(&guesses, "other", 1, at(60))), (0, 30));
+    }
+
+    #[test]
+    fn account_under_attack_gets_one_wrong_password_from_each_address() {
+        let guesses = Guesses::default();
+        assert!((0..20).all(|number| guess(&guesses, "ada", number / 4, at(0)) == 0));
+        for number in 5..100 {
+            assert_eq!((guess(&guesses, "ada", number, at(0)), guess(&guesses, "ada", number, at(0))), (0, 60));
+        }
+        // A right password from an address without wrong passwords is accepted.
+        guesses.begin("ada", client(100), at(0)).expect("no wait").right();
+        // The account is no longer under attack after a pause.
+        assert_eq!(guess(&guesses, "ada", 5, at(60)), 0);
+        assert_eq!(guess(&guesses, "ada", 6, at(20 * 60)), 0);
+        assert_eq!(guess(&guesses, "ada", 6, at(20 * 60)), 0);
+    }
+
+    #[test]
+    fn unchecked_try_does_not_count_and_a_dropped_one_does() {
+        let guesses = Guesses::default();
+        for _ in 0..50 {
+            guesses.begin("ada", client(1), at(0)).expect("no wait").unchecked();
+        }
+        assert!((0..5).all(|_| guess(&guesses, "ada", 1, at(0)) == 0));
+        assert_eq!(guess(&guesses, "ada", 1, at(0)), 30);
+    }
+
+    #[test]
+    fn tries_for_one_account_that_are_in_progress_are_limited() {
+        let guesses = Guesses::default();
+        let mut running: Vec<_> = (0..16).map(|number| guesses.begin("ada", client(number), at(0))).collect();
+        let refused = guesses.begin("ada", client(99), at(0)).err().expect("it is refused");
+        assert!(refused.is::<Busy>());
+        assert!(guesses.begin("bob", client(99), at(0)).is_ok());
+        running.pop();
+        assert!(guesses.begin("ada", client(99), at(0)).is_ok());
+        running.clear();
+        assert!(guesses.counts().running.is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let guesses = Guesses::default();
+        for number in 0..5 * MOST as u32 {
+            guess(&guesses, &format!("name {number}"), number, at(u64::from(number / 100)));
+            let counts = guesses.counts();
+            let most = counts.by_pair.len().max(counts.by_client.len()).max(counts.by_account.len());
+            assert!(most <= MOST, "{most}");
+        }
+        // The latest entries are kept.
+        let last = 5 * MOST as u32 - 1;
+        assert!(guesses.counts().by_client.contains_key(&client(last)));
+    }
+
+    #[test]
+    fn wait_is_told_in_seconds_or_minutes() {
+        for (millis, text) in [(1, "1 second"), (30_000, "30 seconds"), (90_001, "2 minutes"), (900_000, "15 minutes")]
+        {
+            let said = TooMany { wait: Duration::from_millis(millis) }.to_string();
+            assert_eq!(said, format!("too many wrong passwords. Try again in {text}"));
+        }
+    }
+}

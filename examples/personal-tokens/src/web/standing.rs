@@ -1,0 +1,210 @@
+//! The status of a token in the words of the pages: what happens on the next request with it, why,
+//! and when the token ends. All pages show a token with these words.
+
+use std::time::Duration;
+
+use keyfob::{
+    Policy, Status, Timestamp, TokenView, owners::OwnerState, policy::PolicyBreach, record::RevocationReason,
+};
+
+use crate::tokens::expiry::in_units;
+use crate::web::time_words::{self, Time};
+
+/// The colour of a status or of an expiry. The words never depend on the colour alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tone {
+    /// The token works.
+    Good,
+    /// The token needs attention soon, or the owner has stopped it.
+    Warn,
+    /// The token is rejected although its owner may expect that it works.
+    Bad,
+    /// The token has ended.
+    Over,
+}
+
+impl Tone {
+    /// Returns the class in the style sheet.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Over => "over",
+        }
+    }
+}
+
+/// What the status of a token depends on besides the record of the token.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    pub policy: &'a Policy,
+    /// The state of the token's owner in the token's project.
+    pub owner: OwnerState,
+    /// The token that issued this token, if there is one and it still exists.
+    pub issuer: Option<&'a TokenView>,
+    pub now: Timestamp,
+}
+
+/// What happens on the next request with a token, and the reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    pub word: &'static str,
+    /// The rest of the status after the word, such as "works until 29 Nov".
+    pub detail: Option<String>,
+    pub tone: Tone,
+    /// The reason why the token does not work, in words. It is `None` if the word says everything.
+    pub reason: Option<String>,
+}
+
+impl Standing {
+    pub fn of(view: &TokenView, around: &Around<'_>) -> Self {
+        match view.status {
+            Status::Active => Self::active(view, around),
+            Status::NotYetValid => {
+                let begins = view.not_before.map(|time| format!("works from {}", time_words::on_page(time)));
+                Self { detail: begins, ..Self::plain("Not yet valid", Tone::Warn) }
+            }
+            Status::Pending => Self::because("Pending", Tone::Warn, "Confirm it before you use it"),
+            Status::Disabled => Self::plain("Disabled", Tone::Warn),
+            Status::IssuerEnded => {
+                let name = around.issuer.map_or_else(|| "its issuer".into(), |issuer| format!("“{}”", issuer.name));
+                match around.issuer {
+                    // The token works again if its issuer works again.
+                    Some(issuer) if issuer.status.is_live() || issuer.status == Status::IssuerEnded => {
+                        Self::because("Blocked", Tone::Bad, format!("Issuer: {name} does not work"))
+                    }
+                    _ => Self::because("Ended", Tone::Over, format!("Ended with {name}, which issued it")),
+                }
+            }
+            Status::Expired => Self::plain("Expired", Tone::Over),
+            Status::Lapsed => Self::because("Expired", Tone::Over, "It was not confirmed in time"),
+            Status::Rotated => Self::plain("Replaced", Tone::Over),
+            Status::Revoked => {
+                let reason = view.revoked.as_ref().and_then(|revoked| revocation(revoked.reason));
+                Self { reason: reason.map(Into::into), ..Self::plain("Revoked", Tone::Over) }
+            }
+        }
+    }
+
+    fn active(view: &TokenView, around: &Around<'_>) -> Self {
+        let blocked = match around.owner {
+            OwnerState::Active => {
+                view.breach(around.policy, around.now).map(|breach| policy(breach, view, around.policy))
+            }
+            OwnerState::Suspended => Some("Owner: the account is suspended".into()),
+            OwnerState::OutsideProject => Some("Owner: not a member of the project any more".into()),
+        };
+        match blocked {
+            Some(reason) => Self::because("Blocked", Tone::Bad, reason),
+            None if is_in_grace(view) => {
+                let until = view.ends_at().map(|end| format!("works until {}", time_words::day(end)));
+                Self { detail: until, ..Self::plain("Replaced", Tone::Warn) }
+            }
+            None => Self::plain("Active", Tone::Good),
+        }
+    }
+
+    fn plain(word: &'static str, tone: Tone) -> Self {
+        Self { word, detail: None, tone, reason: None }
+    }
+
+    fn because(word: &'static str, tone: Tone, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..Self::plain(word, tone) }
+    }
+
+    /// Returns whether the service accepts the token on the next request.
+    pub fn works(&self) -> bool {
+        self.tone == Tone::Good || (self.word == "Replaced" && self.tone == Tone::Warn)
+    }
+}
+
+/// Returns whether the token was rotated and still works.
+pub fn is_in_grace(view: &TokenView) -> bool {
+    view.status.is_live() && view.rotated_to.is_some()
+}
+
+/// Returns the way in which a token breaks the policy, in words.
+fn policy(breach: PolicyBreach, view: &TokenView, policy: &Policy) -> String {
+    let lifetimes = policy.lifetimes(view.kind);
+    match breach {
+        PolicyBreach::NeverExpires => format!("Policy: tokens must expire within {}", in_units(lifetimes.max)),
+        PolicyBreach::TooLong => format!("Policy: tokens may live for at most {}", in_units(lifetimes.max)),
+        PolicyBreach::TooShort => format!("Policy: tokens must live for at least {}", in_units(lifetimes.min)),
+        PolicyBreach::Unused => {
+            let most = policy.max_unused().map_or_else(String::new, |most| format!(" for {}", in_units(most)));
+            format!("Policy: it was not used{most}")
+        }
+        _ => "Policy: it does not allow this token".into(),
+    }
+}
+
+/// Returns the reason of a revocation in words, or `None` if the actor gave no reason.
+pub fn revocation(reason: RevocationReason) -> Option<&'static str> {
+    match reason {
+        RevocationReason::KeyCompromise => Some("It leaked"),
+        RevocationReason::AffiliationChanged => Some("Its owner left"),
+        RevocationReason::Superseded => Some("Another token replaced it"),
+        RevocationReason::CessationOfOperation => Some("It was no longer needed"),
+        RevocationReason::PrivilegeWithdrawn => Some("An administrator withdrew the access"),
+        _ => None,
+    }
+}
+
+const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The end of a token, as the pages show it.
+pub struct End {
+    /// The time of the end. It is `None` if the token never ends by itself.
+    pub time: Option<Time>,
+    pub tone: Tone,
+    /// What happens at this time: "Expires", "Works until" or "Ended".
+    pub label: &'static str,
+}
+
+impl End {
+    pub fn of(view: &TokenView, now: Timestamp) -> Self {
+        let Some(end) = view.ends_at() else {
+            return Self { time: None, tone: Tone::Warn, label: "Expires" };
+        };
+        if end <= now {
+            return Self { time: Some(Time::ago(end, now)), tone: Tone::Over, label: "Ended" };
+        }
+        let tone = if end.saturating_since(now) <= A_WEEK { Tone::Warn } else { Tone::Good };
+        let label = if is_in_grace(view) { "Works until" } else { "Expires" };
+        Self { time: Some(Time::ahead(end, now)), tone, label }
+    }
+}
+
+/// The origin of a token's last use, such as "from 203.0.113.7, curl/8.5.0".
+pub fn used_from(view: &TokenView) -> Option<String> {
+    let from = view.last_used_from.as_ref().filter(|from| !from.is_empty())?;
+    let address = from.address.map(|address| address.to_string());
+    let client = from.client.as_ref().map(|client| client.as_str().to_owned());
+    Some(format!("from {}", address.into_iter().chain(client).collect::<Vec<_>>().join(", ")))
+}
+
+/// The public part of a token in two pieces, between which a narrow page shows an ellipsis.
+pub struct PublicId {
+    pub start: String,
+    /// The last four characters.
+    pub end: String,
+}
+
+impl PublicId {
+    pub fn of(view: &TokenView) -> Self {
+        // The text is ASCII and ends with an id of 16 characters.
+        let (start, end) = view.public_part.split_at(view.public_part.len().saturating_sub(4));
+        Self { start: start.into(), end: end.into() }
+    }
+
+    pub fn whole(&self) -> String {
+        format!("{}{}", self.start, self.end)
+    }
+
+    /// Returns the public part with most of the id left out, such as "demo_pat_2_16rk…Kcqr".
+    pub fn short(&self) -> String {
+        let kept = self.start.len().saturating_sub(8);
+        format!("{}…{}", &self.start[..kept], self.end)
+    }
+}

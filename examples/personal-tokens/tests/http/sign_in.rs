@@ -1,0 +1,223 @@
+//! Tests the sign-in: when sessions end, and where a person returns to after the sign-in.
+
+use axum::http::Request;
+use personal_tokens::people::accounts;
+use personal_tokens::setup::Settings;
+
+use crate::support::{Answer, Host, TOKENS};
+
+const PAGE: &str = "/settings/tokens";
+
+/// A session from before a suspension may be in the hands of the person for whom the account was
+/// suspended.
+#[tokio::test]
+async fn sessions_of_a_suspended_person_stay_ended_after_the_reinstatement() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    let act = async |verb: &str| {
+        ada.post_form(&format!("/admin/people/2/{verb}"), &format!("csrf={csrf}")).await.is(303);
+    };
+    eve.get(PAGE).await.is(200);
+    act("suspend").await;
+    eve.get(PAGE).await.is(303);
+    act("reinstate").await;
+    eve.get(PAGE).await.is(303);
+    eve.get(TOKENS).await.is(401);
+    // A new session works, and a reinstatement of a person who is not suspended ends no session.
+    let eve = host.sign_in("eve", "eves-password").await;
+    act("reinstate").await;
+    eve.get(PAGE).await.is(200);
+    ada.get(PAGE).await.is(200);
+}
+
+/// The administration ends the sessions of a person whom it removes.
+#[tokio::test]
+async fn ending_the_sessions_of_one_person_ends_no_others() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    accounts::end_sessions(&host.app.pool, 2).await.unwrap();
+    eve.get(PAGE).await.is(303);
+    ada.get(PAGE).await.is(200);
+    host.sign_in("eve", "eves-password").await.get(PAGE).await.is(200);
+}
+
+/// In a data directory of an earlier version, some tables lack columns.
+#[tokio::test]
+async fn data_directory_of_an_earlier_version_gets_the_missing_columns() {
+    let host = Host::start().await;
+    let drop_all = "ALTER TABLE users DROP COLUMN sessions_ended; ALTER TABLE spent_forms DROP COLUMN at; \
+                    ALTER TABLE github_deliveries DROP COLUMN at; \
+                    INSERT INTO spent_forms (user_id, form) VALUES (1, 'f')";
+    sqlx::raw_sql(drop_all).execute(&host.app.pool).await.unwrap();
+    let start = || host.another(Settings::default());
+    // Several processes may start at the same time.
+    drop(tokio::join!(start(), start(), start()));
+    // A form of the earlier version counts as new, so that it still cannot be sent again.
+    let sql = "SELECT unixepoch() * 1000 - at < 3600000 FROM spent_forms";
+    let is_new: bool = sqlx::query_scalar(sql).fetch_one(&host.app.pool).await.unwrap();
+    assert!(is_new);
+    host.ada().await.get(PAGE).await.is(200);
+}
+
+/// Signs ada in with the form of this sign-in page, and returns the address to which she returns.
+async fn follow(host: &Host, page: &str) -> String {
+    let shown = host.with_headers(page, &[]).await.is(200);
+    let mut fields = vec![("name", "ada".to_owned()), ("password", host.first.password.clone())];
+    if shown.body.contains("name=\"next\"") {
+        // The page escapes the value. Only this escape occurs in the addresses of the tests.
+        fields.push(("next", shown.field("next").replace("&#38;", "&")));
+    }
+    send(host, &fields).await.is(303).header("location").to_owned()
+}
+
+async fn send(host: &Host, fields: &[(&str, String)]) -> Answer {
+    let request = Request::post("/sign-in")
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded");
+    host.send(request.body(serde_urlencoded::to_string(fields).unwrap().into()).unwrap()).await
+}
+
+/// Sends a form without a session.
+async fn post(host: &Host, path: &str, form: &str) -> Answer {
+    let request = Request::post(path)
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded");
+    host.send(request.body(form.to_owned().into()).unwrap()).await
+}
+
+#[tokio::test]
+async fn person_returns_to_the_page_that_needed_the_session() {
+    let host = Host::start().await;
+    for page in ["/settings/tokens?project=2&q=a%20b&sort=name", "/settings/password", "/admin/people/1", "/admin"] {
+        let to = host.with_headers(page, &[]).await.is(303).header("location").to_owned();
+        assert!(to.starts_with("/sign-in?next=%2F"), "{to}");
+        assert_eq!(follow(&host, &to).await, page);
+    }
+    // The list of tokens is where people return to anyway.
+    assert_eq!(host.with_headers(PAGE, &[]).await.is(303).header("location"), "/sign-in");
+    assert_eq!(follow(&host, "/sign-in").await, PAGE);
+}
+
+#[tokio::test]
+async fn wrong_password_does_not_lose_the_way_back() {
+    let host = Host::start().await;
+    let next = "/settings/tokens?project=2&new=1".to_owned();
+    let fields = [("name", "ada".to_owned()), ("password", "wrong".to_owned()), ("next", next.clone())];
+    for status in [401, 401, 401, 401, 401, 429] {
+        let page = send(&host, &fields).await.is(status);
+        assert_eq!(page.field("next").replace("&#38;", "&"), next);
+    }
+}
+
+#[tokio::test]
+async fn sign_in_leads_to_no_other_site() {
+    let host = Host::start().await;
+    let long = format!("/{}", "a".repeat(7000));
+    for next in [
+        "https://evil.example/",
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\/evil.example",
+        "/\t/evil.example",
+        "\n//evil.example",
+        "/\r\nset-cookie: a=b",
+        "javascript:alert(1)",
+        "evil.example",
+        "/\u{202e}",
+        "",
+        &long,
+    ] {
+        let query = serde_urlencoded::to_string([("next", next)]).unwrap();
+        let page = host.with_headers(&format!("/sign-in?{query}"), &[]).await.is(200);
+        assert!(!page.body.contains("name=\"next\""), "{next:?}");
+        let fields = [("name", "ada".to_owned()), ("password", host.first.password.clone()), ("next", next.into())];
+        assert_eq!(send(&host, &fields).await.is(303).header("location"), PAGE, "{next:?}");
+    }
+    // A page with the address twice, or one with markup in it, shows the plain form.
+    host.with_headers("/sign-in?next=/a&next=/b", &[]).await.is(200);
+    let page = host.with_headers("/sign-in?next=/%22%3E%3Cb%3E", &[]).await.is(200);
+    assert!(page.field("next").starts_with("/&#34;&#62;&#60;b"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn form_without_a_session_leads_back_to_its_page() {
+    let host = Host::start().await;
+    let uuid = "00000000-0000-4000-8000-000000000000";
+    for (path, page) in [
+        (format!("{PAGE}/{uuid}/rotate"), format!("{PAGE}?rotate={uuid}")),
+        (format!("{PAGE}/{uuid}/narrow"), format!("{PAGE}?narrow={uuid}")),
+        (format!("{PAGE}/{uuid}/delete"), format!("{PAGE}?delete={uuid}")),
+        (format!("{PAGE}/{uuid}/connect"), format!("{PAGE}?settings={uuid}")),
+        (format!("{PAGE}/{uuid}/disable"), format!("{PAGE}/{uuid}")),
+        ("/settings/password".into(), "/settings/password".into()),
+        ("/settings/leaks/1/abc/seen".into(), PAGE.into()),
+        ("/admin/people/2/suspend".into(), "/admin/people/2".into()),
+        ("/admin/tokens/1/abc/revoke".into(), "/admin/tokens/1/abc".into()),
+        ("/admin/models/1/remove".into(), "/admin/models".into()),
+        ("/sign-out".into(), PAGE.into()),
+    ] {
+        let to = post(&host, &path, "csrf=0&present=secret&typed=x").await.is(303).header("location").to_owned();
+        assert!(!to.contains("csrf") && !to.contains("secret"), "{to}");
+        assert_eq!(follow(&host, &to).await, page, "{path}");
+    }
+}
+
+/// The session ends while a person fills in a form. After the sign-in, the form contains what they
+/// entered.
+#[tokio::test]
+async fn session_that_ended_keeps_the_draft_of_a_new_token() {
+    let host = Host::start().await;
+    let form = "csrf=c0ffee&form=00000000000000000000000000000000&view=project%3D2&project=2&name=CI+%26+%C3%A4&preset=custom\
+                &amount=12&unit=weeks&scope=models%3Ause&scope=notes%3Aread&addresses=192.0.2.0%2F24&other=secret";
+    let draft = "name=CI+%26+%C3%A4&preset=custom&amount=12&unit=weeks&scope=models%3Ause&scope=notes%3Aread\
+                 &addresses=192.0.2.0%2F24";
+    let uuid = "00000000-0000-4000-8000-000000000000";
+    for (path, dialog) in
+        [(PAGE.to_owned(), "new=1".to_owned()), (format!("{PAGE}/{uuid}/agent"), format!("agent={uuid}"))]
+    {
+        let to = post(&host, &path, form).await.is(303).header("location").to_owned();
+        assert_eq!(follow(&host, &to).await, format!("{PAGE}?project=2&{dialog}&{draft}"));
+    }
+    // The form on the page contains the draft.
+    let ada = host.ada().await;
+    let page = ada.get(&format!("{PAGE}?project=2&new=1&{draft}")).await.is(200);
+    for value in ["value=\"CI &#38; ä\"", "value=\"12\"", "192.0.2.0/24"] {
+        assert!(page.body.contains(value), "{value}: {}", page.body);
+    }
+
+    // With a session, the form reaches its handler, which refuses the wrong csrf value.
+    let valid = "csrf=0&form=00000000000000000000000000000000&project=2&name=CI&amount=12&unit=weeks";
+    ada.post_form(PAGE, valid).await.is(403);
+    // A form of another site keeps no draft.
+    let request = Request::post(PAGE).header("sec-fetch-site", "cross-site");
+    host.send(request.body(form.into()).unwrap()).await.is(403);
+}
+
+#[tokio::test]
+async fn draft_is_bounded_and_contains_no_token() {
+    let host = Host::start().await;
+    let token = host.ada().await.make("CI", None).await["token"].as_str().unwrap().to_owned();
+    let back = async |fields: &[(&str, &str)]| {
+        let to = post(&host, PAGE, &serde_urlencoded::to_string(fields).unwrap()).await.is(303);
+        follow(&host, to.header("location")).await
+    };
+    assert_eq!(back(&[("name", &token), ("unit", "days")]).await, format!("{PAGE}?new=1&unit=days"));
+    // A character takes up to twelve characters of an address.
+    let long = "\u{1f511}".repeat(300);
+    let kept = back(&[("name", &long), ("addresses", &long), ("unit", "days"), ("name", "again")]).await;
+    let name = "%F0%9F%94%91".repeat(255);
+    assert_eq!(kept, format!("{PAGE}?new=1&name={name}&unit=days"), "the addresses do not fit");
+    assert!(kept.len() < 6 * 1024);
+    for (project, expected) in [("2", "project=2&"), ("2%20x", ""), ("//evil", ""), ("-", "")] {
+        let kept = back(&[("project", project), ("name", "n")]).await;
+        assert_eq!(kept, format!("{PAGE}?{expected}new=1&name=n"));
+    }
+    let scopes = vec![("scope", "models:use"); 50];
+    assert_eq!(back(&scopes).await.matches("scope=").count(), 20);
+    // A body that is no form, or is too large, loses the draft but not the way to sign in.
+    assert_eq!(post(&host, PAGE, "%").await.is(303).header("location"), "/sign-in?next=%2Fsettings%2Ftokens%3Fnew%3D1");
+    let huge = format!("name={}", "a".repeat(17 * 1024));
+    assert_eq!(post(&host, PAGE, &huge).await.is(303).header("location"), "/sign-in");
+}
