@@ -184,6 +184,7 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
     browser.see("tbody .name", "Reader").await;
     assert_eq!(browser.count("tbody a[download]").await, 0);
     browser.follow("tbody .steps > a[href*='settings=']").await;
+    browser.preview("vscode").await;
     browser.find("#pane-integration").await.select_by_label("echo").await.unwrap();
     browser.until("document.querySelector('#preview').textContent.includes('_echo')", "#preview").await;
     browser.keep("guide-5-integration").await;

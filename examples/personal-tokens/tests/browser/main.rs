@@ -15,5 +15,6 @@ mod driver;
 mod guide;
 mod layout;
 mod list;
+mod pane;
 mod password;
 mod pictures;

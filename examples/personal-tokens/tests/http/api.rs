@@ -119,7 +119,6 @@ async fn paths_are_accepted_with_and_without_a_slash_at_the_end() {
     }
     ada.post_to(&format!("{REVOKE_ALL}/"), "").await.is(200);
     assert_eq!(ada.get(TOKENS).await.json(), json!([]));
-    ada.get("/api/v2/auth/token//").await.is(404);
 }
 
 #[tokio::test]
