@@ -190,10 +190,18 @@ pub async fn show(
     let Query(view) = view.map_err(|_| PageError::NotFound)?;
     let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
     let ListQuery(entered) = entered.map_err(|_| PageError::NotFound)?;
-    let scene = Scene::new(&app, &signed_in, view, None).await?;
     let Asked { new, delete, rotate, rename, narrow, settings, agent, tool, said } = asked;
     let find = async |uuid: &str| own::find(&app, &signed_in.user, uuid).await;
     let token;
+    // Settings name the project of their token, whichever project the address of the page names.
+    let set_up = match &settings {
+        Some(uuid) => Some(find(uuid).await?),
+        None => None,
+    };
+    let scene = match &set_up {
+        Some(token) => Scene::of_token(&app, &signed_in, &view.query(), token).await?,
+        None => Scene::new(&app, &signed_in, view, None).await?,
+    };
     let dialog = if let Some(uuid) = &delete {
         Dialog::revoke(&app, &find(uuid).await?, None).await?
     } else if let Some(uuid) = &rotate {
@@ -206,10 +214,9 @@ pub async fn show(
     } else if let Some(uuid) = &agent {
         token = find(uuid).await?;
         Dialog::Agent(AgentDraft::new(&app, &token, form_id()?, entered, None))
-    } else if let Some(uuid) = &settings {
-        let token = find(uuid).await?;
-        let pane = Pane::new(&app, &headers, &scene, &token, &tool, None);
-        Dialog::SetUp { which: Which::of(&app, &token), pane }
+    } else if let Some(token) = &set_up {
+        let pane = Pane::new(&app, &headers, &scene, token, &tool, None);
+        Dialog::SetUp { which: Which::of(&app, token), pane }
     } else if new.is_some() {
         Dialog::New(Box::new(Draft::new(&app, form_id()?, entered, Faults::default())))
     } else {
