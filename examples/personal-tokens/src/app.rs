@@ -30,10 +30,11 @@ use crate::people::accounts::Accounts;
 use crate::people::projects::Projects;
 use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
+use crate::tokens::uses::Uses;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
 use crate::web::{
-    admin, admin_tokens, agents, assets, csrf, forms, history, models, page, pane, password, returns, sign_in,
+    admin, admin_tokens, agents, alarm, assets, csrf, forms, models, page, pane, password, returns, sign_in, token,
 };
 
 /// The maximum number of bytes in the body of a request, unless its route has another limit.
@@ -48,6 +49,7 @@ pub struct App {
     pub asker: Asker,
     pub names: TokenNames,
     pub audit: Audit,
+    pub uses: Uses,
     pub acts: Arc<Acts>,
     pub health: Health,
     pub housekeeping: Housekeeping,
@@ -107,8 +109,10 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/tokens/{uuid}/{act}", post(forms::act))
         .route("/settings/tokens/{uuid}/connect", post(pane::submit))
         .route("/settings/tokens/{uuid}/connect/{tool}", get(pane::download))
-        .route("/settings/tokens/{uuid}", get(history::show))
-        .route("/settings/leaks/{project}/{id}/seen", post(forms::leak_seen))
+        .route("/settings/tokens/{uuid}", get(token::show))
+        .route("/settings/leaks", get(alarm::show))
+        .route("/settings/leaks/seen", post(alarm::all_seen))
+        .route("/settings/leaks/{project}/{id}/seen", post(alarm::seen))
         .route("/admin", get(admin::show))
         .route("/admin/people/{id}/revoke-all", post(admin::revoke_all))
         .route("/admin/projects/{id}/revoke-all", post(admin::revoke_project))

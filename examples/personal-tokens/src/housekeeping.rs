@@ -14,7 +14,7 @@ use crate::tokens::{notices, purge};
 /// A piece of work that the process repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Job {
-    /// Writes the last uses of tokens.
+    /// Writes the last uses of tokens, and the numbers of their uses.
     Usage,
     /// Gathers the notices of coming expiries.
     Notices,
@@ -41,7 +41,7 @@ impl Job {
     /// Returns what the job does, in words that follow "cannot".
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Usage => "write the last uses of tokens",
+            Self::Usage => "write the uses of tokens",
             Self::Notices => "gather the notices of coming expiries",
             Self::Orphans => "revoke the tokens of ended issuers",
             Self::Purge => "delete the data whose time is over",
@@ -50,7 +50,11 @@ impl Job {
 
     async fn run(self, app: &App) -> Result<(), SetupError> {
         match self {
-            Self::Usage => drop(app.tokens.flush_usage().await?),
+            Self::Usage => {
+                let (last, numbers) = tokio::join!(app.tokens.flush_usage(), app.uses.write());
+                last?;
+                numbers?;
+            }
             Self::Notices => notices::gather(app).await?,
             Self::Orphans => drop(app.tokens.revoke_orphans().await?),
             Self::Purge => drop(purge::purge(app).await?),

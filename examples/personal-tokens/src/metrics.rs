@@ -126,6 +126,8 @@ pub fn page(app: &App) -> String {
     page.counter("personal_tokens_passwords_slowed_total", "Passwords refused after too many wrong ones.", slowed);
     let dropped = app.audit.dropped();
     page.counter("personal_tokens_audit_entries_dropped_total", "Entries that the audit trail lost.", dropped);
+    let dropped = app.uses.dropped();
+    page.counter("personal_tokens_uses_dropped_total", "Uses that were not counted for lack of room.", dropped);
     page.0
 }
 

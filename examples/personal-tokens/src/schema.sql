@@ -95,6 +95,23 @@ CREATE TABLE IF NOT EXISTS token_refusals (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS token_refusals_by_time ON token_refusals (at);
 
+-- Accepted requests with a token: one row for each token and day. Rows are deleted after 31 days.
+CREATE TABLE IF NOT EXISTS token_uses (
+    project TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    -- Days in UTC since 1 January 1970.
+    day INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (project, token_id, day)
+) STRICT, WITHOUT ROWID;
+
+-- Accepted requests that were not counted for their tokens, because there were too many at a time:
+-- one row for each day.
+CREATE TABLE IF NOT EXISTS uses_not_counted (
+    day INTEGER PRIMARY KEY,
+    times INTEGER NOT NULL
+) STRICT;
+
 -- Groups of tokens that were revoked. From these rows, the audit trail of a token names the group
 -- with which the token was revoked.
 CREATE TABLE IF NOT EXISTS group_revocations (

@@ -38,6 +38,7 @@ use crate::random;
 use crate::tokens::audit::Audit;
 use crate::tokens::names::TokenNames;
 use crate::tokens::refusals;
+use crate::tokens::uses::Uses;
 
 pub type SetupError = Box<dyn Error + Send + Sync>;
 
@@ -160,6 +161,7 @@ pub async fn open_telling(
     let finder = Finder::new(keyring.prefixes().iter().copied());
     let health = Health::new(engine, pool.clone())?;
     let audit = Audit::start(pool.clone(), Arc::clone(&clock));
+    let uses = Uses::new(pool.clone(), Arc::clone(&clock));
     let acts = Arc::<Acts>::default();
     let github = config.github_keys.take().map(|address| GitHub::new(address, Arc::clone(&clock), pool.clone()));
     let github = github.transpose()?.map(Arc::new);
@@ -169,7 +171,7 @@ pub async fn open_telling(
         .with_clock(clock)
         .with_owners(TokenOwners::new(pool.clone()))
         .with_usage(Usage::default().with_origins())
-        .with_events(Counted { acts: Arc::clone(&acts), sink: audit.clone() });
+        .with_events(Counted { acts: Arc::clone(&acts), sink: uses.before(audit.clone()) });
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
     let (models, first) = first_sign_in(&pool, Models::new(pool.clone(), upstreams), entries, tell).await?;
     let app = App {
@@ -180,6 +182,7 @@ pub async fn open_telling(
         asker,
         names: TokenNames::new(pool.clone()),
         audit,
+        uses,
         acts,
         health,
         housekeeping: Housekeeping::default(),

@@ -19,6 +19,7 @@ use crate::tokens::expiry;
 use crate::tokens::issued;
 use crate::tokens::listing;
 use crate::tokens::own::{self, OwnToken, Refused, Wish};
+use crate::tokens::via::Via;
 use crate::web::sessions::SignedIn;
 
 type Answer = Result<Json<TokenObject>, ApiError>;
@@ -49,7 +50,7 @@ pub async fn create(
     let confirm_within = expiry::confirm_within(body.confirm_within.as_ref()).map_err(Refused::Confirm)?;
     let project = own::project_of(&app, &signed_in.user, project).await?;
     let (name, scopes, addresses) = (body.name.as_str(), body.scopes.as_str(), body.addresses.as_str());
-    let wish = Wish { name, lifetime, scopes, addresses, confirm_within };
+    let wish = Wish { name, lifetime, scopes, addresses, confirm_within, via: Via::Api };
     let (own, token) = own::issue(&app, &signed_in.user, &project, wish).await?;
     Ok(Json(TokenObject::new(&own, &signed_in.user, token.expose_secret().into())?))
 }

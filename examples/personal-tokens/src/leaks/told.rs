@@ -13,8 +13,6 @@ use crate::people::accounts::User;
 use crate::setup::SetupError;
 use crate::tokens::issued;
 
-/// The maximum number of alarms on the page.
-const MOST: i64 = 5;
 /// The maximum number of stored characters of the URL at which a token was found.
 const MOST_OF_URL: usize = 500;
 /// The maximum number of characters that the service reads from the URL at which a token was found.
@@ -25,13 +23,26 @@ const READ_OF_URL: usize = 2 * MOST_OF_URL;
 pub struct Leaked {
     pub key: TokenKey,
     pub name: String,
+    pub found: Found,
+    /// The number of tokens that ended with the leaked token because they were bound to it.
+    pub bound_ended: u64,
+}
+
+/// The report that a token was found in public.
+pub struct Found {
     pub at: Timestamp,
+    /// The actor that reported the token.
     pub reporter: String,
     /// The address at which the token was found. Strangers wrote it, so it is shown as text and not
     /// as a link.
     pub url: String,
-    /// The number of tokens that ended with the leaked token because they were bound to it.
-    pub bound_ended: i64,
+}
+
+impl Found {
+    fn new(app: &App, at: i64, reporter: String, url: &str) -> Result<Self, SetupError> {
+        // An earlier version stored more characters.
+        Ok(Self { at: Timestamp::from_unix_millis(at)?, reporter, url: shown(&app.finder, url) })
+    }
 }
 
 /// Stores the alarm about a leaked token. If the token already has an alarm, the alarm keeps its
@@ -82,17 +93,17 @@ fn shown(finder: &Finder, url: &str) -> String {
     String::from_utf8_lossy(redactor.get_ref()).chars().take(MOST_OF_URL).collect()
 }
 
-/// Returns at most `MOST` leaked tokens whose alarm the person has not dismissed, and the number of
+/// Returns at most `most` leaked tokens whose alarm the person has not dismissed, and the number of
 /// further such tokens. The latest leaks come first, except that tokens that are bound to another
 /// token come last.
-pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Leaked>, usize), SetupError> {
+pub async fn of_user(app: &App, user: &User, most: u32) -> Result<(Vec<Leaked>, usize), SetupError> {
     let rows: Vec<(String, String, String, i64, String, String, i64)> = sqlx::query_as(
         "SELECT project, token_id, name, at, reporter, url, coalesce(bound_ended, 0) FROM token_leaks \
          LEFT JOIN leaked_issuers USING (project, token_id) LEFT JOIN bound_tokens AS bound USING (project, token_id) \
          WHERE owner = ? AND seen = 0 ORDER BY bound.token_id IS NOT NULL, at DESC, token_id LIMIT ?",
     )
     .bind(user.owner_id().as_str())
-    .bind(MOST)
+    .bind(most)
     .fetch_all(&app.pool)
     .await?;
     let all: i64 = sqlx::query_scalar("SELECT count(*) FROM token_leaks WHERE owner = ? AND seen = 0")
@@ -103,11 +114,22 @@ pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Leaked>, usize), Set
     let mut leaked = Vec::with_capacity(rows.len());
     for (project, id, name, at, reporter, url, bound_ended) in rows {
         let key = TokenKey { project: ProjectId::new(&project)?, id: TokenId::new(&id)? };
-        // An earlier version stored more characters.
-        let url = shown(&app.finder, &url);
-        leaked.push(Leaked { key, name, at: Timestamp::from_unix_millis(at)?, reporter, url, bound_ended });
+        let found = Found::new(app, at, reporter, &url)?;
+        leaked.push(Leaked { key, name, found, bound_ended: u64::try_from(bound_ended)? });
     }
     Ok((leaked, more))
+}
+
+/// Returns the first report that a token was leaked, whether or not its owner has dismissed the
+/// alarm. Returns `None` if there is no report.
+pub async fn of_token(app: &App, key: &TokenKey) -> Result<Option<Found>, SetupError> {
+    let row: Option<(i64, String, String)> =
+        sqlx::query_as("SELECT at, reporter, url FROM token_leaks WHERE project = ? AND token_id = ?")
+            .bind(key.project.as_str())
+            .bind(key.id.as_str())
+            .fetch_optional(&app.pool)
+            .await?;
+    row.map(|(at, reporter, url)| Found::new(app, at, reporter, &url)).transpose()
 }
 
 /// Dismisses the alarm of a leaked token.
@@ -115,6 +137,15 @@ pub async fn seen(app: &App, user: &User, key: &TokenKey) -> Result<(), SetupErr
     sqlx::query("UPDATE token_leaks SET seen = 1 WHERE project = ? AND token_id = ? AND owner = ?")
         .bind(key.project.as_str())
         .bind(key.id.as_str())
+        .bind(user.owner_id().as_str())
+        .execute(&app.pool)
+        .await?;
+    Ok(())
+}
+
+/// Dismisses all alarms of a person.
+pub async fn all_seen(app: &App, user: &User) -> Result<(), SetupError> {
+    sqlx::query("UPDATE token_leaks SET seen = 1 WHERE owner = ? AND seen = 0")
         .bind(user.owner_id().as_str())
         .execute(&app.pool)
         .await?;

@@ -25,7 +25,7 @@ use keyfob::Timestamp;
 
 use crate::client::Client;
 use crate::people::accounts::Busy;
-use crate::people::limits::{BackOff, Debt, Rate, Wrong, put};
+use crate::people::limits::{BackOff, Debt, Entry, FORGOTTEN, Rate, Wrong, put};
 
 /// The waits of one address for one account.
 const OF_PAIR: BackOff = BackOff { free: 5, first: Duration::from_secs(30), longest: Duration::from_secs(15 * 60) };
@@ -51,6 +51,21 @@ struct Counts {
     by_account: HashMap<Account, Debt>,
     /// The number of tries for each account that are in progress.
     running: HashMap<Account, usize>,
+    /// The time at which the entries without effect were last dropped.
+    tidied: Option<Timestamp>,
+}
+
+impl Counts {
+    /// Drops the entries without effect once an hour, because they are data about people.
+    fn tidy(&mut self, now: Timestamp) {
+        if self.tidied.is_some_and(|at| at <= now && now.saturating_since(at) < FORGOTTEN) {
+            return;
+        }
+        self.by_pair.retain(|_, wrong| !wrong.is_over(now));
+        self.by_client.retain(|_, debt| !debt.is_over(now));
+        self.by_account.retain(|_, debt| !debt.is_over(now));
+        self.tidied = Some(now);
+    }
 }
 
 /// The wrong passwords of the last hour.
@@ -109,6 +124,7 @@ impl Guesses {
         let account = self.keys.hash_one(name);
         let mut counts = self.counts();
         let counts = &mut *counts;
+        counts.tidy(now);
         let (of_client, of_account) = (counts.by_client.get(&client), counts.by_account.get(&account));
         let is_attacked = !OF_ACCOUNT.wait(of_account, now).is_zero();
         let of_pair = counts.by_pair.get(&(account, client));
@@ -283,6 +299,10 @@ mod tests {
         // The latest entries are kept.
         let last = 5 * MOST as u32 - 1;
         assert!(guesses.counts().by_client.contains_key(&client(last)));
+        // After an hour without tries, the next try drops all entries.
+        guess(&guesses, "ada", 1, at(u64::from(last / 100) + 60 * 60));
+        let counts = guesses.counts();
+        assert_eq!((counts.by_pair.len(), counts.by_client.len(), counts.by_account.len()), (1, 1, 1));
     }
 
     #[test]

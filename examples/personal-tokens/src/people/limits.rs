@@ -7,7 +7,7 @@ use std::time::Duration;
 use keyfob::Timestamp;
 
 /// The time after the last wrong password of an address for an account until these are forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
+pub const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 /// The maximum number of entries of one table.
 pub const MOST: usize = 8192;
 

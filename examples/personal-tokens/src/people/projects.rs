@@ -91,6 +91,15 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
+    /// Returns the project with this number, whoever can use it.
+    pub async fn find(&self, project: i64) -> sqlx::Result<Option<Project>> {
+        let row: Option<Row> = sqlx::query_as("SELECT id, name, kind FROM projects WHERE id = ?")
+            .bind(project)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(Project::from))
+    }
+
     pub async fn personal(&self, user: i64) -> sqlx::Result<Option<Project>> {
         let row: Option<Row> = sqlx::query_as("SELECT id, name, kind FROM projects WHERE owner_id = ?")
             .bind(user)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::setup::SetupError;
 use crate::tokens::purge::days;
+use crate::tokens::uses;
 
 /// The number of rows that one transaction deletes.
 const BATCH: i64 = 500;
@@ -65,6 +66,8 @@ pub async fn delete(app: &App, kept: Duration, is_purged: bool) -> Result<(), Se
         let before = app.tokens.now().saturating_sub(rule.kept).as_unix_millis();
         repeat(app, rule.sql, before).await?;
     }
+    let today = uses::day_of(app.tokens.now().as_unix_millis());
+    uses::forget_before(&app.pool, today - uses::KEPT).await?;
     // These rows belong to alarms.
     let issuers = "DELETE FROM leaked_issuers WHERE (project, token_id) IN (SELECT project, token_id FROM leaked_issuers \
                    WHERE NOT EXISTS (SELECT 1 FROM token_leaks WHERE token_leaks.project = leaked_issuers.project \

@@ -152,7 +152,7 @@ async fn unmark(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result
 /// token stays until its own time is over, unless the token was bound to another token: an issuer
 /// can issue any number of these.
 async fn forget(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result<()> {
-    const DELETIONS: [&str; 7] = [
+    const DELETIONS: [&str; 8] = [
         "DELETE FROM token_leaks WHERE project = ?1 AND token_id = ?2 AND (seen = 1 OR EXISTS (SELECT 1 FROM bound_tokens \
          WHERE project = ?1 AND token_id = ?2))",
         "DELETE FROM leaked_issuers WHERE project = ?1 AND token_id = ?2 AND NOT EXISTS (SELECT 1 FROM token_leaks \
@@ -160,6 +160,7 @@ async fn forget(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result
         "DELETE FROM token_notices WHERE project = ?1 AND token_id = ?2",
         "DELETE FROM bound_tokens WHERE project = ?1 AND token_id = ?2",
         "DELETE FROM token_refusals WHERE project = ?1 AND token_id = ?2",
+        "DELETE FROM token_uses WHERE project = ?1 AND token_id = ?2",
         "DELETE FROM token_names WHERE project = ?1 AND token_id = ?2",
         "DELETE FROM token_events WHERE project = ?1 AND token_id = ?2",
     ];

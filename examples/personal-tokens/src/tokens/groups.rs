@@ -8,6 +8,8 @@ use keyfob::{
 };
 use sqlx::{SqliteConnection, SqlitePool};
 
+use crate::tokens::trail::With;
+
 /// The revocation of a group of tokens in one project.
 pub struct Group {
     at: i64,
@@ -45,14 +47,10 @@ impl Group {
     }
 }
 
-/// Returns the time and a description of the group revocation that revoked a token, or `None` if
-/// the token was revoked alone. The row of a group revocation is written after all tokens of the
+/// Returns the time and the kind of the group revocation that revoked a token, or `None` if the
+/// token was revoked alone. The row of a group revocation is written after all tokens of the
 /// group are revoked. So the right row is the first matching row after the token's own revocation.
-pub async fn of(
-    pool: &SqlitePool,
-    view: &TokenView,
-    revoked: &Revocation,
-) -> sqlx::Result<Option<(i64, &'static str)>> {
+pub async fn of(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<(i64, With)>> {
     let row: Option<(i64, String)> = sqlx::query_as(
         "SELECT at, kind FROM group_revocations WHERE project = ?1 AND at >= ?2 AND actor = ?3 AND reason = ?4 AND CASE kind \
          WHEN 'owner' THEN value = ?5 WHEN 'family' THEN value = ?6 \
@@ -69,11 +67,11 @@ pub async fn of(
     .bind(view.id.key_number().to_string())
     .fetch_optional(pool)
     .await?;
-    let words = |kind: &str| match kind {
-        "owner" => "with all tokens of its owner",
-        "family" => "with all tokens of its rotations",
-        "created_before" => "with all tokens of the project",
-        _ => "with all tokens of its key",
+    let with = |kind: &str| match kind {
+        "owner" => With::Owner,
+        "family" => With::Rotations,
+        "created_before" => With::Project,
+        _ => With::Key,
     };
-    Ok(row.map(|(at, kind)| (at, words(&kind))))
+    Ok(row.map(|(at, kind)| (at, with(&kind))))
 }

@@ -1,5 +1,6 @@
 //! The operations on tokens that the pages and the JSON API share.
 
+pub mod act;
 pub mod aged;
 pub mod audit;
 pub mod expiry;
@@ -13,3 +14,6 @@ pub mod own;
 pub mod purge;
 pub mod refusals;
 pub mod scopes;
+pub mod trail;
+pub mod uses;
+pub mod via;

@@ -24,6 +24,7 @@ use crate::setup::SetupError;
 use crate::tokens::expiry::ExpiryError;
 use crate::tokens::names::TokenName;
 use crate::tokens::scopes;
+use crate::tokens::via::Via;
 
 /// A token of a person, together with the [`TokenName`] that identifies it in the JSON API.
 #[derive(Debug)]
@@ -144,6 +145,7 @@ pub struct Wish<'w> {
     /// The time within which the token must be [confirmed](confirm), or `None` if the token works
     /// immediately.
     pub confirm_within: Option<Duration>,
+    pub via: Via,
 }
 
 /// Issues a token that belongs to the person, for one of their projects.
@@ -158,6 +160,7 @@ pub async fn issue(
     let addresses = AddressRanges::new(wish.addresses).map_err(Refused::Addresses)?;
     let of_user = app.tokens.of(&user.owner_id(), &project.project_id());
     let new = of_user.new_token(name).with_lifetime(wish.lifetime).with_scopes(scopes).with_addresses(addresses);
+    let new = new.with_metadata(wish.via.metadata());
     let new = match wish.confirm_within {
         Some(within) => new.with_confirm_within(within),
         None => new,
@@ -315,16 +318,23 @@ pub async fn write_uses(app: &App) {
 /// Returns [`Refused::Unknown`] if `uuid` is not a UUID, if the person has no such token, or if the
 /// token is revoked.
 pub async fn find(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refused> {
+    let token = read(app, user, uuid).await?;
+    if token.view.status == Status::Revoked { Err(Refused::Unknown) } else { Ok(token) }
+}
+
+/// Returns the person's token with this UUID, even if the token has ended or the person has left
+/// its project. Use it only to show the token.
+///
+/// # Errors
+/// Returns [`Refused::Unknown`] if `uuid` is not a UUID, or if the person has no such token.
+pub async fn read(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refused> {
     let uuid: Uuid = uuid.parse().map_err(|_| Refused::Unknown)?;
     let found = app.names.find(uuid, user.id).await.map_err(Refused::failed)?;
     let (name, key) = found.ok_or(Refused::Unknown)?;
     write_uses(app).await;
     let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(Refused::Unknown)?;
     // The record of the token decides who its owner is, and not the row with its name.
-    if view.owner != user.owner_id() || view.status == Status::Revoked {
-        return Err(Refused::Unknown);
-    }
-    Ok(OwnToken { name, view })
+    if view.owner == user.owner_id() { Ok(OwnToken { name, view }) } else { Err(Refused::Unknown) }
 }
 
 /// Revokes one of the person's tokens. The record stays in the store. So if a later request

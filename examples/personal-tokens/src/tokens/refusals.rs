@@ -4,15 +4,16 @@
 //! The holder of a token can cause any number of refusals. So the refusals must not hide the
 //! operations of people on the token, and must not fill the database.
 
-use keyfob::{Rejection, TokenKey, TokenView, events::Event};
+use std::collections::BTreeMap;
+
+use keyfob::{Rejection, Timestamp, TokenKey, events::Event};
 use sqlx::{SqliteConnection, SqlitePool};
 
-use crate::tokens::audit::Entry;
+use crate::setup::SetupError;
+use crate::tokens::uses::{Day, day_of};
 
 /// The maximum number of rows of one token. The latest rows are kept.
 const MOST: i64 = 100;
-/// The length of a day in milliseconds.
-const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// A refused request with a token, or a repeated report that the token was leaked. One event can
 /// represent several refusals of the same kind. The value then counts all of them.
@@ -60,7 +61,7 @@ impl Refusal {
         .bind(self.event)
         .bind(self.reason)
         .bind(&self.actor)
-        .bind(at.div_euclid(DAY))
+        .bind(day_of(at))
         .bind(at)
         .bind(self.times)
         .fetch_one(&mut *database)
@@ -86,29 +87,57 @@ fn is_of_a_token(rejection: Rejection) -> bool {
     !rejection.is_before_store() && rejection != Rejection::Unknown
 }
 
-/// Returns the refusals of a token as entries of its audit trail, the latest first.
-pub async fn of(pool: &SqlitePool, view: &TokenView) -> sqlx::Result<Vec<Entry>> {
-    let sql = "SELECT at, event, reason, actor, times FROM token_refusals WHERE project = ? AND token_id = ? \
-               ORDER BY at DESC, event, reason LIMIT ?";
-    let rows: Vec<(i64, String, String, String, i64)> =
-        sqlx::query_as(sql).bind(view.project.as_str()).bind(view.id.as_str()).bind(MOST).fetch_all(pool).await?;
-    let entry = |(at, event, reason, actor, times): (i64, String, String, String, i64)| {
-        let detail = words(&event, &reason, times);
-        Entry { at, event, actor, detail }
-    };
-    Ok(rows.into_iter().map(entry).collect())
+/// The refusals of a token for one reason on one day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused {
+    pub reason: Rejection,
+    pub times: u64,
+    /// Whether there may have been more refusals. This is so if the requests did not prove that
+    /// they hold the token, because keyfob then counts the refusals of all tokens together.
+    pub is_least: bool,
 }
 
-fn words(event: &str, reason: &str, times: i64) -> String {
-    let what = if event == "leaked" { "reported again" } else { reason };
-    let is_least = reason.parse().is_ok_and(|reason: Rejection| !reason.is_after_proof());
-    let often = match (times, is_least) {
-        (1, false) => String::new(),
-        (1, true) => "once or more that day".into(),
-        (_, false) => format!("{times} times that day"),
-        (_, true) => format!("{times} times or more that day"),
-    };
-    [what, &often].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+/// Returns the refusals of a token on each day, in the order of the reasons. The latest rows of the
+/// table are read.
+pub async fn by_day(pool: &SqlitePool, key: &TokenKey) -> Result<BTreeMap<Day, Vec<Refused>>, SetupError> {
+    let sql = "SELECT day, event, reason, times FROM token_refusals WHERE project = ? AND token_id = ? \
+               AND event <> 'leaked' ORDER BY at DESC LIMIT ?";
+    let rows: Vec<(Day, String, String, i64)> =
+        sqlx::query_as(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST).fetch_all(pool).await?;
+    let mut days = BTreeMap::<Day, Vec<Refused>>::new();
+    for (day, event, reason, times) in rows {
+        let reason = match event.as_str() {
+            "reused" => Rejection::Rotated,
+            "policy_blocked" => Rejection::Policy,
+            _ => match reason.parse() {
+                Ok(reason) => reason,
+                // A later version has stored a reason that this version does not know.
+                Err(_) => continue,
+            },
+        };
+        let (of_day, times) = (days.entry(day).or_default(), u64::try_from(times)?);
+        match of_day.iter_mut().find(|refused| refused.reason == reason) {
+            // A rotated token may be refused in a request, or at a second look at a connection.
+            Some(refused) => refused.times = refused.times.saturating_add(times),
+            None => of_day.push(Refused { reason, times, is_least: !reason.is_after_proof() }),
+        }
+    }
+    for of_day in days.values_mut() {
+        of_day.sort_by_key(|refused| Rejection::ALL.iter().position(|reason| *reason == refused.reason));
+    }
+    Ok(days)
+}
+
+/// Returns how often a leaked token was reported again, and the time of the last such report.
+/// Returns `None` if it was not reported again.
+pub async fn reported_again(pool: &SqlitePool, key: &TokenKey) -> Result<Option<(u64, Timestamp)>, SetupError> {
+    let sql = "SELECT sum(times), max(at) FROM token_refusals WHERE project = ? AND token_id = ? AND event = 'leaked'";
+    let (times, at): (Option<i64>, Option<i64>) =
+        sqlx::query_as(sql).bind(key.project.as_str()).bind(key.id.as_str()).fetch_one(pool).await?;
+    match (times, at) {
+        (Some(times), Some(at)) => Ok(Some((u64::try_from(times)?, Timestamp::from_unix_millis(at)?))),
+        _ => Ok(None),
+    }
 }
 
 /// Expands to the SQL condition that selects the refusals in the table of events. Earlier versions
@@ -154,25 +183,4 @@ pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
     .await?;
     sqlx::query(concat!("DELETE FROM token_events WHERE ", one_by_one!())).execute(&mut *transaction).await?;
     transaction.commit().await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_say_how_often() {
-        for (event, reason, times, said) in [
-            ("failed", "revoked", 1, "revoked"),
-            ("failed", "revoked", 2, "revoked, 2 times that day"),
-            ("failed", "digest", 1, "digest, once or more that day"),
-            ("failed", "digest", 2, "digest, 2 times or more that day"),
-            ("reused", "", 1, ""),
-            ("reused", "", 2, "2 times that day"),
-            ("leaked", "", 1, "reported again"),
-            ("leaked", "", 2, "reported again, 2 times that day"),
-        ] {
-            assert_eq!(words(event, reason, times), said, "{event} {reason} {times}");
-        }
-    }
 }

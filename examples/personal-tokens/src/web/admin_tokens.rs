@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Form;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{Html, Redirect};
 use keyfob::{
@@ -16,13 +17,13 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::people::accounts::User;
-use crate::tokens::own::Refused;
+use crate::tokens::own::{self, Refused};
 use crate::web::admin::allow;
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
-use crate::web::history;
 use crate::web::sessions::SignedIn;
 use crate::web::time_words::Time;
+use crate::web::token;
 
 const A_PAGE: usize = 50;
 
@@ -155,11 +156,13 @@ pub async fn history(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
     Path((project, id)): Path<(String, String)>,
+    asked: Result<Query<token::Asked>, QueryRejection>,
 ) -> Result<Html<String>, PageError> {
     allow(&signed_in)?;
-    let key = key(&project, &id)?;
-    let view = app.tokens.get(&key).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
-    history::show_any(&app, signed_in, view, format!("/admin/projects/{project}")).await
+    let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
+    own::write_uses(&app).await;
+    let view = app.tokens.get(&key(&project, &id)?).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
+    token::show_any(&app, &signed_in, &view, asked).await
 }
 
 fn key(project: &str, id: &str) -> Result<TokenKey, PageError> {

@@ -7,14 +7,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::Form;
-use keyfob::{ProjectId, TokenId, TokenKey};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::leaks::told;
 use crate::tokens::expiry;
 use crate::tokens::issued;
 use crate::tokens::own::{self, Refused, Wish};
+use crate::tokens::via::Via;
 use crate::web::dialog::{Dialog, RotateFault};
 use crate::web::draft::{Draft, Entered, Faults};
 use crate::web::error::{PageError, in_words};
@@ -99,7 +98,7 @@ pub async fn create(
         Ok(lifetime) => {
             let scopes = entered.scope.join(" ");
             let (name, addresses) = (&entered.name, &entered.addresses);
-            let wish = Wish { name, lifetime, scopes: &scopes, addresses, confirm_within: None };
+            let wish = Wish { name, lifetime, scopes: &scopes, addresses, confirm_within: None, via: Via::Page };
             own::issue(&app, &signed_in.user, &scene.project, wish).await
         }
         Err(error) => Err(Refused::Expiry(error)),
@@ -110,7 +109,7 @@ pub async fn create(
     match issued {
         Ok((own, token)) => {
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
-            let dialog = Dialog::issued(&own, &token, pane);
+            let dialog = Dialog::issued(&app, &own, &token, pane);
             Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
         }
         Err(Refused::Failed) => Err(Refused::Failed.into()),
@@ -145,7 +144,7 @@ pub async fn rotate(
     let fault = match rotated {
         Ok((own, token)) => {
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
-            let dialog = Dialog::issued(&own, &token, pane);
+            let dialog = Dialog::issued(&app, &own, &token, pane);
             return Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response());
         }
         Err(refused @ Refused::Grace(_)) => RotateFault::Grace(in_words(&refused)),
@@ -188,19 +187,6 @@ pub async fn act(
         Act::EndGrace => own::end_grace(&app, &signed_in.user, &token).await.map(|_| "ended"),
     };
     Ok(Redirect::to(&scene.link_after(said?)).into_response())
-}
-
-/// Answers the form that dismisses the alarm of a leaked token.
-pub async fn leak_seen(
-    State(app): State<Arc<App>>,
-    signed_in: SignedIn,
-    Path((project, id)): Path<(String, String)>,
-    Form(form): Form<ActForm>,
-) -> Result<Response, PageError> {
-    signed_in.check_form(&form.csrf)?;
-    let (Ok(project), Ok(id)) = (ProjectId::new(&project), TokenId::new(&id)) else { return Err(PageError::NotFound) };
-    told::seen(&app, &signed_in.user, &TokenKey { project, id }).await.map_err(Refused::failed)?;
-    Ok(Redirect::to(&View::parse(&form.view).link_with("said", "seen")).into_response())
 }
 
 pub async fn delete(

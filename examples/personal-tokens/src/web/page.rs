@@ -12,18 +12,18 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
 use axum_extra::extract::{Query as ListQuery, QueryRejection as ListQueryRejection};
-use keyfob::{Timestamp, store::ListOrder};
+use keyfob::store::ListOrder;
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::connect::{PLACEHOLDER, Tool};
-use crate::leaks::told::{self, Leaked};
 use crate::llm::models::{Model, choose};
 use crate::people::projects::Project;
 use crate::tokens::listing::{self, Total};
 use crate::tokens::own::{self, OwnToken, Refused};
-use crate::tokens::{issued, notices, scopes};
+use crate::tokens::{notices, scopes};
 use crate::web::agents::AgentDraft;
+use crate::web::alarm::Alarm;
 use crate::web::dialog::{Dialog, RotateFault, Which, form_id};
 use crate::web::draft::{Draft, Entered, Faults};
 use crate::web::error::{PageError, render};
@@ -68,9 +68,7 @@ struct TokensPage<'a> {
     later: Option<String>,
     dialog: Dialog<'a>,
     said: Option<&'static str>,
-    leaked: Vec<Found>,
-    /// The number of leaked tokens that the page does not name.
-    more_leaked: usize,
+    alarm: Alarm,
     ending: Vec<Ending>,
     /// The number of tokens that end within a day and that the page does not name.
     more_ending: usize,
@@ -81,34 +79,11 @@ struct Columns {
     expires: Column,
 }
 
-/// A leaked token, as the page shows it.
-struct Found {
-    name: String,
-    at: Time,
-    reporter: String,
-    url: String,
-    /// The number of tokens that ended with the leaked token because they were bound to it.
-    bound_ended: i64,
-    /// The number of live tokens that the leaked token issued and that are not bound to it.
-    independent: usize,
-    /// The address of the form that dismisses the alarm.
-    form: String,
-}
-
 /// A token that ends within a day, as the page shows it.
 struct Ending {
     name: String,
     project: String,
     at: Time,
-}
-
-impl Found {
-    async fn new(app: &App, leaked: Leaked, now: Timestamp) -> Result<Self, Refused> {
-        let Leaked { key, name, at, reporter, url, bound_ended } = leaked;
-        let form = format!("/settings/leaks/{}/{}/seen", key.project, key.id);
-        let independent = issued::independent(app, key).await?;
-        Ok(Self { name, at: Time::ago(at, now), reporter, url, bound_ended, independent, form })
-    }
 }
 
 /// The list of tokens that a page shows: the project, the view of the list, and the models that the
@@ -167,11 +142,6 @@ pub async fn draw(
     };
     let earlier = if page.earlier { link(View::ahead_of, page.tokens.first()) } else { None };
     let later = if page.later { link(View::behind, page.tokens.last()) } else { None };
-    let mut leaked = Vec::new();
-    let (told, more_leaked) = told::of_user(app, &signed_in.user).await.map_err(Refused::failed)?;
-    for one in told {
-        leaked.push(Found::new(app, one, now).await?);
-    }
     let (ending, more_ending) = notices::of_user(app, &signed_in.user).await?;
     render(&TokensPage {
         frame: Frame::new(app, signed_in, Here::Tokens, Some(project.id)).await?,
@@ -187,8 +157,7 @@ pub async fn draw(
         later,
         dialog,
         said,
-        leaked,
-        more_leaked,
+        alarm: Alarm::of(app, signed_in, view.query()).await?,
         ending: ending
             .into_iter()
             .map(|(project, view, end)| Ending { name: view.name.as_str().into(), project, at: Time::ahead(end, now) })

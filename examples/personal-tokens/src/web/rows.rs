@@ -124,11 +124,3 @@ impl Row {
 pub fn issuer_name(id: &str, issuer: Option<&TokenView>) -> String {
     issuer.map_or(id, |issuer| issuer.name.as_str()).into()
 }
-
-/// Returns the status of a token and its class in the style sheet. `issuer` is the token that
-/// issued this token, if the issuer still exists.
-pub fn status(app: &App, view: &TokenView, issuer: Option<&TokenView>) -> (String, &'static str) {
-    let around = Around { policy: app.tokens.policy(), owner: OwnerState::Active, issuer, now: app.tokens.now() };
-    let standing = Standing::of(view, &around);
-    (standing.word.into(), standing.tone.class())
-}

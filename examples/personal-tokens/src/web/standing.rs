@@ -81,8 +81,11 @@ impl Standing {
             Status::Lapsed => Self::because("Expired", Tone::Over, "It was not confirmed in time"),
             Status::Rotated => Self::plain("Replaced", Tone::Over),
             Status::Revoked => {
-                let reason = view.revoked.as_ref().and_then(|revoked| revocation(revoked.reason));
-                Self { reason: reason.map(Into::into), ..Self::plain("Revoked", Tone::Over) }
+                let reason = match around.issuer.filter(|issuer| ended_with(view, issuer)) {
+                    Some(issuer) => Some(format!("Ended with “{}”, which issued it", issuer.name)),
+                    None => view.revoked.as_ref().and_then(|revoked| revocation(revoked.reason)).map(Into::into),
+                };
+                Self { reason, ..Self::plain("Revoked", Tone::Over) }
             }
         }
     }
@@ -116,6 +119,18 @@ impl Standing {
     /// Returns whether the service accepts the token on the next request.
     pub fn works(&self) -> bool {
         self.tone == Tone::Good || (self.word == "Replaced" && self.tone == Tone::Warn)
+    }
+}
+
+/// Returns whether the token was revoked because its issuer was revoked. Then both have the same
+/// actor and the same reason.
+fn ended_with(view: &TokenView, issuer: &TokenView) -> bool {
+    let is_bound = view.issuer.is_some_and(|link| link.bound);
+    match (&view.revoked, &issuer.revoked) {
+        (Some(own), Some(of_issuer)) if is_bound => {
+            own.by == of_issuer.by && own.reason == of_issuer.reason && own.at >= of_issuer.at
+        }
+        _ => false,
     }
 }
 

@@ -39,7 +39,10 @@ async fn an_administrator_ends_all_tokens_of_a_person() {
         assert_eq!((status, &problem["reason"]), (401, &json!("revoked")), "at the next request");
     }
     assert_eq!(get(&whoami, &mine).await.0, 200);
-    // A person who is not an administrator gets 404 for the page.
+    // The suspension has ended the person's session. A person who is not an administrator gets 404
+    // for the page.
+    eve.get("/admin").await.is(303);
+    let eve = host.sign_in("eve", "eves-password").await;
     eve.get("/admin").await.is(404);
     browser.client.close().await.unwrap();
 }

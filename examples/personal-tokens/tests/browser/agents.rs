@@ -52,6 +52,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     browser.follow("#laptop").await;
     browser.see("#issued-title", "Issued tokens").await;
     browser.until("document.querySelector('#issued .used').textContent.startsWith('Never used')", "#issued").await;
+    browser.click("#more-open").await;
     browser.follow("#agent").await;
     let other = browser.make_agent("Night agent", "models:use").await;
     browser.done().await;
@@ -71,7 +72,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     let used = "[...document.querySelectorAll('#issued .used')].every(line => /^Last used just now\\s+from 127\\.0\\.0\\.1/.test(line.textContent))";
     browser.until(used, "#issued").await;
     let history = browser.text("#history").await;
-    assert!(history.contains("issued token") && history.contains("“Review agent” ("), "{history}");
+    assert!(history.contains("Issued “Review agent” ("), "{history}");
     browser.keep("agent-3-tree").await;
     browser.client.set_window_size(400, 800).await.unwrap();
     browser.keep("agent-3-tree-narrow").await;
@@ -80,6 +81,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     browser.client.set_window_size(1280, 900).await.unwrap();
 
     // The button shows the number of tokens that end together with their issuer.
+    browser.click("#more-open").await;
     browser.follow("#revoke").await;
     browser.see("#ends-too", "It issued 2 agent tokens, which end with it.").await;
     browser.see("#delete", "Revoke with everything it issued (2)").await;
@@ -92,7 +94,9 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
         assert_eq!((status, &problem["reason"]), (401, &json!("issuer_ended")));
     }
     assert_eq!(get(&whoami, &laptop).await.1["reason"], "revoked");
-    browser.until("[...document.querySelectorAll('tbody .badge')].every(badge => badge.textContent === 'Ended with its issuer')", "tbody").await;
+    browser
+        .until("[...document.querySelectorAll('tbody .badge')].every(badge => badge.textContent === 'Ended')", "tbody")
+        .await;
     browser.keep("agent-5-ended").await;
     browser.client.close().await.unwrap();
 }

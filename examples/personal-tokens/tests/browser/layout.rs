@@ -52,6 +52,8 @@ struct World {
     issuer: String,
     ended: String,
     leaked: String,
+    /// The address of the administrator's page of the issuer.
+    of_admin: String,
 }
 
 /// Fills a host: ten projects with long names, tokens in every status with long names, agent
@@ -112,7 +114,9 @@ async fn fill(host: &Host, ada: &Person<'_>) -> World {
     let report = Request::post("/api/v2/leaks").header("content-type", "application/json");
     host.send(report.body(Body::from(Value::from(reports).to_string())).unwrap()).await.is(202);
     personal_tokens::tokens::notices::gather(&host.app).await.unwrap();
-    World { well: uuid(&well), issuer, ended, leaked }
+    let mut parts = made["token"].as_str().unwrap().split('_').skip(2);
+    let of_admin = format!("/admin/tokens/{}/{}", parts.next().unwrap(), parts.next().unwrap());
+    World { well: uuid(&well), issuer, ended, leaked, of_admin }
 }
 
 /// Checks all pages and dialogs in one colour scheme.
@@ -196,6 +200,11 @@ async fn in_scheme(scheme: Scheme) {
             assert_eq!(below, json!([]), "the token, Copy and Done are visible without scrolling");
         }
     }
+    browser.goto(&format!("/settings/tokens/{}", world.issuer)).await;
+    browser.click("#more-open").await;
+    let unfold = "document.querySelectorAll('details.folded').forEach(one => (one.open = true))";
+    browser.client.execute(unfold, vec![]).await.unwrap();
+    check("token-menu").await;
     for (path, name) in pages(&world, &host) {
         browser.goto(&path).await;
         check(name).await;
@@ -213,6 +222,9 @@ fn pages(world: &World, host: &Host) -> Vec<(String, &'static str)> {
         (token(&world.issuer), "token-issuer"),
         (token(&world.ended), "token-ended"),
         (token(&world.leaked), "token-leaked"),
+        ("/settings/leaks".into(), "leaks"),
+        (world.of_admin.clone(), "admin-token"),
+        (format!("{}?revoke=1", world.of_admin), "admin-revoke"),
         ("/settings/password".into(), "password"),
         ("/admin/people".into(), "admin-people"),
         ("/admin/people/1".into(), "admin-person"),

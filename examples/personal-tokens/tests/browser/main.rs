@@ -18,3 +18,4 @@ mod list;
 mod pane;
 mod password;
 mod pictures;
+mod token_page;

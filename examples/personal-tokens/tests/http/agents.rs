@@ -12,7 +12,7 @@ use keyfob::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, WHOAMI};
+use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, WHOAMI, items_in, text_of as text_of_html};
 
 /// The path of the route on which the presented token issues another token.
 const DELEGATE: &str = "/api/v2/auth/token/self/delegate";
@@ -249,7 +249,7 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     let uuid = laptop["uuid"].as_str().unwrap();
     let page = format!("/settings/tokens/{uuid}");
     let before = ada.get(&page).await.is(200);
-    assert!(!before.body.contains("Issued tokens") && before.body.contains("Create agent token"));
+    assert!(!before.body.contains("Issued tokens") && before.body.contains("id=\"agent\""));
 
     let form = ada.get(&format!("/settings/tokens?agent={uuid}")).await.is(200);
     assert!(form.body.contains("Issued by <b>Laptop</b>") && !form.body.contains("value=\"tokens:manage\""));
@@ -271,25 +271,44 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     // The first token issues another agent token, and this agent token issues a third token.
     let agent = host.delegate(text_of(&laptop), &json!({"name": "Planner", "scopes": "tokens:manage"})).await.is(200);
     host.delegate(text_of(&agent.json()), &json!({"name": "<i>Worker", "scopes": ""})).await.is(200);
-    let tree = ada.get(&page).await.is(200);
-    let (_, tree) = tree.body.split_once("Issued tokens").unwrap();
-    let (tree, history) = tree.split_once("</section>").unwrap();
+    let whole = ada.get(&page).await.is(200).body;
+    let (_, tree) = whole.split_once("Issued tokens").unwrap();
+    let (tree, _) = tree.split_once("</section>").unwrap();
     for name in ["Review agent", "Planner", "Worker"] {
         assert!(tree.contains(name), "{tree}");
     }
     assert!(!tree.contains("<i>"), "{tree}");
     assert_eq!((tree.matches("<ul").count(), tree.matches("<li").count()), (2, 3), "{tree}");
-    // The trail names the actor of each entry. It is ada for the token that the form created, and
-    // the token “Laptop” for the token that “Laptop” requested.
-    assert!(history.contains("“Planner” (") && history.contains("token “Laptop” ("), "{history}");
-    let agents_page = tree.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
-    let of_agent = ada.get(agents_page).await.is(200);
-    assert!(of_agent.body.contains(&format!("Issued by <a href=\"{page}\">Laptop</a>. It ends with that token.")));
+    // The history has the token that ada issued with the form. The token that “Laptop” issued by
+    // itself is in a list of its own.
+    let ([by_ada, first], [by_itself]) = (&items_in(&whole, "history")[..], &items_in(&whole, "own-issues")[..]) else {
+        panic!("{whole}")
+    };
+    assert!(
+        by_ada.starts_with("Issued “Review agent” (1") && by_ada.ends_with("…) under this token by you"),
+        "{by_ada}"
+    );
+    assert!(by_itself.starts_with("Issued “Planner” (1") && by_itself.ends_with("…)"), "{by_itself}");
+    assert_eq!(first, "Issued by you");
+    assert!(whole.contains("<a href=\"#issued\">3 tokens</a>"), "{whole}");
+    let (before, _) = tree.split_once(">Planner</a>").unwrap();
+    let agents_page = before.rsplit_once("href=\"").unwrap().1.split('"').next().unwrap();
+    let of_agent = ada.get(agents_page).await.is(200).body;
+    let (_, issuer) = of_agent.split_once("<dd id=\"issuer\">").unwrap();
+    let start: String = public_id(&laptop).chars().take(4).collect();
+    assert!(issuer.starts_with(&format!("<a href=\"{page}\">“Laptop” ({start}…)</a>")), "{issuer}");
+    assert!(issuer.contains("It ends with that token."), "{issuer}");
+    let (_, created) = of_agent.split_once("<dd id=\"created\">").unwrap();
+    assert!(text_of_html(created).starts_with(&format!("just now by the token “Laptop” ({start}…)")), "{created}");
+    let said = format!("Issued by the token “Laptop” ({start}…). It ends with that token");
+    assert_eq!(items_in(&of_agent, "history"), [said]);
 
     // If the issuer is disabled, the tokens that it issued are blocked. They would still end with
     // the issuer if it were revoked, so the dialog counts them.
     ada.post_to(&path_of(&laptop, "/disable"), "").await.is(200);
-    assert_eq!(ada.get(&page).await.body.matches("Blocked by its issuer").count(), 3);
+    let blocked = ada.get(&page).await.is(200).body;
+    assert_eq!(blocked.matches(">Blocked</span>").count(), 3, "{blocked}");
+    assert_eq!(blocked.matches("Issuer: “Laptop” does not work").count(), 2, "{blocked}");
     let dialog = ada.get(&format!("/settings/tokens?delete={uuid}")).await.is(200);
     assert!(dialog.body.contains("Revoke with everything it issued (3)"));
     ada.post_to(&path_of(&laptop, "/enable"), "").await.is(200);
@@ -307,11 +326,15 @@ async fn agent_token_is_created_by_a_form_and_shown_in_the_tree() {
     // in the tree ended.
     let key = public_id(&laptop);
     let of_admin = ada.get(&format!("/admin/tokens/1/{key}")).await.is(200);
-    assert!(of_admin.body.contains("Issued tokens") && !of_admin.body.contains("Create agent token"));
-    assert!(of_admin.body.contains("revoked what it issued"), "{}", of_admin.body);
+    assert!(of_admin.body.contains("Issued tokens") && !of_admin.body.contains("id=\"agent\""));
+    let history = items_in(&of_admin.body, "history");
+    assert!(history.contains(&"2 tokens that it had issued ended with it".to_owned()), "{history:?}");
     let id = public_id(&agent.json()).to_owned();
     let of_agent = ada.get(&format!("/admin/tokens/1/{id}")).await.is(200);
-    assert!(of_agent.body.contains("with the token that issued it"), "{}", of_agent.body);
+    let reason = "<span class=\"reason small\">Ended with “Laptop”, which issued it</span>";
+    assert!(of_agent.body.contains(reason), "{}", of_agent.body);
+    let history = items_in(&of_agent.body, "history");
+    assert!(history.contains(&"Revoked by a leak report: with the token that issued it".to_owned()), "{history:?}");
 }
 
 #[tokio::test]
@@ -330,11 +353,12 @@ async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
     }
     host.app.audit.written().await;
     let page = ada.get(&format!("/settings/tokens/{}", laptop["uuid"].as_str().unwrap())).await.is(200).body;
-    let (_, trail) = page.split_once("<table id=\"history\">").unwrap();
-    for words in [">issued</td>", ">disabled</td>", ">enabled</td>", "“by ada”"] {
-        assert!(trail.contains(words), "not in the trail any more: {words}");
+    let history = items_in(&page, "history");
+    for words in ["Issued by you", "Disabled by you", "Enabled by you", "Issued “by ada”"] {
+        assert!(history.iter().any(|line| line.starts_with(words)), "not in the history any more: {words}");
     }
-    assert_eq!(trail.matches("“by the token”").count(), 100);
+    assert_eq!(history.len(), 4, "{history:?}");
+    assert_eq!(items_in(&page, "own-issues").len(), 100);
     // The entries of tokens that another token issued are limited in the database too.
     let kept = "SELECT count(*) FROM token_events WHERE event = 'issued_token'";
     let (kept,): (i64,) = sqlx::query_as(kept).fetch_one(&host.app.pool).await.unwrap();

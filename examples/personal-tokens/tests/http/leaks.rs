@@ -25,7 +25,7 @@ use tower::ServiceExt;
 
 use crate::postgres;
 use crate::support::upstream::Upstream;
-use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, until};
+use crate::support::{Answer, Host, Person, WHOAMI, assert_holds_no_part, items_in, text_of, until};
 
 const PAGE: &str = "/settings/tokens";
 /// The path of the route that accepts leak reports from anybody.
@@ -106,17 +106,18 @@ async fn alarms_name_tokens_of_people_before_those_of_agents() {
     let shown = async || {
         let page = ada.get(PAGE).await.is(200);
         let (_, alarms) = page.body.split_once("id=\"leaked\"").unwrap();
-        (alarms.split_once("</div>").unwrap().0.to_owned(), page.field("csrf"))
+        (alarms.split_once("</section>").unwrap().0.to_owned(), page.field("csrf"))
     };
     let (alarms, csrf) = shown().await;
     assert!(alarms.find("<b>Laptop</b>").unwrap() < alarms.find("<b>harmless</b>").unwrap(), "{alarms}");
-    assert_eq!((alarms.matches("<li>").count(), alarms.contains("and 2 more")), (5, true), "{alarms}");
+    let cards = alarms.matches("was found in public and revoked").count();
+    assert_eq!((cards, alarms.contains(">And 2 more</a>")), (5, true), "{alarms}");
     // The page does not count alarms that the owner has dismissed.
     for left in [true, false] {
         let (alarms, _) = shown().await;
         let form = alarms.split("action=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         ada.post_form(&form, &format!("csrf={csrf}")).await.is(303);
-        assert_eq!(shown().await.0.contains("and 1 more"), left);
+        assert_eq!(shown().await.0.contains(">And 1 more</a>"), left);
     }
 }
 
@@ -175,12 +176,15 @@ async fn trail_and_metrics_record_a_leak() {
     let made = ada.make("CI", None).await;
     send(&host, report(made["token"].as_str().unwrap())).await.is(202);
     host.app.audit.written().await;
-    // The test reads the trail as an administrator, because the owner's list no longer contains the
-    // token.
-    let token = made["token"].as_str().unwrap().replace('_', "/");
-    let trail = token.strip_prefix("demo/pat/").unwrap().rsplit_once('/').unwrap().0;
-    let trail = ada.get(&format!("/admin/tokens/{trail}")).await.is(200).body;
-    assert!(trail.contains("leaked") && trail.contains("a leak report"), "{trail}");
+    // The owner reads in the history of the leaked token who found it and where.
+    let page = ada.get(&format!("{PAGE}/{}", made["uuid"].as_str().unwrap())).await.is(200).body;
+    let history = items_in(&page, "history");
+    assert_eq!(history.len(), 2, "{history:?}");
+    let start =
+        "Found in public and revoked. Reported by somebody who had found it, found at https://paste.example/1?<script>";
+    assert!(history[0].starts_with(start), "{history:?}");
+    assert!(!page.contains("<script>alert") && !page.contains("href=\"https://paste"));
+    assert_holds_no_part(&page, made["token"].as_str().unwrap());
     let metrics = metrics::page(&host.app);
     assert!(metrics.contains("keyfob_acts_total{act=\"leaked\"} 1\n"), "{metrics}");
     // A repeated report emits only a sampled event. The counter does not count sampled events.
@@ -302,7 +306,7 @@ async fn signed_reports_of_github_are_handled_and_answered() {
     let answer = deliver(&host, "k1", &signature, body.clone()).await.is(200).json();
     assert_eq!(answer[0]["label"], "true_positive");
     host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
-    assert!(ada.get(PAGE).await.body.contains("reported by GitHub secret scanning"));
+    assert!(ada.get(PAGE).await.body.contains("Reported by GitHub secret scanning."));
     deliver(&host, "k1", &signature, body).await.is_problem(409, "replayed");
     assert_eq!(github.published.asked().len(), 1);
 
@@ -734,4 +738,85 @@ async fn reports_of_a_withdrawn_key_are_forgotten() {
     keys.keep_keys().await;
     assert_eq!(remembered().await, 0);
     deliver(&host, "k1", &github.sign(b"[]"), b"[]".to_vec()).await.is_problem(403, "not_signed");
+}
+
+/// Returns the cards of the alarms on a page, each as text.
+fn cards(page: &str) -> Vec<String> {
+    let Some((_, alarms)) = page.split_once("<section id=\"leaked\"") else { return Vec::new() };
+    let (alarms, _) = alarms.split_once("</section>").unwrap();
+    alarms.split("<div class=\"alarm leak\">").skip(1).map(text_of).collect()
+}
+
+#[tokio::test]
+async fn card_says_what_ended_and_what_still_works() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let made = ada.post(json!({"name": "Grafana", "scopes": "tokens:manage"})).await.is(200).json();
+    let token = made["token"].as_str().unwrap();
+    host.delegate(token, &json!({"name": "agent", "scopes": ""})).await.is(200);
+    // A holder of the token has rotated it, and has issued a token that does not end with it.
+    let body = json!({"grace": {"measure": "hours", "value": 1}}).to_string();
+    let path = format!("/api/v2/auth/token/{}/rotate", made["uuid"].as_str().unwrap());
+    let new = ada.post_to(&path, &body).await.is(200).json();
+    send(&host, report(token)).await.is(202);
+    host.clock.advance(Duration::from_secs(240));
+    let page = ada.get(PAGE).await.is(200).body;
+    let [card] = &cards(&page)[..] else { panic!("{page}") };
+    let short: String = new["token"].as_str().unwrap().split('_').nth(3).unwrap().chars().take(4).collect();
+    for words in [
+        "Grafana was found in public and revoked 4 minutes ago.",
+        "Where: https://paste.example/1?<script>alert(1)</script>",
+        "Reported by somebody who had found it.",
+        "1 token that it had issued ended with it.",
+        &format!("“Grafana” ({short}…), which replaced it, still works."),
+    ] {
+        assert!(card.contains(words), "{words}: {card}");
+    }
+    // The links of the card lead to the page of the token and to a form with its properties.
+    let history = format!("{PAGE}/{}", made["uuid"].as_str().unwrap());
+    assert!(page.contains(&format!("href=\"{history}\"")), "{page}");
+    ada.get(&history).await.is(200);
+    let form = "/settings/tokens?project=1&#38;new=1&#38;name=Grafana&#38;scope=tokens%3Amanage\"";
+    assert!(page.contains(form), "{page}");
+    ada.get(&form.replace("&#38;", "&").replace('"', "")).await.is(200);
+}
+
+#[tokio::test]
+async fn card_of_a_token_in_a_left_project_offers_no_replacement() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let shared = ada.project("Weather station").await;
+    let made = ada.make("CI", Some(shared)).await;
+    send(&host, report(made["token"].as_str().unwrap())).await.is(202);
+    host.app.projects.leave(shared, 1).await.unwrap();
+    let page = ada.get(PAGE).await.is(200).body;
+    let [card] = &cards(&page)[..] else { panic!("{page}") };
+    assert!(!card.contains("Create replacement") && card.contains("View history"), "{card}");
+    ada.get(&format!("{PAGE}/{}", made["uuid"].as_str().unwrap())).await.is(200);
+}
+
+#[tokio::test]
+async fn all_alarms_are_on_a_page_of_their_own_and_can_be_dismissed_together() {
+    let host = Host::start().await;
+    let (ada, eve) = (host.ada().await, host.eve().await);
+    for number in 0..7 {
+        let made = ada.make(&format!("CI {number}"), None).await;
+        send(&host, report(made["token"].as_str().unwrap())).await.is(202);
+    }
+    let hers = eve.make("hers", None).await;
+    send(&host, report(hers["token"].as_str().unwrap())).await.is(202);
+    assert_eq!(cards(&ada.get(PAGE).await.is(200).body).len(), 5);
+    let page = ada.get("/settings/leaks").await.is(200);
+    assert_eq!(cards(&page.body).len(), 7);
+    assert_holds_no_part(&page.body, hers["token"].as_str().unwrap());
+    // A dismissed alarm leads back to this page.
+    let form = page.body.split("action=\"/settings/leaks/1/").nth(1).unwrap().split('"').next().unwrap();
+    let csrf = page.field("csrf");
+    let done = ada.post_form(&format!("/settings/leaks/1/{form}"), &format!("csrf={csrf}")).await.is(303);
+    assert_eq!(done.header("location"), "/settings/leaks");
+    assert_eq!(cards(&ada.get("/settings/leaks").await.is(200).body).len(), 6);
+    ada.post_form("/settings/leaks/seen", "csrf=wrong").await.is(403);
+    ada.post_form("/settings/leaks/seen", &format!("csrf={csrf}")).await.is(303);
+    assert!(ada.get("/settings/leaks").await.is(200).body.contains("id=\"no-leaks\""));
+    assert_eq!(cards(&eve.get(PAGE).await.is(200).body).len(), 1);
 }

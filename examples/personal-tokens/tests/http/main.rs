@@ -33,3 +33,5 @@ mod password;
 mod retention;
 mod settings;
 mod sign_in;
+mod token_page;
+mod trail;

@@ -203,6 +203,8 @@ async fn project_without_models_offers_the_tools_that_need_none() {
     let popup = Popup::shown(csrf, &shown);
     assert!(shown.body.contains("This project has no models yet, so it has no settings for editors."));
     assert!(!shown.body.contains("id=\"pane-integration\""));
+    // While the page shows the token, it shows no settings until the person chooses a tool.
+    assert_eq!(preview(&shown.body), "");
     let environment = popup.download(&ada, Tool::Environment, "").await;
     assert!(environment.contains(&popup.token));
     // After the pop-up is closed, the pane shows the first tool that works.

@@ -173,18 +173,20 @@ async fn session_that_ended_keeps_the_draft_of_a_new_token() {
                 &amount=12&unit=weeks&scope=models%3Ause&scope=notes%3Aread&addresses=192.0.2.0%2F24&other=secret";
     let draft = "name=CI+%26+%C3%A4&preset=custom&amount=12&unit=weeks&scope=models%3Ause&scope=notes%3Aread\
                  &addresses=192.0.2.0%2F24";
-    let uuid = "00000000-0000-4000-8000-000000000000";
-    for (path, dialog) in
-        [(PAGE.to_owned(), "new=1".to_owned()), (format!("{PAGE}/{uuid}/agent"), format!("agent={uuid}"))]
-    {
-        let to = post(&host, &path, form).await.is(303).header("location").to_owned();
-        assert_eq!(follow(&host, &to).await, format!("{PAGE}?project=2&{dialog}&{draft}"));
-    }
-    // The form on the page contains the draft.
     let ada = host.ada().await;
-    let page = ada.get(&format!("{PAGE}?project=2&new=1&{draft}")).await.is(200);
-    for value in ["value=\"CI &#38; ä\"", "value=\"12\"", "192.0.2.0/24"] {
-        assert!(page.body.contains(value), "{value}: {}", page.body);
+    let uuid = ada.make("issuer", Some(2)).await["uuid"].as_str().unwrap().to_owned();
+    for (path, dialog, fields) in [
+        (PAGE.to_owned(), "new=1".to_owned(), &["value=\"CI &#38; ä\"", "value=\"12\"", "192.0.2.0/24"][..]),
+        (format!("{PAGE}/{uuid}/agent"), format!("agent={uuid}"), &["value=\"CI &#38; ä\"", "value=\"12\""]),
+    ] {
+        let to = post(&host, &path, form).await.is(303).header("location").to_owned();
+        let back = follow(&host, &to).await;
+        assert_eq!(back, format!("{PAGE}?project=2&{dialog}&{draft}"));
+        // The form on the page contains the draft.
+        let page = ada.get(&back).await.is(200);
+        for value in fields {
+            assert!(page.body.contains(value), "{value}: {}", page.body);
+        }
     }
 
     // With a session, the form reaches its handler, which refuses the wrong csrf value.

@@ -330,3 +330,29 @@ pub fn assert_holds_no_part(text: &str, token: &str) {
         assert!(!text.contains(&secret[at..at + 8]), "the text contains a part of the secret");
     }
 }
+
+/// Returns the texts of the list items in the section of a page that has this id, without their
+/// tags. The times are left out. Returns nothing if the page has no such section.
+pub fn items_in(page: &str, section: &str) -> Vec<String> {
+    let Some((_, rest)) = page.split_once(&format!("<section class=\"card\" id=\"{section}\"")) else {
+        return Vec::new();
+    };
+    let (section, _) = rest.split_once("</section>").unwrap();
+    let words = |item: &str| {
+        let item = item.split("</li>").next().unwrap();
+        text_of(item.split("<span class=\"pale small\">").next().unwrap())
+    };
+    section.split("<li>").skip(1).map(words).collect()
+}
+
+/// Returns the text of a piece of HTML: without tags, and with single spaces.
+pub fn text_of(html: &str) -> String {
+    let mut text = String::new();
+    // A reason is on a line of its own.
+    let html = html.replace("<span class=\"reason", " <span class=\"reason");
+    for piece in html.split('<') {
+        text += piece.split_once('>').map_or(piece, |(_, text)| text);
+    }
+    let text = text.replace("&#39;", "'").replace("&#34;", "\"").replace("&#60;", "<").replace("&#62;", ">");
+    text.replace("&#38;", "&").split_whitespace().collect::<Vec<_>>().join(" ")
+}
