@@ -94,8 +94,8 @@ fn is_by_session(headers: &HeaderMap, cookie: &str) -> bool {
     !presents_token && names.any(|(name, _)| name.trim() == cookie)
 }
 
-/// The caller of a route that has the layer [`TokenOrSession`]: a person, and the project in the path, which
-/// the person may use. The token, if the request presents one, is for this project.
+/// The caller of a route that has the layer [`TokenOrSession`]: a person, and the project in the
+/// path, which the person may use. If the request presents a token, the token is for this project.
 pub struct Visitor {
     pub user: User,
     pub project: Project,

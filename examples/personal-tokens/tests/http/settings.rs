@@ -255,7 +255,7 @@ async fn public_project_suggests_no_model_until_one_is_chosen() {
 }
 
 /// The address of the page may name another project than that of the token, for instance in a link
-/// that somebody changed by hand.
+/// that a person changed by hand.
 #[tokio::test]
 async fn settings_are_those_of_the_tokens_project() {
     let host = Host::start().await;
