@@ -27,8 +27,7 @@ CREATE TABLE IF NOT EXISTS memberships (
     PRIMARY KEY (project_id, user_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS memberships_of_user ON memberships (user_id);
--- With these indices, the cost of a page does not depend on the number of personal projects.
-CREATE INDEX IF NOT EXISTS projects_public ON projects (id) WHERE kind = 'public';
+-- The administrator's list of projects does not read the personal projects.
 CREATE INDEX IF NOT EXISTS projects_by_name ON projects (name, id) WHERE kind <> 'personal';
 
 -- People whom an administrator removed. Their row in `users` stays, because tokens and the audit
