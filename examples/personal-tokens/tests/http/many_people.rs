@@ -32,7 +32,7 @@ const MOST: f64 = 5.0;
 /// The number of the project that everybody uses.
 const PUBLIC: i64 = 4;
 /// The number of pairs of requests whose times are compared.
-const PAIRS: usize = 15;
+const PAIRS: usize = 31;
 /// The number of instructions after which SQLite reports its progress.
 const STEP: u64 = 10;
 
