@@ -1,5 +1,7 @@
 //! The dialogs of the page with the list of tokens.
 
+use std::time::Duration;
+
 use keyfob::PlaintextToken;
 
 use crate::app::App;
@@ -11,7 +13,7 @@ use crate::web::agents::AgentDraft;
 use crate::web::draft::Draft;
 use crate::web::error::in_words;
 use crate::web::pane::Pane;
-use crate::web::standing::PublicId;
+use crate::web::standing::{End, PublicId};
 use crate::web::time_words::{self, Time};
 
 pub enum Dialog<'a> {
@@ -46,6 +48,8 @@ pub enum Dialog<'a> {
     Issued {
         name: &'a str,
         token: &'a PlaintextToken,
+        scopes: &'a str,
+        end: End,
         /// Whether the token ends with its issuer.
         is_bound: bool,
         pane: Pane,
@@ -99,8 +103,10 @@ pub enum RotateFault {
 
 impl<'a> Dialog<'a> {
     /// Returns the dialog that shows a token that was just issued.
-    pub fn issued(own: &'a OwnToken, token: &'a PlaintextToken, pane: Pane) -> Self {
-        Self::Issued { name: own.view.name.as_str(), token, is_bound: issued::is_bound(&own.view), pane }
+    pub fn issued(app: &App, own: &'a OwnToken, token: &'a PlaintextToken, pane: Pane) -> Self {
+        let (view, is_bound) = (&own.view, issued::is_bound(&own.view));
+        let end = End::of(view, app.tokens.now());
+        Self::Issued { name: view.name.as_str(), token, scopes: view.scopes.as_str(), end, is_bound, pane }
     }
 
     /// Returns the dialog that rotates a token. `grace` is the number of hours of the preselected
@@ -116,7 +122,15 @@ impl<'a> Dialog<'a> {
         let graces = expiry::offered_graces(app.tokens.policy().max_grace());
         let day = graces.iter().copied().filter(|hours| *hours <= 24).max().expect("the least is at most a day");
         let grace = grace.filter(|hours| graces.contains(hours)).unwrap_or(day);
-        let graces = graces.into_iter().map(|hours| (hours, time_words::grace(hours))).collect();
+        let now = app.tokens.now();
+        let words = |hours: u64| match hours {
+            0 => time_words::grace(0),
+            _ => {
+                let end = now.saturating_add(Duration::from_secs(hours * 60 * 60));
+                format!("{}, until {}", time_words::grace(hours), time_words::on_page(end))
+            }
+        };
+        let graces = graces.into_iter().map(|hours| (hours, words(hours))).collect();
         let issued = issued::bound(app, &token.view).await?;
         Ok(Self::Rotate { which: Which::of(app, token), form, graces, grace, issued, error })
     }

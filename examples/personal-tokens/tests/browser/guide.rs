@@ -184,6 +184,10 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
     browser.see("tbody .name", "Reader").await;
     assert_eq!(browser.count("tbody a[download]").await, 0);
     browser.follow("tbody .steps > a[href*='settings=']").await;
+    browser.click("[name=tool][value=vscode]").await;
+    browser
+        .until("document.querySelector('#said').textContent.startsWith('Choose an integration option')", "#said")
+        .await;
     browser.find("#pane-integration").await.select_by_label("echo").await.unwrap();
     browser.until("document.querySelector('#preview').textContent.includes('_echo')", "#preview").await;
     browser.keep("guide-5-integration").await;
@@ -198,8 +202,10 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     browser.done().await;
     browser.see("tbody .name", "Deployment of the Büro, every night").await;
     browser.see("tbody td:nth-child(4)", "Never used").await;
+    // The list shows the newest token first.
+    host.clock.advance(Duration::from_secs(1));
     browser.follow(&browser.in_menu("a[href*='rotate=']").await).await;
-    browser.find("#grace").await.select_by_label("1 more hour").await.unwrap();
+    browser.find("#grace").await.select_by_value("1").await.unwrap();
     browser.follow("#rotate").await;
     browser.see("#dialog-title", "Deployment of the Büro, every night is ready").await;
     let new = browser.text("#token").await;
@@ -217,7 +223,13 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     assert_eq!(get(&whoami, &old).await.0, 200);
     browser.keep("guide-6-rotated").await;
 
-    browser.follow("form[action$='/end-grace'] button").await;
+    let end = async {
+        browser.click("form[action$='/end-grace'] button").await;
+        let asked = browser.client.get_alert_text().await.unwrap();
+        assert!(asked.contains("It was used after its rotation."), "{asked}");
+        browser.client.accept_alert().await.unwrap();
+    };
+    browser.arrive(end).await;
     browser.see(".notice", "The old token has stopped working.").await;
     let (status, problem) = get(&whoami, &old).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("rotated")));

@@ -147,7 +147,7 @@ async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
     browser.focus("[name=tool]").await;
     browser.press(&[Key::Space]).await;
     browser.until("document.querySelector('#preview').textContent.includes('eliteacode')", "#preview").await;
-    browser.press(&[Key::Right, Key::Right]).await;
+    browser.press(&[Key::Right]).await;
     browser.until("document.querySelector('#preview').textContent.includes('EliteASettings')", "#preview").await;
     browser.client.close().await.unwrap();
 }

@@ -252,3 +252,21 @@ async fn readme_says_for_each_table_how_long_its_rows_are_kept() {
         assert!(section.contains(&format!("`{table}`")), "the section on retention does not name {table}");
     }
 }
+
+/// One run looks for a limited number of tokens. The next run begins where the last one stopped,
+/// and then at the first token again.
+#[tokio::test]
+async fn search_for_missing_tokens_continues_in_the_next_run() {
+    let host = Host::start().await;
+    run(
+        &host,
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5) \
+         INSERT INTO token_names (uuid, user_id, project, token_id) SELECT n, 1, '1', printf('%016x', n) FROM n; \
+         INSERT INTO gone_search VALUES (1, '1', printf('%016x', 3))",
+    )
+    .await;
+    for marked in [2, 5] {
+        purge::purge(&host.app).await.unwrap();
+        assert_eq!(count(&host, "gone_tokens").await, marked);
+    }
+}
