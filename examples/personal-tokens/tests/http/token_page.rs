@@ -8,6 +8,7 @@ use keyfob::{
     Actor, ProjectId, TokenId, TokenKey,
     events::{ChangeKind, Event, EventSink},
 };
+use personal_tokens::housekeeping::{self, Job};
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
 
@@ -320,20 +321,39 @@ async fn page_says_that_the_counts_of_a_busy_day_are_lower_bounds() {
     assert!(page.contains("only a sample"), "{page}");
 }
 
+async fn stored_counts(host: &Host) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM token_uses").fetch_one(&host.app.pool).await.unwrap()
+}
+
 #[tokio::test]
-async fn counts_of_uses_are_deleted_after_31_days() {
+async fn counts_of_uses_are_written_regularly_and_deleted_after_31_days() {
     let host = Host::start().await;
     let made = host.ada().await.make("CI", None).await;
     host.with_token(WHOAMI, token_of(&made)).await.is(200);
-    host.app.uses.write().await.unwrap();
-    let rows = async || -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM token_uses").fetch_one(&host.app.pool).await.unwrap()
-    };
-    for (days, left) in [(31, 1), (1, 0)] {
+    assert_eq!(stored_counts(&host).await, 0);
+    housekeeping::run(&host.app, Job::Usage).await;
+    for (days, left) in [(0, 1), (31, 1), (1, 0)] {
         host.clock.advance(days * DAY);
-        personal_tokens::tokens::purge::purge(&host.app).await.unwrap();
-        assert_eq!(rows().await, left);
+        housekeeping::run(&host.app, Job::Purge).await;
+        assert_eq!(stored_counts(&host).await, left);
     }
+}
+
+#[tokio::test]
+async fn counts_of_uses_are_deleted_with_their_token() {
+    let host = Host::start_configured(json!({"purge_after_days": 1})).await;
+    let ada = host.ada().await;
+    let [ended, live] = [ada.make("ended", None).await, ada.make("live", None).await];
+    for made in [&ended, &live] {
+        host.with_token(WHOAMI, token_of(made)).await.is(200);
+    }
+    housekeeping::run(&host.app, Job::Usage).await;
+    ada.delete(&format!("{TOKENS}{}", ended["uuid"].as_str().unwrap())).await.is(204);
+    host.clock.advance(2 * DAY);
+    housekeeping::run(&host.app, Job::Purge).await;
+    assert_eq!(stored_counts(&host).await, 1);
+    ada.get(&page_of(&ended)).await.is(404);
+    assert_eq!(numbers(&ada.get(&page_of(&live)).await.is(200).body).len(), 1);
 }
 
 #[tokio::test]
