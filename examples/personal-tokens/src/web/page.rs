@@ -220,7 +220,7 @@ pub async fn show(
 }
 
 /// Returns the message about a finished operation. `done` is the word in the URL.
-fn message(done: &str) -> Option<&'static str> {
+pub fn message(done: &str) -> Option<&'static str> {
     Some(match done {
         "deleted-all" => "The token and everything it issued have stopped working.",
         "deleted" => "The token is revoked and has stopped working.",

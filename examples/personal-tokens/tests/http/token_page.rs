@@ -46,8 +46,8 @@ fn fact(page: &str, id: &str) -> String {
 
 /// Returns the ids of the operations that the page offers.
 fn offers(page: &str) -> Vec<&'static str> {
-    const ALL: [&str; 9] =
-        ["replace", "rotate", "enable", "end-grace", "agent", "rename", "narrow", "disable", "revoke"];
+    const ALL: [&str; 10] =
+        ["replace", "rotate", "enable", "confirm-token", "end-grace", "agent", "rename", "narrow", "disable", "revoke"];
     ALL.into_iter().filter(|id| page.contains(&format!(" id=\"{id}\""))).collect()
 }
 
@@ -147,10 +147,29 @@ async fn summary_has_the_facts_of_a_token() {
     assert_eq!((fact(&page, "expires"), fact(&page, "used")), ("Never".into(), "Never used".into()));
     assert!(page.contains("<span class=\"expiry warn\""), "never expiring is amber");
     assert_eq!(offers(&page), ["rotate", "agent", "rename", "narrow", "disable", "revoke"]);
-    change(&ada, &made, "disable", "").await;
-    let page = ada.get(&page_of(&made)).await.is(200).body;
+    // After such an operation, the person stays on the page of the token.
+    let csrf = ada.get(&page_of(&made)).await.field("csrf");
+    let done = ada.post_form(&format!("{}/disable", page_of(&made)), &format!("csrf={csrf}&stay=1")).await.is(303);
+    assert_eq!(done.header("location"), format!("{}?said=disabled", page_of(&made)));
+    let page = ada.get(done.header("location")).await.is(200).body;
+    assert!(page.contains("The token is disabled: it does not work until you enable it."), "{page}");
     assert_eq!(fact(&page, "status"), "Disabled");
     assert_eq!(offers(&page), ["enable", "rename", "narrow", "revoke"]);
+}
+
+#[tokio::test]
+async fn pending_token_is_confirmed_on_its_page() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let body = json!({"name": "CI", "confirm_within": {"measure": "hours", "value": 1}});
+    let made = ada.post(body).await.is(200).json();
+    let page = ada.get(&page_of(&made)).await.is(200);
+    assert_eq!(fact(&page.body, "status"), "Pending Confirm it before you use it");
+    assert_eq!(offers(&page.body), ["confirm-token", "rename", "narrow", "disable", "revoke"]);
+    let form = format!("csrf={}&stay=1", page.field("csrf"));
+    ada.post_form(&format!("{}/confirm", page_of(&made)), &form).await.is(303);
+    let page = ada.get(&page_of(&made)).await.is(200).body;
+    assert_eq!((fact(&page, "status").as_str(), &items_in(&page, "history")[0][..]), ("Active", "Confirmed by you"));
 }
 
 #[tokio::test]
