@@ -26,6 +26,7 @@ document.addEventListener("submit", (event) => {
 const here = new URL(location);
 if (here.searchParams.has("said")) {
   here.searchParams.delete("said");
+  here.searchParams.delete("of");
   history.replaceState(null, "", here);
 }
 

@@ -100,8 +100,8 @@ pub fn by_anybody() -> Routes {
         .get("/health/ready", health::ready)
 }
 
-/// The start of the paths that existing clients write both with and without a slash at the end. Both
-/// forms have the same handler. A redirect would not do, because clients do not repeat a POST.
+/// The start of the paths that existing clients write both with and without a slash at the end.
+/// Both forms have the same handler. A redirect would not do, because clients do not repeat a POST.
 const TOKENS: &str = "/api/v2/auth/token/";
 
 /// Returns a path with a slash at its end if it has none, and without the slash if it has one.

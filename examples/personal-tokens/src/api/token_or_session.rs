@@ -27,7 +27,7 @@ use crate::tokens::own;
 use crate::web::sessions::SignedIn;
 
 /// A layer that sends each request either to the guard, which requires a token, or past it, if the
-/// request has the session cookie and no token. Handlers behind this layer take a [`Visitor`].
+/// request has the session cookie and no token. The handlers of these routes take a [`Visitor`].
 #[derive(Clone)]
 pub struct TokenOrSession {
     guard: GuardLayer,
@@ -94,8 +94,8 @@ fn is_by_session(headers: &HeaderMap, cookie: &str) -> bool {
     !presents_token && names.any(|(name, _)| name.trim() == cookie)
 }
 
-/// The caller of a route behind a [`TokenOrSession`]: a person, and the project in the path, which
-/// the person may use. The token, if the request presents one, is for this project.
+/// The caller of a route that has the layer [`TokenOrSession`]: a person, and the project in the
+/// path, which the person may use. If the request presents a token, the token is for this project.
 pub struct Visitor {
     pub user: User,
     pub project: Project,

@@ -22,8 +22,8 @@ use crate::llm::whole::{self, Whole};
 /// The section of the integrations that holds models.
 const MODELS: &str = "ai";
 
-/// Answers `POST /api/v1/prompt_lib/predict/prompt_lib/{project}/{version}` as [`predict`] does. The
-/// number of the prompt's version does not matter, because this service stores no prompts.
+/// Answers `POST /api/v1/prompt_lib/predict/prompt_lib/{project}/{version}` as [`predict`] does.
+/// The number of the prompt's version does not matter, because this service stores no prompts.
 pub async fn predict_with_version(
     app: State<Arc<App>>,
     caller: Caller,

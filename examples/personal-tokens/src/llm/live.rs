@@ -34,8 +34,8 @@ pub async fn unless_ended<P: ProjectRequirement, T>(
     }
 }
 
-/// Returns the response with a body that breaks off after the caller's token has ended. The client
-/// sees that the body is not complete.
+/// Returns the response with a body that is interrupted after the caller's token has ended. The
+/// client sees that the body is not complete.
 pub fn while_live<P: ProjectRequirement + 'static>(caller: &Authenticated<P>, response: Response) -> Response {
     let caller = caller.clone();
     response.map(|body| {
@@ -52,7 +52,7 @@ pub fn while_live<P: ProjectRequirement + 'static>(caller: &Authenticated<P>, re
     })
 }
 
-/// Checks the caller's token again and again. Returns the refusal after the token has ended, or if
+/// Checks the caller's token every [`PAUSE`]. Returns the refusal after the token has ended, or if
 /// the store has not responded for a long time.
 async fn ended<P: ProjectRequirement>(mut caller: Authenticated<P>) -> Refusal {
     let mut checked = Instant::now();
@@ -71,7 +71,7 @@ async fn ended<P: ProjectRequirement>(mut caller: Authenticated<P>) -> Refusal {
     }
 }
 
-/// The error with which a body breaks off after the token has ended.
+/// The error that interrupts a body after the token has ended.
 #[derive(Debug)]
 struct Ended(&'static str);
 

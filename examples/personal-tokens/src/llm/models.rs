@@ -109,6 +109,10 @@ macro_rules! select_models {
     };
 }
 
+/// The query of the models that a project may use.
+const OF_PROJECT: &str =
+    select_models!("WHERE project_id = ? OR project_id IN (SELECT id FROM projects WHERE kind = 'public')");
+
 impl From<Row> for Model {
     fn from((id, project_id, name, upstream, upstream_model, default): Row) -> Self {
         Self { id: Some(id), project_id, name, default, upstream, upstream_model }
@@ -189,12 +193,7 @@ impl Models {
     /// have models of their own.
     pub async fn of_project(&self, projects: &Projects, project: &Project) -> sqlx::Result<Vec<Model>> {
         let public = projects.public().await?;
-        let rows: Vec<Row> = sqlx::query_as(select_models!(
-            "WHERE project_id = ? OR project_id IN (SELECT id FROM projects WHERE kind = 'public')"
-        ))
-        .bind(project.id)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<Row> = sqlx::query_as(OF_PROJECT).bind(project.id).fetch_all(&self.pool).await?;
         let is_usable = |model: &&Model| model.project_id == project.id || public.contains(&model.project_id);
         let mut models: Vec<Model> = self.configured.iter().filter(is_usable).cloned().collect();
         for model in rows.into_iter().map(Model::from) {
@@ -273,6 +272,8 @@ pub fn choose<'m>(models: &'m [Model], project: &Project) -> Option<&'m Model> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+
     use super::*;
 
     fn model(project_id: i64, name: &str, default: bool) -> Model {
@@ -283,6 +284,18 @@ mod tests {
     fn chooses(kind: Kind, models: &[Model], name: Option<&str>) {
         let project = Project { id: 2, name: "two".into(), kind };
         assert_eq!(choose(models, &project).map(|model| model.name.as_str()), name);
+    }
+
+    #[tokio::test]
+    async fn models_and_projects_of_other_people_are_not_read() {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
+        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
+        let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {OF_PROJECT}"));
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&pool).await.expect("it is planned");
+        let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
+        let reads = |what: &str| steps.iter().filter(|step| step.starts_with(what)).count();
+        assert_eq!((reads("SCAN models"), reads("SEARCH models")), (0, 2), "{steps:?}");
+        assert_eq!(reads("SCAN projects USING COVERING INDEX projects_public"), reads("SCAN"), "{steps:?}");
     }
 
     #[test]

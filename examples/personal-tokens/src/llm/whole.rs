@@ -23,8 +23,8 @@ pub enum Whole {
 /// Reads the response to a question that did not ask for a stream.
 ///
 /// # Errors
-/// Returns [`AskError::Failed`] if the response breaks off, is larger than 1 MiB, or contains no
-/// text of the model.
+/// Returns [`AskError::Failed`] if the response is interrupted, is larger than 1 MiB, or contains
+/// no text of the model.
 pub async fn read(answer: Response) -> Result<Whole, ChatError> {
     if !answer.status().is_success() {
         return Ok(Whole::Refused(answer));

@@ -66,6 +66,9 @@ macro_rules! of_user {
     };
 }
 
+/// The query of the public projects.
+const PUBLIC: &str = "SELECT id FROM projects WHERE kind = 'public' ORDER BY name, id";
+
 impl Projects {
     pub fn new(pool: SqlitePool) -> Self {
         Self { pool }
@@ -113,9 +116,7 @@ impl Projects {
     /// Returns the numbers of the public projects, sorted by name. The cost does not depend on the
     /// number of other projects.
     pub async fn public(&self) -> sqlx::Result<Vec<i64>> {
-        sqlx::query_scalar("SELECT id FROM projects WHERE kind = 'public' ORDER BY name, id")
-            .fetch_all(&self.pool)
-            .await
+        sqlx::query_scalar(PUBLIC).fetch_all(&self.pool).await
     }
 
     pub async fn leave(&self, project: i64, user: i64) -> sqlx::Result<()> {
@@ -151,4 +152,21 @@ pub async fn join(db: impl SqliteExecutor<'_>, project: i64, user: i64) -> sqlx:
         .execute(db)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn public_projects_are_found_without_reading_the_others() {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
+        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
+        let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {PUBLIC}"));
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&pool).await.expect("it is planned");
+        let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
+        assert_eq!(steps, ["SCAN projects USING COVERING INDEX projects_public"]);
+    }
 }

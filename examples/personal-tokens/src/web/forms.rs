@@ -191,7 +191,7 @@ pub async fn act(
     let said = said?;
     Ok(Redirect::to(&match form.stay {
         Some(_) => format!("{}/{}?said={said}", PATH, token.name.uuid),
-        None => scene.link_after(said),
+        None => scene.link_after(said, &token),
     })
     .into_response())
 }
@@ -209,7 +209,7 @@ pub async fn delete(
         let issued = issued::bound(&app, &token.view).await?;
         own::delete(&app, &signed_in.user, &token).await?;
         let done = if issued > 0 { "deleted-all" } else { "deleted" };
-        return Ok(Redirect::to(&scene.link_after(done)).into_response());
+        return Ok(Redirect::to(&scene.link_after(done, &token)).into_response());
     }
     let dialog = Dialog::revoke(&app, &token, Some("The name does not match.")).await?;
     let page = draw(&app, &signed_in, &scene, dialog, None).await?;
@@ -235,7 +235,7 @@ pub async fn rename(
     let token = own::find(&app, &signed_in.user, &uuid).await?;
     let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
     match own::rename(&app, &signed_in.user, &token, &form.name).await {
-        Ok(_) => Ok(Redirect::to(&scene.link_after("renamed")).into_response()),
+        Ok(_) => Ok(Redirect::to(&scene.link_after("renamed", &token)).into_response()),
         Err(refused @ (Refused::Failed | Refused::Unknown)) => Err(refused.into()),
         Err(refused) => {
             let dialog = Dialog::rename(&app, &token, &form.name, Some(&refused));
@@ -268,7 +268,7 @@ pub async fn narrow(
     let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
     let scopes = form.scope.join(" ");
     match own::narrow(&app, &signed_in.user, &token, Some(&scopes), Some(&form.addresses)).await {
-        Ok(_) => Ok(Redirect::to(&scene.link_after("narrowed")).into_response()),
+        Ok(_) => Ok(Redirect::to(&scene.link_after("narrowed", &token)).into_response()),
         Err(refused @ (Refused::Failed | Refused::Unknown)) => Err(refused.into()),
         Err(refused) => {
             let dialog = Dialog::narrow(&app, &token, Some(&form.scope), Some(&form.addresses), Some(&refused));

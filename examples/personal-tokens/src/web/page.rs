@@ -31,6 +31,7 @@ use crate::web::frame::{Frame, Here};
 use crate::web::pane::Pane;
 use crate::web::rows::{self, First, Row};
 use crate::web::sessions::SignedIn;
+use crate::web::standing::PublicId;
 use crate::web::time_words::Time;
 use crate::web::view::{Column, FILTERS, ORDERS, SIZES, STATUSES, View};
 
@@ -48,6 +49,8 @@ pub struct Asked {
     #[serde(default)]
     tool: String,
     said: Option<String>,
+    /// The UUID of the token that the message is about.
+    of: Option<String>,
 }
 
 #[derive(Template)]
@@ -67,7 +70,7 @@ struct TokensPage<'a> {
     earlier: Option<String>,
     later: Option<String>,
     dialog: Dialog<'a>,
-    said: Option<&'static str>,
+    said: Option<String>,
     alarm: Alarm,
     ending: Vec<Ending>,
     /// The number of tokens that end within a day and that the page does not name.
@@ -119,10 +122,10 @@ impl Scene {
         named.or_else(|| choose(&self.models, &self.project))
     }
 
-    /// Returns the address of the list with a message about a finished operation. `done` is the
-    /// word that selects the message, such as `deleted`.
-    pub fn link_after(&self, done: &str) -> String {
-        self.view.link_with("said", done)
+    /// Returns the address of the list with a message about a finished operation on a token. `done`
+    /// is the word that selects the message, such as `deleted`.
+    pub fn link_after(&self, done: &str, token: &OwnToken) -> String {
+        format!("{}&of={}", self.view.link_with("said", done), token.name.uuid)
     }
 }
 
@@ -131,7 +134,7 @@ pub async fn draw(
     signed_in: &SignedIn,
     scene: &Scene,
     dialog: Dialog<'_>,
-    said: Option<&'static str>,
+    said: Option<String>,
 ) -> Result<Html<String>, PageError> {
     let Scene { project, view, models } = scene;
     let listing = view.listing().map_err(Refused::Search)?;
@@ -190,10 +193,18 @@ pub async fn show(
     let Query(view) = view.map_err(|_| PageError::NotFound)?;
     let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
     let ListQuery(entered) = entered.map_err(|_| PageError::NotFound)?;
-    let scene = Scene::new(&app, &signed_in, view, None).await?;
-    let Asked { new, delete, rotate, rename, narrow, settings, agent, tool, said } = asked;
+    let Asked { new, delete, rotate, rename, narrow, settings, agent, tool, said, of } = asked;
     let find = async |uuid: &str| own::find(&app, &signed_in.user, uuid).await;
     let token;
+    // Settings name the project of their token, whichever project the address of the page names.
+    let set_up = match &settings {
+        Some(uuid) => Some(find(uuid).await?),
+        None => None,
+    };
+    let scene = match &set_up {
+        Some(token) => Scene::of_token(&app, &signed_in, &view.query(), token).await?,
+        None => Scene::new(&app, &signed_in, view, None).await?,
+    };
     let dialog = if let Some(uuid) = &delete {
         Dialog::revoke(&app, &find(uuid).await?, None).await?
     } else if let Some(uuid) = &rotate {
@@ -206,31 +217,44 @@ pub async fn show(
     } else if let Some(uuid) = &agent {
         token = find(uuid).await?;
         Dialog::Agent(AgentDraft::new(&app, &token, form_id()?, entered, None))
-    } else if let Some(uuid) = &settings {
-        let token = find(uuid).await?;
-        let pane = Pane::new(&app, &headers, &scene, &token, &tool, None);
-        Dialog::SetUp { which: Which::of(&app, &token), pane }
+    } else if let Some(token) = &set_up {
+        let pane = Pane::new(&app, &headers, &scene, token, &tool, None);
+        Dialog::SetUp { which: Which::of(&app, token), pane }
     } else if new.is_some() {
         Dialog::New(Box::new(Draft::new(&app, form_id()?, entered, Faults::default())))
     } else {
         Dialog::None
     };
-    let said = said.as_deref().and_then(message);
+    let said = match said {
+        Some(done) => {
+            // A token that is revoked meanwhile still has its name.
+            let of = match &of {
+                Some(uuid) => own::read(&app, &signed_in.user, uuid).await.ok(),
+                None => None,
+            };
+            message(&done, of.as_ref())
+        }
+        None => None,
+    };
     draw(&app, &signed_in, &scene, dialog, said).await
 }
 
-/// Returns the message about a finished operation. `done` is the word in the URL.
-pub fn message(done: &str) -> Option<&'static str> {
+/// Returns the message about a finished operation on a token. `done` is the word in the URL.
+pub fn message(done: &str, token: Option<&OwnToken>) -> Option<String> {
+    let which = match token {
+        Some(token) => format!("“{}” ({})", token.view.name, PublicId::of(&token.view).short()),
+        None => "The token".into(),
+    };
     Some(match done {
-        "deleted-all" => "The token and everything it issued have stopped working.",
-        "deleted" => "The token is revoked and has stopped working.",
-        "disabled" => "The token is disabled: it does not work until you enable it.",
-        "enabled" => "The token works again.",
-        "confirmed" => "The token is confirmed and works.",
-        "renamed" => "The token is renamed.",
-        "narrowed" => "The token has fewer rights now.",
-        "seen" => "Alarm dismissed. Check who may have used the token, and create a new one if you still need it.",
-        "ended" => "The old token has stopped working.",
+        "deleted-all" => format!("{which} and everything it issued have stopped working."),
+        "deleted" => format!("{which} is revoked and has stopped working."),
+        "ended" => format!("{which} has stopped working. Only its successor works."),
+        "disabled" => format!("{which} is disabled: it does not work until you enable it."),
+        "enabled" => format!("{which} works again."),
+        "confirmed" => format!("{which} is confirmed and works."),
+        "renamed" => format!("{which} has a new name."),
+        "narrowed" => format!("{which} has fewer rights now."),
+        "seen" => "Alarm dismissed. The history of the token keeps the place where it was found.".into(),
         _ => return None,
     })
 }

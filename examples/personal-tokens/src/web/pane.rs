@@ -41,9 +41,9 @@ impl Pane {
         self.tool.as_ref() == Some(tool)
     }
 
-    /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. If the word is unknown, or if the
-    /// tool needs a model and the project has none, the pane shows the first tool that works. While
-    /// the page shows the token, it then shows no tool, so that the dialog is short.
+    /// Creates the pane. `tool` is the word of a [`Tool`] in URLs. If the word is unknown, or if
+    /// the tool needs a model and the project has none, the pane shows the first tool that works.
+    /// While the page shows the token, it then shows no tool, so that the dialog is short.
     pub fn new(
         app: &App,
         headers: &HeaderMap,
@@ -66,7 +66,7 @@ impl Pane {
 }
 
 /// Returns the text of the settings, which is both the preview and the download. Returns `None` if
-/// the tool needs a model and there is none.
+/// the tool needs a model and none is chosen.
 fn text(
     app: &App,
     headers: &HeaderMap,

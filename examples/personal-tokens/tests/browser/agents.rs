@@ -88,7 +88,7 @@ async fn agent_token_is_created_used_shown_and_revoked_with_its_issuer() {
     browser.find("#typed").await.send_keys("Laptop").await.unwrap();
     browser.keep("agent-4-revoke").await;
     browser.follow("#delete").await;
-    browser.see(".notice", "The token and everything it issued have stopped working.").await;
+    browser.is_told("and everything it issued have stopped working.").await;
     for token in [&agent, &other] {
         let (status, problem) = get(&whoami, token).await;
         assert_eq!((status, &problem["reason"]), (401, &json!("issuer_ended")));

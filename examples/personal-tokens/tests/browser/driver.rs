@@ -155,6 +155,13 @@ impl Browser {
         self.until(&format!("document.querySelector(arguments[0])?.textContent.trim() === {}", json!(text)), css).await;
     }
 
+    /// Waits until the message of the page ends with this text. The message begins with the name and
+    /// the id of a token.
+    pub async fn is_told(&self, end: &str) {
+        let condition = format!("document.querySelector('.notice')?.textContent.trim().endsWith({})", json!(end));
+        self.until(&condition, ".notice").await;
+    }
+
     /// Waits until the first input that matches the selector has this value.
     pub async fn holds(&self, css: &str, value: &str) {
         self.until(&format!("document.querySelector(arguments[0])?.value === {}", json!(value)), css).await;

@@ -230,7 +230,7 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
         browser.client.accept_alert().await.unwrap();
     };
     browser.arrive(end).await;
-    browser.see(".notice", "The old token has stopped working.").await;
+    browser.is_told("has stopped working. Only its successor works.").await;
     let (status, problem) = get(&whoami, &old).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("rotated")));
     assert_eq!(get(&whoami, &new).await.0, 200);
@@ -269,7 +269,7 @@ async fn line_7_troubleshooting_wrong_project_expired_revoked_lost_and_where_to_
     browser.find("#typed").await.send_keys(" Integration").await.unwrap();
     browser.keep("guide-7-delete").await;
     browser.follow("#delete").await;
-    browser.see(".notice", "The token is revoked and has stopped working.").await;
+    browser.is_told("is revoked and has stopped working.").await;
     let (status, problem) = get(&at("auth/whoami"), &token).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("revoked")));
     assert_eq!(problem["detail"], "the token was revoked");

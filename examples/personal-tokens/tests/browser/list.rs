@@ -63,7 +63,7 @@ async fn refused_rotation_says_why_and_what_to_do() {
     browser.client.set_window_size(400, 800).await.unwrap();
     browser.keep("rotate-in-grace-narrow").await;
     browser.follow("#end-grace").await;
-    browser.see(".notice", "The old token has stopped working.").await;
+    browser.is_told("has stopped working. Only its successor works.").await;
     browser.goto(&format!("/settings/tokens?rotate={}", uuid(&new))).await;
     browser.follow("#rotate").await;
     browser.see("#dialog-title", "CI is ready").await;
@@ -135,7 +135,7 @@ async fn keyboard_alone_is_enough_and_closing_a_draft_asks_first() {
     browser.until("document.activeElement.id === 'typed'", "#typed").await;
     browser.keys("CI").await;
     browser.arrive_by(&[Key::Enter]).await;
-    browser.see(".notice", "The token is revoked and has stopped working.").await;
+    browser.is_told("is revoked and has stopped working.").await;
 
     // The choices of a tool are one group of radio buttons, so the arrow keys move between them.
     browser.focus("#new").await;

@@ -15,6 +15,7 @@ mod driver;
 mod guide;
 mod layout;
 mod list;
+mod pane;
 mod password;
 mod pictures;
 mod token_page;

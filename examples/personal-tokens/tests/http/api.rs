@@ -79,6 +79,48 @@ async fn fields_keep_their_order() {
     assert!(at.is_sorted(), "{body}");
 }
 
+/// Existing clients write the paths both with and without a slash at the end.
+#[tokio::test]
+async fn paths_are_accepted_with_and_without_a_slash_at_the_end() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let mut made = Vec::new();
+    for path in ["/api/v2/auth/token", "/api/v2/auth/token/"] {
+        let token = ada.post_to(path, r#"{"name": "n", "scopes": "tokens:manage"}"#).await.is(200).json();
+        made.push(token);
+    }
+    for path in ["/api/v2/auth/token", "/api/v2/auth/token/"] {
+        assert_eq!(ada.get(path).await.is(200).json().as_array().unwrap().len(), 2);
+        let forged = Request::post(path).header("cookie", &ada.cookie).body("{}".into()).unwrap();
+        host.send(forged).await.is_problem(403, "cross_origin");
+        host.with_headers(path, &[]).await.is(401);
+    }
+    for (token, slash) in made.iter().zip(["", "/"]) {
+        let at = |verb: &str| format!("{TOKENS}{}{verb}{slash}", token["uuid"].as_str().unwrap());
+        assert_eq!(ada.get(&at("")).await.is(200).json()["uuid"], token["uuid"]);
+        for verb in ["/disable", "/enable", "/confirm"] {
+            ada.post_to(&at(verb), "").await.is(200);
+        }
+        ada.post_to(&at("/rename"), r#"{"name": "m"}"#).await.is(200);
+        ada.post_to(&at("/narrow"), r#"{"scopes": "tokens:manage"}"#).await.is(200);
+        ada.post_to(&at("/delegate"), r#"{"name": "agent", "scopes": ""}"#).await.is(200);
+        assert_eq!(ada.get(&at("/issued")).await.is(200).json().as_array().unwrap().len(), 1);
+        let own = Request::post(format!("{TOKENS}self/delegate{slash}"));
+        let own = own.header("authorization", format!("Bearer {}", token["token"].as_str().unwrap()));
+        let own = own.header("content-type", "application/json").body(r#"{"name": "agent", "scopes": ""}"#.into());
+        host.send(own.unwrap()).await.is(200);
+        ada.post_to(&at("/rotate"), "").await.is(200);
+        ada.post_to(&at("/end-grace"), "").await.is(200);
+        ada.delete(&at("")).await.is(204);
+        ada.get(&at("")).await.is(404);
+        let refused = ada.post_to(&at(""), "").await;
+        assert_eq!(refused.header("allow"), "GET,HEAD,DELETE");
+        refused.is_problem(405, "method_not_allowed");
+    }
+    ada.post_to(&format!("{REVOKE_ALL}/"), "").await.is(200);
+    assert_eq!(ada.get(TOKENS).await.json(), json!([]));
+}
+
 #[tokio::test]
 async fn list_covers_all_projects() {
     let host = Host::start().await;

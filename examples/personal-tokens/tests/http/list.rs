@@ -252,8 +252,9 @@ async fn token_is_renamed_and_narrowed_in_dialogs_that_name_it() {
     let wrong = post("rename", "name=+").await.is(400).body;
     assert!(wrong.contains("Give the token a name.") && wrong.contains("id=\"new-name\" name=\"name\" value=\" \""));
     let done = post("rename", "name=Night+job").await.is(303);
-    assert_eq!(done.header("location"), format!("{PAGE}?project=1&said=renamed"));
-    assert!(ada.get(PAGE).await.body.contains(">Night job<"));
+    assert_eq!(done.header("location"), format!("{PAGE}?project=1&said=renamed&of={id}"));
+    let page = ada.get(done.header("location")).await.is(200).body;
+    assert!(page.contains(">Night job<") && page.contains("“Night job” (demo_pat_1_"), "{page}");
 
     let wider = post("narrow", "scope=tokens%3Amanage").await.is(400).body;
     assert!(wider.contains("id=\"narrow-error\""), "{wider}");

@@ -221,7 +221,7 @@ async fn revoked_token_loses_an_answer_that_is_in_progress() {
         () = more() => panic!("the provider lost its reader"),
     }
     revoke(&host).await;
-    // The model would go on for ever.
+    // The model would continue indefinitely.
     let read = async {
         loop {
             match body.frame().await {
@@ -231,8 +231,10 @@ async fn revoked_token_loses_an_answer_that_is_in_progress() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    // When the body has broken off, the provider has lost its reader too, and the model stops.
-    let ((), broken): ((), Result<(), axum::Error>) = tokio::join!(more(), read);
+    // After the body is interrupted, the provider has lost its reader too, and the model stops.
+    let ended = async { tokio::join!(more(), read) };
+    let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+    let ((), broken): ((), Result<(), axum::Error>) = ended.expect("the model still answers");
     let error = broken.unwrap_err().to_string();
     assert!(error.contains("revoked"), "{error}");
 }
@@ -261,7 +263,9 @@ async fn revoked_token_stops_waiting_for_a_slow_model() {
         until("both questions are in progress", is_asked).await;
         revoke(&host).await;
     };
-    let (predicted, called, ()) = tokio::join!(host.send(predict), host.send(request("/mcp", call)), revoking);
+    let waiting = async { tokio::join!(host.send(predict), host.send(request("/mcp", call)), revoking) };
+    let waiting = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    let (predicted, called, ()) = waiting.expect("the callers still wait");
     predicted.is_problem(401, "revoked");
     called.is_problem(401, "revoked");
 }

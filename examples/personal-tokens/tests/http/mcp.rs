@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use axum::http::Request;
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
+use crate::support::upstream::Upstream;
 use crate::support::{Answer, Host, TOKENS};
 
 struct Client {
@@ -66,6 +68,31 @@ async fn its_tools_list_the_models_and_ask_one() {
     assert_eq!(told("ask_model", json!({ "model": "echo", "prompt": "Hello" })).await, ("Hello".into(), false));
     let (text, failed) = told("ask_model", json!({ "model": "other", "prompt": "Hello" })).await;
     assert_eq!((text.as_str(), failed), ("the token's project has no such model", true));
+}
+
+#[tokio::test]
+async fn failures_of_the_model_are_results_for_the_caller() {
+    for (status, body, words) in [
+        (429, json!({}), "the model's provider refuses the question with status 429 Too Many Requests"),
+        (500, json!({}), "the model's provider cannot be reached or failed"),
+        (200, json!({"choices": []}), "the model's provider cannot be reached or failed"),
+    ] {
+        let upstream = Upstream::answering(move |_| {
+            let mut response = axum::Json(body.clone()).into_response();
+            *response.status_mut() = status.try_into().unwrap();
+            response
+        })
+        .await;
+        let host = Host::start_configured(upstream.config(&[(1, "m")])).await;
+        let token = host.ada().await.make("MCP", None).await["token"].as_str().unwrap().to_owned();
+        let client = Client { host, token };
+        let call = json!({ "name": "ask_model", "arguments": { "model": "m", "prompt": "Hello" } });
+        let answer = client.ask("tools/call", call).await;
+        assert_eq!(
+            (&answer["result"]["content"][0]["text"], &answer["result"]["isError"]),
+            (&json!(words), &json!(true))
+        );
+    }
 }
 
 #[tokio::test]

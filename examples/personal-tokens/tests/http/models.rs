@@ -1,9 +1,8 @@
-//! Tests the list of a project's models: its contents, and the callers that get it, by a token or by
-//! a session.
+//! Tests the list of a project's models: its contents, and the callers that get it, by a token or
+//! by a session.
 
 use axum::body::Body;
 use axum::http::Request;
-use personal_tokens::setup;
 use serde_json::{Value, json};
 
 use crate::support::upstream::Upstream;
@@ -126,35 +125,4 @@ async fn bad_token_is_not_passed_on_to_the_cookie() {
     host.send(question.header("sec-fetch-site", "same-origin").body("{}".into()).unwrap())
         .await
         .is_problem(401, "missing_token");
-}
-
-/// Each person has a personal project, and may have models in it. Neither changes what a list of
-/// models reads.
-#[tokio::test]
-async fn models_and_projects_of_other_people_are_not_read() {
-    let host = Host::start().await;
-    let ada = host.ada().await;
-    for number in 0..50 {
-        setup::add_user(&host.app.pool, &format!("person {number}"), "a-long-password").await.unwrap();
-    }
-    let plan = async |sql: &str| {
-        let steps: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
-                .fetch_all(&host.app.pool)
-                .await
-                .unwrap();
-        steps.into_iter().map(|(.., step)| step).collect::<Vec<_>>().join("; ")
-    };
-    let public = plan("SELECT id FROM projects WHERE kind = 'public' ORDER BY name, id").await;
-    assert!(
-        public.contains("USING COVERING INDEX projects_public") || public.contains("USING INDEX projects_public"),
-        "{public}"
-    );
-    let models = plan(
-        "SELECT id FROM models WHERE project_id = 1 OR project_id IN (SELECT id FROM projects WHERE kind = 'public') \
-         ORDER BY project_id, name",
-    )
-    .await;
-    assert!(models.contains("projects_public") && !models.contains("SCAN models;"), "{models}");
-    assert_eq!(names(&ada.get(&path_of(1, "?include_shared=true")).await.is(200)), [(4, "echo".into())]);
 }

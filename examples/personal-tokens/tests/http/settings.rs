@@ -207,6 +207,9 @@ async fn project_without_models_offers_the_tools_that_need_none() {
     assert_eq!(preview(&shown.body), "");
     let environment = popup.download(&ada, Tool::Environment, "").await;
     assert!(environment.contains(&popup.token));
+    // After the pop-up is closed, the pane shows the first tool that works.
+    let later = ada.get(&format!("{PAGE}?project=1&settings={}", popup.uuid())).await.is(200).body;
+    assert_eq!(preview(&later), environment.replace(&popup.token, PLACEHOLDER));
     for tool in Tool::ALL {
         let radio = shown.body.split(&format!("value=\"{}\" data-hint", tool.as_str())).nth(1).unwrap();
         let radio = radio.split('>').next().unwrap();
@@ -249,6 +252,20 @@ async fn public_project_suggests_no_model_until_one_is_chosen() {
     let curl = popup.download(&ada, Tool::Curl, "").await;
     assert!(curl.contains("/api/v2/auth/whoami") && !curl.contains("completions"));
     assert!(popup.download(&ada, Tool::Curl, "4_echo").await.contains("completions"));
+}
+
+/// The address of the page may name another project than that of the token, for instance in a link
+/// that a person changed by hand.
+#[tokio::test]
+async fn settings_are_those_of_the_tokens_project() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let popup = Popup::make(&ada, 2).await;
+    for query in ["", "project=1&", "project=2&", "project=4&"] {
+        let at = format!("{PAGE}?{query}settings={}&tool=vscode&integration=4_echo", popup.uuid());
+        let settings: Value = serde_json::from_str(&preview(&ada.get(&at).await.is(200).body)).unwrap();
+        assert_eq!(settings["eliteacode.projectId"], 2, "{query}");
+    }
 }
 
 #[tokio::test]

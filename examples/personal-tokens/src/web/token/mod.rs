@@ -58,7 +58,7 @@ struct TokenPage<'a> {
     /// The address of the page without parameters.
     here: String,
     back: String,
-    said: Option<&'static str>,
+    said: Option<String>,
     summary: Summary,
     /// The operations that the page offers to the owner.
     links: Links,
@@ -203,7 +203,7 @@ async fn draw(
         id,
         here,
         back,
-        said: asked.said.as_deref().and_then(message),
+        said: asked.said.as_deref().and_then(|done| message(done, None)),
         summary,
         links,
         admin,
