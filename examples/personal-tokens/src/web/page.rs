@@ -252,7 +252,7 @@ pub async fn show(
 }
 
 /// Returns the message about a finished operation on a token. `done` is the word in the URL.
-fn message(done: &str, token: Option<&OwnToken>) -> Option<String> {
+pub fn message(done: &str, token: Option<&OwnToken>) -> Option<String> {
     let which = match token {
         Some(token) => format!("“{}” ({})", token.view.name, PublicId::of(&token.view).short()),
         None => "The token".into(),

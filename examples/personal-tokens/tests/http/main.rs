@@ -11,6 +11,7 @@ mod support;
 
 mod admin;
 mod agents;
+mod alarm;
 mod api;
 mod api_verbs;
 mod attacks;
