@@ -221,11 +221,9 @@ pub async fn rotate(
     token: &OwnToken,
     grace: Duration,
 ) -> Result<(OwnToken, PlaintextToken), Refused> {
-    let actor = Actor::from(&user.owner_id());
-    let rotated = app.tokens.rotate(&actor, &token.view.key(), Rotation::with_grace(grace)).await;
+    let rotated = of(app, user, token).rotate(&token.view.id, Rotation::with_grace(grace)).await;
     let Rotated { issued, .. } = rotated.map_err(Refused::by)?;
-    let name = app.names.of(&issued.record.key(), user.id).await.map_err(Refused::failed)?;
-    Ok((OwnToken { name, view: issued.record.view(app.tokens.now()) }, issued.token))
+    named(app, user, issued).await
 }
 
 /// Returns the name of the token's predecessor, or `None` if the token has no predecessor. The form
@@ -340,12 +338,8 @@ pub async fn read(app: &App, user: &User, uuid: &str) -> Result<OwnToken, Refuse
 /// Revokes one of the person's tokens. The record stays in the store. So if a later request
 /// presents the token, the service refuses it and says that the token is revoked.
 pub async fn delete(app: &App, user: &User, token: &OwnToken) -> Result<(), Refused> {
-    let actor = Actor::from(&user.owner_id());
-    app.tokens
-        .revoke(&actor, &token.view.key(), RevocationReason::CessationOfOperation)
-        .await
-        .map_err(Refused::failed)?;
-    Ok(())
+    let reason = RevocationReason::CessationOfOperation;
+    of(app, user, token).revoke_because(&token.view.id, reason).await.map(drop).map_err(Refused::by)
 }
 
 /// Revokes all of the person's tokens in a project, or in all projects if `project` is `None`.

@@ -21,7 +21,7 @@ use crate::web::page::{Scene, draw};
 use crate::web::pane::Pane;
 use crate::web::sessions::SignedIn;
 use crate::web::spent;
-use crate::web::view::View;
+use crate::web::view::{PATH, View};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +71,8 @@ pub struct ActForm {
     csrf: String,
     #[serde(default)]
     view: String,
+    /// Set if the form is on the page of the token. Then the person stays there.
+    stay: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -186,7 +188,12 @@ pub async fn act(
         Act::Confirm => own::confirm(&app, &signed_in.user, &token).await.map(|_| "confirmed"),
         Act::EndGrace => own::end_grace(&app, &signed_in.user, &token).await.map(|_| "ended"),
     };
-    Ok(Redirect::to(&scene.link_after(said?, &token)).into_response())
+    let said = said?;
+    Ok(Redirect::to(&match form.stay {
+        Some(_) => format!("{}/{}?said={said}", PATH, token.name.uuid),
+        None => scene.link_after(said, &token),
+    })
+    .into_response())
 }
 
 pub async fn delete(

@@ -12,7 +12,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Html;
 use axum_extra::extract::{Query as ListQuery, QueryRejection as ListQueryRejection};
-use keyfob::store::ListOrder;
+use keyfob::{Timestamp, store::ListOrder};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -87,6 +87,17 @@ struct Ending {
     name: String,
     project: String,
     at: Time,
+    /// The address of the dialog that rotates the token.
+    rotate: String,
+}
+
+impl Ending {
+    async fn new(app: &App, signed_in: &SignedIn, ending: notices::Ending, now: Timestamp) -> Result<Self, Refused> {
+        let (project, view, end) = ending;
+        let name = app.names.of(&view.key(), signed_in.user.id).await.map_err(Refused::failed)?;
+        let rotate = View::of_project(&view.project).link_with("rotate", &name.uuid.to_string());
+        Ok(Self { name: view.name.as_str().into(), project, at: Time::ahead(end, now), rotate })
+    }
 }
 
 /// The list of tokens that a page shows: the project, the view of the list, and the models that the
@@ -146,6 +157,10 @@ pub async fn draw(
     let earlier = if page.earlier { link(View::ahead_of, page.tokens.first()) } else { None };
     let later = if page.later { link(View::behind, page.tokens.last()) } else { None };
     let (ending, more_ending) = notices::of_user(app, &signed_in.user).await?;
+    let mut named = Vec::with_capacity(ending.len());
+    for one in ending {
+        named.push(Ending::new(app, signed_in, one, now).await?);
+    }
     render(&TokensPage {
         frame: Frame::new(app, signed_in, Here::Tokens, Some(project.id)).await?,
         project,
@@ -161,10 +176,7 @@ pub async fn draw(
         dialog,
         said,
         alarm: Alarm::of(app, signed_in, view.query()).await?,
-        ending: ending
-            .into_iter()
-            .map(|(project, view, end)| Ending { name: view.name.as_str().into(), project, at: Time::ahead(end, now) })
-            .collect(),
+        ending: named,
         more_ending,
     })
 }
@@ -240,7 +252,7 @@ pub async fn show(
 }
 
 /// Returns the message about a finished operation on a token. `done` is the word in the URL.
-fn message(done: &str, token: Option<&OwnToken>) -> Option<String> {
+pub fn message(done: &str, token: Option<&OwnToken>) -> Option<String> {
     let which = match token {
         Some(token) => format!("“{}” ({})", token.view.name, PublicId::of(&token.view).short()),
         None => "The token".into(),

@@ -223,3 +223,121 @@ impl PublicId {
         format!("{}…{}", &self.start[..kept], self.end)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use keyfob::{Actor, Keyring, Lifetime, Name, NewToken, OwnerId, Pepper, Prefix, ProjectId, TokenRecord, mint};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn now() -> Timestamp {
+        "2026-11-28T12:00:00Z".parse().unwrap()
+    }
+
+    /// Returns the record of a token that was issued now for 30 days.
+    fn record() -> TokenRecord {
+        let keyring = Keyring::new(Prefix::new("demo_pat").unwrap(), Pepper::generate().unwrap());
+        let new = NewToken::new(ProjectId::new("2").unwrap(), OwnerId::new("1").unwrap(), Name::new("CI").unwrap());
+        let new = new.with_lifetime(Lifetime::For(30 * DAY));
+        mint(&keyring, &Policy::default(), new, &Actor::new("1").unwrap(), now()).unwrap().record
+    }
+
+    /// Returns [`record`] with a change.
+    fn changed(change: impl FnOnce(&mut TokenRecord)) -> TokenRecord {
+        let mut record = record();
+        change(&mut record);
+        record
+    }
+
+    /// Returns the status of a token in words: the word, the detail and the reason.
+    fn words(record: &TokenRecord, owner: OwnerState, policy: &Policy) -> String {
+        let view = record.view(now());
+        let Standing { word, detail, reason, .. } =
+            Standing::of(&view, &Around { policy, owner, issuer: None, now: now() });
+        [Some(word.into()), detail, reason].into_iter().flatten().collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn status_says_what_happens_on_the_next_request() {
+        let policy = Policy::default();
+        let of = |change: fn(&mut TokenRecord)| words(&changed(change), OwnerState::Active, &policy);
+        let successor = || keyfob::TokenId::new("1000000000000000").ok();
+        assert_eq!(of(|_| ()), "Active");
+        assert_eq!(
+            of(|token| token.not_before = Some(now().saturating_add(DAY))),
+            "Not yet valid | works from 29 Nov 2026, 12:00 UTC"
+        );
+        assert_eq!(
+            of(|token| token.confirm_by = Some(now().saturating_add(DAY))),
+            "Pending | Confirm it before you use it"
+        );
+        assert_eq!(of(|token| token.expires_at = Some(now())), "Expired");
+        assert_eq!(of(|token| token.confirm_by = Some(now())), "Expired | It was not confirmed in time");
+        let mut replaced = changed(|token| token.rotated_to = successor());
+        replaced.grace_until = Some(now().saturating_add(DAY));
+        assert_eq!(words(&replaced, OwnerState::Active, &policy), "Replaced | works until 29 Nov");
+        replaced.grace_until = Some(now());
+        assert_eq!(words(&replaced, OwnerState::Active, &policy), "Replaced");
+    }
+
+    #[test]
+    fn token_that_is_rejected_for_another_reason_than_its_record_is_blocked() {
+        let (policy, active) = (Policy::default(), OwnerState::Active);
+        let never = changed(|token| token.expires_at = None);
+        for (record, owner, policy, said) in [
+            (&never, active, &policy, "Blocked | Policy: tokens must expire within 366 days"),
+            (
+                &record(),
+                active,
+                &policy.clone().with_max_lifetime(7 * DAY),
+                "Blocked | Policy: tokens may live for at most 7 days",
+            ),
+            (&record(), active, &policy.clone().with_max_unused(DAY), "Active"),
+            (&record(), OwnerState::Suspended, &policy, "Blocked | Owner: the account is suspended"),
+            (&record(), OwnerState::OutsideProject, &policy, "Blocked | Owner: not a member of the project any more"),
+        ] {
+            assert_eq!(words(record, owner, policy), said);
+        }
+        let idle = changed(|token| token.created_at = now().saturating_sub(DAY));
+        let strict = policy.with_max_unused(DAY);
+        assert_eq!(words(&idle, active, &strict), "Blocked | Policy: it was not used for 1 day");
+    }
+
+    #[test]
+    fn only_an_active_token_or_one_in_its_grace_period_works() {
+        for (status, tone, works) in [
+            ("Active", Tone::Good, true),
+            ("Replaced", Tone::Warn, true),
+            ("Replaced", Tone::Over, false),
+            ("Blocked", Tone::Bad, false),
+            ("Disabled", Tone::Warn, false),
+        ] {
+            assert_eq!(Standing::plain(status, tone).works(), works, "{status}");
+        }
+    }
+
+    #[test]
+    fn end_is_amber_within_a_week_and_if_there_is_none() {
+        let end = |expires_at: Option<Timestamp>| {
+            let End { time, tone, label } = End::of(&changed(|token| token.expires_at = expires_at).view(now()), now());
+            (label, time.map(|time| time.words), tone)
+        };
+        let after = |span: Duration| Some(now().saturating_add(span));
+        assert_eq!(end(None), ("Expires", None, Tone::Warn));
+        assert_eq!(end(after(A_WEEK)), ("Expires", Some("in 7 days".into()), Tone::Warn));
+        assert_eq!(end(after(A_WEEK + DAY)), ("Expires", Some("in 8 days".into()), Tone::Good));
+        assert_eq!(end(Some(now())), ("Ended", Some("just now".into()), Tone::Over));
+    }
+
+    #[test]
+    fn short_id_keeps_the_first_and_the_last_four_characters_of_the_id() {
+        let view = record().view(now());
+        let id = PublicId::of(&view);
+        assert_eq!(id.whole(), view.public_part);
+        let (short, of) = (id.short(), view.id.as_str());
+        assert_eq!(short, format!("demo_pat_2_{}…{}", &of[..4], &of[12..]));
+    }
+}

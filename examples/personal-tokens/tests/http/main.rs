@@ -10,6 +10,7 @@ mod postgres;
 mod support;
 
 mod agents;
+mod alarm;
 mod api;
 mod api_verbs;
 mod attacks;

@@ -8,6 +8,7 @@ use keyfob::{
     Actor, ProjectId, TokenId, TokenKey,
     events::{ChangeKind, Event, EventSink},
 };
+use personal_tokens::housekeeping::{self, Job};
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
 
@@ -45,8 +46,8 @@ fn fact(page: &str, id: &str) -> String {
 
 /// Returns the ids of the operations that the page offers.
 fn offers(page: &str) -> Vec<&'static str> {
-    const ALL: [&str; 9] =
-        ["replace", "rotate", "enable", "end-grace", "agent", "rename", "narrow", "disable", "revoke"];
+    const ALL: [&str; 10] =
+        ["replace", "rotate", "enable", "confirm-token", "end-grace", "agent", "rename", "narrow", "disable", "revoke"];
     ALL.into_iter().filter(|id| page.contains(&format!(" id=\"{id}\""))).collect()
 }
 
@@ -146,10 +147,29 @@ async fn summary_has_the_facts_of_a_token() {
     assert_eq!((fact(&page, "expires"), fact(&page, "used")), ("Never".into(), "Never used".into()));
     assert!(page.contains("<span class=\"expiry warn\""), "never expiring is amber");
     assert_eq!(offers(&page), ["rotate", "agent", "rename", "narrow", "disable", "revoke"]);
-    change(&ada, &made, "disable", "").await;
-    let page = ada.get(&page_of(&made)).await.is(200).body;
+    // After such an operation, the person stays on the page of the token.
+    let csrf = ada.get(&page_of(&made)).await.field("csrf");
+    let done = ada.post_form(&format!("{}/disable", page_of(&made)), &format!("csrf={csrf}&stay=1")).await.is(303);
+    assert_eq!(done.header("location"), format!("{}?said=disabled", page_of(&made)));
+    let page = ada.get(done.header("location")).await.is(200).body;
+    assert!(page.contains("The token is disabled: it does not work until you enable it."), "{page}");
     assert_eq!(fact(&page, "status"), "Disabled");
     assert_eq!(offers(&page), ["enable", "rename", "narrow", "revoke"]);
+}
+
+#[tokio::test]
+async fn pending_token_is_confirmed_on_its_page() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let body = json!({"name": "CI", "confirm_within": {"measure": "hours", "value": 1}});
+    let made = ada.post(body).await.is(200).json();
+    let page = ada.get(&page_of(&made)).await.is(200);
+    assert_eq!(fact(&page.body, "status"), "Pending Confirm it before you use it");
+    assert_eq!(offers(&page.body), ["confirm-token", "rename", "narrow", "disable", "revoke"]);
+    let form = format!("csrf={}&stay=1", page.field("csrf"));
+    ada.post_form(&format!("{}/confirm", page_of(&made)), &form).await.is(303);
+    let page = ada.get(&page_of(&made)).await.is(200).body;
+    assert_eq!((fact(&page, "status").as_str(), &items_in(&page, "history")[0][..]), ("Active", "Confirmed by you"));
 }
 
 #[tokio::test]
@@ -320,20 +340,39 @@ async fn page_says_that_the_counts_of_a_busy_day_are_lower_bounds() {
     assert!(page.contains("only a sample"), "{page}");
 }
 
+async fn stored_counts(host: &Host) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM token_uses").fetch_one(&host.app.pool).await.unwrap()
+}
+
 #[tokio::test]
-async fn counts_of_uses_are_deleted_after_31_days() {
+async fn counts_of_uses_are_written_regularly_and_deleted_after_31_days() {
     let host = Host::start().await;
     let made = host.ada().await.make("CI", None).await;
     host.with_token(WHOAMI, token_of(&made)).await.is(200);
-    host.app.uses.write().await.unwrap();
-    let rows = async || -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM token_uses").fetch_one(&host.app.pool).await.unwrap()
-    };
-    for (days, left) in [(31, 1), (1, 0)] {
+    assert_eq!(stored_counts(&host).await, 0);
+    housekeeping::run(&host.app, Job::Usage).await;
+    for (days, left) in [(0, 1), (31, 1), (1, 0)] {
         host.clock.advance(days * DAY);
-        personal_tokens::tokens::purge::purge(&host.app).await.unwrap();
-        assert_eq!(rows().await, left);
+        housekeeping::run(&host.app, Job::Purge).await;
+        assert_eq!(stored_counts(&host).await, left);
     }
+}
+
+#[tokio::test]
+async fn counts_of_uses_are_deleted_with_their_token() {
+    let host = Host::start_configured(json!({"purge_after_days": 1})).await;
+    let ada = host.ada().await;
+    let [ended, live] = [ada.make("ended", None).await, ada.make("live", None).await];
+    for made in [&ended, &live] {
+        host.with_token(WHOAMI, token_of(made)).await.is(200);
+    }
+    housekeeping::run(&host.app, Job::Usage).await;
+    ada.delete(&format!("{TOKENS}{}", ended["uuid"].as_str().unwrap())).await.is(204);
+    host.clock.advance(2 * DAY);
+    housekeeping::run(&host.app, Job::Purge).await;
+    assert_eq!(stored_counts(&host).await, 1);
+    ada.get(&page_of(&ended)).await.is(404);
+    assert_eq!(numbers(&ada.get(&page_of(&live)).await.is(200).body).len(), 1);
 }
 
 #[tokio::test]

@@ -18,6 +18,13 @@ async fn ended(mut process: Process) -> (bool, String) {
     ended.await.unwrap()
 }
 
+/// Returns the number of stored uses of a token.
+async fn uses(store: &SqliteStore, made: &Value) -> i64 {
+    let id = made["token"].as_str().unwrap().rsplit('_').nth(1).unwrap();
+    let sql = "SELECT coalesce(sum(times), 0) FROM token_uses WHERE token_id = ?";
+    sqlx::query_scalar(sql).bind(id).fetch_one(store.pool()).await.unwrap()
+}
+
 /// Returns the stored time of the token's last use, if it is stored.
 async fn last_use(store: &SqliteStore, made: &Value) -> Option<String> {
     // The parts of a token are prefix, project, id and secret.
@@ -59,6 +66,7 @@ async fn last_uses_and_trail_in_memory_are_written_at_the_end() {
     let (success, log) = ended(process).await;
     assert!(success, "{log}");
     assert!(last_use(&store, &made).await.is_some(), "{log}");
+    assert_eq!(uses(&store, &made).await, 1, "{log}");
     // The trail contains at least the event that the token was issued.
     assert!(trail(&store).await >= 1);
 }

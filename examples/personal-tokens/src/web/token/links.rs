@@ -14,6 +14,8 @@ use crate::web::view::View;
 #[derive(Default)]
 pub struct Links {
     pub rotate: Option<String>,
+    /// The address of the form that confirms a pending token.
+    pub confirm: Option<String>,
     /// The address of the form that ends the grace period.
     pub end_grace: Option<String>,
     pub rename: Option<String>,
@@ -44,6 +46,7 @@ impl Links {
         let is_disabled = view.disabled.is_some();
         Self {
             rotate: dialog("rotate").filter(|_| view.status == Status::Active && view.rotated_to.is_none()),
+            confirm: form("confirm").filter(|_| view.status == Status::Pending),
             end_grace: form("end-grace").filter(|_| is_in_grace(view)),
             rename: dialog("rename"),
             narrow: dialog("narrow").filter(|_| is_live),

@@ -27,6 +27,7 @@ use crate::tokens::via::Via;
 use crate::tokens::{issued, refusals, scopes, trail};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::page::message;
 use crate::web::sessions::SignedIn;
 use crate::web::standing::{self, Around, End, PublicId, Standing, Tone};
 use crate::web::time_words::Time;
@@ -42,6 +43,8 @@ use crate::web::view::View;
 pub struct Asked {
     /// The position of a page of operations, from the link "Older".
     before: Option<i64>,
+    /// The word of a finished operation, whose message the page shows.
+    said: Option<String>,
     /// Whether the dialog is open in which an administrator revokes the token.
     revoke: Option<String>,
 }
@@ -55,6 +58,7 @@ struct TokenPage<'a> {
     /// The address of the page without parameters.
     here: String,
     back: String,
+    said: Option<String>,
     summary: Summary,
     /// The operations that the page offers to the owner.
     links: Links,
@@ -199,6 +203,7 @@ async fn draw(
         id,
         here,
         back,
+        said: asked.said.as_deref().and_then(|done| message(done, None)),
         summary,
         links,
         admin,

@@ -105,7 +105,8 @@ mod tests {
         !text.contains('_') && text.len() > 3
     }
 
-    /// A new variant of keyfob must get words. Without them, it would get the words of the last arm.
+    /// A new variant of keyfob must get words. Without them, it would get the words of the last
+    /// arm.
     #[test]
     fn every_variant_of_keyfob_has_words() {
         for one in Rejection::ALL {
