@@ -29,13 +29,13 @@ use crate::metrics::Acts;
 use crate::people::accounts::Accounts;
 use crate::people::projects::Projects;
 use crate::tokens::audit::Audit;
+use crate::tokens::counts::ProjectCounts;
+use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
 use crate::tokens::uses::Uses;
 use crate::web::error::PageError;
 use crate::web::sessions::SqliteSessions;
-use crate::web::{
-    admin, admin_tokens, agents, alarm, assets, csrf, forms, models, page, pane, password, returns, sign_in, token,
-};
+use crate::web::{admin, agents, alarm, assets, csrf, forms, join, page, pane, password, returns, sign_in, token};
 
 /// The maximum number of bytes in the body of a request, unless its route has another limit.
 pub const MOST_OF_FORM: usize = 16 * 1024;
@@ -51,6 +51,8 @@ pub struct App {
     pub audit: Audit,
     pub uses: Uses,
     pub acts: Arc<Acts>,
+    pub key_counts: KeyCounts,
+    pub project_counts: ProjectCounts,
     pub health: Health,
     pub housekeeping: Housekeeping,
     /// The receiver of GitHub's leak reports. It is `None` unless the service is a partner of
@@ -113,19 +115,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .route("/settings/leaks", get(alarm::show))
         .route("/settings/leaks/seen", post(alarm::all_seen))
         .route("/settings/leaks/{project}/{id}/seen", post(alarm::seen))
-        .route("/admin", get(admin::show))
-        .route("/admin/people/{id}/revoke-all", post(admin::revoke_all))
-        .route("/admin/projects/{id}/revoke-all", post(admin::revoke_project))
-        .route("/admin/people/{id}/suspend", post(admin::suspend))
-        .route("/admin/people/{id}/reinstate", post(admin::reinstate))
-        .route("/admin/people/{id}", get(admin_tokens::of_person))
-        .route("/admin/projects/{id}", get(admin_tokens::of_project))
-        .route("/admin/tokens/{project}/{id}", get(admin_tokens::history))
-        .route("/admin/tokens/{project}/{id}/revoke", post(admin_tokens::revoke))
-        .route("/admin/people", get(admin::show))
-        .route("/admin/projects", get(admin::show))
-        .route("/admin/models", get(models::show).post(models::add))
-        .route("/admin/models/{id}/remove", post(models::remove))
+        .route("/join/{code}", get(join::show).post(join::join))
+        .merge(admin::router())
         .merge(routes::by_session().into_router())
         .merge(by_either)
         .layer(from_fn_with_state(Arc::clone(&app), returns::keep_draft))

@@ -54,7 +54,7 @@ impl Health {
 
     /// Returns whether both databases respond within [`PATIENCE`]. Each result is reused for
     /// [`KEPT`].
-    async fn answers(&self) -> bool {
+    pub async fn answers(&self) -> bool {
         let mut last = self.last.lock().await;
         if let Some((asked, answered)) = *last
             && asked.elapsed() < KEPT

@@ -64,6 +64,11 @@ pub async fn settle(pool: &SqlitePool, keyring: &Keyring, engine: &impl StoreMai
     Ok(())
 }
 
+/// Returns the numbers of the keys that have a stored check value.
+pub async fn numbers(pool: &SqlitePool) -> Result<Vec<KeyNumber>, SetupError> {
+    Ok(stored(pool).await?.into_iter().map(|(number, _)| number).collect())
+}
+
 async fn stored(database: impl SqliteExecutor<'_>) -> Result<Vec<(KeyNumber, KeyCheck)>, SetupError> {
     let rows: Vec<(u8, Vec<u8>)> = sqlx::query_as("SELECT number, value FROM key_checks").fetch_all(database).await?;
     let row = |(number, bytes): (u8, Vec<u8>)| Ok((KeyNumber::new(number)?, KeyCheck::try_from(&*bytes)?));

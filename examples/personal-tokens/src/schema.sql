@@ -26,6 +26,36 @@ CREATE TABLE IF NOT EXISTS memberships (
     user_id INTEGER NOT NULL REFERENCES users (id),
     PRIMARY KEY (project_id, user_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS memberships_of_user ON memberships (user_id);
+-- The administrator's list of projects does not read the personal projects.
+CREATE INDEX IF NOT EXISTS projects_by_name ON projects (name, id) WHERE kind <> 'personal';
+
+-- People whom an administrator removed. Their row in `users` stays, because tokens and the audit
+-- trail name its id. In that row, a text that nobody can type replaces the name, so that a new
+-- person may have the name.
+CREATE TABLE IF NOT EXISTS removed_people (
+    user_id INTEGER PRIMARY KEY REFERENCES users (id),
+    name TEXT NOT NULL,
+    -- Milliseconds since 1970.
+    at INTEGER NOT NULL
+) STRICT;
+
+-- Projects that an administrator removed, and the personal projects of removed people. Their row in
+-- `projects` stays, because tokens and the audit trail name its id.
+CREATE TABLE IF NOT EXISTS removed_projects (
+    project_id INTEGER PRIMARY KEY REFERENCES projects (id),
+    -- Milliseconds since 1970.
+    at INTEGER NOT NULL
+) STRICT;
+
+-- The one-time links of people who have not chosen a password yet. Only the SHA-256 of the code in
+-- the link is stored. A row is deleted when the person chooses a password.
+CREATE TABLE IF NOT EXISTS invitations (
+    user_id INTEGER PRIMARY KEY REFERENCES users (id),
+    code_hash BLOB NOT NULL UNIQUE CHECK (length(code_hash) = 32),
+    -- Milliseconds since 1970.
+    expires_at INTEGER NOT NULL
+) STRICT;
 
 -- Only the SHA-256 of the session id is stored, so that a reader of the database cannot take over a
 -- session.

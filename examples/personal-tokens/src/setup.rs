@@ -32,10 +32,13 @@ use crate::llm::models::{ModelEntry, Models};
 use crate::llm::upstream::Asker;
 use crate::metrics::{Acts, Counted};
 use crate::people::accounts::{self, Accounts};
+use crate::people::invitations;
 use crate::people::owners::TokenOwners;
 use crate::people::projects::{self, Kind, Projects};
 use crate::random;
 use crate::tokens::audit::Audit;
+use crate::tokens::counts::ProjectCounts;
+use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
 use crate::tokens::refusals;
 use crate::tokens::uses::Uses;
@@ -184,6 +187,8 @@ pub async fn open_telling(
         audit,
         uses,
         acts,
+        key_counts: KeyCounts::default(),
+        project_counts: ProjectCounts::default(),
         health,
         housekeeping: Housekeeping::default(),
         github,
@@ -325,6 +330,8 @@ pub async fn reset_password(
     let new = FirstSignIn { name: name.into(), password: random::hex128()? };
     let hash = accounts::hash(new.password.clone()).await?;
     tell(&new)?;
+    // The link of an invitation must not replace the new password.
+    invitations::end(&pool, name).await?;
     let void = |why: &dyn fmt::Display| format!("the password that was printed is void, try again: {why}");
     if !accounts::set_password(&pool, name, &hash).await.map_err(|error| void(&error))? {
         return Err(void(&format_args!("there is no person named {name:?} any more")).into());

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sqlx::SqlitePool;
 
 use crate::connect;
-use crate::llm::upstream::Upstreams;
+use crate::llm::upstream::{Upstream, Upstreams};
 use crate::people::projects::{Kind, Project, Projects};
 
 /// A model of a project.
@@ -209,6 +209,20 @@ impl Models {
         Ok(models)
     }
 
+    /// Returns the number of models of a project in the configuration file.
+    pub fn configured_of(&self, project: i64) -> usize {
+        self.configured.iter().filter(|model| model.project_id == project).count()
+    }
+
+    /// Returns the ids of the projects for which an upstream has a credential. Only these projects
+    /// can have models.
+    pub fn projects_with_credential(&self) -> Vec<i64> {
+        let mut ids: Vec<i64> = self.upstreams.values().flat_map(Upstream::projects).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     /// Returns whether any project has a model.
     async fn has_any(&self) -> sqlx::Result<bool> {
         if !self.configured.is_empty() {
@@ -223,7 +237,7 @@ impl Models {
     /// # Errors
     /// Returns an error if the database fails.
     pub async fn add(&self, projects: &Projects, model: &Model) -> Result<Result<(), ModelError>, sqlx::Error> {
-        if let Err(error) = self.check(model, &projects.all().await?) {
+        if let Err(error) = self.check(model, &projects.of_ids(&[model.project_id]).await?) {
             return Ok(Err(error));
         }
         let mut transaction = self.pool.begin().await?;

@@ -50,6 +50,11 @@ impl Upstream {
         self.credentials.get(&project)
     }
 
+    /// Returns the ids of the projects that have a credential.
+    pub fn projects(&self) -> impl Iterator<Item = i64> {
+        self.credentials.keys().copied()
+    }
+
     pub fn holds_credentials(&self) -> bool {
         !self.credentials.is_empty()
     }

@@ -21,6 +21,7 @@ use crate::setup::SetupError;
 #[derive(Clone, Debug)]
 pub struct User {
     pub id: i64,
+    /// The name. If an administrator has removed the person, it ends with "(removed)".
     pub name: String,
     pub suspended: bool,
     /// Whether the person is an administrator, who may see and revoke the tokens of others.
@@ -45,7 +46,8 @@ impl From<Row> for User {
 macro_rules! select_users {
     ($rest:literal) => {
         concat!(
-            "SELECT id, name, suspended, id IN (SELECT user_id FROM admins), password_hash, sessions_ended FROM users ",
+            "SELECT id, coalesce((SELECT removed.name || ' (removed)' FROM removed_people AS removed WHERE user_id = id), name), \
+             suspended, id IN (SELECT user_id FROM admins), password_hash, sessions_ended FROM users ",
             $rest
         )
     };
@@ -186,7 +188,7 @@ impl Accounts {
         let _place = self.sign_ins.place()?;
         let row: Option<Row> =
             sqlx::query_as(select_users!("WHERE name = ?")).bind(name).fetch_optional(&self.pool).await?;
-        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(_, _, _, _, stored, _)| stored.clone());
+        let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(_, _, _, _, stored, ..)| stored.clone());
         let fits = self.fits(&self.sign_ins, password, stored).await?;
         Ok(row.filter(|_| fits).map(User::from))
     }
@@ -249,12 +251,6 @@ impl Accounts {
         Ok(fits.await?.map_err(|error| error.to_string())?)
     }
 
-    /// Returns all people, sorted by name.
-    pub async fn all(&self) -> sqlx::Result<Vec<User>> {
-        let rows: Vec<Row> = sqlx::query_as(select_users!("ORDER BY name, id")).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(User::from).collect())
-    }
-
     /// Suspends a person and ends their sessions, or reinstates the person. The sessions from
     /// before a suspension stay ended after the reinstatement.
     pub async fn suspend(&self, id: i64, suspended: bool) -> sqlx::Result<()> {
@@ -265,6 +261,16 @@ impl Accounts {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// Hashes the password that an invited person has chosen.
+    ///
+    /// # Errors
+    /// Returns [`Busy`] immediately if too many changes wait, and another error if the hash fails.
+    pub async fn hash_chosen(&self, password: String) -> Result<String, SetupError> {
+        let _place = self.changes.place()?;
+        let _turn = self.changes.turn().await?;
+        hash(password).await
     }
 }
 

@@ -2,7 +2,12 @@
 //! the token.
 
 pub mod accounts;
+pub mod changes;
+pub mod denied;
+pub mod directory;
 pub mod guesses;
+pub mod invitations;
 pub mod limits;
 pub mod owners;
+pub mod project_changes;
 pub mod projects;

@@ -1,6 +1,8 @@
 //! Reports to keyfob, at each verification of a token, whether the token's owner may still act in
 //! the token's project.
 
+use std::collections::HashMap;
+
 use keyfob::{
     OwnerId, ProjectId,
     owners::{OwnerState, Owners, OwnersError},
@@ -32,4 +34,22 @@ impl Owners for TokenOwners {
             None => Ok(OwnerState::OutsideProject),
         }
     }
+}
+
+/// Returns the states of several owners in one project, with one query. A list of tokens shows
+/// these states. An owner who does not exist is missing in the result.
+pub async fn states(pool: &SqlitePool, project: i64, owners: &[i64]) -> sqlx::Result<HashMap<i64, OwnerState>> {
+    let sql = "SELECT users.id, suspended, \
+               EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND (owner_id = users.id OR kind = 'public' OR (kind = 'shared' \
+               AND EXISTS (SELECT 1 FROM memberships WHERE project_id = ?1 AND user_id = users.id))) \
+               AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = ?1)) \
+               FROM users WHERE users.id IN (SELECT value FROM json_each(?2))";
+    let owners = serde_json::Value::from(owners).to_string();
+    let rows: Vec<(i64, bool, bool)> = sqlx::query_as(sql).bind(project).bind(owners).fetch_all(pool).await?;
+    let state = |(id, is_suspended, is_inside)| match (is_suspended, is_inside) {
+        (true, _) => (id, OwnerState::Suspended),
+        (false, true) => (id, OwnerState::Active),
+        (false, false) => (id, OwnerState::OutsideProject),
+    };
+    Ok(rows.into_iter().map(state).collect())
 }

@@ -55,19 +55,25 @@ pub struct Projects {
 }
 
 /// Expands to a query of one person's projects: their personal project, the shared projects of
-/// which they are a member, and the public projects. `$and` is the end of the query.
+/// which they are a member, and the public projects. Removed projects are left out. `$and` is the
+/// end of the query. Each part of the query uses an index, so the query does not read the projects
+/// of other people.
 macro_rules! of_user {
     ($and:literal) => {
         concat!(
-            "SELECT id, name, kind FROM projects WHERE (owner_id = ?1 OR kind = 'public' OR (kind = 'shared'",
-            " AND id IN (SELECT project_id FROM memberships WHERE user_id = ?1)))",
+            "SELECT id, name, kind FROM projects WHERE id IN (SELECT id FROM projects WHERE owner_id = ?1 \
+             UNION ALL SELECT id FROM projects WHERE kind = 'public' \
+             UNION ALL SELECT project_id FROM memberships JOIN projects ON id = project_id \
+             WHERE user_id = ?1 AND kind = 'shared') \
+             AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id)",
             $and
         )
     };
 }
 
 /// The query of the public projects.
-const PUBLIC: &str = "SELECT id FROM projects WHERE kind = 'public' ORDER BY name, id";
+const PUBLIC: &str = "SELECT id FROM projects WHERE kind = 'public' \
+                      AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
 
 impl Projects {
     pub fn new(pool: SqlitePool) -> Self {
@@ -91,12 +97,12 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
-    /// Returns the project with this number, whoever can use it.
+    /// Returns the project with this number, whoever can use it. The name of a removed project ends
+    /// with "(removed)".
     pub async fn find(&self, project: i64) -> sqlx::Result<Option<Project>> {
-        let row: Option<Row> = sqlx::query_as("SELECT id, name, kind FROM projects WHERE id = ?")
-            .bind(project)
-            .fetch_optional(&self.pool)
-            .await?;
+        let sql = "SELECT id, iif(EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id), name || ' (removed)', name), \
+                   kind FROM projects WHERE id = ?";
+        let row: Option<Row> = sqlx::query_as(sql).bind(project).fetch_optional(&self.pool).await?;
         Ok(row.map(Project::from))
     }
 
@@ -108,13 +114,17 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
-    /// Returns all projects, sorted by name.
-    pub async fn all(&self) -> sqlx::Result<Vec<Project>> {
-        all(&self.pool).await
+    /// Returns the projects with these ids, sorted by name. Removed projects are left out.
+    pub async fn of_ids(&self, ids: &[i64]) -> sqlx::Result<Vec<Project>> {
+        let sql = "SELECT id, name, kind FROM projects WHERE id IN (SELECT value FROM json_each(?)) \
+                   AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
+        let ids = serde_json::Value::from(ids).to_string();
+        let rows: Vec<Row> = sqlx::query_as(sql).bind(ids).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Project::from).collect())
     }
 
-    /// Returns the numbers of the public projects, sorted by name. The cost does not depend on the
-    /// number of other projects.
+    /// Returns the numbers of the public projects, sorted by name. Removed projects are left out.
+    /// The cost does not depend on the number of other projects.
     pub async fn public(&self) -> sqlx::Result<Vec<i64>> {
         sqlx::query_scalar(PUBLIC).fetch_all(&self.pool).await
     }
@@ -129,9 +139,11 @@ impl Projects {
     }
 }
 
-/// Returns all projects, sorted by name.
+/// Returns all projects, sorted by name. Removed projects are left out.
 pub async fn all(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Project>> {
-    let rows: Vec<Row> = sqlx::query_as("SELECT id, name, kind FROM projects ORDER BY name, id").fetch_all(db).await?;
+    let sql = "SELECT id, name, kind FROM projects \
+               WHERE NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
+    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(db).await?;
     Ok(rows.into_iter().map(Project::from).collect())
 }
 
@@ -167,6 +179,8 @@ mod tests {
         let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {PUBLIC}"));
         let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&pool).await.expect("it is planned");
         let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
-        assert_eq!(steps, ["SCAN projects USING COVERING INDEX projects_public"]);
+        let scans: Vec<_> =
+            steps.iter().filter(|step| step.starts_with("SCAN") && *step != "SCAN CONSTANT ROW").collect();
+        assert_eq!(scans, ["SCAN projects USING COVERING INDEX projects_public"], "{steps:?}");
     }
 }

@@ -3,10 +3,12 @@
 pub mod act;
 pub mod aged;
 pub mod audit;
+pub mod counts;
 pub mod expiry;
 pub mod gone;
 pub mod groups;
 pub mod issued;
+pub mod key_counts;
 pub mod listing;
 pub mod names;
 pub mod notices;

@@ -1,7 +1,6 @@
 //! The pages of the service, for people with a session in a browser.
 
 pub mod admin;
-pub mod admin_tokens;
 pub mod agents;
 pub mod alarm;
 pub mod assets;
@@ -11,7 +10,7 @@ pub mod draft;
 pub mod error;
 pub mod forms;
 pub mod frame;
-pub mod models;
+pub mod join;
 pub mod page;
 pub mod pane;
 pub mod password;

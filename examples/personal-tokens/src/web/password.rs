@@ -58,22 +58,30 @@ impl PasswordForm {
     /// Checks the fields of the form, and returns the error of each wrong field. Does not check
     /// whether the current password is right.
     fn errors(&self) -> Errors {
-        let (length, mut errors) = (self.new.chars().count(), Errors::default());
+        let (new, again) = faults(&self.new, &self.again);
+        let mut errors = Errors { present: None, new, again };
         if self.present.is_empty() {
             errors.present = Some("Enter your current password.".into());
         }
-        errors.new = match length {
-            0 => Some("Enter a new password.".into()),
-            _ if length < SHORTEST => Some(format!("Use at least {SHORTEST} characters. A few words will do.")),
-            _ if length > LONGEST => Some(format!("Use at most {LONGEST} characters.")),
-            _ if self.new == self.present => Some("This is your current password. Choose another one.".into()),
-            _ => None,
-        };
-        if errors.new.is_none() && self.again != self.new {
-            errors.again = Some("The two new passwords are not the same.".into());
+        if errors.new.is_none() && self.new == self.present {
+            errors.new = Some("This is your current password. Choose another one.".into());
+            errors.again = None;
         }
         errors
     }
+}
+
+/// Returns the errors of a new password and of its repetition, in words.
+pub fn faults(new: &str, again: &str) -> (Option<String>, Option<String>) {
+    let length = new.chars().count();
+    let fault = match length {
+        0 => Some("Enter a new password.".into()),
+        _ if length < SHORTEST => Some(format!("Use at least {SHORTEST} characters. A few words will do.")),
+        _ if length > LONGEST => Some(format!("Use at most {LONGEST} characters.")),
+        _ => None,
+    };
+    let differ = fault.is_none() && again != new;
+    (fault, differ.then(|| "The two new passwords are not the same.".into()))
 }
 
 impl Errors {

@@ -414,7 +414,10 @@ async fn administrators_form_adds_and_removes_models() {
     let set_up = format!("/settings/tokens?settings={}", made["uuid"].as_str().unwrap());
     assert!(ada.get(&set_up).await.body.contains("<option value=\"1_two\" selected>two</option>"));
 
-    let remove = page.split("action=\"").find(|text| text.contains("/remove\"")).unwrap().split('"').next().unwrap();
+    let ask = page.split("href=\"").find(|text| text.starts_with("/admin/models?remove=")).unwrap();
+    let dialog = ada.get(ask.split('"').next().unwrap()).await.is(200).body;
+    assert!(dialog.contains("Remove one?") || dialog.contains("Remove two?"));
+    let remove = dialog.split("action=\"").find(|text| text.contains("/remove\"")).unwrap().split('"').next().unwrap();
     ada.post_form(remove, "csrf=wrong").await.is(403);
     ada.post_form(remove, &format!("csrf={csrf}")).await.is(303);
     ada.post_form(remove, &format!("csrf={csrf}")).await.is(404);

@@ -132,7 +132,7 @@ async fn forms_that_were_sent_are_remembered_within_bounds() {
             "csrf={csrf}&form={form}&project={}&name=n&amount=30&unit=days",
             match person.cookie == ada.cookie {
                 true => 1,
-                false => host.app.projects.all().await.unwrap().iter().find(|one| one.name.contains("eve")).unwrap().id,
+                false => host.app.projects.personal(2).await.unwrap().unwrap().id,
             }
         );
         person.post_form(PAGE, &send).await.status.as_u16()

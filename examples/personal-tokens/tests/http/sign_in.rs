@@ -14,7 +14,7 @@ const PAGE: &str = "/settings/tokens";
 async fn sessions_of_a_suspended_person_stay_ended_after_the_reinstatement() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
-    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    let csrf = ada.get("/admin/people").await.is(200).field("csrf");
     let act = async |verb: &str| {
         ada.post_form(&format!("/admin/people/2/{verb}"), &format!("csrf={csrf}")).await.is(303);
     };

@@ -67,7 +67,7 @@ async fn owner_reads_the_history_of_ended_tokens_and_nobody_else_does() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Open library").await;
-    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    let csrf = ada.get("/admin/people").await.is(200).field("csrf");
     let [own, withdrawn, leaked, expired] = [
         eve.make("own", None).await,
         eve.make("w", Some(shared)).await,

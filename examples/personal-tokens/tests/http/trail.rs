@@ -32,7 +32,7 @@ async fn trail_of_a_token_says_that_it_was_revoked_with_its_owner() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Open library").await;
-    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    let csrf = ada.get("/admin/people").await.is(200).field("csrf");
 
     // An administrator revokes all tokens of an owner. The owner had revoked one of these tokens
     // before.
@@ -73,7 +73,7 @@ async fn trail_names_a_group_only_if_its_actor_and_reason_match() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Open library").await;
-    let csrf = ada.get("/admin").await.is(200).field("csrf");
+    let csrf = ada.get("/admin/people").await.is(200).field("csrf");
     // The owner revokes this token for the same reason as the group, but the administrator revokes
     // the group.
     let by_another = eve.make("a", Some(shared)).await;

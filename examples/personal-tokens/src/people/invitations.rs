@@ -1,0 +1,111 @@
+//! One-time links with which invited people choose their first password.
+//!
+//! The code in a link is a secret: its holder becomes the person. So only the SHA-256 of the code
+//! is stored, and the code is shown only once, to the administrator who creates it. The code has
+//! 128 random bits, so the hash needs no salt.
+
+use std::time::Duration;
+
+use keyfob::Timestamp;
+use sha2::{Digest, Sha256};
+use sqlx::{SqliteConnection, SqlitePool};
+
+use crate::people::denied::Denied;
+use crate::random;
+
+/// The time for which a link can be used.
+pub const VALID: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A new invitation: the code in the link and the end of its validity. There is no Debug, because
+/// the code is a secret.
+pub struct Invitation {
+    code: String,
+    pub expires_at: Timestamp,
+}
+
+impl Invitation {
+    /// Creates an invitation with a random code.
+    ///
+    /// # Errors
+    /// Returns an error if the random generator fails.
+    pub fn new(now: Timestamp) -> Result<Self, getrandom::Error> {
+        Ok(Self { code: random::hex128()?, expires_at: now.saturating_add(VALID) })
+    }
+
+    /// Returns the link that the administrator sends to the person. `origin` is the address of the
+    /// service.
+    pub fn link(&self, origin: &str) -> String {
+        format!("{origin}/join/{}", self.code)
+    }
+}
+
+fn hash(code: &str) -> Vec<u8> {
+    Sha256::digest(code).to_vec()
+}
+
+/// Stores an invitation. It replaces an earlier one of the person.
+pub async fn insert(connection: &mut SqliteConnection, user: i64, invitation: &Invitation) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO invitations (user_id, code_hash, expires_at) VALUES (?, ?, ?) ON CONFLICT (user_id) \
+         DO UPDATE SET code_hash = excluded.code_hash, expires_at = excluded.expires_at",
+    )
+    .bind(user)
+    .bind(hash(&invitation.code))
+    .bind(invitation.expires_at.as_unix_millis())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Replaces the link of a person who has not chosen a password yet. The earlier link stops working.
+///
+/// # Errors
+/// Returns an error if the database fails.
+pub async fn renew(pool: &SqlitePool, user: i64, invitation: &Invitation) -> sqlx::Result<Result<(), Denied>> {
+    let done = sqlx::query("UPDATE invitations SET code_hash = ?2, expires_at = ?3 WHERE user_id = ?1")
+        .bind(user)
+        .bind(hash(&invitation.code))
+        .bind(invitation.expires_at.as_unix_millis())
+        .execute(pool)
+        .await?;
+    Ok(if done.rows_affected() == 1 { Ok(()) } else { Err(Denied::HasJoined) })
+}
+
+/// Deletes the invitation of the person with this name, whose password is set in another way.
+pub async fn end(pool: &SqlitePool, name: &str) -> sqlx::Result<()> {
+    let sql = "DELETE FROM invitations WHERE user_id IN (SELECT id FROM users WHERE name = ?)";
+    sqlx::query(sql).bind(name).execute(pool).await?;
+    Ok(())
+}
+
+/// Returns the id and the name of the person whom a code invites. Returns `None` if the code was
+/// used or replaced, has expired, or never existed, or if the person is suspended.
+pub async fn find(pool: &SqlitePool, code: &str, now: Timestamp) -> sqlx::Result<Option<(i64, String)>> {
+    let sql = "SELECT id, name FROM invitations JOIN users ON id = user_id \
+               WHERE code_hash = ? AND expires_at > ? AND NOT suspended";
+    sqlx::query_as(sql).bind(hash(code)).bind(now.as_unix_millis()).fetch_optional(pool).await
+}
+
+/// Uses a code: stores the hash of the password that the person has chosen. Returns the person's
+/// id, or `None` if the code cannot be used. If several requests use the same code concurrently,
+/// only one gets the id.
+pub async fn accept(pool: &SqlitePool, code: &str, password_hash: &str, now: Timestamp) -> sqlx::Result<Option<i64>> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let used: Option<i64> = sqlx::query_scalar(
+        "DELETE FROM invitations WHERE code_hash = ? AND expires_at > ? \
+         AND user_id IN (SELECT id FROM users WHERE NOT suspended) RETURNING user_id",
+    )
+    .bind(hash(code))
+    .bind(now.as_unix_millis())
+    .fetch_optional(&mut *transaction)
+    .await?;
+    if let Some(user) = used {
+        sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?")
+            .bind(password_hash)
+            .bind(user)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(used)
+}
