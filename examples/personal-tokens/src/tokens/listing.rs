@@ -74,7 +74,7 @@ pub enum Total {
 }
 
 /// The maximum number of tokens that are counted one by one, for a list with a search or a filter.
-const MOST_COUNTED: u64 = 1000;
+const MOST_COUNTED: usize = 200;
 
 /// Returns a page of the person's tokens.
 pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -> Result<Page, Refused> {
@@ -172,7 +172,7 @@ async fn total(app: &App, query: &ListQuery, only: Only) -> Result<Total, Refuse
         let count = CountQuery { owner: query.owner.clone(), status: query.status, ..CountQuery::new(query.project) };
         return store.count(&count).await.map(Total::Exactly).map_err(Refused::failed);
     }
-    let mut query = ListQuery { most: PageSize::MAX, ..query.clone() };
+    let mut query = ListQuery { most: PageSize::clamped(MOST_COUNTED), ..query.clone() };
     let mut total = 0;
     loop {
         let page = store.list(&query).await.map_err(Refused::failed)?;
@@ -181,7 +181,7 @@ async fn total(app: &App, query: &ListQuery, only: Only) -> Result<Total, Refuse
         query.after = page.next;
         match query.after {
             None => return Ok(Total::Exactly(total)),
-            Some(_) if total >= MOST_COUNTED => return Ok(Total::MoreThan(total)),
+            Some(_) if total >= MOST_COUNTED as u64 => return Ok(Total::MoreThan(total)),
             Some(_) => {}
         }
     }
