@@ -97,8 +97,8 @@ impl Projects {
         Ok(row.map(Project::from))
     }
 
-    /// Returns the project with this number, whoever can use it. The name of a removed project ends
-    /// with "(removed)".
+    /// Returns the project with this number, without a check who can use it. The name of a removed
+    /// project ends with "(removed)".
     pub async fn find(&self, project: i64) -> sqlx::Result<Option<Project>> {
         let sql = "SELECT id, iif(EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id), name || ' (removed)', name), \
                    kind FROM projects WHERE id = ?";

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::Request;
 use personal_tokens::setup;
 
+use crate::page::{Log, keep_events_of_interest};
 use crate::people::{PEOPLE, act, add, link, row};
 use crate::support::{Answer, Host, Person};
 
@@ -108,5 +109,32 @@ async fn link_works_once_for_seven_days_and_a_new_link_replaces_it() {
     open(&host, &fifth).await.is(404);
     for path in ["/join/", "/join/x", "/join/0123456789abcdef0123456789abcdef"] {
         open(&host, path).await.is(404);
+    }
+}
+
+/// The holder of the code becomes the person. So the code must not reach those who read the log.
+#[tokio::test]
+async fn code_is_in_no_log_line() {
+    keep_events_of_interest();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    let _guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let first = link(&add(&ada, "eve", "member").await.is(200).body);
+    let second = link(&act(&ada, 2, "invite", "").await.is(200).body);
+    for path in [&first, &second] {
+        open(&host, path).await;
+        join(&host, path, "short", "short").await;
+    }
+    join(&host, &second, PASSWORD, PASSWORD).await.is(303);
+    sqlx::query("DROP TABLE invitations").execute(&host.app.pool).await.unwrap();
+    open(&host, &second).await.is(503);
+    join(&host, &second, PASSWORD, PASSWORD).await.is(503);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("request failed"), "the test captures the log");
+    for path in [&first, &second] {
+        assert!(!log.contains(path.trim_start_matches("/join/")), "{log}");
     }
 }

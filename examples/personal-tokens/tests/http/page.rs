@@ -231,7 +231,7 @@ async fn row_with_a_name_from_before_the_rule_is_listed_verified_and_ended() {
 }
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(pub Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -245,7 +245,7 @@ impl Write for Log {
 
 /// Keeps all tracing events enabled for the whole process. Without this function, if a test on
 /// another thread reaches an event first, `tracing` may disable the event for all threads.
-fn keep_events_of_interest() {
+pub fn keep_events_of_interest() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         tracing::subscriber::set_global_default(tracing_subscriber::registry()).expect("no other test sets one");

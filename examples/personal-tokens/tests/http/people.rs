@@ -157,7 +157,7 @@ async fn last_administrator_stays() {
         let (path, other) = (format!("{PEOPLE}/2/{word}"), format!("{PEOPLE}/1/{word}"));
         let (one, two) = (format!("csrf={csrf}&typed=eve"), format!("csrf={hers}&typed=ada"));
         let (first, second) = tokio::join!(ada.post_form(&path, &one), eve.post_form(&other, &two));
-        // The other one is told why, or is not an administrator any more, or has no session.
+        // The other one gets the reason, or is not an administrator any more, or has no session.
         let is_done =
             |answer: &Answer| answer.status == 303 && answer.header("location").starts_with("/admin/people?said=");
         assert_ne!(is_done(&first), is_done(&second), "{word}: {} {}", first.status, second.status);
