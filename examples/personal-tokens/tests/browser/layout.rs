@@ -205,7 +205,7 @@ async fn in_scheme(scheme: Scheme) {
     let unfold = "document.querySelectorAll('details.folded').forEach(one => (one.open = true))";
     browser.client.execute(unfold, vec![]).await.unwrap();
     check("token-menu").await;
-    for (path, name) in pages(&world, &host) {
+    for (path, name) in pages(&world) {
         browser.goto(&path).await;
         check(name).await;
     }
@@ -214,9 +214,8 @@ async fn in_scheme(scheme: Scheme) {
 }
 
 /// Returns the paths and names of the pages that need no further action.
-fn pages(world: &World, host: &Host) -> Vec<(String, &'static str)> {
+fn pages(world: &World) -> Vec<(String, &'static str)> {
     let token = |uuid: &str| format!("/settings/tokens/{uuid}");
-    let _ = host;
     vec![
         (token(&world.well), "token"),
         (token(&world.issuer), "token-issuer"),
