@@ -80,6 +80,7 @@ async fn pictures_of_the_readmes_are_taken_from_the_pages() {
     browser.client.execute(laptop, vec![]).await.unwrap();
     browser.follow("#laptop").await;
     browser.see("#issued-title", "Issued tokens").await;
+    browser.client.execute("document.querySelector('#issued').scrollIntoView()", vec![]).await.unwrap();
     browser.picture("agents", &mut taken).await;
     browser.client.close().await.unwrap();
 
