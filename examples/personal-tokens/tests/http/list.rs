@@ -128,6 +128,7 @@ async fn filters_select_by_status_expiry_and_last_use() {
         ("status=live&only=expires-30", "idle month week"),
         ("only=no-expiry", "never"),
         ("only=no-expiry&sort=-expires", "never"),
+        ("status=live&only=never-used", "idle month never week"),
         ("status=live&only=unused-30", "idle"),
         ("status=live&only=unused-90", ""),
     ] {
