@@ -238,6 +238,7 @@ fn pages(world: &World) -> Vec<(String, &'static str)> {
         ("/admin/projects/1".into(), "admin-project"),
         ("/admin/projects/5/members".into(), "admin-members"),
         ("/admin/projects/5/members?remove=1".into(), "admin-members-remove"),
+        ("/admin/tokens".into(), "admin-tokens"),
         ("/admin/policy?preview=1&human_max=1+day".into(), "admin-policy"),
         ("/admin/policy?preview=1&human_max=soon".into(), "admin-policy-refused"),
         ("/admin/keys".into(), "admin-keys"),
