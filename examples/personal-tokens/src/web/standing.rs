@@ -115,11 +115,6 @@ impl Standing {
     fn because(word: &'static str, tone: Tone, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..Self::plain(word, tone) }
     }
-
-    /// Returns whether the service accepts the token on the next request.
-    pub fn works(&self) -> bool {
-        self.tone == Tone::Good || (self.word == "Replaced" && self.tone == Tone::Warn)
-    }
 }
 
 /// Returns whether the token was revoked because its issuer was revoked. Then both have the same
@@ -304,19 +299,6 @@ mod tests {
         let idle = changed(|token| token.created_at = now().saturating_sub(DAY));
         let strict = policy.with_max_unused(DAY);
         assert_eq!(words(&idle, active, &strict), "Blocked | Policy: it was not used for 1 day");
-    }
-
-    #[test]
-    fn only_an_active_token_or_one_in_its_grace_period_works() {
-        for (status, tone, works) in [
-            ("Active", Tone::Good, true),
-            ("Replaced", Tone::Warn, true),
-            ("Replaced", Tone::Over, false),
-            ("Blocked", Tone::Bad, false),
-            ("Disabled", Tone::Warn, false),
-        ] {
-            assert_eq!(Standing::plain(status, tone).works(), works, "{status}");
-        }
     }
 
     #[test]

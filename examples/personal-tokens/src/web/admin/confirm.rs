@@ -32,9 +32,4 @@ impl Confirm {
         self.typed = typed.into();
         self
     }
-
-    /// Returns whether a text is the name that the administrator must type.
-    pub fn is_typed(&self, typed: &str) -> bool {
-        self.expects.as_ref().is_none_or(|expects| typed.trim() == expects.trim())
-    }
 }

@@ -40,11 +40,6 @@ impl View {
         self.page.parse().unwrap_or(1)
     }
 
-    /// Returns whether the list is neither searched nor filtered.
-    pub fn is_plain(&self) -> bool {
-        self.q.trim().is_empty() && self.filter() == Filter::default()
-    }
-
     /// Returns the address of the list at this path with these choices.
     pub fn link(&self, path: &str) -> String {
         match self.query() {
