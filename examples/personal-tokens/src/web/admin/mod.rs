@@ -82,11 +82,6 @@ pub fn allow_form(signed_in: &SignedIn, csrf: &str) -> Result<(), PageError> {
     signed_in.check_form(csrf)
 }
 
-/// Returns a number of things in words, such as "1 token" or "0 tokens".
-pub fn counted(count: u64, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}
-
 /// Returns the reason of a refusal as a sentence.
 pub fn in_words(denied: Denied) -> String {
     sentence(&denied.to_string())
@@ -106,8 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plurals() {
-        assert_eq!([0, 1, 2].map(|count| counted(count, "token")), ["0 tokens", "1 token", "2 tokens"]);
+    fn message_about_revoked_tokens_fits_their_number() {
         for (count, start) in [(0, "No token was"), (1, "1 token was revoked and has"), (2, "2 tokens were")] {
             assert!(revoked(count).starts_with(start), "{count}");
         }

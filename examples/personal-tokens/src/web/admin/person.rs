@@ -10,7 +10,6 @@ use axum::response::Html;
 use crate::app::App;
 use crate::tokens::counts;
 use crate::tokens::own::Refused;
-use crate::web::admin;
 use crate::web::admin::allow;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::people::{self, PATH, Person, owner_id};
@@ -18,6 +17,7 @@ use crate::web::admin::token_list::{self, Asked, Show, TokenList};
 use crate::web::admin::view::View;
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural;
 use crate::web::sessions::SignedIn;
 
 /// The maximum number of projects that the page names.

@@ -14,9 +14,10 @@ use crate::app::App;
 use crate::people::directory;
 use crate::tokens::own::Refused;
 use crate::web::admin::policy_form::PolicyForm;
-use crate::web::admin::{allow, counted, policy_words};
+use crate::web::admin::{allow, policy_words};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::counted;
 use crate::web::sessions::SignedIn;
 use crate::web::time_words::Time;
 

@@ -17,9 +17,10 @@ use crate::tokens::counts;
 use crate::tokens::own::Refused;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::view::{Pager, View};
-use crate::web::admin::{allow, counted, revoked};
+use crate::web::admin::{allow, revoked};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::counted;
 use crate::web::sessions::SignedIn;
 
 pub const PATH: &str = "/admin/projects";

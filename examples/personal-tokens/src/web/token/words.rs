@@ -87,16 +87,6 @@ pub fn program(actor: &str) -> String {
     }
 }
 
-/// Returns a number with its noun, such as "1 token" or "2 tokens".
-pub fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// Returns a number with its noun, or `None` if the number is zero.
-pub fn some(number: u64, one: &str, many: &str) -> Option<String> {
-    (number > 0).then(|| count(number, one, many))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,11 +109,5 @@ mod tests {
             assert_eq!(reason(*one).is_none(), *one == RevocationReason::Unspecified, "{one}");
             assert!(reason(*one).is_none_or(is_in_words), "{one}");
         }
-    }
-
-    #[test]
-    fn numbers_have_the_right_noun() {
-        let said = [0, 1, 2].map(|number| count(number, "token", "tokens"));
-        assert_eq!(said, ["0 tokens", "1 token", "2 tokens"]);
     }
 }
