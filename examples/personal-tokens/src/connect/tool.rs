@@ -57,7 +57,8 @@ impl Tool {
         Self::Python,
     ];
 
-    /// Returns whether the page shows this tool immediately. The page lists the others under "More".
+    /// Returns whether the page shows this tool immediately. The page lists the others under
+    /// "More".
     pub fn is_common(self) -> bool {
         matches!(self, Self::VsCode | Self::JetBrains | Self::Curl | Self::Python | Self::Mcp)
     }

@@ -208,7 +208,7 @@ pub async fn show(
     let Asked { new, delete, rotate, rename, narrow, settings, agent, tool, said, of } = asked;
     let find = async |uuid: &str| own::find(&app, &signed_in.user, uuid).await;
     let token;
-    // Settings name the project of their token, whichever project the address of the page names.
+    // Settings name the project of their token, even if the address of the page names another one.
     let set_up = match &settings {
         Some(uuid) => Some(find(uuid).await?),
         None => None,

@@ -1,5 +1,5 @@
-//! The status of a token in the words of the pages: what happens on the next request with it, why,
-//! and when the token ends. All pages show a token with these words.
+//! Puts the status of a token into words: whether the service accepts the next request with the
+//! token, the reason, and the end of the token. All pages use these words.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Tone {
     }
 }
 
-/// What the status of a token depends on besides the record of the token.
+/// The facts, besides the record of a token, that decide whether the token works.
 #[derive(Clone, Copy)]
 pub struct Around<'a> {
     pub policy: &'a Policy,
@@ -46,7 +46,7 @@ pub struct Around<'a> {
     pub now: Timestamp,
 }
 
-/// What happens on the next request with a token, and the reason.
+/// The status of a token: whether the service accepts the next request with it, and the reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
     pub word: &'static str,
@@ -186,7 +186,7 @@ impl End {
     }
 }
 
-/// The origin of a token's last use, such as "from 203.0.113.7, curl/8.5.0".
+/// Returns the origin of a token's last use, such as "from 203.0.113.7, curl/8.5.0".
 pub fn used_from(view: &TokenView) -> Option<String> {
     let from = view.last_used_from.as_ref().filter(|from| !from.is_empty())?;
     let address = from.address.map(|address| address.to_string());

@@ -47,8 +47,8 @@ impl Confirm {
 #[serde(deny_unknown_fields)]
 pub struct ActForm {
     pub csrf: String,
-    /// The name of the person or the project, which the administrator types before an operation that
-    /// cannot be undone.
+    /// The name of the person or the project, which the administrator types before an operation
+    /// that cannot be undone.
     #[serde(default)]
     pub typed: String,
     /// The query of the list from which the form was sent.

@@ -63,7 +63,7 @@ pub async fn show(
     let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
     let mut form = PolicyForm::of(app.tokens.policy());
     let (mut preview, mut status) = (None, StatusCode::OK);
-    // The preview reads every token, so the page makes it only if it is asked for.
+    // The preview reads every token, so the page makes it only on request.
     if asked.contains_key("preview") {
         form.fill(&asked);
         match form.policy() {
