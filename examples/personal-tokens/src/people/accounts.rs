@@ -251,18 +251,6 @@ impl Accounts {
         Ok(fits.await?.map_err(|error| error.to_string())?)
     }
 
-    /// Suspends a person and ends their sessions, or reinstates the person. The sessions from
-    /// before a suspension stay ended after the reinstatement.
-    pub async fn suspend(&self, id: i64, suspended: bool) -> sqlx::Result<()> {
-        // One statement does both, so that no request sees only one of the changes.
-        sqlx::query("UPDATE users SET suspended = ?1, sessions_ended = sessions_ended + ?1 WHERE id = ?2")
-            .bind(suspended)
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     /// Hashes the password that an invited person has chosen.
     ///
     /// # Errors
