@@ -29,6 +29,7 @@ use crate::web::draft::{Draft, Entered, Faults};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
 use crate::web::pane::Pane;
+use crate::web::plural;
 use crate::web::rows::{self, First, Row};
 use crate::web::sessions::SignedIn;
 use crate::web::standing::PublicId;
@@ -190,7 +191,7 @@ fn places(before: u64, rows: u64, total: Total) -> String {
     match rows {
         0 => "0 tokens".into(),
         1 if before == 0 && total == Total::Exactly(1) => "1 token".into(),
-        rows => format!("{}–{} of {of}", before + 1, before + rows),
+        rows => plural::rows(before + 1, before + rows, of),
     }
 }
 
@@ -281,7 +282,7 @@ mod tests {
             (0, 0, Total::Exactly(0), "0 tokens"),
             (0, 1, Total::Exactly(1), "1 token"),
             (0, 2, Total::Exactly(2), "1–2 of 2"),
-            (10, 1, Total::Exactly(11), "11–11 of 11"),
+            (10, 1, Total::Exactly(11), "11 of 11"),
             (0, 10, Total::Exactly(190), "1–10 of 190"),
             (0, 10, Total::MoreThan(1000), "1–10 of more than 1000"),
             // A token was revoked after the page before was read.

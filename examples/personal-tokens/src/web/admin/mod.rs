@@ -87,8 +87,18 @@ pub fn in_words(denied: Denied) -> String {
     sentence(&denied.to_string())
 }
 
+/// Returns the message that the parameter `said` selects, if it is about the revocation of all
+/// tokens of a person or a project. `thing` is the word for the person or the project.
+pub fn said_of_tokens(word: &str, thing: &str) -> Option<String> {
+    if let Some(count) = word.strip_prefix("revoked-") {
+        return count.parse().ok().map(revoked);
+    }
+    let count = word.strip_prefix("removed-")?.parse().ok()?;
+    Some(format!("The {thing} is removed. {}", revoked(count)))
+}
+
 /// Returns the message about tokens that were revoked.
-pub fn revoked(count: u64) -> String {
+fn revoked(count: u64) -> String {
     match count {
         0 => "No token was live, so nothing was revoked.".into(),
         1 => "1 token was revoked and has stopped working.".into(),

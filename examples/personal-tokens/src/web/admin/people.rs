@@ -16,7 +16,7 @@ use crate::tokens::counts;
 use crate::tokens::own::Refused;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::view::{Pager, View};
-use crate::web::admin::{allow, revoked};
+use crate::web::admin::{allow, said_of_tokens};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
 use crate::web::plural::{self, counted};
@@ -166,19 +166,12 @@ pub async fn show(
 
 /// Returns the message that the parameter `said` selects.
 fn said(word: &str) -> Option<String> {
-    if let Some(count) = word.strip_prefix("revoked-") {
-        return count.parse().ok().map(revoked);
-    }
-    if let Some(count) = word.strip_prefix("removed-") {
-        let count = count.parse().ok()?;
-        return Some(format!("The person is removed. {}", revoked(count)));
-    }
     let text = match word {
         "suspended" => "The person is suspended. Their tokens and sessions do not work.",
         "reinstated" => "The person is reinstated. Their tokens work again, and they can sign in.",
         "appointed" => "The person is an administrator now.",
         "withdrawn" => "The person is a member now.",
-        _ => return None,
+        _ => return said_of_tokens(word, "person"),
     };
     Some(text.into())
 }
