@@ -2,7 +2,6 @@
 
 use super::notice_lead::NoticeLead;
 use super::record::{Revocation, TokenRecord};
-use super::view::TokenView;
 use crate::words::timestamp::Timestamp;
 
 /// The status of a token at a given time. If the status is `Expired`, `Lapsed`, `Rotated` or
@@ -108,15 +107,8 @@ impl TokenRecord {
     }
 }
 
-impl TokenView {
-    /// Returns the time at which the token ended or will end, as [`TokenRecord::ends_at`] does. The
-    /// ends of issuers are not taken into account.
-    pub fn ends_at(&self) -> Option<Timestamp> {
-        first_end(self.revoked.as_ref(), [self.grace_until, self.confirm_by, self.expires_at])
-    }
-}
-
-fn first_end(revoked: Option<&Revocation>, others: [Option<Timestamp>; 3]) -> Option<Timestamp> {
+/// Returns the earliest of the time of a revocation and other times.
+pub(super) fn first_end(revoked: Option<&Revocation>, others: [Option<Timestamp>; 3]) -> Option<Timestamp> {
     others.into_iter().chain([revoked.map(|revoked| revoked.at)]).flatten().min()
 }
 

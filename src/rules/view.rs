@@ -4,7 +4,7 @@ use super::address::AddressRanges;
 use super::issuer::Issuer;
 use super::record::{Disabled, Revocation, TokenRecord};
 use super::scope::ScopeSet;
-use super::status::Status;
+use super::status::{Status, first_end};
 use super::token_kind::TokenKind;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
@@ -52,6 +52,12 @@ impl TokenView {
     /// Returns the key of the token, which identifies the token in the store.
     pub fn key(&self) -> TokenKey {
         TokenKey { project: self.project, id: self.id }
+    }
+
+    /// Returns the time at which the token ended or will end, as [`TokenRecord::ends_at`] does. The
+    /// ends of issuers are not taken into account.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        first_end(self.revoked.as_ref(), [self.grace_until, self.confirm_by, self.expires_at])
     }
 }
 

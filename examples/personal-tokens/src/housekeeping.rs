@@ -38,7 +38,7 @@ impl Job {
         })
     }
 
-    /// Returns what the job does, in words that follow "cannot".
+    /// Returns a description of the job, in words that follow "cannot".
     pub const fn words(self) -> &'static str {
         match self {
             Self::Usage => "write the uses of tokens",

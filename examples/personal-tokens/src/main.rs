@@ -148,8 +148,8 @@ async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), S
     Ok(())
 }
 
-/// Writes the data that is only in memory: the last uses, the number of uses, and the last entries of
-/// the audit trail.
+/// Writes the data that is only in memory: the last uses, the numbers of uses, and the last entries
+/// of the audit trail.
 async fn write_last(app: &App) -> Result<(), SetupError> {
     // Run the writes concurrently, so that a slow write does not use up the time of the others.
     let (written, counted, ()) = tokio::join!(app.tokens.flush_usage(), app.uses.write(), app.audit.written());

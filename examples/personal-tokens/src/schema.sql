@@ -65,8 +65,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Forms that have issued or rotated a token. The page gives each form a random id. Sending a form
--- again does nothing. The latest 128 forms of each person are kept, for a day.
+-- Forms that have created a token, a person or a project. The page gives each form a random id.
+-- Sending a form again does nothing. The latest 128 forms of each person are kept, for a day.
 CREATE TABLE IF NOT EXISTS spent_forms (
     id INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL REFERENCES users (id),
@@ -93,7 +93,7 @@ CREATE TABLE IF NOT EXISTS admins (
     user_id INTEGER PRIMARY KEY REFERENCES users (id)
 ) STRICT;
 
--- The audit trail of each token: who did what to it.
+-- The audit trail of each token: the operations on it and their actors.
 CREATE TABLE IF NOT EXISTS token_events (
     id INTEGER PRIMARY KEY,
     -- Milliseconds since 1970.

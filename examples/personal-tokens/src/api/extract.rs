@@ -25,8 +25,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
-/// Returns the positive number that a part of a path writes. Returns `None` for other texts, also
-/// for `+1` and `01`, because a resource has one address.
+/// Parses a part of a path as a positive number. Returns `None` for other texts. `+1` and `01` are
+/// among them, because each resource has only one address.
 pub fn number(segment: &str) -> Option<i64> {
     segment.parse().ok().filter(|number: &i64| *number > 0 && number.to_string() == segment)
 }

@@ -30,7 +30,7 @@ pub struct Asked {
 
 /// Answers `GET /api/v2/configurations/models/{project}` with the project's own models, and on
 /// request with the models of public projects after them. A model is listed once, even if it is
-/// both in the configuration file and in the database. Another section than `llm` has no items.
+/// both in the configuration file and in the database. A section other than `llm` has no items.
 pub async fn models(
     State(app): State<Arc<App>>,
     visitor: Visitor,

@@ -15,7 +15,8 @@
 //!     token: None,
 //!     verify_ssl: true,
 //! };
-//! assert!(Tool::VsCode.text(&connection).is_some_and(|text| text.contains(PLACEHOLDER)));
+//! let settings = Tool::VsCode.text(&connection);
+//! assert!(settings.is_some_and(|text| text.contains(PLACEHOLDER)));
 //!
 //! // The settings of editors name a model. Other tools can do without one.
 //! connection.model = None;

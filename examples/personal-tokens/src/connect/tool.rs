@@ -57,7 +57,8 @@ impl Tool {
         Self::Python,
     ];
 
-    /// Returns whether most people look for this tool. The others are behind one more press.
+    /// Returns whether the page shows this tool immediately. The page lists the others under
+    /// "More".
     pub fn is_common(self) -> bool {
         matches!(self, Self::VsCode | Self::JetBrains | Self::Curl | Self::Python | Self::Mcp)
     }
@@ -97,30 +98,15 @@ impl Tool {
         }
     }
 
-    /// Returns the generation of the editor's extension: before or after the extension changed its
-    /// name. Returns `None` if the tool is not an editor.
-    pub fn generation(self) -> Option<Generation> {
-        match self {
-            Self::VsCode | Self::JetBrains => Some(Generation::Elitea),
-            Self::VsCodeAlita | Self::JetBrainsAlita => Some(Generation::Alita),
-            Self::Environment | Self::Curl | Self::Netrc | Self::Mcp | Self::Python => None,
-        }
-    }
-
     /// Returns whether the text for this tool contains the token or the placeholder.
     pub fn holds_token(self) -> bool {
         matches!(self, Self::VsCode | Self::VsCodeAlita | Self::Environment | Self::Netrc | Self::Mcp)
     }
 
-    /// Returns whether the settings of this tool cannot be made without a model: its program would
-    /// not know which model to ask.
+    /// Returns whether the settings of this tool must name a model. Without one, the tool would not
+    /// know which model to use.
     pub fn needs_model(self) -> bool {
         self.group() != Group::Other
-    }
-
-    /// Returns whether the text for this tool contains the name of the chosen model.
-    pub fn names_model(self) -> bool {
-        !matches!(self, Self::Environment | Self::Netrc | Self::Mcp)
     }
 
     /// Returns the settings text for the tool, which is both the preview and the download. If the
@@ -275,9 +261,6 @@ mod tests {
     fn each_tool_is_in_one_group() {
         let grouped: Vec<_> = Group::ALL.into_iter().flat_map(Group::tools).collect();
         assert_eq!(grouped, Tool::ALL);
-        for tool in Tool::ALL {
-            assert_eq!(tool.generation().is_none(), tool.group() == Group::Other, "{tool:?}");
-        }
     }
 
     #[test]
@@ -297,12 +280,16 @@ mod tests {
         }
     }
 
+    fn names_model(tool: Tool) -> bool {
+        !matches!(tool, Tool::Environment | Tool::Netrc | Tool::Mcp)
+    }
+
     #[test]
     fn text_names_the_model_if_the_tool_does() {
         let model = Some(NamedModel { project: 1, name: "unmistakable" });
         let named = Connection { model, ..connection(None) };
         for tool in Tool::ALL {
-            assert_eq!(tool.text(&named).unwrap().contains("unmistakable"), tool.names_model(), "{tool:?}");
+            assert_eq!(tool.text(&named).unwrap().contains("unmistakable"), names_model(tool), "{tool:?}");
         }
     }
 
@@ -312,9 +299,9 @@ mod tests {
         let unnamed = Connection { model: None, ..connection(Some(&token)) };
         for tool in Tool::ALL {
             assert_eq!(tool.text(&unnamed).is_none(), tool.needs_model(), "{tool:?}");
-            assert!(!tool.needs_model() || tool.names_model(), "{tool:?}");
+            assert!(!tool.needs_model() || names_model(tool), "{tool:?}");
             // A tool whose text names no model has the same text without one.
-            if !tool.names_model() {
+            if !names_model(tool) {
                 assert_eq!(tool.text(&unnamed), tool.text(&connection(Some(&token))), "{tool:?}");
             }
         }

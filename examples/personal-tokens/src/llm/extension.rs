@@ -1,6 +1,6 @@
-//! The routes of the VS Code extension "ELITEA Code". The extension asks a model, and lists the
-//! models and what else the project offers. This service has models only, so the other lists are
-//! empty.
+//! The routes of the VS Code extension "ELITEA Code". The extension sends questions to a model, and
+//! lists the models, prompts, datasources and applications of a project. This service has only
+//! models, so the other lists are empty.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub async fn predict(State(app): State<Arc<App>>, caller: Caller, request: Reque
     let question = prompt.question(model)?.to_string();
     let answer = async {
         let asked = chat::ask_model(&app, model, question.into(), None).await;
-        // The built-in model refuses a question without a text of the user.
+        // The built-in model refuses a question that contains no text of the user.
         let asked = asked.map_err(|error| if matches!(error, ChatError::Shape) { ChatError::Prompt } else { error });
         whole::read(asked?).await
     };
@@ -67,7 +67,7 @@ pub struct Asked {
 }
 
 /// Answers `GET /api/v1/integrations/integrations/default/{project}`: the models that the project
-/// may use, each as an integration with one model. Another section than `ai` has none.
+/// may use, each as an integration with one model. A section other than `ai` has none.
 pub async fn integrations(
     State(app): State<Arc<App>>,
     caller: Caller,

@@ -74,7 +74,8 @@ impl Prompt {
     /// Parses the body of a question.
     ///
     /// # Errors
-    /// Returns [`ChatError::Prompt`] if the body is not an object of these fields, or asks nothing.
+    /// Returns [`ChatError::Prompt`] if the body is not an object with these fields, or if it has
+    /// neither a user input nor a chat history.
     pub fn parse(body: &[u8]) -> Result<Self, ChatError> {
         let prompt: Self = serde_json::from_slice(body).map_err(|_| ChatError::Prompt)?;
         // serde would also accept an array with the values of the fields.
@@ -87,8 +88,8 @@ impl Prompt {
     /// project suggests.
     ///
     /// # Errors
-    /// Returns [`ChatError::NoModel`] if the project may not use the model. The name and the
-    /// integration must be those of one model, so that no other model answers by mistake.
+    /// Returns [`ChatError::NoModel`] if the project may not use the model. If the question has a
+    /// name and an integration, both must belong to the same model, so that no other model answers.
     pub fn model<'m>(&self, models: &'m [Model], project: &Project) -> Result<&'m Model, ChatError> {
         let ModelName { model_name: name, integration_uid: integration } = &self.model_settings.model;
         let found = match (name.as_str(), integration.as_str()) {
@@ -153,8 +154,8 @@ fn fill(text: &str, variables: &[Variable]) -> Result<String, ChatError> {
         })
         .collect();
     let mut filled = String::with_capacity(text.len());
-    // The place up to which the text is copied, and the next closing braces from there on. Both
-    // only move forwards, so the scan is linear.
+    // `at` is the end of the copied text, and `close` the next closing braces after it. Both only
+    // move forwards, so the scan is linear.
     let (mut at, mut close) = (0, text.find("}}"));
     while let Some(open) = text[at..].find("{{").map(|open| at + open) {
         let name = open + 2;

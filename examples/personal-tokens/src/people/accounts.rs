@@ -27,7 +27,7 @@ pub struct User {
     /// Whether the person is an administrator, who may see and revoke the tokens of others.
     pub admin: bool,
     /// A value that each session of the person stores. It changes when the password changes and
-    /// when [`end_sessions`] is called, so that the sessions from before the change end. It is a
+    /// when an administrator suspends or removes the person, so that earlier sessions end. It is a
     /// digest of the salted hash and reveals nothing about the password.
     pub session_mark: u64,
 }
@@ -251,18 +251,6 @@ impl Accounts {
         Ok(fits.await?.map_err(|error| error.to_string())?)
     }
 
-    /// Suspends a person and ends their sessions, or reinstates the person. The sessions from
-    /// before a suspension stay ended after the reinstatement.
-    pub async fn suspend(&self, id: i64, suspended: bool) -> sqlx::Result<()> {
-        // One statement does both, so that no request sees only one of the changes.
-        sqlx::query("UPDATE users SET suspended = ?1, sessions_ended = sessions_ended + ?1 WHERE id = ?2")
-            .bind(suspended)
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
     /// Hashes the password that an invited person has chosen.
     ///
     /// # Errors
@@ -272,13 +260,6 @@ impl Accounts {
         let _turn = self.changes.turn().await?;
         hash(password).await
     }
-}
-
-/// Ends all sessions of a person, in every process. A sign-in that is in progress gives a session
-/// that has ended too. Call this function in the transaction that takes a right from the person.
-pub async fn end_sessions(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()> {
-    sqlx::query("UPDATE users SET sessions_ended = sessions_ended + 1 WHERE id = ?").bind(user).execute(db).await?;
-    Ok(())
 }
 
 /// Returns the person with this id.

@@ -24,7 +24,7 @@ macro_rules! unless_last_administrator {
 }
 
 /// Adds a person with a personal project, and invites them to choose a password. Returns the
-/// person's id, or the reason why nobody was added.
+/// person's id, or the reason why the person was not added.
 ///
 /// # Errors
 /// Returns an error if the database or the random generator fails.
@@ -38,8 +38,8 @@ pub async fn add(
         Ok(name) => name,
         Err(denied) => return Ok(Err(denied)),
     };
-    // Until the person chooses a password, the hash is of a random password that nobody knows. So a
-    // sign-in with the name takes as long as any other.
+    // Until the person chooses a password, the account has the hash of a random password that is
+    // not kept. So a sign-in with the name takes as long as any other.
     let hash = accounts::hash(random::hex128()?).await?;
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     if is_taken(&mut transaction, name).await? {

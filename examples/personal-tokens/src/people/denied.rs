@@ -26,7 +26,6 @@ pub enum Denied {
     /// The person has already chosen a password.
     HasJoined,
     IsMember,
-    NotMember,
     /// The members of a personal or public project cannot be chosen.
     NotShared,
     /// The project has models in the configuration file, which would then be invalid.
@@ -48,7 +47,6 @@ impl fmt::Display for Denied {
             Self::Own => "you cannot do this to your own account; ask another administrator",
             Self::HasJoined => "this person has already chosen a password",
             Self::IsMember => "this person is already a member",
-            Self::NotMember => "this person is not a member",
             Self::NotShared => "only a shared project has members",
             Self::HasModels(1) => "config.json has 1 model of this project; remove it there first",
             Self::HasModels(count) => {

@@ -1,7 +1,7 @@
 //! Lists people, projects and members page by page, for administrators.
 //!
-//! A page has [`SIZE`] rows. So its cost depends on the number of its rows, except for the total
-//! and for a search, which SQLite counts without returning the rows.
+//! A page has at most [`SIZE`] rows, and its cost depends on the number of these rows. Two costs
+//! depend on the number of all people or projects: the total, and a search.
 
 use std::collections::HashMap;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use keyfob::Timestamp;
 
-/// The time after the last wrong password of an address for an account until these are forgotten.
+/// The time after which the wrong passwords of an address for an account are forgotten. It begins
+/// with the last of them.
 pub const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 /// The maximum number of entries of one table.
 pub const MOST: usize = 8192;
@@ -116,8 +117,8 @@ impl Entry for Debt {
     }
 }
 
-/// Inserts an entry. If the table is full, first drops the entries without effect, and if there are
-/// none, the earliest quarter. So an insertion is cheap on average.
+/// Inserts an entry. If the table is full, first drops the entries without effect. If the table is
+/// still full, drops the earliest quarter, so that an insertion is cheap on average.
 pub fn put<K: Hash + Eq, E: Entry>(table: &mut HashMap<K, E>, key: K, entry: E, now: Timestamp) {
     if table.len() >= MOST && !table.contains_key(&key) {
         table.retain(|_, entry| !entry.is_over(now));

@@ -54,8 +54,8 @@ async fn is_taken(connection: &mut SqliteConnection, name: &str, except: i64) ->
 }
 
 /// Removes a shared or a public project with its members and models. The row with its id stays. The
-/// caller then revokes its tokens, which are already rejected because nobody is in the project.
-/// Removing a removed project changes nothing.
+/// caller then revokes its tokens, which are already rejected because people cannot use a removed
+/// project. Removing a removed project changes nothing.
 ///
 /// # Errors
 /// Returns an error if the database fails.

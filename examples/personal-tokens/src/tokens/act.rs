@@ -10,8 +10,8 @@ use keyfob::{
 /// The name of the event in the trail of a token that issued another token. The detail of the entry
 /// is the id of the new token.
 pub const ISSUED_TOKEN: &str = "issued_token";
-/// The name of the event that the tokens bound to an ended token were revoked. The event is stored
-/// in the audit trail of the ended token.
+/// The name of the event for the revocation of the tokens that are bound to an ended token. The
+/// event is stored in the audit trail of the ended token.
 pub const ISSUED_REVOKED: &str = "revoked_what_it_issued";
 
 /// The detail of the event that a token was issued under another token.

@@ -32,8 +32,8 @@ pub enum Search {
     Name(FoldedName),
     /// The token with this project and id.
     Token(ProjectId, TokenId),
-    /// The token with this id in the project of the list. If there is none, the tokens whose name
-    /// contains this text, because a name may look like an id.
+    /// The token with this id in the project of the list. If no token has the id, the tokens whose
+    /// name contains this text, because a name may look like an id.
     IdOrName(TokenId, FoldedName),
 }
 
@@ -78,8 +78,8 @@ pub struct Page {
     pub later: bool,
     /// The number of tokens in the list.
     pub total: Total,
-    /// The project of the token that the person searched for by its public part, if it is another
-    /// project of the person than the project of the list.
+    /// The project of the token that the person searched for by its public part. It is `None`
+    /// unless the token is in another project of the person.
     pub elsewhere: Option<Project>,
 }
 

@@ -1,7 +1,7 @@
 //! Deletes the data whose time is over. The README of the host lists what is kept for how long.
 //!
-//! No step holds more than a batch of rows in memory, or locks the database for longer than it
-//! takes to write a batch.
+//! Each step reads and writes in batches. So it needs little memory, and locks the database only
+//! for short times.
 
 use std::time::Duration;
 

@@ -92,8 +92,8 @@ fn is_of_a_token(rejection: Rejection) -> bool {
 pub struct Refused {
     pub reason: Rejection,
     pub times: u64,
-    /// Whether there may have been more refusals. This is so if the requests did not prove that
-    /// they hold the token, because keyfob then counts the refusals of all tokens together.
+    /// Whether there may have been more refusals. If the requests did not prove that they hold the
+    /// token, keyfob counts the refusals of all tokens together.
     pub is_least: bool,
 }
 
@@ -117,7 +117,8 @@ pub async fn by_day(pool: &SqlitePool, key: &TokenKey) -> Result<BTreeMap<Day, V
         };
         let (of_day, times) = (days.entry(day).or_default(), u64::try_from(times)?);
         match of_day.iter_mut().find(|refused| refused.reason == reason) {
-            // A rotated token may be refused in a request, or at a second look at a connection.
+            // A rotated token may be refused in a request, or when a long response is checked
+            // again.
             Some(refused) => refused.times = refused.times.saturating_add(times),
             None => of_day.push(Refused { reason, times, is_least: !reason.is_after_proof() }),
         }

@@ -27,6 +27,12 @@ pub const ALL: [Known; 3] = [
     Known { scope: TOKENS_MANAGE, words: "Create agent tokens, which end with this one" },
 ];
 
+/// Returns the text that says what a scope allows. It is empty if the service does not know the
+/// scope.
+pub fn words(scope: &str) -> &'static str {
+    ALL.iter().find(|known| known.scope == scope).map_or("", |known| known.words)
+}
+
 /// The scope of a new token if the request names no scopes. Clients of the JSON API need not know
 /// about scopes, and editors need this scope.
 pub const DEFAULT: &str = MODELS_USE;

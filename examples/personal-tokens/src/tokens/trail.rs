@@ -44,7 +44,7 @@ pub enum With {
     Issuer,
     /// All tokens of the owner.
     Owner,
-    /// All tokens that rotations have made from the same first token.
+    /// All tokens that descend from the same first token by rotations.
     Rotations,
     /// All tokens of the project.
     Project,
@@ -62,12 +62,12 @@ pub struct Page {
 
 type Row = (i64, i64, String, String, String);
 
-/// Returns the operations on a token: those before this position, or the latest ones if there is no
-/// position. Tokens that the token issued by itself are left out: see [`own_issues`].
+/// Returns the operations on a token before this position, or the latest operations if `before` is
+/// `None`. Tokens that the token issued by itself are left out: see [`own_issues`].
 ///
-/// Revoking a group writes one row for the whole group. The entry about the revocation of one of
-/// its tokens is made from the record of this token, which holds the time, the actor and the
-/// reason. The report of a leak writes two rows. They become one entry.
+/// A revocation of a group has one row for the whole group. So the entry about one of its tokens is
+/// made from the record of the token, which has the time, the actor and the reason. The report of a
+/// leak has two rows, which become one entry.
 pub async fn acts(pool: &SqlitePool, view: &TokenView, before: Option<i64>) -> Result<Page, SetupError> {
     // A process of an earlier version may still write refusals into this table. The next start
     // moves them to the table of refusals.
@@ -100,8 +100,8 @@ pub async fn acts(pool: &SqlitePool, view: &TokenView, before: Option<i64>) -> R
 }
 
 /// Returns the latest tokens that a token issued without a person, at most 100 of them. They are
-/// apart from the [`acts`], so that the holder of the token cannot hide an operation behind many
-/// new tokens.
+/// not among the [operations](acts), so that the holder of the token cannot hide an operation
+/// behind many new tokens.
 pub async fn own_issues(pool: &SqlitePool, key: &TokenKey) -> Result<Vec<Entry>, SetupError> {
     let sql = concat!(
         "SELECT id, at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? AND ",
@@ -126,8 +126,8 @@ async fn is_revoked_in(pool: &SqlitePool, view: &TokenView) -> sqlx::Result<bool
     sqlx::query_scalar(sql).bind(view.project.as_str()).bind(view.id.as_str()).fetch_one(pool).await
 }
 
-/// Finds out together with which tokens a token was revoked. The first row after the token's
-/// revocation describes what ended the token.
+/// Finds out which tokens were revoked together with a token. The first row after the token's
+/// revocation describes the operation that ended the token.
 async fn with(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<With>> {
     let with_issuer = ended_with_issuer(pool, view, revoked).await?;
     let with_group = groups::of(pool, view, revoked).await?;

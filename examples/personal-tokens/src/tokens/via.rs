@@ -28,9 +28,8 @@ impl Via {
         Metadata::new(&text).expect("a short text without a NUL is valid metadata")
     }
 
-    /// Reads the metadata of a token. Returns `None` for an agent token, which cannot have metadata.
-    /// Also returns `None` if another program or an earlier version of the service created the
-    /// token.
+    /// Reads the metadata of a token. Returns `None` for an agent token, which cannot have
+    /// metadata, and for a token that another program or an earlier version of the service created.
     pub fn of(view: &TokenView) -> Option<Self> {
         let metadata: Value = serde_json::from_str(view.metadata.as_str()).ok()?;
         let word = metadata.get("created_with")?.as_str()?;

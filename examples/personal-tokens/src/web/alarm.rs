@@ -21,6 +21,7 @@ use crate::tokens::own::Refused;
 use crate::web::draft::replacement;
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural;
 use crate::web::sessions::SignedIn;
 use crate::web::time_words::Time;
 use crate::web::token::names::{Looks, Named, Names};
@@ -146,8 +147,8 @@ async fn card(app: &App, signed_in: &SignedIn, leaked: Leaked, now: Timestamp) -
         at: Time::ago(found.at, now),
         reporter: words::reporter(&found.reporter).into(),
         url: found.url,
-        ended: words::some(bound_ended, "token", "tokens"),
-        independent: words::some(issued::independent(app, key).await? as u64, "token", "tokens"),
+        ended: plural::some(bound_ended, "token"),
+        independent: plural::some(issued::independent(app, key).await? as u64, "token"),
         successor,
         renewed,
         replace: Some(replace).filter(|_| project.is_some()),

@@ -193,9 +193,9 @@ impl<'a> Dialog<'a> {
         addresses: Option<&str>,
         refused: Option<&Refused>,
     ) -> Self {
-        let words = |scope: &str| scopes::ALL.iter().find(|known| known.scope == scope).map_or("", |known| known.words);
         let is_kept = |scope: &str| kept.is_none_or(|kept| kept.iter().any(|one| one == scope));
-        let scopes = token.view.scopes.iter().map(|scope| (scope.to_owned(), words(scope), is_kept(scope))).collect();
+        let scopes =
+            token.view.scopes.iter().map(|scope| (scope.to_owned(), scopes::words(scope), is_kept(scope))).collect();
         let addresses = addresses.unwrap_or(token.view.addresses.as_str()).into();
         Self::Narrow { which: Which::of(app, token), scopes, addresses, fault: refused.map(in_words) }
     }

@@ -18,8 +18,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The lifetimes that the form offers with one press, in days.
 const PRESETS: [u32; 3] = [7, 30, 90];
 
-/// What a person enters into the form. The fields are texts, so that the form can show a wrong
-/// value with its error. The URL of the form may contain them too: then the form begins with them.
+/// The values that a person enters into the form. They are texts, so that the form can show a wrong
+/// value with its error. If the URL of the form contains values, the form starts with them.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Entered {

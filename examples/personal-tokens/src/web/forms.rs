@@ -1,5 +1,5 @@
-//! The forms of the page with the list of tokens: issue, rotate, disable, enable and revoke a
-//! token.
+//! The forms of the page with the list of tokens: issue, rotate, rename, narrow, confirm, disable,
+//! enable and revoke a token, and end a grace period.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::web::view::{PATH, View};
 pub struct NewForm {
     csrf: String,
     form: String,
-    /// The part of the list that the page shows behind the dialog, as the query of a [`View`].
+    /// The query of the [`View`] that the dialog covers.
     #[serde(default)]
     view: String,
     project: i64,
@@ -163,7 +163,7 @@ pub async fn rotate(
     Ok((StatusCode::BAD_REQUEST, draw(&app, &signed_in, &scene, dialog, None).await?).into_response())
 }
 
-/// An operation that a button in a row of the list starts.
+/// An operation that a button on a page starts, without a dialog.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {

@@ -14,6 +14,7 @@ pub mod join;
 pub mod page;
 pub mod pane;
 pub mod password;
+pub mod plural;
 pub mod returns;
 pub mod rows;
 pub mod sessions;

@@ -29,6 +29,7 @@ use crate::web::draft::{Draft, Entered, Faults};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
 use crate::web::pane::Pane;
+use crate::web::plural;
 use crate::web::rows::{self, First, Row};
 use crate::web::sessions::SignedIn;
 use crate::web::standing::PublicId;
@@ -192,7 +193,7 @@ fn places(before: u64, rows: u64, total: Total) -> String {
     match rows {
         0 => "0 tokens".into(),
         1 if before == 0 && total == Total::Exactly(1) => "1 token".into(),
-        rows => format!("{}–{} of {of}", before + 1, before + rows),
+        rows => plural::rows(before + 1, before + rows, of),
     }
 }
 
@@ -210,7 +211,7 @@ pub async fn show(
     let Asked { new, delete, rotate, end_grace, rename, narrow, settings, agent, tool, said, of } = asked;
     let find = async |uuid: &str| own::find(&app, &signed_in.user, uuid).await;
     let token;
-    // Settings name the project of their token, whichever project the address of the page names.
+    // Settings name the project of their token, even if the address of the page names another one.
     let set_up = match &settings {
         Some(uuid) => Some(find(uuid).await?),
         None => None,
@@ -285,7 +286,7 @@ mod tests {
             (0, 0, Total::Exactly(0), "0 tokens"),
             (0, 1, Total::Exactly(1), "1 token"),
             (0, 2, Total::Exactly(2), "1–2 of 2"),
-            (10, 1, Total::Exactly(11), "11–11 of 11"),
+            (10, 1, Total::Exactly(11), "11 of 11"),
             (0, 10, Total::Exactly(190), "1–10 of 190"),
             (0, 10, Total::MoreThan(1000), "1–10 of more than 1000"),
             // A token was revoked after the page before was read.

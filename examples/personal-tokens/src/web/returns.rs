@@ -1,4 +1,5 @@
-//! Where a person returns to after the sign-in, and the drafts that survive the end of a session.
+//! Leads a person back to their page after the sign-in, and keeps the draft of a form if the
+//! session has ended.
 
 use std::sync::Arc;
 

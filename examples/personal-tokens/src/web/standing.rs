@@ -1,5 +1,5 @@
-//! The status of a token in the words of the pages: what happens on the next request with it, why,
-//! and when the token ends. All pages show a token with these words.
+//! Puts the status of a token into words: whether the service accepts the next request with the
+//! token, the reason, and the end of the token. All pages use these words.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Tone {
     }
 }
 
-/// What the status of a token depends on besides the record of the token.
+/// The facts, besides the record of a token, that decide whether the token works.
 #[derive(Clone, Copy)]
 pub struct Around<'a> {
     pub policy: &'a Policy,
@@ -46,7 +46,7 @@ pub struct Around<'a> {
     pub now: Timestamp,
 }
 
-/// What happens on the next request with a token, and the reason.
+/// The status of a token: whether the service accepts the next request with it, and the reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
     pub word: &'static str,
@@ -114,11 +114,6 @@ impl Standing {
 
     fn because(word: &'static str, tone: Tone, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..Self::plain(word, tone) }
-    }
-
-    /// Returns whether the service accepts the token on the next request.
-    pub fn works(&self) -> bool {
-        self.tone == Tone::Good || (self.word == "Replaced" && self.tone == Tone::Warn)
     }
 }
 
@@ -191,7 +186,7 @@ impl End {
     }
 }
 
-/// The origin of a token's last use, such as "from 203.0.113.7, curl/8.5.0".
+/// Returns the origin of a token's last use, such as "from 203.0.113.7, curl/8.5.0".
 pub fn used_from(view: &TokenView) -> Option<String> {
     let from = view.last_used_from.as_ref().filter(|from| !from.is_empty())?;
     let address = from.address.map(|address| address.to_string());
@@ -304,19 +299,6 @@ mod tests {
         let idle = changed(|token| token.created_at = now().saturating_sub(DAY));
         let strict = policy.with_max_unused(DAY);
         assert_eq!(words(&idle, active, &strict), "Blocked | Policy: it was not used for 1 day");
-    }
-
-    #[test]
-    fn only_an_active_token_or_one_in_its_grace_period_works() {
-        for (status, tone, works) in [
-            ("Active", Tone::Good, true),
-            ("Replaced", Tone::Warn, true),
-            ("Replaced", Tone::Over, false),
-            ("Blocked", Tone::Bad, false),
-            ("Disabled", Tone::Warn, false),
-        ] {
-            assert_eq!(Standing::plain(status, tone).works(), works, "{status}");
-        }
     }
 
     #[test]

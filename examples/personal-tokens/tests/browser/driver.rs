@@ -155,8 +155,8 @@ impl Browser {
         self.until(&format!("document.querySelector(arguments[0])?.textContent.trim() === {}", json!(text)), css).await;
     }
 
-    /// Waits until the message of the page ends with this text. The message begins with the name and
-    /// the id of a token.
+    /// Waits until the message of the page ends with this text. The message begins with the name
+    /// and the id of a token.
     pub async fn is_told(&self, end: &str) {
         let condition = format!("document.querySelector('.notice')?.textContent.trim().endsWith({})", json!(end));
         self.until(&condition, ".notice").await;

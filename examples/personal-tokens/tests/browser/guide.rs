@@ -165,8 +165,8 @@ async fn line_5_an_integration_option_and_ready_settings_for_vs_code_and_jetbrai
         }
     }
 
-    // After the pop-up is closed, the menu beside the token in the list offers the same files. The file
-    // for VS Code then contains a placeholder instead of the token.
+    // After the pop-up is closed, the menu beside the token in the list offers the same files. The
+    // file for VS Code then contains a placeholder instead of the token.
     browser.done().await;
     for (icon, file) in [("vscode", "settings.json"), ("jetbrains", "elitea.xml")] {
         browser.click(&browser.in_menu(&format!("a[download][href*='/connect/{icon}?']")).await).await;

@@ -36,12 +36,12 @@ fn sizes() -> &'static [(u32, u32)] {
     if is_full() { &SIZES } else { &SIZES[..3] }
 }
 
-/// A text without spaces, of this many characters.
+/// Returns a text of this many characters, without spaces.
 fn long(start: &str, count: usize) -> String {
     start.chars().chain("Unbreakable".chars().cycle()).take(count).collect()
 }
 
-/// A text from right to left, of at most 255 characters.
+/// Returns a text from right to left, of at most 255 characters.
 fn right_to_left() -> String {
     "رمز الوصول للنسخ الاحتياطي الليلي ".repeat(7).trim().into()
 }
@@ -259,9 +259,9 @@ impl Browser {
     }
 }
 
-/// Finds the faults of the layout. A scrollable box may hold more than it shows. A clipped box shows
-/// nothing: it holds texts for screen readers. The middle of a
-/// token's id may be left out, because its title and its page have the whole id.
+/// The script that finds the faults of the layout. It accepts that a scrollable box holds more than
+/// it shows, that a clipped box shows nothing (it holds texts for screen readers), and that the
+/// middle of a token's id is left out (its title and its page have the whole id).
 const FAULTS: &str = r#"
 const phone = arguments[0], faults = [], room = document.documentElement.clientWidth;
 const name = (one) => one.tagName.toLowerCase() + (one.id ? `#${one.id}` : '') + (one.className?.baseVal ?? one.className ? `.${one.className.baseVal ?? one.className}` : '')

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use personal_tokens::people::changes;
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
 
@@ -432,13 +433,13 @@ async fn suspension_stops_a_persons_tokens_and_sessions_immediately() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let token = ada.make("n", None).await["token"].as_str().unwrap().to_owned();
-    host.app.accounts.suspend(1, true).await.unwrap();
+    host.suspend_ada().await;
     let answer = host.with_token(WHOAMI, &token).await;
     answer.is_problem(401, "owner_suspended");
     assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""));
     ada.get(TOKENS).await.is(401);
     ada.get("/settings/tokens").await.is(303);
-    host.app.accounts.suspend(1, false).await.unwrap();
+    changes::reinstate(&host.app.pool, 1).await.unwrap().unwrap();
     host.with_token(WHOAMI, &token).await.is(200);
 }
 

@@ -137,7 +137,7 @@ async fn filters_select_by_status_expiry_and_last_use() {
         assert_eq!(names(&page.is(200).body).join(" "), expected, "{filter}");
     }
     let none = ada.get(&format!("{PAGE}?status=live&only=unused-90")).await.body;
-    assert!(none.contains("No token passes the filter") && none.contains("Clear search"));
+    assert!(none.contains("No token matches the filter") && none.contains("Clear search"));
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn form_takes_a_preset_a_project_and_addresses() {
     let wrong = send(&format!("project={station}&name=n&preset=custom&amount=4000&unit=days")).await.is(400).body;
     assert_eq!(fault(&wrong, "expiry-error"), "A token may live for at most 366 days.");
     assert!(wrong.contains("name=\"preset\" value=\"custom\" checked"));
-    // The page behind the dialog is the list of the chosen project.
+    // The dialog covers the list of the chosen project.
     let fields = format!("view=project%3D1&project={station}&name=n&preset=7&scope=models%3Ause&addresses=192.0.2.7");
     let made = send(&fields).await.is(200);
     assert!(made.body.contains("n is ready") && made.body.contains("Weather station"));

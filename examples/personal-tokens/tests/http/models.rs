@@ -84,7 +84,7 @@ async fn members_list_models_with_their_session() {
 
     host.app.projects.leave(2, 1).await.unwrap();
     ada.get(&path_of(2, "")).await.is(403);
-    host.app.accounts.suspend(1, true).await.unwrap();
+    host.suspend_ada().await;
     assert_eq!(ada.get(&path_of(1, "")).await.is(401).json(), json!({"error": "sign in first"}));
     let ended = Person { host: &host, cookie: "session=AAAA".into() };
     assert_eq!(ended.get(&path_of(1, "")).await.is(401).json(), json!({"error": "sign in first"}));

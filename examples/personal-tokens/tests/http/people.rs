@@ -99,7 +99,7 @@ async fn removed_person_leaves_a_name_in_the_trail_and_nothing_that_works() {
     assert!(page.contains("<h1>eve (removed)</h1>") && page.contains("Its owner left") && page.contains("by ada, "));
     let trail = format!("/admin/tokens/{shared}/{}", hers[1].rsplit('_').nth(1).unwrap());
     assert!(ada.get(&trail).await.is(200).body.contains("eve (removed)"));
-    // Nobody can reinstate, appoint or remove the person again.
+    // The person cannot be reinstated, appointed or removed again.
     for word in ["reinstate", "appoint"] {
         act(&ada, 2, word, "").await.is(400);
     }

@@ -1,7 +1,6 @@
 //! Tests the sign-in: when sessions end, and where a person returns to after the sign-in.
 
 use axum::http::Request;
-use personal_tokens::people::accounts;
 use personal_tokens::setup::Settings;
 
 use crate::support::{Answer, Host, TOKENS};
@@ -29,17 +28,6 @@ async fn sessions_of_a_suspended_person_stay_ended_after_the_reinstatement() {
     act("reinstate").await;
     eve.get(PAGE).await.is(200);
     ada.get(PAGE).await.is(200);
-}
-
-/// The administration ends the sessions of a person whom it removes.
-#[tokio::test]
-async fn ending_the_sessions_of_one_person_ends_no_others() {
-    let host = Host::start().await;
-    let (ada, eve) = (host.ada().await, host.eve().await);
-    accounts::end_sessions(&host.app.pool, 2).await.unwrap();
-    eve.get(PAGE).await.is(303);
-    ada.get(PAGE).await.is(200);
-    host.sign_in("eve", "eves-password").await.get(PAGE).await.is(200);
 }
 
 /// In a data directory of an earlier version, some tables lack columns.

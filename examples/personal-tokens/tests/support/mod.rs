@@ -18,6 +18,7 @@ use http_body_util::BodyExt;
 use keyfob::{Clock, SystemClock, clock::FixedClock};
 use personal_tokens::api::openapi;
 use personal_tokens::app::{App, router};
+use personal_tokens::people::{accounts, changes};
 use personal_tokens::serve::{Limits, serve};
 use personal_tokens::setup::{self, FirstSignIn, Settings};
 use serde_json::Value;
@@ -213,6 +214,15 @@ impl Host {
     pub async fn eve(&self) -> Person<'_> {
         setup::add_user(&self.app.pool, "eve", "eves-password").await.unwrap();
         self.sign_in("eve", "eves-password").await
+    }
+
+    /// Suspends ada. Another person becomes an administrator first, because the last one cannot be
+    /// suspended.
+    pub async fn suspend_ada(&self) {
+        let pool = &self.app.pool;
+        let other = setup::add_user(pool, "grace", "graces-password").await.unwrap();
+        accounts::appoint(pool, other).await.unwrap();
+        changes::suspend(pool, other, 1).await.unwrap().unwrap();
     }
 
     /// Sends a chat question to the route for models, with this token.

@@ -12,9 +12,10 @@ use crate::app::App;
 use crate::housekeeping::{Job, Outcome};
 use crate::tokens::expiry::in_units;
 use crate::tokens::key_counts::Key;
-use crate::web::admin::{allow, counted};
+use crate::web::admin::allow;
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::counted;
 use crate::web::sessions::SignedIn;
 use crate::web::standing::Tone;
 use crate::web::time_words;
@@ -65,7 +66,7 @@ pub async fn show(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Ht
         (Job::Usage, "Last uses"),
     ];
     facts.extend(jobs.map(|(job, part)| of_job(part, job.interval(), app.housekeeping.last(job).as_ref(), now)));
-    // The page helps most while a database fails, so it is drawn without the counts then.
+    // An administrator needs this page most while a database fails. Then it has no counts.
     facts.push(match app.key_counts.get(&app).await {
         Ok(counts) => of_keys(&counts.keys),
         Err(error) => {
@@ -107,7 +108,7 @@ fn of_cache(counts: &CacheCounts, bound: Duration) -> Fact {
         _ => format!("It answered {} % of {}.", counts.hits * 100 / lookups, counted(lookups, "lookup")),
     };
     let bound = in_units(bound);
-    Fact::new("Cache", Tone::Good, format!("{rate} What it returns is at most {bound} old."), METRIC)
+    Fact::new("Cache", Tone::Good, format!("{rate} Its records are at most {bound} old."), METRIC)
 }
 
 fn feed(counts: &CacheCounts, bound: Duration) -> Fact {
@@ -214,7 +215,7 @@ mod tests {
         says(
             &of_cache(&used, bound),
             Tone::Good,
-            "It answered 75 % of 4 lookups. What it returns is at most 30 seconds old.",
+            "It answered 75 % of 4 lookups. Its records are at most 30 seconds old.",
         );
         says(&feed(&none, Duration::ZERO), Tone::Over, "no feed is needed");
         says(&feed(&none, bound), Tone::Over, "announces no changes");

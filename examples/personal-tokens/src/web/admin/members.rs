@@ -20,9 +20,10 @@ use crate::web::admin::confirm::Confirm;
 use crate::web::admin::people::owner_id;
 use crate::web::admin::projects;
 use crate::web::admin::view::{Pager, View};
-use crate::web::admin::{allow, allow_form, counted, in_words};
+use crate::web::admin::{allow, allow_form, in_words};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::counted;
 use crate::web::sessions::SignedIn;
 
 #[derive(Template)]

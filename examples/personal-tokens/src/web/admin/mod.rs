@@ -85,18 +85,23 @@ pub fn allow_form(signed_in: &SignedIn, csrf: &str) -> Result<(), PageError> {
     signed_in.check_form(csrf)
 }
 
-/// Returns a number of things in words, such as "1 token" or "0 tokens".
-pub fn counted(count: u64, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}
-
 /// Returns the reason of a refusal as a sentence.
 pub fn in_words(denied: Denied) -> String {
     sentence(&denied.to_string())
 }
 
+/// Returns the message that the parameter `said` selects, if it is about the revocation of all
+/// tokens of a person or a project. `thing` is the word for the person or the project.
+pub fn said_of_tokens(word: &str, thing: &str) -> Option<String> {
+    if let Some(count) = word.strip_prefix("revoked-") {
+        return count.parse().ok().map(revoked);
+    }
+    let count = word.strip_prefix("removed-")?.parse().ok()?;
+    Some(format!("The {thing} is removed. {}", revoked(count)))
+}
+
 /// Returns the message about tokens that were revoked.
-pub fn revoked(count: u64) -> String {
+fn revoked(count: u64) -> String {
     match count {
         0 => "No token was live, so nothing was revoked.".into(),
         1 => "1 token was revoked and has stopped working.".into(),
@@ -109,8 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plurals() {
-        assert_eq!([0, 1, 2].map(|count| counted(count, "token")), ["0 tokens", "1 token", "2 tokens"]);
+    fn message_about_revoked_tokens_fits_their_number() {
         for (count, start) in [(0, "No token was"), (1, "1 token was revoked and has"), (2, "2 tokens were")] {
             assert!(revoked(count).starts_with(start), "{count}");
         }

@@ -18,11 +18,11 @@ use crate::llm::models::{Model, ModelError};
 use crate::people::directory;
 use crate::people::projects::Project;
 use crate::tokens::own::Refused;
-use crate::web::admin;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::{allow, allow_form};
 use crate::web::error::{PageError, render, sentence};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::counted;
 use crate::web::sessions::SignedIn;
 
 const PATH: &str = "/admin/models";
@@ -127,7 +127,7 @@ async fn draw(
     let of_ids = app.projects.of_ids(&app.models.projects_with_credential()).await;
     render(&ModelsPage {
         frame: Frame::new(app, signed_in, Here::Models, None).await?,
-        shown: admin::counted(models.len() as u64, "model"),
+        shown: counted(models.len() as u64, "model"),
         models,
         names: directory::names_of_projects(&app.pool, &ids).await.map_err(Refused::failed)?,
         projects: of_ids.map_err(Refused::failed)?,

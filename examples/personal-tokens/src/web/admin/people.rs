@@ -14,12 +14,12 @@ use crate::people::directory::{self, Filter};
 use crate::random;
 use crate::tokens::counts;
 use crate::tokens::own::Refused;
-use crate::web::admin;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::view::{Pager, View};
-use crate::web::admin::{allow, counted, revoked};
+use crate::web::admin::{allow, said_of_tokens};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::{self, counted};
 use crate::web::sessions::SignedIn;
 use crate::web::standing::{Standing, Tone};
 use crate::web::time_words::{self, Time};
@@ -166,19 +166,12 @@ pub async fn show(
 
 /// Returns the message that the parameter `said` selects.
 fn said(word: &str) -> Option<String> {
-    if let Some(count) = word.strip_prefix("revoked-") {
-        return count.parse().ok().map(revoked);
-    }
-    if let Some(count) = word.strip_prefix("removed-") {
-        let count = count.parse().ok()?;
-        return Some(format!("The person is removed. {}", revoked(count)));
-    }
     let text = match word {
         "suspended" => "The person is suspended. Their tokens and sessions do not work.",
         "reinstated" => "The person is reinstated. Their tokens work again, and they can sign in.",
         "appointed" => "The person is an administrator now.",
         "withdrawn" => "The person is a member now.",
-        _ => return None,
+        _ => return said_of_tokens(word, "person"),
     };
     Some(text.into())
 }

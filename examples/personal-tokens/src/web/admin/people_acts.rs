@@ -16,6 +16,7 @@ use crate::people::denied::Denied;
 use crate::people::directory;
 use crate::people::invitations::{self, Invitation};
 use crate::tokens::own::Refused;
+use crate::web::admin::confirm::ActForm;
 use crate::web::admin::people::{self, Act, Dialog, Draft, PATH, owner_id};
 use crate::web::admin::view::View;
 use crate::web::admin::{allow_form, in_words};
@@ -32,18 +33,6 @@ pub struct AddForm {
     name: String,
     /// The role: `member` or `administrator`.
     role: String,
-    #[serde(default)]
-    view: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ActForm {
-    csrf: String,
-    /// The name of the person, which the administrator types before an operation that cannot be
-    /// undone.
-    #[serde(default)]
-    typed: String,
     #[serde(default)]
     view: String,
 }
@@ -101,7 +90,7 @@ pub async fn invite(
     let invitation = Invitation::new(app.tokens.now()).map_err(Refused::failed)?;
     let renewed = invitations::renew(&app.pool, id, &invitation).await.map_err(Refused::failed)?;
     renewed.map_err(refused)?;
-    invited(&app, &signed_in, &View::parse(&form.view), &headers, person.name, &invitation).await
+    invited(&app, &signed_in, &form.view(), &headers, person.name, &invitation).await
 }
 
 pub async fn appoint(
@@ -112,7 +101,7 @@ pub async fn appoint(
 ) -> Result<Redirect, PageError> {
     person(&app, &signed_in, id, &form).await?;
     changes::appoint(&app.pool, id).await.map_err(Refused::failed)?.map_err(refused)?;
-    Ok(done(&form, "appointed"))
+    Ok(form.done(PATH, "appointed"))
 }
 
 pub async fn reinstate(
@@ -123,7 +112,7 @@ pub async fn reinstate(
 ) -> Result<Redirect, PageError> {
     person(&app, &signed_in, id, &form).await?;
     changes::reinstate(&app.pool, id).await.map_err(Refused::failed)?.map_err(refused)?;
-    Ok(done(&form, "reinstated"))
+    Ok(form.done(PATH, "reinstated"))
 }
 
 pub async fn withdraw(
@@ -134,7 +123,7 @@ pub async fn withdraw(
 ) -> Result<Response, PageError> {
     let person = person(&app, &signed_in, id, &form).await?;
     match changes::withdraw(&app.pool, id).await.map_err(Refused::failed)? {
-        Ok(()) => Ok(done(&form, "withdrawn").into_response()),
+        Ok(()) => Ok(form.done(PATH, "withdrawn").into_response()),
         Err(denied) => again(&app, &signed_in, &person, Act::Withdraw, &form, Some(denied)).await,
     }
 }
@@ -147,7 +136,7 @@ pub async fn suspend(
 ) -> Result<Response, PageError> {
     let person = person(&app, &signed_in, id, &form).await?;
     match changes::suspend(&app.pool, signed_in.user.id, id).await.map_err(Refused::failed)? {
-        Ok(()) => Ok(done(&form, "suspended").into_response()),
+        Ok(()) => Ok(form.done(PATH, "suspended").into_response()),
         Err(denied) => again(&app, &signed_in, &person, Act::Suspend, &form, Some(denied)).await,
     }
 }
@@ -169,7 +158,7 @@ pub async fn remove(
         return again(&app, &signed_in, &person, Act::Remove, &form, Some(denied)).await;
     }
     let count = revoke(&app, &signed_in, id, RevocationReason::AffiliationChanged).await?;
-    Ok(done(&form, &format!("removed-{count}")).into_response())
+    Ok(form.done(PATH, &format!("removed-{count}")).into_response())
 }
 
 /// Revokes all tokens of a person, in all projects.
@@ -184,7 +173,7 @@ pub async fn revoke_all(
         return again(&app, &signed_in, &person, Act::RevokeAll, &form, None).await;
     }
     let count = revoke(&app, &signed_in, id, RevocationReason::PrivilegeWithdrawn).await?;
-    Ok(done(&form, &format!("revoked-{count}")).into_response())
+    Ok(form.done(PATH, &format!("revoked-{count}")).into_response())
 }
 
 async fn revoke(app: &App, signed_in: &SignedIn, id: i64, reason: RevocationReason) -> Result<u64, PageError> {
@@ -214,23 +203,13 @@ async fn again(
     form: &ActForm,
     denied: Option<Denied>,
 ) -> Result<Response, PageError> {
-    let view = View::parse(&form.view);
-    let Some(mut confirm) = people::confirm(app, person, act, &view).await? else {
-        return Ok(Redirect::to(&view.link_with(PATH, "said", "revoked-0")).into_response());
+    let view = form.view();
+    let Some(confirm) = people::confirm(app, person, act, &view).await? else {
+        return Ok(form.done(PATH, "revoked-0").into_response());
     };
-    match denied {
-        Some(denied) => {
-            confirm.error = Some(in_words(denied));
-            confirm.typed.clone_from(&form.typed);
-        }
-        None => confirm = confirm.wrong(&form.typed),
-    }
+    let confirm = confirm.refused(&form.typed, denied);
     let page = people::draw(app, signed_in, &view, Dialog::Confirm(confirm), None).await?;
     Ok((StatusCode::BAD_REQUEST, page).into_response())
-}
-
-fn done(form: &ActForm, said: &str) -> Redirect {
-    Redirect::to(&View::parse(&form.view).link_with(PATH, "said", said))
 }
 
 fn refused(denied: Denied) -> PageError {

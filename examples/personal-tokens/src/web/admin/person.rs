@@ -11,7 +11,6 @@ use crate::app::App;
 use crate::people::projects::{Kind, Project};
 use crate::tokens::counts;
 use crate::tokens::own::Refused;
-use crate::web::admin;
 use crate::web::admin::allow;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::people::{self, PATH, Person, owner_id};
@@ -20,6 +19,7 @@ use crate::web::admin::token_list::{self, Asked, TokenList};
 use crate::web::admin::view::View;
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural;
 use crate::web::sessions::SignedIn;
 
 /// The maximum number of projects that the page names.

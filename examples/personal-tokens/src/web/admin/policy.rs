@@ -14,9 +14,10 @@ use crate::app::App;
 use crate::people::directory;
 use crate::tokens::own::Refused;
 use crate::web::admin::policy_form::PolicyForm;
-use crate::web::admin::{allow, counted, policy_words};
+use crate::web::admin::{allow, policy_words};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::counted;
 use crate::web::sessions::SignedIn;
 use crate::web::time_words::Time;
 
@@ -62,7 +63,7 @@ pub async fn show(
     let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
     let mut form = PolicyForm::of(app.tokens.policy());
     let (mut preview, mut status) = (None, StatusCode::OK);
-    // The preview reads every token, so the page makes it only if it is asked for.
+    // The preview reads every token, so the page makes it only on request.
     if asked.contains_key("preview") {
         form.fill(&asked);
         match form.policy() {

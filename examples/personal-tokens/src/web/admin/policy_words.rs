@@ -8,7 +8,7 @@ use keyfob::{
 };
 
 use crate::tokens::expiry::in_units;
-use crate::web::admin::counted;
+use crate::web::plural::counted;
 
 /// The kinds of tokens in the order of the page, each with the word in form fields and the title.
 pub const KINDS: [(TokenKind, &str, &str); 3] = [

@@ -9,7 +9,6 @@ use axum::response::Html;
 
 use crate::app::App;
 use crate::tokens::own::Refused;
-use crate::web::admin;
 use crate::web::admin::allow;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::projects::{self, PATH, Project};
@@ -18,6 +17,7 @@ use crate::web::admin::token_list::{self, Asked, TokenList};
 use crate::web::admin::view::View;
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::counted;
 use crate::web::sessions::SignedIn;
 
 #[derive(Template)]
@@ -53,9 +53,9 @@ pub async fn show(
     let list = TokenList::read(&app, &[listed.project.project_id()], None, &asked, path).await?;
     let models = app.models.all(&app.projects).await.map_err(Refused::failed)?;
     let models = models.iter().filter(|model| model.project_id == id).count() as u64;
-    let models = (models > 0).then(|| admin::counted(models, "model"));
+    let models = (models > 0).then(|| counted(models, "model"));
     let project = Project::new(&app, listed).await?;
-    let members = admin::counted(project.members.cast_unsigned(), "member");
+    let members = counted(project.members.cast_unsigned(), "member");
     let said = asked.said.as_deref().and_then(|word| match word {
         "added" => Some("The project is added. Everybody can use it.".into()),
         _ => token_list::said(word),

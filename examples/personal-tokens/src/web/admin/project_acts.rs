@@ -16,6 +16,7 @@ use crate::people::directory::Listed;
 use crate::people::project_changes;
 use crate::people::projects::Kind;
 use crate::tokens::own::Refused;
+use crate::web::admin::confirm::ActForm;
 use crate::web::admin::projects::{self, Act, Dialog, Draft, PATH};
 use crate::web::admin::view::View;
 use crate::web::admin::{allow_form, in_words};
@@ -40,17 +41,6 @@ pub struct AddForm {
 pub struct RenameForm {
     csrf: String,
     name: String,
-    #[serde(default)]
-    view: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ActForm {
-    csrf: String,
-    /// The name of the project, which the administrator types to confirm the operation.
-    #[serde(default)]
-    typed: String,
     #[serde(default)]
     view: String,
 }
@@ -122,7 +112,7 @@ pub async fn remove(
     }
     project_changes::remove(&app.pool, id, app.tokens.now()).await.map_err(Refused::failed)?;
     let count = revoke(&app, &signed_in, &listed).await?;
-    Ok(done(&form, &format!("removed-{count}")).into_response())
+    Ok(form.done(PATH, &format!("removed-{count}")).into_response())
 }
 
 /// Revokes every token of a project, for all owners.
@@ -138,7 +128,7 @@ pub async fn revoke_all(
         return again(&app, &signed_in, &listed, Act::RevokeAll, &form, None).await;
     }
     let count = revoke(&app, &signed_in, &listed).await?;
-    Ok(done(&form, &format!("revoked-{count}")).into_response())
+    Ok(form.done(PATH, &format!("revoked-{count}")).into_response())
 }
 
 async fn revoke(app: &App, signed_in: &SignedIn, listed: &Listed) -> Result<u64, PageError> {
@@ -161,21 +151,11 @@ async fn again(
     form: &ActForm,
     denied: Option<Denied>,
 ) -> Result<Response, PageError> {
-    let view = View::parse(&form.view);
-    let Some(mut confirm) = projects::confirm(app, listed, act, &view).await? else {
-        return Ok(Redirect::to(&view.link_with(PATH, "said", "revoked-0")).into_response());
+    let view = form.view();
+    let Some(confirm) = projects::confirm(app, listed, act, &view).await? else {
+        return Ok(form.done(PATH, "revoked-0").into_response());
     };
-    match denied {
-        Some(denied) => {
-            confirm.error = Some(in_words(denied));
-            confirm.typed.clone_from(&form.typed);
-        }
-        None => confirm = confirm.wrong(&form.typed),
-    }
+    let confirm = confirm.refused(&form.typed, denied);
     let page = projects::draw(app, signed_in, &view, Dialog::Confirm(confirm), None).await?;
     Ok((StatusCode::BAD_REQUEST, page).into_response())
-}
-
-fn done(form: &ActForm, said: &str) -> Redirect {
-    Redirect::to(&View::parse(&form.view).link_with(PATH, "said", said))
 }

@@ -17,9 +17,10 @@ use crate::tokens::counts;
 use crate::tokens::own::Refused;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::view::{Pager, View};
-use crate::web::admin::{allow, counted, revoked};
+use crate::web::admin::{allow, said_of_tokens};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
+use crate::web::plural::counted;
 use crate::web::sessions::SignedIn;
 
 pub const PATH: &str = "/admin/projects";
@@ -127,14 +128,10 @@ pub async fn show(
 
 /// Returns the message that the parameter `said` selects.
 fn said(word: &str) -> Option<String> {
-    if let Some(count) = word.strip_prefix("revoked-") {
-        return count.parse().ok().map(revoked);
+    match word {
+        "renamed" => Some("The project is renamed.".into()),
+        _ => said_of_tokens(word, "project"),
     }
-    if let Some(count) = word.strip_prefix("removed-") {
-        let count = count.parse().ok()?;
-        return Some(format!("The project is removed. {}", revoked(count)));
-    }
-    (word == "renamed").then(|| "The project is renamed.".into())
 }
 
 /// Returns the project with this id, removed or not.

@@ -16,8 +16,8 @@ use crate::tokens::own::{Refused, write_uses};
 use crate::tokens::{counts, issued};
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::show::Show;
-use crate::web::admin::view::shown;
 use crate::web::error::PageError;
+use crate::web::plural;
 use crate::web::standing::{Around, End, PublicId, Standing, used_from};
 use crate::web::time_words::Time;
 
@@ -131,7 +131,7 @@ impl TokenList {
         let later = next.map(|next| link(&path, show, &next, to));
         let first = if views.is_empty() { 0 } else { from + 1 };
         // The total may be older than the rows.
-        let shown = shown(first.cast_signed(), to.cast_signed(), total.max(to).cast_signed());
+        let shown = plural::rows(first, to, total.max(to));
         let rows = rows(app, views, &path).await?;
         Ok(Self { rows, shown, is_first_page: from == 0, later, path, show, is_everywhere: false })
     }
@@ -189,7 +189,7 @@ impl TokenList {
         });
         let shown = match (views.len(), more) {
             (0, _) => "0 tokens".into(),
-            (_, false) => shown(from.cast_signed() + 1, to.cast_signed(), to.cast_signed()),
+            (_, false) => plural::rows(from + 1, to, to),
             (_, true) => format!("{}–{to} of more", from + 1),
         };
         let rows = rows(app, views, &path).await?;

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::people::directory::{Filter, Page};
+use crate::web::plural;
 
 /// The query of a list's URL. Default values are left out of the query, and invalid values count
 /// as the default.
@@ -40,11 +41,6 @@ impl View {
         self.page.parse().unwrap_or(1)
     }
 
-    /// Returns whether the list is neither searched nor filtered.
-    pub fn is_plain(&self) -> bool {
-        self.q.trim().is_empty() && self.filter() == Filter::default()
-    }
-
     /// Returns the address of the list at this path with these choices.
     pub fn link(&self, path: &str) -> String {
         match self.query() {
@@ -79,19 +75,10 @@ impl Pager {
     pub fn new<T>(page: &Page<T>, view: &View, path: &str) -> Self {
         let link = |number: i64| view.at(number).link(path);
         Self {
-            shown: shown(page.first(), page.last(), page.total),
+            shown: plural::rows(page.first(), page.last(), page.total),
             earlier: page.earlier().map(link),
             later: page.later().map(link),
         }
-    }
-}
-
-/// Returns the shown rows of a list in words, such as "1–20 of 190".
-pub fn shown(first: i64, last: i64, total: i64) -> String {
-    match (total, first == last) {
-        (0, _) => "0 of 0".into(),
-        (_, true) => format!("{first} of {total}"),
-        _ => format!("{first}–{last} of {total}"),
     }
 }
 
@@ -107,12 +94,5 @@ mod tests {
         assert_eq!(View::default().link_with("/p", "add", "1"), "/p?add=1");
         assert_eq!(view.at(1).link("/p"), "/p?q=a%26b&status=suspended");
         assert_eq!((view.number(), View::parse("page=x").number()), (3, 1));
-    }
-
-    #[test]
-    fn shown_rows_in_words() {
-        assert_eq!(shown(1, 20, 190), "1–20 of 190");
-        assert_eq!(shown(21, 21, 21), "21 of 21");
-        assert_eq!(shown(0, 0, 0), "0 of 0");
     }
 }

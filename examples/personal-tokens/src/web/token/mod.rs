@@ -28,6 +28,7 @@ use crate::tokens::{issued, refusals, scopes, trail};
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
 use crate::web::page::message;
+use crate::web::plural::{self, counted};
 use crate::web::sessions::SignedIn;
 use crate::web::standing::{self, Around, End, PublicId, Standing, Tone};
 use crate::web::time_words::Time;
@@ -195,7 +196,7 @@ async fn draw(
         Looks::Administrator => (Here::Elsewhere, format!("/admin/projects/{}", view.project)),
     };
     let frame = Frame::new(app, signed_in, at, project.filter(|_| looks == Looks::Owner)).await?;
-    let own_issued = words::count(own_issues.len() as u64, "token", "tokens");
+    let own_issued = counted(own_issues.len() as u64, "token");
     let (id, is_first, older) = (PublicId::of(view), asked.before.is_none(), page.older);
     render(&TokenPage {
         frame,
@@ -248,13 +249,12 @@ async fn summary(
     let project = app.projects.find(number).await.map_err(Refused::failed)?;
     let owner = view.owner.as_str().parse().map_err(|error| Refused::failed(Box::new(error)))?;
     let is_member = app.projects.find_of_user(owner, number).await.map_err(Refused::failed)?.is_some();
-    let words = |scope: &str| scopes::ALL.iter().find(|known| known.scope == scope).map_or("", |known| known.words);
     let scopes = view.scopes.to_string();
     Ok(Summary {
         standing: Standing::of(view, around),
         project,
         is_member,
-        scopes: scopes.split_whitespace().map(|one| Scope { scope: one.into(), words: words(one) }).collect(),
+        scopes: scopes.split_whitespace().map(|one| Scope { scope: one.into(), words: scopes::words(one) }).collect(),
         addresses: view.addresses.to_string(),
         created: Time::ago(view.created_at, around.now),
         created_how: match (view.rotated_from, Via::of(view)) {
@@ -282,6 +282,6 @@ async fn admin(app: &App, view: &TokenView, here: &str, asks: bool) -> Result<Ad
     let revoke = view.revoked.is_none().then(|| format!("{here}/revoke"));
     let asks = asks && revoke.is_some();
     let bound = if asks { issued::bound(app, view).await? } else { 0 };
-    let bound = words::some(bound, "token", "tokens");
+    let bound = plural::some(bound, "token");
     Ok(Admin { owner: owner.map_or_else(|| "a removed person".into(), |person| person.name), revoke, asks, bound })
 }

@@ -6,6 +6,7 @@ use crate::leaks::told::Found;
 use crate::tokens::act::{Act, Origin};
 use crate::tokens::own::Refused;
 use crate::tokens::trail::{Entry, With};
+use crate::web::plural::counted;
 use crate::web::time_words::Time;
 use crate::web::token::names::{Named, Names, Who};
 use crate::web::token::words;
@@ -89,7 +90,7 @@ fn leaked(leak: &Leak, what: &str, now: Timestamp) -> Line {
         parts.extend([Part::Text(", found at ".into()), Part::Quote(found.url.clone())]);
     }
     if let Some((times, last)) = again {
-        let often = words::count(*times, "time", "times");
+        let often = counted(*times, "time");
         parts.extend([Part::Text(format!(". Reported again {often}, last ")), Part::Time(Time::ago(*last, now))]);
     }
     Line { at: Time::ago(found.at, now), parts }
@@ -159,7 +160,7 @@ async fn line(names: &mut Names<'_>, view: &TokenView, entry: &Entry, now: Times
             }
         }
         Act::IssuedRevoked { count, .. } => {
-            let tokens = words::count(count, "token", "tokens");
+            let tokens = counted(count, "token");
             say(&mut parts, &format!("{tokens} that it had issued ended with it"));
         }
         Act::Leaked => {
@@ -168,7 +169,7 @@ async fn line(names: &mut Names<'_>, view: &TokenView, entry: &Entry, now: Times
         }
         Act::Expiring(lead) => {
             const DAY: u64 = 24 * 60 * 60 * 1000;
-            let days = words::count(lead.as_millis().div_ceil(DAY), "day", "days");
+            let days = counted(lead.as_millis().div_ceil(DAY), "day");
             say(&mut parts, &format!("Notice given: it expires within {days}"));
         }
         Act::Unknown => {

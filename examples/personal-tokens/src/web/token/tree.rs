@@ -4,10 +4,10 @@ use askama::Template;
 use keyfob::{Timestamp, TokenView};
 
 use crate::tokens::issued;
+use crate::web::plural::counted;
 use crate::web::standing::{self, Around, End, PublicId, Standing, Tone};
 use crate::web::time_words::Time;
 use crate::web::token::names::Names;
-use crate::web::token::words;
 
 /// A list of tokens, each with the list of the tokens that it has issued.
 #[derive(Template)]
@@ -40,7 +40,7 @@ impl Tree {
 
     /// Returns the number of all tokens of the list, in words.
     pub fn count_words(&self) -> String {
-        words::count(self.count(), "token", "tokens")
+        counted(self.count(), "token")
     }
 
     fn count(&self) -> u64 {

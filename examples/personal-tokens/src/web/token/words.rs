@@ -22,13 +22,13 @@ pub fn with(with: With) -> &'static str {
     match with {
         With::Issuer => "with the token that issued it",
         With::Owner => "with all tokens of its owner in this project",
-        With::Rotations => "with all tokens of the same rotations",
+        With::Rotations => "with its predecessors and successors",
         With::Project => "with all tokens of the project",
         With::Key => "with all tokens of the same key",
     }
 }
 
-/// Returns a change as the begin of a sentence.
+/// Returns a change as the beginning of a sentence.
 pub fn change(how: ChangeKind) -> &'static str {
     match how {
         ChangeKind::Renamed => "Renamed",
@@ -41,7 +41,7 @@ pub fn change(how: ChangeKind) -> &'static str {
     }
 }
 
-/// Returns the reason for which requests were refused, as in "12 refused: revoked".
+/// Returns the reason why requests were refused, such as "revoked" in "12 refused: revoked".
 pub fn refusal(reason: Rejection) -> &'static str {
     match reason {
         Rejection::Length | Rejection::NotAscii | Rejection::Prefix | Rejection::Shape => "not a token of this service",
@@ -77,24 +77,14 @@ pub fn reporter(actor: &str) -> &str {
     if actor == ANYBODY { "somebody who had found it" } else { actor }
 }
 
-/// Returns an actor that is neither a person nor a token, as the end of "by". The name is that of a
-/// program.
+/// Returns the name of an actor that is neither a person nor a token but a program, as the end of
+/// "by".
 pub fn program(actor: &str) -> String {
     match actor {
         ANYBODY => actor.into(),
         "GitHub secret scanning" => "a leak report from GitHub".into(),
         other => other.into(),
     }
-}
-
-/// Returns a number with its noun, such as "1 token" or "2 tokens".
-pub fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// Returns a number with its noun, or `None` if the number is zero.
-pub fn some(number: u64, one: &str, many: &str) -> Option<String> {
-    (number > 0).then(|| count(number, one, many))
 }
 
 #[cfg(test)]
@@ -105,7 +95,7 @@ mod tests {
         !text.contains('_') && text.len() > 3
     }
 
-    /// A new variant of keyfob must get words. Without them, it would get the words of the last
+    /// A new variant in keyfob needs words here. Without them, it would get the words of the last
     /// arm.
     #[test]
     fn every_variant_of_keyfob_has_words() {
@@ -119,11 +109,5 @@ mod tests {
             assert_eq!(reason(*one).is_none(), *one == RevocationReason::Unspecified, "{one}");
             assert!(reason(*one).is_none_or(is_in_words), "{one}");
         }
-    }
-
-    #[test]
-    fn numbers_have_the_right_noun() {
-        let said = [0, 1, 2].map(|number| count(number, "token", "tokens"));
-        assert_eq!(said, ["0 tokens", "1 token", "2 tokens"]);
     }
 }
