@@ -17,6 +17,7 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
     return;
   }
+  if (event.target.matches("[action='/sign-out']")) forgetDrafts();
   // A double press must not send the form twice.
   if (!event.target.matches("[data-once]")) return;
   for (const button of event.target.querySelectorAll("button")) button.disabled = true;
@@ -201,10 +202,12 @@ function openModal(dialog) {
 }
 
 // Keeps what a person has entered until the token is issued, so that neither a reload nor a session
-// that has ended loses it. The draft holds no secret.
+// that has ended loses it. The draft holds no secret. It belongs to the person: another person may
+// sign in on the same machine.
 function keepDraft(dialog) {
   const form = dialog.querySelector("form");
-  const key = `draft ${dialog.dataset.draft} ${form.getAttribute("action")}`;
+  const person = document.querySelector("#person b").textContent;
+  const key = `draft ${person} ${dialog.dataset.draft} ${form.getAttribute("action")}`;
   const kept = ["name", "project", "preset", "amount", "unit", "scope", "addresses"];
   const name = form.elements.namedItem("name");
   const stored = sessionStorage.getItem(key);
@@ -228,10 +231,14 @@ function keepDraft(dialog) {
   };
 }
 
+function forgetDrafts() {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith("draft ")) sessionStorage.removeItem(key);
+}
+
 // Removes the token from the page when the dialog closes. Remembers whether the person has copied
 // anything, so that closing asks once.
 function guardSecret(dialog) {
-  for (const key of Object.keys(sessionStorage)) if (key.startsWith("draft ")) sessionStorage.removeItem(key);
+  forgetDrafts();
   let isSafe = false;
   const wipe = () => {
     dialog.querySelector("#token").textContent = "";

@@ -40,9 +40,15 @@ pub async fn predict_with_version(
 /// response is one JSON body, although the extension asks for a stream.
 pub async fn predict(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, ChatError> {
     let models = chat::models_of(&app, &caller.project).await?;
-    let prompt = Prompt::parse(&chat::body(&app, &caller.user, request).await?)?;
-    let model = prompt.model(&models, &caller.project)?;
-    let question = prompt.question(model)?.to_string();
+    let body = chat::body(&app, &caller.user, request).await?;
+    let (model, question) = {
+        // A parsed body can be sixteen times as large as its text, so it is dropped before the
+        // model is asked, which may take minutes.
+        let prompt = Prompt::parse(&body)?;
+        let model = prompt.model(&models, &caller.project)?;
+        (model, prompt.question(model)?.to_string())
+    };
+    drop(body);
     let answer = async {
         let asked = chat::ask_model(&app, model, question.into(), None).await;
         // The built-in model refuses a question that contains no text of the user.

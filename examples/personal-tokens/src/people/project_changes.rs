@@ -80,7 +80,7 @@ pub async fn remove(pool: &SqlitePool, project: i64, now: Timestamp) -> sqlx::Re
 /// # Errors
 /// Returns an error if the database fails.
 pub async fn add_member(pool: &SqlitePool, project: i64, name: &str) -> sqlx::Result<Result<(), Denied>> {
-    let sql = "SELECT id FROM users WHERE name = ?";
+    let sql = "SELECT id FROM users WHERE name = ? AND id NOT IN (SELECT user_id FROM removed_people)";
     let person: Option<i64> = sqlx::query_scalar(sql).bind(name.trim()).fetch_optional(pool).await?;
     let Some(person) = person else { return Ok(Err(Denied::Unknown)) };
     let sql = "SELECT EXISTS (SELECT 1 FROM projects WHERE id = ? AND kind = 'shared' \

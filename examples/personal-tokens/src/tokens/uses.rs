@@ -7,6 +7,7 @@
 //! day a lower bound.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -150,7 +151,15 @@ impl Uses {
 
     /// Writes the counts to the database, in one transaction. If the write fails, a later write
     /// includes these counts.
+    ///
+    /// The write runs in a task of its own, so it also ends if the caller is cancelled. If it were
+    /// cancelled during the commit, the counts might be written and yet be added to the next write.
     pub async fn write(&self) -> sqlx::Result<()> {
+        let uses = self.clone();
+        tokio::spawn(async move { uses.write_taken().await }).await.map_err(io::Error::from)?
+    }
+
+    async fn write_taken(&self) -> sqlx::Result<()> {
         let _writing = self.writing.lock().await;
         let taken = Taken { uses: self, counts: mem::take(&mut *self.counts()) };
         if taken.counts.of_tokens.is_empty() && taken.counts.not_counted.is_empty() {
@@ -254,7 +263,11 @@ mod tests {
     }
 
     async fn uses() -> (Uses, FixedClock) {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
+        uses_in("sqlite::memory:").await
+    }
+
+    async fn uses_in(database: &str) -> (Uses, FixedClock) {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect(database).await.expect("it opens");
         sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
         let clock = FixedClock::new(START.parse().expect("a time"));
         (Uses::new(pool, Arc::new(clock.clone())), clock)
@@ -323,6 +336,31 @@ mod tests {
         uses.write().await.expect("it is written");
         assert_eq!(rows(&uses).await, [(key(1).id.to_string(), today, 2)]);
         assert_eq!(not_counted(&uses).await, [(today, 2)]);
+    }
+
+    /// A client may disconnect, or the process may stop, at any point of a write.
+    #[tokio::test]
+    async fn counts_of_a_write_that_is_cancelled_at_any_point_are_written_once() {
+        // A cancelled write may close its connection, so the database is a file.
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("uses.db");
+        let (uses, _) = uses_in(&format!("sqlite:{}?mode=rwc", file.display())).await;
+        for polls in 1..40 {
+            uses.count(key(1), 0);
+            let mut left = polls;
+            let mut write = Box::pin(uses.write());
+            std::future::poll_fn(|context| {
+                left -= 1;
+                match write.as_mut().poll(context) {
+                    std::task::Poll::Pending if left > 0 => std::task::Poll::Pending,
+                    _ => std::task::Poll::Ready(()),
+                }
+            })
+            .await;
+            drop(write);
+            uses.write().await.expect("it is written");
+            assert_eq!(rows(&uses).await[0].2, polls, "cancelled after {polls} steps");
+        }
     }
 
     #[tokio::test]

@@ -186,14 +186,16 @@ pub async fn draw(
 
 /// Returns the places of the rows of a page in words, such as "11–20 of 190".
 fn places(before: u64, rows: u64, total: Total) -> String {
+    // The address of the page contains `before`, so it may be any number.
+    let (first, last) = (before.saturating_add(1), before.saturating_add(rows));
     let of = match total {
-        Total::Exactly(total) => total.max(before + rows).to_string(),
+        Total::Exactly(total) => total.max(last).to_string(),
         Total::MoreThan(total) => format!("more than {total}"),
     };
     match rows {
         0 => "0 tokens".into(),
         1 if before == 0 && total == Total::Exactly(1) => "1 token".into(),
-        rows => plural::rows(before + 1, before + rows, of),
+        _ => plural::rows(first, last, of),
     }
 }
 

@@ -38,10 +38,14 @@ pub fn own_address(next: &str) -> Option<&str> {
 }
 
 /// Redirects a request without a session to the sign-in page. After the sign-in, the person returns
-/// to the page that they wanted, or to the page of the form that they sent.
-pub fn to_sign_in(method: &Method, uri: &Uri) -> Redirect {
+/// to the page that they wanted, or to the page of the form that they sent. If the address of the
+/// page contains a token, for instance as the text of a search, they return to [`HOME`].
+pub fn to_sign_in(method: &Method, uri: &Uri, finder: &Finder) -> Redirect {
     match *method {
-        Method::GET | Method::HEAD => sign_in_for(uri.path_and_query().map_or(HOME, |path| path.as_str())),
+        Method::GET | Method::HEAD => {
+            let wanted = uri.path_and_query().map(|path| path.as_str());
+            sign_in_for(wanted.filter(|path| finder.find_in(path.as_bytes()).is_empty()).unwrap_or(HOME))
+        }
         _ => sign_in_for(&page_of(uri.path())),
     }
 }
@@ -117,12 +121,23 @@ fn draft((dialog, value): (&str, String), form: &[u8], finder: &Finder) -> Strin
         if times >= most || !finder.find_in(value.as_bytes()).is_empty() {
             continue;
         }
-        kept.push((name, value.chars().take(longest).collect()));
+        kept.push((name, shortened(name, value, longest)));
         if address(&kept).len() > LONGEST {
             kept.pop();
         }
     }
     address(&kept)
+}
+
+/// Returns the first `longest` characters of a field. A list of addresses is cut between two of
+/// them, because a network without the end of its length would be another network.
+fn shortened(name: &str, value: &str, longest: usize) -> String {
+    let Some((end, _)) = value.char_indices().nth(longest) else { return value.into() };
+    let start = &value[..end];
+    match name {
+        "addresses" => start.rsplit_once([' ', ',']).map_or_else(String::new, |(whole, _)| whole.into()),
+        _ => start.into(),
+    }
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
                 Ok(Self { user, visit, session })
             }
             _ if api => Err(ApiError::NotSignedIn.into_response()),
-            _ => Err(returns::to_sign_in(&parts.method, &parts.uri).into_response()),
+            _ => Err(returns::to_sign_in(&parts.method, &parts.uri, &app.finder).into_response()),
         }
     }
 }

@@ -102,11 +102,19 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Deserializes the search. If a person searches for a whole token, only its public part is kept,
-/// so that no page or link repeats the secret.
+/// Deserializes the search. If it contains a whole token, only the text up to the end of its public
+/// part is kept, so that no page or link repeats the secret.
 fn without_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    Ok(public_part(&text).map_or(text.clone(), Into::into))
+    if let Some(public) = public_part(&text) {
+        return Ok(public.into());
+    }
+    let inside = text.match_indices(crate::setup::PREFIX).find_map(|(start, _)| {
+        let public = public_part(&text[start..])?;
+        let (_, id) = public.rsplit_once('_')?;
+        TokenId::new(id).ok().map(|_| start + public.len())
+    });
+    Ok(inside.map_or(text.clone(), |end| text[..end].into()))
 }
 
 /// Returns the text up to the id of a token, if the text looks like the public part of a token of
@@ -315,6 +323,8 @@ mod tests {
             let query = serde_urlencoded::to_string([("q", &searched)]).expect("a query");
             assert_eq!(View::parse(&query).q, format!("demo_pat_2_{id}"));
         }
+        let query = serde_urlencoded::to_string([("q", format!("Bearer demo_pat_2_{id}_secret "))]).expect("a query");
+        assert_eq!(View::parse(&query).q, format!("Bearer demo_pat_2_{id}"));
         for name in ["demo_pat", "demo_pat_", "my_demo_pat_2_x_y", "CI"] {
             let query = serde_urlencoded::to_string([("q", name)]).expect("a query");
             assert_eq!(View::parse(&query).q, name);

@@ -70,6 +70,40 @@ async fn refused_rotation_says_why_and_what_to_do() {
     browser.client.close().await.unwrap();
 }
 
+/// Another person may use the same browser next.
+#[tokio::test(flavor = "multi_thread")]
+async fn draft_is_shown_to_its_own_person_only_and_until_they_sign_out() {
+    let Some(driver) = Driver::start() else { return };
+    let (host, browser) = signed_in(&driver).await;
+    let (new, list) = ("/settings/tokens?new=1", "/settings/tokens");
+    let draft = async || {
+        browser.goto(new).await;
+        browser.fill("#token-name", "CI").await;
+        // Another page keeps the draft.
+        browser.goto(list).await;
+        browser.goto(new).await;
+        browser.holds("#token-name", "CI").await;
+        browser.goto(list).await;
+    };
+    draft().await;
+    browser.click("#person > summary").await;
+    browser.follow("#sign-out").await;
+    browser.sign_in(&host).await;
+    browser.goto(new).await;
+    browser.holds("#token-name", "").await;
+
+    draft().await;
+    browser.client.delete_all_cookies().await.unwrap();
+    host.eve().await;
+    browser.goto(list).await;
+    browser.fill("#name", "eve").await;
+    browser.fill("#password", "eves-password").await;
+    browser.follow("button").await;
+    browser.goto(new).await;
+    browser.holds("#token-name", "").await;
+    browser.client.close().await.unwrap();
+}
+
 impl Browser {
     /// Sends the form for a rotation, with a longer grace period than the page offers.
     pub async fn ask_for_a_long_grace(&self, uuid: &str) {

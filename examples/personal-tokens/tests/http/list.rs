@@ -104,6 +104,11 @@ async fn list_tells_the_places_of_its_rows_and_the_total() {
     assert_eq!(third, "11–12 of 12");
     assert_eq!(places(&link(&page, "earlier")).await.0, "6–10 of 12");
     assert_eq!(places("size=5&q=n1").await.0, "1–2 of 2");
+    // The address of a page may contain any number.
+    let earlier = link(&page, "earlier");
+    let (start, _) = earlier.split_once("&at=").unwrap();
+    let huge = places(&format!("{start}&at={}", u64::MAX)).await.0;
+    assert!(huge.ends_with(&format!("of {}", u64::MAX)), "{huge}");
 }
 
 #[tokio::test]

@@ -185,6 +185,11 @@ async fn role_is_granted_and_withdrawn() {
     act(&ada, 2, "withdraw", "").await.is(303);
     eve.get(PEOPLE).await.is(404);
     act(&ada, 2, "withdraw", "").await.is(303);
+    // A person who gives up their own role returns to a page that they may still open.
+    act(&ada, 2, "appoint", "").await.is(303);
+    let to = act(&ada, 1, "withdraw", "").await.is(303).header("location").to_owned();
+    ada.get(&to).await.is(200);
+    ada.get(PEOPLE).await.is(404);
 }
 
 #[tokio::test]

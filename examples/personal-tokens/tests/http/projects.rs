@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::people;
 use crate::support::{Answer, Host, Person, TOKENS, WHOAMI, assert_holds_no_part};
 
 const PROJECTS: &str = "/admin/projects";
@@ -121,6 +122,11 @@ async fn tokens_of_a_person_who_leaves_a_project_stop() {
     act(&ada, "2/members", "name=eve").await.is(303);
     host.with_token(WHOAMI, &token).await.is(200);
     act(&ada, "4/members", "name=eve").await.is(404);
+    // A form can contain the text that replaced the name of a removed person.
+    people::act(&ada, 2, "remove", "eve").await.is(303);
+    for name in ["eve", "%012"] {
+        assert!(act(&ada, "2/members", &format!("name={name}")).await.is(400).body.contains("Nobody has this name."));
+    }
 }
 
 #[tokio::test]

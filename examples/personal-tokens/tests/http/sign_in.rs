@@ -3,7 +3,7 @@
 use axum::http::Request;
 use personal_tokens::setup::Settings;
 
-use crate::support::{Answer, Host, TOKENS};
+use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -85,6 +85,17 @@ async fn person_returns_to_the_page_that_needed_the_session() {
     // The list of tokens is where people return to anyway.
     assert_eq!(host.with_headers(PAGE, &[]).await.is(303).header("location"), "/sign-in");
     assert_eq!(follow(&host, "/sign-in").await, PAGE);
+}
+
+/// A person may have pasted a token into the search.
+#[tokio::test]
+async fn way_back_contains_no_token() {
+    let host = Host::start().await;
+    let token = host.ada().await.make("CI", None).await["token"].as_str().unwrap().to_owned();
+    for query in [format!("q={token}"), format!("new=1&name=CI%20{token}%20")] {
+        let to = host.with_headers(&format!("{PAGE}?{query}"), &[]).await.is(303).header("location").to_owned();
+        assert_holds_no_part(&to, &token);
+    }
 }
 
 #[tokio::test]
@@ -200,6 +211,12 @@ async fn draft_is_bounded_and_contains_no_token() {
     let name = "%F0%9F%94%91".repeat(255);
     assert_eq!(kept, format!("{PAGE}?new=1&name={name}&unit=days"), "the addresses do not fit");
     assert!(kept.len() < 6 * 1024);
+    // A network that is cut off in the middle of its length would be a larger network.
+    let networks = vec!["192.168.100.100/32"; 60];
+    let kept = back(&[("name", "CI"), ("addresses", &networks.join(" "))]).await;
+    assert!(kept.ends_with("192.168.100.100%2F32"), "{kept}");
+    assert_eq!(kept.matches("192.168.100.100%2F32").count(), kept.matches("192.").count());
+    assert!(kept.matches("192.").count() > 50);
     for (project, expected) in [("2", "project=2&"), ("2%20x", ""), ("//evil", ""), ("-", "")] {
         let kept = back(&[("project", project), ("name", "n")]).await;
         assert_eq!(kept, format!("{PAGE}?{expected}new=1&name=n"));

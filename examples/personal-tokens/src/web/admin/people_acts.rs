@@ -21,6 +21,7 @@ use crate::web::admin::people::{self, Act, Dialog, Draft, PATH, owner_id};
 use crate::web::admin::view::View;
 use crate::web::admin::{allow_form, in_words};
 use crate::web::error::PageError;
+use crate::web::returns;
 use crate::web::sessions::SignedIn;
 use crate::web::spent;
 use crate::web::time_words::Time;
@@ -123,6 +124,8 @@ pub async fn withdraw(
 ) -> Result<Response, PageError> {
     let person = person(&app, &signed_in, id, &form).await?;
     match changes::withdraw(&app.pool, id).await.map_err(Refused::failed)? {
+        // The person may not open the list of people any more.
+        Ok(()) if id == signed_in.user.id => Ok(Redirect::to(returns::HOME).into_response()),
         Ok(()) => Ok(form.done(PATH, "withdrawn").into_response()),
         Err(denied) => again(&app, &signed_in, &person, Act::Withdraw, &form, Some(denied)).await,
     }

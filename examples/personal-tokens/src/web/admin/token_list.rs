@@ -157,7 +157,8 @@ impl TokenList {
             .split_once('.')
             .and_then(|(project, cursor)| Some((ProjectId::new(project).ok()?, cursor.parse::<Cursor>().ok()?)));
         let start = start.filter(|(_, cursor)| cursor.key.order() == ListOrder::Created);
-        let from = start.as_ref().map_or(0, |_| asked.from.parse().unwrap_or(0));
+        // The address of the page contains the number, so it may be any number.
+        let from = start.as_ref().map_or(0, |_| asked.from.parse::<u32>().map_or(0, u64::from));
         let (mut project, mut cursor) = match start {
             Some((of, place)) => (projects.seek(of), Some(place)),
             None => (projects.next(app).await?, None),
