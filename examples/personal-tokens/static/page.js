@@ -30,6 +30,12 @@ if (here.searchParams.has("said")) {
   history.replaceState(null, "", here);
 }
 
+// The link to the tokens leads to the project that the person looked at last.
+const project = document.querySelector("#look [name=project]")?.value;
+if (project) sessionStorage.setItem("project", project);
+const last = sessionStorage.getItem("project");
+if (last) document.querySelector(".side a[href='/settings/tokens']")?.setAttribute("href", `/settings/tokens?project=${last}`);
+
 const look = document.getElementById("look");
 if (look) followLook(look);
 followMenus();
@@ -45,13 +51,14 @@ function showLocalTimes(part) {
   for (const time of part.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (time.title) time.title = localTime(at);
-    if ("exact" in time.dataset) time.textContent = localTime(at);
+    if ("exact" in time.dataset) time.textContent = localTime(at, "seconds" in time.dataset);
     if ("date" in time.dataset) time.textContent = date.format(at);
   }
 }
 
-function localTime(at) {
+function localTime(at, withSeconds = false) {
   const parts = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
+  if (withSeconds) parts.second = "2-digit";
   return new Intl.DateTimeFormat("en-GB", parts).format(at);
 }
 
@@ -97,6 +104,7 @@ function followLook(form) {
         showLocalTimes(next);
         part.replaceWith(next);
       }
+      document.querySelector("main > .notice")?.remove();
       history.replaceState(null, "", address);
       const { count } = document.getElementById("list").dataset;
       document.getElementById("found").textContent = count === "0" ? "No tokens" : `Tokens on this page: ${count}`;

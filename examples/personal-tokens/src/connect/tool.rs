@@ -134,8 +134,8 @@ impl Tool {
                 file_name: "settings.json",
                 content_type: JSON,
                 hint: "For the extension ELITEA Code: add these lines to your user settings (Preferences: Open User \
-                       Settings (JSON)), or save the file as .vscode/settings.json. It contains the token: do not commit \
-                       it. At its start, the extension may report \"ELITEA Code: Invalid LLMAuth JWT token\", because it \
+                       Settings (JSON)), or save the file as .vscode/settings.json. Do not commit it with the \
+                       token in it. At its start, the extension may report \"ELITEA Code: Invalid LLMAuth JWT token\", because it \
                        expects another format; it works all the same, so you can ignore this message.",
             },
             Self::VsCodeAlita => Facts {
@@ -144,8 +144,8 @@ impl Tool {
                 file_name: "settings.json",
                 content_type: JSON,
                 hint: "For the older extension Alita Code: add these lines to your user settings (Preferences: Open \
-                       User Settings (JSON)), or save the file as .vscode/settings.json. It contains the token: do not \
-                       commit it.",
+                       User Settings (JSON)), or save the file as .vscode/settings.json. Do not commit it with \
+                       the token in it.",
             },
             Self::JetBrains => Facts {
                 word: "jetbrains",
@@ -194,7 +194,7 @@ impl Tool {
                 file_name: "mcp.json",
                 content_type: JSON,
                 hint: "For a client of the Model Context Protocol: add the entry to its mcpServers. Its tools list the \
-                       project's models and ask one. It contains the token.",
+                       project's models and ask one. Keep it secret: the token belongs into it.",
             },
             Self::Python => Facts {
                 word: "python",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    ProjectId, Status, TokenId, TokenRecord, TokenStore, TokenView,
+    ProjectId, Status, Timestamp, TokenId, TokenRecord, TokenStore, TokenView,
     store::{CountQuery, Cursor, FoldedName, ListOrder, ListQuery, PageSize, StatusFilter, StatusGroup},
 };
 
@@ -43,7 +43,24 @@ pub enum Only {
     All,
     ExpiresWithin(Duration),
     NeverExpires,
+    NeverUsed,
     UnusedFor(Duration),
+}
+
+impl Only {
+    /// Returns whether the store has no filter for this choice, so that it is applied here.
+    fn is_applied_here(self) -> bool {
+        matches!(self, Self::NeverExpires | Self::NeverUsed)
+    }
+
+    /// Returns whether a token with these times passes a filter that is applied here.
+    fn passes(self, expires_at: Option<Timestamp>, last_used_at: Option<Timestamp>) -> bool {
+        match self {
+            Self::NeverExpires => expires_at.is_none(),
+            Self::NeverUsed => last_used_at.is_none(),
+            Self::All | Self::ExpiresWithin(_) | Self::UnusedFor(_) => true,
+        }
+    }
 }
 
 /// The position of a page in the list.
@@ -98,7 +115,7 @@ pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -
     match listing.only {
         Only::ExpiresWithin(time) => query.expires_before = Some(now.saturating_add(time)),
         Only::UnusedFor(time) => query.last_used_before = Some(now.saturating_sub(time)),
-        Only::NeverExpires | Only::All => {}
+        Only::NeverExpires | Only::NeverUsed | Only::All => {}
     }
     let total = total(app, &query, listing.only).await?;
     query.order = listing.order;
@@ -142,11 +159,10 @@ async fn found(app: &App, user: &User, project: &Project, of: ProjectId, id: Tok
     }
 }
 
-/// Returns one page of a list, and whether there are tokens after it. The store has no filter for
-/// tokens that never expire, so this filter is applied here, to one page of the store after the
-/// other.
+/// Returns one page of a list, and whether there are tokens after it. A filter that the store does
+/// not have is applied here, to one page of the store after the other.
 async fn filtered(app: &App, mut query: ListQuery, only: Only, size: usize) -> Result<(Vec<TokenView>, bool), Refused> {
-    if only != Only::NeverExpires {
+    if !only.is_applied_here() {
         let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
         return Ok((page.items, page.next.is_some()));
     }
@@ -154,7 +170,7 @@ async fn filtered(app: &App, mut query: ListQuery, only: Only, size: usize) -> R
     let mut items = Vec::new();
     loop {
         let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
-        items.extend(page.items.into_iter().filter(|view| view.expires_at.is_none()));
+        items.extend(page.items.into_iter().filter(|view| only.passes(view.expires_at, view.last_used_at)));
         query.after = page.next;
         if items.len() > size || query.after.is_none() {
             let more = items.len() > size;
@@ -176,7 +192,7 @@ async fn total(app: &App, query: &ListQuery, only: Only) -> Result<Total, Refuse
     let mut total = 0;
     loop {
         let page = store.list(&query).await.map_err(Refused::failed)?;
-        let passes = |record: &&Arc<TokenRecord>| only != Only::NeverExpires || record.expires_at.is_none();
+        let passes = |record: &&Arc<TokenRecord>| only.passes(record.expires_at, record.last_used_at);
         total += page.items.iter().filter(passes).count() as u64;
         query.after = page.next;
         match query.after {

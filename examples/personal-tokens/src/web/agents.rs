@@ -129,7 +129,7 @@ pub async fn create(
     match issued {
         Ok((own, token)) => {
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
-            let dialog = Dialog::issued(&app, &own, &token, pane);
+            let dialog = Dialog::issued(&app, &own, &token, pane).await?;
             Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
         }
         Err(Refused::Failed) => Err(Refused::Failed.into()),

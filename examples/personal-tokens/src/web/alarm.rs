@@ -7,11 +7,15 @@ use askama::Template;
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::response::{Html, Redirect};
-use keyfob::{ProjectId, Timestamp, TokenId, TokenKey};
+use keyfob::{
+    ProjectId, Timestamp, TokenId, TokenKey, TokenView,
+    store::{FoldedName, ListQuery, PageSize, StatusFilter, StatusGroup},
+};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::leaks::told::{self, Leaked};
+use crate::setup::PREFIX;
 use crate::tokens::issued;
 use crate::tokens::own::Refused;
 use crate::web::draft::replacement;
@@ -45,6 +49,10 @@ pub struct Alarm {
 /// A leaked token.
 pub struct Card {
     pub name: String,
+    /// The shortened public part of the token.
+    pub id: String,
+    /// The name and the number of the token's project.
+    pub project: String,
     pub at: Time,
     /// The sender of the report, in words.
     pub reporter: String,
@@ -58,6 +66,8 @@ pub struct Card {
     pub independent: Option<String>,
     /// The token that replaced the leaked token and still works.
     pub successor: Option<Named>,
+    /// A live token of the same name that the owner created after the leak.
+    pub renewed: Option<Named>,
     /// The address of the form for a similar token. It is `None` if the owner has left the project.
     pub replace: Option<String>,
     /// The address of the page of the token. It is `None` if the token was purged.
@@ -109,13 +119,15 @@ async fn card(app: &App, signed_in: &SignedIn, leaked: Leaked, now: Timestamp) -
     let Leaked { key, name, found, bound_ended } = leaked;
     let user = &signed_in.user;
     let number = key.project.as_str().parse().map_err(|error| Refused::failed(Box::new(error)))?;
-    let is_member = app.projects.find_of_user(user.id, number).await.map_err(Refused::failed)?.is_some();
+    let project = app.projects.find_of_user(user.id, number).await.map_err(Refused::failed)?;
     let token = app.tokens.get(&key).await.map_err(Refused::failed)?.filter(|view| view.owner == user.owner_id());
-    let (mut history, mut successor) = (None, None);
+    let (mut history, mut successor, mut renewed) = (None, None, None);
     if let Some(view) = &token {
         let mut names = Names::new(app, view, user, Looks::Owner);
         names.remember([view]);
-        names.load(view.rotated_to).await?;
+        let after = created_after(app, view, found.at).await?;
+        names.load(view.rotated_to.into_iter().chain(after)).await?;
+        renewed = after.map(|id| names.token(id));
         history = names.page(view.id);
         let is_live = |id: &TokenId| names.view(*id).is_some_and(|successor| successor.status.is_live());
         successor = view.rotated_to.filter(is_live).map(|id| names.token(id));
@@ -130,16 +142,38 @@ async fn card(app: &App, signed_in: &SignedIn, leaked: Leaked, now: Timestamp) -
     };
     Ok(Card {
         name,
+        id: short_id(&key),
+        project: project.as_ref().map_or_else(|| format!("project {number}"), |one| format!("{} · {number}", one.name)),
         at: Time::ago(found.at, now),
         reporter: words::reporter(&found.reporter).into(),
         url: found.url,
         ended: plural::some(bound_ended, "token"),
         independent: plural::some(issued::independent(app, key).await? as u64, "token"),
         successor,
-        replace: Some(replace).filter(|_| is_member),
+        renewed,
+        replace: Some(replace).filter(|_| project.is_some()),
         history,
         dismiss: format!("{PATH}/{}/{}/seen", key.project, key.id),
     })
+}
+
+/// Returns the id of the latest live token that has the name, the owner and the project of a leaked
+/// token and was created after the leak.
+async fn created_after(app: &App, leaked: &TokenView, leak: Timestamp) -> Result<Option<TokenId>, Refused> {
+    let mut query = ListQuery::new(leaked.project);
+    query.owner = Some(leaked.owner.clone());
+    query.status = Some(StatusFilter { group: StatusGroup::Live, at: app.tokens.now() });
+    query.name_contains = Some(FoldedName::from(&leaked.name));
+    query.most = PageSize::clamped(10);
+    let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+    let later = |view: &TokenView| view.name == leaked.name && view.created_at > leak;
+    Ok(page.items.into_iter().find(later).map(|view| view.id))
+}
+
+/// Returns the public part of a token with most of its id left out.
+fn short_id(key: &TokenKey) -> String {
+    let id = key.id.as_str();
+    format!("{PREFIX}_{}_{}…{}", key.project, &id[..4], &id[id.len() - 4..])
 }
 
 /// Returns the page with all alarms.

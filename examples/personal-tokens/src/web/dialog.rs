@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyfob::PlaintextToken;
+use keyfob::{PlaintextToken, TokenKey, TokenView};
 
 use crate::app::App;
 use crate::random;
@@ -30,6 +30,13 @@ pub enum Dialog<'a> {
         issued: u64,
         error: Option<RotateFault>,
     },
+    /// The dialog that ends the grace period of a rotated token.
+    EndGrace {
+        which: Which,
+        last_used: Option<Time>,
+        /// Whether the token was used after it was rotated.
+        still_used: bool,
+    },
     Rename {
         which: Which,
         entered: String,
@@ -52,6 +59,9 @@ pub enum Dialog<'a> {
         end: End,
         /// Whether the token ends with its issuer.
         is_bound: bool,
+        /// The time until which the token that this one replaced works. It is `None` if the token
+        /// replaced none, or if the other token has ended.
+        old_until: Option<Time>,
         pane: Pane,
     },
     /// The dialog in which a person issues a token for an agent. One of the person's tokens becomes
@@ -103,10 +113,24 @@ pub enum RotateFault {
 
 impl<'a> Dialog<'a> {
     /// Returns the dialog that shows a token that was just issued.
-    pub fn issued(app: &App, own: &'a OwnToken, token: &'a PlaintextToken, pane: Pane) -> Self {
-        let (view, is_bound) = (&own.view, issued::is_bound(&own.view));
-        let end = End::of(view, app.tokens.now());
-        Self::Issued { name: view.name.as_str(), token, scopes: view.scopes.as_str(), end, is_bound, pane }
+    ///
+    /// # Errors
+    /// Returns [`Refused::Failed`] if the store fails.
+    pub async fn issued(app: &App, own: &'a OwnToken, token: &'a PlaintextToken, pane: Pane) -> Result<Self, Refused> {
+        let (view, is_bound, now) = (&own.view, issued::is_bound(&own.view), app.tokens.now());
+        let end = End::of(view, now);
+        let predecessor = app.tokens.predecessor(view).await.map_err(Refused::failed)?;
+        let old = predecessor.map(|predecessor| predecessor.view).filter(|old| old.status.is_live());
+        let old_until = old.and_then(|old| old.ends_at()).map(|end| Time::ahead(end, now));
+        Ok(Self::Issued {
+            name: view.name.as_str(),
+            token,
+            scopes: view.scopes.as_str(),
+            end,
+            is_bound,
+            old_until,
+            pane,
+        })
     }
 
     /// Returns the dialog that rotates a token. `grace` is the number of hours of the preselected
@@ -133,6 +157,26 @@ impl<'a> Dialog<'a> {
         let graces = graces.into_iter().map(|hours| (hours, words(hours))).collect();
         let issued = issued::bound(app, &token.view).await?;
         Ok(Self::Rotate { which: Which::of(app, token), form, graces, grace, issued, error })
+    }
+
+    /// Returns the dialog that ends the grace period of a rotated token. It shows whether the token
+    /// is still used, according to the last uses that are stored now.
+    ///
+    /// # Errors
+    /// Returns [`Refused::Failed`] if the store fails.
+    pub async fn end_grace(app: &App, token: &OwnToken) -> Result<Self, Refused> {
+        let view = &token.view;
+        let successor = match view.rotated_to {
+            Some(id) => {
+                let key = TokenKey { project: view.project, id };
+                app.tokens.get(&key).await.map_err(Refused::failed)?
+            }
+            None => None,
+        };
+        let used_after = |successor: &TokenView| view.last_used_at.is_some_and(|used| used > successor.created_at);
+        let still_used = successor.as_ref().is_some_and(used_after);
+        let last_used = view.last_used_at.map(|used| Time::ago(used, app.tokens.now()));
+        Ok(Self::EndGrace { which: Which::of(app, token), last_used, still_used })
     }
 
     pub fn rename(app: &App, token: &OwnToken, entered: &str, refused: Option<&Refused>) -> Self {

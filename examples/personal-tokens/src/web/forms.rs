@@ -111,7 +111,7 @@ pub async fn create(
     match issued {
         Ok((own, token)) => {
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
-            let dialog = Dialog::issued(&app, &own, &token, pane);
+            let dialog = Dialog::issued(&app, &own, &token, pane).await?;
             Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())
         }
         Err(Refused::Failed) => Err(Refused::Failed.into()),
@@ -146,7 +146,7 @@ pub async fn rotate(
     let fault = match rotated {
         Ok((own, token)) => {
             let pane = Pane::new(&app, &headers, &scene, &own, "", Some(&token));
-            let dialog = Dialog::issued(&app, &own, &token, pane);
+            let dialog = Dialog::issued(&app, &own, &token, pane).await?;
             return Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response());
         }
         Err(refused @ Refused::Grace(_)) => RotateFault::Grace(in_words(&refused)),

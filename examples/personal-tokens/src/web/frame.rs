@@ -21,6 +21,7 @@ pub enum Here {
     Tokens,
     People,
     Projects,
+    AllTokens,
     Policy,
     Keys,
     Models,
@@ -63,6 +64,7 @@ impl<'a> Frame<'a> {
                 links: vec![
                     link(Here::People, "People", "/admin/people"),
                     link(Here::Projects, "Projects", "/admin/projects"),
+                    link(Here::AllTokens, "Tokens", "/admin/tokens"),
                     link(Here::Policy, "Policy", "/admin/policy"),
                     link(Here::Keys, "Keys", "/admin/keys"),
                     link(Here::Models, "Models", "/admin/models"),

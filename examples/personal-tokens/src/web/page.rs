@@ -43,6 +43,8 @@ pub struct Asked {
     new: Option<String>,
     delete: Option<String>,
     rotate: Option<String>,
+    #[serde(rename = "end-grace")]
+    end_grace: Option<String>,
     rename: Option<String>,
     narrow: Option<String>,
     settings: Option<String>,
@@ -206,7 +208,7 @@ pub async fn show(
     let Query(view) = view.map_err(|_| PageError::NotFound)?;
     let Query(asked) = asked.map_err(|_| PageError::NotFound)?;
     let ListQuery(entered) = entered.map_err(|_| PageError::NotFound)?;
-    let Asked { new, delete, rotate, rename, narrow, settings, agent, tool, said, of } = asked;
+    let Asked { new, delete, rotate, end_grace, rename, narrow, settings, agent, tool, said, of } = asked;
     let find = async |uuid: &str| own::find(&app, &signed_in.user, uuid).await;
     let token;
     // Settings name the project of their token, even if the address of the page names another one.
@@ -222,6 +224,8 @@ pub async fn show(
         Dialog::revoke(&app, &find(uuid).await?, None).await?
     } else if let Some(uuid) = &rotate {
         Dialog::rotate(&app, &find(uuid).await?, form_id()?, None, None).await?
+    } else if let Some(uuid) = &end_grace {
+        Dialog::end_grace(&app, &find(uuid).await?).await?
     } else if let Some(uuid) = &rename {
         let token = find(uuid).await?;
         Dialog::rename(&app, &token, token.view.name.as_str(), None)

@@ -153,7 +153,7 @@ pub async fn submit(
     }
     let pane = Pane::new(&app, &headers, &scene, &own, &form.tool, token.as_ref());
     let dialog = match &token {
-        Some(token) => Dialog::issued(&app, &own, token, pane),
+        Some(token) => Dialog::issued(&app, &own, token, pane).await?,
         None => Dialog::SetUp { which: Which::of(&app, &own), pane },
     };
     Ok(draw(&app, &signed_in, &scene, dialog, None).await?.into_response())

@@ -47,6 +47,8 @@ pub enum First {
     Enable,
     Confirm,
     Replace,
+    /// The token has ended and has a successor, so there is nothing left to do.
+    History,
 }
 
 /// Returns the rows for the tokens of one page. All tokens are in a project that their owner can
@@ -92,6 +94,7 @@ impl Row {
             Status::Disabled => First::Enable,
             Status::Pending => First::Confirm,
             _ if in_grace => First::EndGrace,
+            _ if !is_live && view.rotated_to.is_some() => First::History,
             _ if !is_live || standing.reason.is_some() => First::Replace,
             _ => First::SetUp,
         };

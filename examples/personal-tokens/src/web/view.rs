@@ -79,11 +79,12 @@ pub const STATUSES: [Choice; 5] = [
     Choice { word: "all", label: "All" },
 ];
 
-pub const FILTERS: [Choice; 6] = [
+pub const FILTERS: [Choice; 7] = [
     Choice { word: "", label: "No filter" },
     Choice { word: "expires-7", label: "Expire within 7 days" },
     Choice { word: "expires-30", label: "Expire within 30 days" },
     Choice { word: "no-expiry", label: "Never expire" },
+    Choice { word: "never-used", label: "Never used" },
     Choice { word: "unused-30", label: "Unused for 30 days" },
     Choice { word: "unused-90", label: "Unused for 90 days" },
 ];
@@ -196,6 +197,7 @@ impl View {
             "expires-7" => Only::ExpiresWithin(7 * DAY),
             "expires-30" => Only::ExpiresWithin(30 * DAY),
             "no-expiry" => Only::NeverExpires,
+            "never-used" => Only::NeverUsed,
             "unused-30" => Only::UnusedFor(30 * DAY),
             "unused-90" => Only::UnusedFor(90 * DAY),
             _ => Only::All,

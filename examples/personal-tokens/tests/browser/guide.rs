@@ -223,13 +223,10 @@ async fn line_6_best_practice_descriptive_names_rotation_and_ending_unused_token
     assert_eq!(get(&whoami, &old).await.0, 200);
     browser.keep("guide-6-rotated").await;
 
-    let end = async {
-        browser.click("form[action$='/end-grace'] button").await;
-        let asked = browser.client.get_alert_text().await.unwrap();
-        assert!(asked.contains("It was used after its rotation."), "{asked}");
-        browser.client.accept_alert().await.unwrap();
-    };
-    browser.arrive(end).await;
+    browser.follow("tbody .steps > a[href*='end-grace=']").await;
+    browser.until("document.querySelector('#use').textContent.startsWith('It is still in use:')", "#use").await;
+    browser.keep("guide-6-end").await;
+    browser.follow("#end-now").await;
     browser.is_told("has stopped working. Only its successor works.").await;
     let (status, problem) = get(&whoami, &old).await;
     assert_eq!((status, &problem["reason"]), (401, &json!("rotated")));

@@ -49,6 +49,7 @@ fn right_to_left() -> String {
 /// The tokens of the hostile host.
 struct World {
     well: String,
+    replaced: String,
     issuer: String,
     ended: String,
     leaked: String,
@@ -116,7 +117,7 @@ async fn fill(host: &Host, ada: &Person<'_>) -> World {
     personal_tokens::tokens::notices::gather(&host.app).await.unwrap();
     let mut parts = made["token"].as_str().unwrap().split('_').skip(2);
     let of_admin = format!("/admin/tokens/{}/{}", parts.next().unwrap(), parts.next().unwrap());
-    World { well: uuid(&well), issuer, ended, leaked, of_admin }
+    World { replaced, well: uuid(&well), issuer, ended, leaked, of_admin }
 }
 
 /// Checks all pages and dialogs in one colour scheme.
@@ -169,6 +170,7 @@ async fn in_scheme(scheme: Scheme) {
     for (dialog, ready) in [
         (format!("new=1&preset=custom&amount=3&unit=weeks&name={long_name}&addresses={long_name}"), "#token-name"),
         (format!("rotate={}", world.issuer), "#grace"),
+        (format!("end-grace={}", world.replaced), "#end-now"),
         (format!("rename={well}"), "#new-name"),
         (format!("narrow={well}"), "#addresses"),
         (format!("agent={well}"), "#token-name"),
@@ -236,6 +238,7 @@ fn pages(world: &World) -> Vec<(String, &'static str)> {
         ("/admin/projects/1".into(), "admin-project"),
         ("/admin/projects/5/members".into(), "admin-members"),
         ("/admin/projects/5/members?remove=1".into(), "admin-members-remove"),
+        ("/admin/tokens".into(), "admin-tokens"),
         ("/admin/policy?preview=1&human_max=1+day".into(), "admin-policy"),
         ("/admin/policy?preview=1&human_max=soon".into(), "admin-policy-refused"),
         ("/admin/keys".into(), "admin-keys"),

@@ -18,4 +18,5 @@ mod list;
 mod pane;
 mod password;
 mod pictures;
+mod product;
 mod token_page;

@@ -59,6 +59,30 @@ async fn card_says_what_ended_and_what_still_works() {
     ada.get(&form.replace("&#38;", "&").replace('"', "")).await.is(200);
 }
 
+/// After an owner has created a replacement, a live token has the name of the leaked token. The card
+/// tells them apart, and does not ask for another replacement.
+#[tokio::test]
+async fn card_names_the_replacement_once_it_exists() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let leaked = ada.make("Grafana", None).await;
+    ada.make("Grafana", None).await;
+    report(&host, leaked["token"].as_str().unwrap()).await;
+    let page = ada.get(PAGE).await.is(200).body;
+    let [card] = &cards(&page)[..] else { panic!("{page}") };
+    let id = leaked["token"].as_str().unwrap().split('_').nth(3).unwrap();
+    let token = format!("Token: demo_pat_1_{}…{} in Personal (ada) · 1", &id[..4], &id[12..]);
+    assert!(card.contains(&token) && card.contains("Create replacement"), "{card}");
+    assert!(!card.contains("another token after the leak"), "the other token is older than the leak: {card}");
+    host.clock.advance(Duration::from_secs(60));
+    let new = ada.make("Grafana", None).await;
+    let page = ada.get(PAGE).await.is(200).body;
+    let [card] = &cards(&page)[..] else { panic!("{page}") };
+    let short = &new["token"].as_str().unwrap().split('_').nth(3).unwrap()[..4];
+    let words = format!("You have created another token after the leak: “Grafana” ({short}…).");
+    assert!(card.contains(&words) && !card.contains("Create replacement"), "{card}");
+}
+
 #[tokio::test]
 async fn card_of_a_token_in_a_left_project_offers_no_replacement() {
     let host = Host::start().await;

@@ -128,6 +128,7 @@ async fn filters_select_by_status_expiry_and_last_use() {
         ("status=live&only=expires-30", "idle month week"),
         ("only=no-expiry", "never"),
         ("only=no-expiry&sort=-expires", "never"),
+        ("status=live&only=never-used", "idle month never week"),
         ("status=live&only=unused-30", "idle"),
         ("status=live&only=unused-90", ""),
     ] {
@@ -231,6 +232,31 @@ async fn replacement_of_a_token_begins_with_its_name_project_and_scopes() {
     assert!(!form.contains("value=\"models:use\" checked"), "{form}");
     assert!(form.contains(&format!("<option value=\"{station}\" selected>")), "{form}");
     assert!(form.contains("value=\"192.0.2.7/32\""), "{form}");
+}
+
+#[tokio::test]
+async fn dialog_says_whether_an_old_token_is_still_used_before_it_ends() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let old = make(&ada, "CI", Some(30)).await;
+    host.with_token(WHOAMI, &text(&old)).await.is(200);
+    host.clock.advance(Duration::from_secs(60));
+    let page = ada.get(&format!("{PAGE}?rotate={}", uuid(&old))).await.is(200);
+    let form = format!("csrf={}&form={}&grace=24", page.field("csrf"), page.field("form"));
+    let rotated = ada.post_form(&format!("{PAGE}/{}/rotate", uuid(&old)), &form).await.is(200).body;
+    assert!(rotated.contains("The old token works until"), "{rotated}");
+    let dialog = format!("{PAGE}?end-grace={}", uuid(&old));
+    let unused = ada.get(&dialog).await.is(200).body;
+    assert!(unused.contains("It was not used since its rotation; the last use was <time"), "{unused}");
+    host.clock.advance(Duration::from_secs(60));
+    host.with_token(WHOAMI, &text(&old)).await.is(200);
+    let used = ada.get(&dialog).await.is(200).body;
+    assert!(used.contains("<b>It is still in use:</b>") && used.contains("button main danger"), "{used}");
+    let end = format!("csrf={}&view=project%3D1", page.field("csrf"));
+    ada.post_form(&format!("{PAGE}/{}/end-grace", uuid(&old)), &end).await.is(303);
+    // The ended token has a successor, so the list offers its history and no replacement.
+    let list = ada.get(PAGE).await.is(200).body;
+    assert!(row(&list, &old).contains(">History<") && !row(&list, &old).contains(">Replace<"), "{list}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod support;
 
 mod agents;
 mod alarm;
+mod all_tokens;
 mod api;
 mod api_verbs;
 mod attacks;

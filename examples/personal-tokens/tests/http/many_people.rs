@@ -97,6 +97,7 @@ async fn pages(admin: &Person<'_>) -> Vec<(&'static str, String)> {
         ("project", format!("/admin/projects/{team}")),
         ("members", format!("/admin/projects/{team}/members")),
         ("public project", format!("/admin/projects/{PUBLIC}")),
+        ("all tokens", "/admin/tokens".into()),
         ("policy", "/admin/policy".into()),
         ("keys", "/admin/keys".into()),
         ("health", "/admin/health".into()),

@@ -95,6 +95,7 @@ async fn removed_person_leaves_a_name_in_the_trail_and_nothing_that_works() {
     let list = ada.get("/admin/people?status=removed").await.is(200).body;
     assert!(row(&list, 2).contains("eve (removed)") && row(&list, 2).contains("Removed"));
     let page = ada.get("/admin/people/2").await.is(200).body;
+    assert!(page.contains("<dt>Projects</dt><dd>None</dd>"), "not even public projects: {page}");
     assert!(page.contains("<h1>eve (removed)</h1>") && page.contains("Its owner left") && page.contains("by ada, "));
     let trail = format!("/admin/tokens/{shared}/{}", hers[1].rsplit('_').nth(1).unwrap());
     assert!(ada.get(&trail).await.is(200).body.contains("eve (removed)"));

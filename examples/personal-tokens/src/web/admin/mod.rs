@@ -12,6 +12,7 @@ use crate::people::denied::Denied;
 use crate::web::error::{PageError, sentence};
 use crate::web::sessions::SignedIn;
 
+pub mod all_tokens;
 pub mod confirm;
 pub mod health;
 pub mod keys;
@@ -26,6 +27,7 @@ pub mod policy_words;
 pub mod project;
 pub mod project_acts;
 pub mod projects;
+pub mod show;
 pub mod token_list;
 pub mod tokens;
 pub mod view;
@@ -50,6 +52,7 @@ pub fn router() -> Router<Arc<App>> {
         .route("/admin/projects/{id}/revoke-all", post(project_acts::revoke_all))
         .route("/admin/projects/{id}/members", get(members::show).post(members::add))
         .route("/admin/projects/{id}/members/{person}/remove", post(members::remove))
+        .route("/admin/tokens", get(all_tokens::show))
         .route("/admin/tokens/{project}/{id}", get(tokens::history))
         .route("/admin/tokens/{project}/{id}/revoke", post(tokens::revoke))
         .route("/admin/policy", get(policy::show))

@@ -8,12 +8,14 @@ use axum::extract::{Path, Query, State};
 use axum::response::Html;
 
 use crate::app::App;
+use crate::people::projects::{Kind, Project};
 use crate::tokens::counts;
 use crate::tokens::own::Refused;
 use crate::web::admin::allow;
 use crate::web::admin::confirm::Confirm;
 use crate::web::admin::people::{self, PATH, Person, owner_id};
-use crate::web::admin::token_list::{self, Asked, Show, TokenList};
+use crate::web::admin::show::Show;
+use crate::web::admin::token_list::{self, Asked, TokenList};
 use crate::web::admin::view::View;
 use crate::web::error::{PageError, render};
 use crate::web::frame::{Frame, Here};
@@ -28,8 +30,8 @@ const MOST: usize = 50;
 struct PersonPage<'a> {
     frame: Frame<'a>,
     person: Person,
-    /// The names and the numbers of the projects that the person can use, at most [`MOST`].
-    projects: Vec<(i64, String)>,
+    /// The projects that the person can use, at most [`MOST`].
+    projects: Vec<Project>,
     more_projects: usize,
     /// The list of people to which the forms lead back.
     view: View,
@@ -55,9 +57,13 @@ pub async fn show(
     let owner = owner_id(id);
     let with_tokens = counts::projects(&app, &owner).await?;
     let list = TokenList::read(&app, &with_tokens, Some(owner), &asked, path).await?;
-    let usable = app.projects.of_user(id).await.map_err(Refused::failed)?;
+    // A removed person can use nothing, not even the public projects.
+    let usable = match person.is_removed {
+        true => Vec::new(),
+        false => app.projects.of_user(id).await.map_err(Refused::failed)?,
+    };
     let more_projects = usable.len().saturating_sub(MOST);
-    let projects = usable.into_iter().take(MOST).map(|project| (project.id, project.name)).collect();
+    let projects = usable.into_iter().take(MOST).collect();
     let said = asked.said.as_deref().and_then(token_list::said);
     let frame = Frame::new(&app, &signed_in, Here::People, None).await?;
     render(&PersonPage { frame, person, projects, more_projects, view: View::default(), list, confirm, said })

@@ -1,13 +1,12 @@
-//! The table of tokens on the administrator's pages of a person and of a project. It shows the
-//! tokens of all projects in which the person has tokens, or of all people of the project, ended
-//! ones included.
+//! The table of tokens on the administrator's pages: the tokens of a person in all projects, the
+//! tokens of a project, or all tokens. Ended tokens are included.
 
 use std::collections::HashMap;
 
 use keyfob::{
     Actor, OwnerId, ProjectId, TokenId, TokenKey, TokenView,
     owners::OwnerState,
-    store::{Cursor, ListQuery, PageSize, SortKey, StatusFilter, StatusGroup},
+    store::{Cursor, ListOrder, ListQuery, PageSize, ProjectsQuery, SortKey, StatusFilter, StoreMaintenance},
 };
 use serde::Deserialize;
 
@@ -16,6 +15,7 @@ use crate::people::{directory, owners};
 use crate::tokens::own::{Refused, write_uses};
 use crate::tokens::{counts, issued};
 use crate::web::admin::confirm::Confirm;
+use crate::web::admin::show::Show;
 use crate::web::error::PageError;
 use crate::web::plural;
 use crate::web::standing::{Around, End, PublicId, Standing, used_from};
@@ -35,6 +35,8 @@ pub struct TokenList {
     /// The path of the page, which shows the first rows.
     pub path: String,
     pub show: Show,
+    /// Whether the table has the tokens of all people in all projects.
+    pub is_everywhere: bool,
 }
 
 /// A token in the table.
@@ -63,38 +65,6 @@ pub struct Named {
     pub path: String,
 }
 
-/// The tokens that the table contains.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Show {
-    Live,
-    Ended,
-    All,
-}
-
-impl Show {
-    pub const ALL: [Self; 3] = [Self::All, Self::Live, Self::Ended];
-
-    fn parse(word: &str) -> Self {
-        Self::ALL.into_iter().find(|show| show.as_str() == word).unwrap_or(Self::All)
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Ended => "ended",
-            Self::All => "",
-        }
-    }
-
-    fn group(self) -> Option<StatusGroup> {
-        match self {
-            Self::Live => Some(StatusGroup::Live),
-            Self::Ended => Some(StatusGroup::Ended),
-            Self::All => None,
-        }
-    }
-}
-
 /// The query of the page's URL. Invalid values count as the default.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -121,6 +91,10 @@ impl TokenList {
     ) -> Result<Self, Refused> {
         write_uses(app).await;
         let (show, now) = (Show::parse(&asked.show), app.tokens.now());
+        if !show.is_counted() {
+            let given = Projects::Given(projects.to_vec().into_iter());
+            return Self::found(app, given, owner, asked, path).await;
+        }
         let mut total = 0;
         for project in projects {
             total += match &owner {
@@ -154,22 +128,118 @@ impl TokenList {
             (place, query.after) = (place + 1, None);
         }
         let to = from + views.len() as u64;
-        let link = |query: &[(&str, &str)]| {
-            let fields = query.iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>();
-            let query = serde_urlencoded::to_string(fields).unwrap_or_default();
-            if query.is_empty() { path.clone() } else { format!("{path}?{query}") }
-        };
-        let later = next.map(|next| link(&[("show", show.as_str()), ("after", &next), ("from", &to.to_string())]));
+        let later = next.map(|next| link(&path, show, &next, to));
         let first = if views.is_empty() { 0 } else { from + 1 };
         // The total may be older than the rows.
         let shown = plural::rows(first, to, total.max(to));
         let rows = rows(app, views, &path).await?;
-        Ok(Self { rows, shown, is_first_page: from == 0, later, path, show })
+        Ok(Self { rows, shown, is_first_page: from == 0, later, path, show, is_everywhere: false })
+    }
+
+    /// Reads a page of all tokens, one project after the other.
+    pub async fn read_everywhere(app: &App, asked: &Asked, path: String) -> Result<Self, Refused> {
+        write_uses(app).await;
+        let list = Self::found(app, Projects::All(ProjectsQuery::default()), None, asked, path).await?;
+        Ok(Self { is_everywhere: true, ..list })
+    }
+
+    /// Reads a page of tokens without counting all of them.
+    async fn found(
+        app: &App,
+        mut projects: Projects,
+        owner: Option<OwnerId>,
+        asked: &Asked,
+        path: String,
+    ) -> Result<Self, Refused> {
+        let (show, now) = (Show::parse(&asked.show), app.tokens.now());
+        let start = asked
+            .after
+            .split_once('.')
+            .and_then(|(project, cursor)| Some((ProjectId::new(project).ok()?, cursor.parse::<Cursor>().ok()?)));
+        let start = start.filter(|(_, cursor)| cursor.key.order() == ListOrder::Created);
+        let from = start.as_ref().map_or(0, |_| asked.from.parse().unwrap_or(0));
+        let (mut project, mut cursor) = match start {
+            Some((of, place)) => (projects.seek(of), Some(place)),
+            None => (projects.next(app).await?, None),
+        };
+        let (mut views, mut more) = (Vec::new(), false);
+        'projects: while let Some(current) = project {
+            let mut query = show.query(current, owner.clone(), now);
+            query.after = cursor.take();
+            loop {
+                let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+                for view in page.items.into_iter().filter(|view| show.passes(view)) {
+                    if views.len() == SIZE {
+                        more = true;
+                        break 'projects;
+                    }
+                    views.push(view);
+                }
+                query.after = page.next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+            project = projects.next(app).await?;
+        }
+        let to = from + views.len() as u64;
+        let later = views.last().filter(|_| more).map(|view: &TokenView| {
+            let cursor = Cursor { key: SortKey::Created(view.created_at), id: view.id };
+            link(&path, show, &format!("{}.{cursor}", view.project), to)
+        });
+        let shown = match (views.len(), more) {
+            (0, _) => "0 tokens".into(),
+            (_, false) => plural::rows(from + 1, to, to),
+            (_, true) => format!("{}–{to} of more", from + 1),
+        };
+        let rows = rows(app, views, &path).await?;
+        Ok(Self { rows, shown, is_first_page: from == 0, later, path, show, is_everywhere: false })
     }
 
     pub fn is_shown(&self, show: &Show) -> bool {
         self.show == *show
     }
+}
+
+/// The projects whose tokens a table shows, in their order.
+enum Projects {
+    Given(std::vec::IntoIter<ProjectId>),
+    /// All projects of the store. The query returns the projects that come next.
+    All(ProjectsQuery),
+}
+
+impl Projects {
+    async fn next(&mut self, app: &App) -> Result<Option<ProjectId>, Refused> {
+        match self {
+            Self::Given(projects) => Ok(projects.next()),
+            Self::All(query) => {
+                query.most = PageSize::clamped(1);
+                let found = app.tokens.store().projects(query).await.map_err(Refused::failed)?;
+                query.after = found.first().copied().or(query.after);
+                Ok(found.first().copied())
+            }
+        }
+    }
+
+    /// Passes over the projects before this one. Returns this project, or `None` if it is not among
+    /// the projects.
+    fn seek(&mut self, project: ProjectId) -> Option<ProjectId> {
+        match self {
+            Self::Given(projects) => projects.find(|one| *one == project),
+            Self::All(query) => {
+                query.after = Some(project);
+                Some(project)
+            }
+        }
+    }
+}
+
+/// Returns the address of the page that starts after a position.
+fn link(path: &str, show: Show, after: &str, from: u64) -> String {
+    let from = from.to_string();
+    let fields = [("show", show.as_str()), ("after", after), ("from", &from)];
+    let fields: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    format!("{path}?{}", serde_urlencoded::to_string(fields).unwrap_or_default())
 }
 
 /// Returns the project and the cursor of a position in the list.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::tokens::own::{self, Refused};
+use crate::web::admin::all_tokens;
 use crate::web::admin::{allow, allow_form};
 use crate::web::error::PageError;
 use crate::web::sessions::SignedIn;
@@ -60,9 +61,12 @@ pub async fn revoke(
     Ok(Redirect::to(&format!("{}?said=revoked", back(&form.view, &project))))
 }
 
-/// Returns the page to which a form leads back: the person's page if the form came from it, and
-/// otherwise the page of the project.
+/// Returns the page to which a form leads back: the page of the person or of all tokens if the form
+/// came from it, and otherwise the page of the project.
 fn back(from: &str, project: &str) -> String {
+    if from == all_tokens::PATH {
+        return from.into();
+    }
     let person = from.strip_prefix("/admin/people/").filter(|id| id.parse::<i64>().is_ok());
     person.map_or_else(|| format!("/admin/projects/{project}"), |id| format!("/admin/people/{id}"))
 }
