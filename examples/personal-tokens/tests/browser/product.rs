@@ -1,5 +1,5 @@
-//! Tests what the users of the product know from its page, and what this service adds. Other modules
-//! test the other lines:
+//! Tests what the users of the product know from its page, and what this service adds. Other
+//! modules test the other lines:
 //!
 //! | line | test |
 //! |---|---|

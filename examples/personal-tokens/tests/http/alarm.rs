@@ -59,8 +59,8 @@ async fn card_says_what_ended_and_what_still_works() {
     ada.get(&form.replace("&#38;", "&").replace('"', "")).await.is(200);
 }
 
-/// After an owner has created a replacement, a live token has the name of the leaked token. The card
-/// tells them apart, and does not ask for another replacement.
+/// After an owner has created a replacement, a live token has the name of the leaked token. The
+/// card distinguishes them, and does not ask for another replacement.
 #[tokio::test]
 async fn card_names_the_replacement_once_it_exists() {
     let host = Host::start().await;
