@@ -204,7 +204,11 @@ pub async fn delete(
 ) -> Result<Response, PageError> {
     signed_in.check_form(&form.csrf)?;
     let token = own::find(&app, &signed_in.user, &uuid).await?;
-    let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
+    let scene = match Scene::of_token(&app, &signed_in, &form.view, &token).await {
+        // A person who has left the project can still revoke their own token.
+        Err(Refused::ForbiddenProject) => Scene::new(&app, &signed_in, View::default(), None).await?,
+        scene => scene?,
+    };
     if form.typed.trim() == token.view.name.as_str().trim() {
         let issued = issued::bound(&app, &token.view).await?;
         own::delete(&app, &signed_in.user, &token).await?;

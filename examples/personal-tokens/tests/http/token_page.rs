@@ -113,7 +113,7 @@ async fn owner_reads_the_history_of_ended_tokens_and_nobody_else_does() {
 }
 
 #[tokio::test]
-async fn token_of_a_left_project_has_a_page_without_operations() {
+async fn token_of_a_left_project_can_only_be_revoked() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Weather station").await;
@@ -129,7 +129,14 @@ async fn token_of_a_left_project_has_a_page_without_operations() {
     assert_eq!(fact(&page, "status"), "Blocked Owner: not a member of the project any more");
     let project = format!("Weather station · {shared} You are no longer a member of this project.");
     assert_eq!(fact(&page, "of-project"), project);
-    assert!(offers(&page).is_empty(), "{page}");
+    assert_eq!(offers(&page), ["revoke"]);
+    let dialog = page.split("id=\"revoke\"").nth(1).unwrap().split("href=\"").nth(1).unwrap();
+    let dialog = eve.get(&dialog.split('"').next().unwrap().replace("&#38;", "&")).await.is(200);
+    let uuid = made["uuid"].as_str().unwrap();
+    let form = format!("csrf={}&typed=CI", dialog.field("csrf"));
+    eve.post_form(&format!("/settings/tokens/{uuid}/delete"), &form).await.is(303);
+    host.with_token(WHOAMI, made["token"].as_str().unwrap()).await.is_problem(401, "revoked");
+    assert!(offers(&eve.get(&page_of(&made)).await.is(200).body).is_empty());
 }
 
 #[tokio::test]

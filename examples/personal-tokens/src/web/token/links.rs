@@ -31,6 +31,13 @@ pub struct Links {
 }
 
 impl Links {
+    /// Returns the operations for the owner of a token who has left its project. The token works
+    /// again if the owner comes back, so the owner can revoke it.
+    pub fn of_left_project(view: &TokenView, uuid: &str) -> Self {
+        let revoke = View::default().link_with("delete", uuid);
+        Self { revoke: Some(revoke).filter(|_| view.status.is_live()), ..Self::default() }
+    }
+
     /// Returns the operations for the owner of a token, who is a member of its project. `issuer` is
     /// the token that issued the token, if it still exists.
     pub fn new(app: &App, view: &TokenView, issuer: Option<&TokenView>, uuid: &str) -> Self {

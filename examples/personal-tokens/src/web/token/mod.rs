@@ -179,11 +179,11 @@ async fn draw(
     let around = Around { policy: app.tokens.policy(), owner, issuer: issuer.as_ref(), now };
     let summary = summary(app, view, &around, &mut names, predecessor).await?;
     let issued = Tree::new(tree, &Around { issuer: Some(view), ..around }, &names);
+    let uuid = here.rsplit('/').next().unwrap_or("");
     let links = match looks {
-        Looks::Owner if summary.is_member => {
-            Links::new(app, view, issuer.as_ref(), here.rsplit('/').next().unwrap_or(""))
-        }
-        _ => Links::default(),
+        Looks::Owner if summary.is_member => Links::new(app, view, issuer.as_ref(), uuid),
+        Looks::Owner => Links::of_left_project(view, uuid),
+        Looks::Administrator => Links::default(),
     };
     let admin = match looks {
         Looks::Owner => None,
