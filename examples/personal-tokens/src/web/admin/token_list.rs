@@ -92,7 +92,7 @@ impl TokenList {
         write_uses(app).await;
         let (show, now) = (Show::parse(&asked.show), app.tokens.now());
         if !show.is_counted() {
-            let given = Projects::Given(projects.to_vec().into_iter());
+            let given = Projects::Given(projects.iter());
             return Self::found(app, given, owner, asked, path).await;
         }
         let mut total = 0;
@@ -146,7 +146,7 @@ impl TokenList {
     /// Reads a page of tokens without counting all of them.
     async fn found(
         app: &App,
-        mut projects: Projects,
+        mut projects: Projects<'_>,
         owner: Option<OwnerId>,
         asked: &Asked,
         path: String,
@@ -203,16 +203,16 @@ impl TokenList {
 }
 
 /// The projects whose tokens a table shows, in their order.
-enum Projects {
-    Given(std::vec::IntoIter<ProjectId>),
+enum Projects<'p> {
+    Given(std::slice::Iter<'p, ProjectId>),
     /// All projects of the store. The query returns the projects that come next.
     All(ProjectsQuery),
 }
 
-impl Projects {
+impl Projects<'_> {
     async fn next(&mut self, app: &App) -> Result<Option<ProjectId>, Refused> {
         match self {
-            Self::Given(projects) => Ok(projects.next()),
+            Self::Given(projects) => Ok(projects.next().copied()),
             Self::All(query) => {
                 query.most = PageSize::clamped(1);
                 let found = app.tokens.store().projects(query).await.map_err(Refused::failed)?;
@@ -226,7 +226,7 @@ impl Projects {
     /// the projects.
     fn seek(&mut self, project: ProjectId) -> Option<ProjectId> {
         match self {
-            Self::Given(projects) => projects.find(|one| *one == project),
+            Self::Given(projects) => projects.find(|one| **one == project).copied(),
             Self::All(query) => {
                 query.after = Some(project);
                 Some(project)
