@@ -221,7 +221,9 @@ function keepDraft(dialog) {
     if (form.elements.namedItem("addresses")?.value) form.querySelector("details")?.setAttribute("open", "");
   }
   const store = () => {
-    const fields = [...new FormData(form)].filter(([field]) => kept.includes(field));
+    const fields = [...new FormData(form)]
+      .filter(([field]) => kept.includes(field))
+      .map(([field, value]) => [field, withoutSecret(value)]);
     sessionStorage.setItem(key, new URLSearchParams(fields).toString());
   };
   form.addEventListener("input", store);
