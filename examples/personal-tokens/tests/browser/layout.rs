@@ -210,6 +210,13 @@ async fn in_scheme(scheme: Scheme) {
     let unfold = "document.querySelectorAll('details.folded').forEach(one => (one.open = true))";
     browser.client.execute(unfold, vec![]).await.unwrap();
     check("token-menu").await;
+    browser.goto("/admin/people?add=1").await;
+    browser.fill("#name", &long("Eve", 100)).await;
+    browser.follow("#submit").await;
+    let link = browser.text("#link").await;
+    check("admin-invited").await;
+    browser.goto(&link[link.find("/join/").unwrap()..]).await;
+    check("join").await;
     for (path, name) in pages(&world) {
         browser.goto(&path).await;
         check(name).await;
@@ -239,6 +246,11 @@ fn pages(world: &World) -> Vec<(String, &'static str)> {
         ("/admin/projects?add=1".into(), "admin-projects-add"),
         ("/admin/projects?remove=5".into(), "admin-projects-remove"),
         ("/admin/projects/1".into(), "admin-project"),
+        ("/admin/projects?rename=5".into(), "admin-projects-rename"),
+        ("/admin/projects?revoke-all=1".into(), "admin-projects-revoke-all"),
+        ("/admin/people?suspend=2".into(), "admin-people-suspend"),
+        ("/admin/people?remove=2".into(), "admin-people-remove"),
+        ("/admin/people?withdraw=1".into(), "admin-people-withdraw"),
         ("/admin/projects/5/members".into(), "admin-members"),
         ("/admin/projects/5/members?remove=1".into(), "admin-members-remove"),
         ("/admin/tokens".into(), "admin-tokens"),
