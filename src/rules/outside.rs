@@ -103,7 +103,8 @@ impl Policy {
 impl TokenView {
     /// Returns how the token breaks a policy at `now`, or `None` if it does not.
     /// [`Tokens::verify`](crate::Tokens::verify) rejects a token that breaks the policy of the
-    /// service, although its [`status`](Self::status) is active.
+    /// service, although its [`status`](Self::status) is active. The issuers of the token are not
+    /// checked here: the status shows whether they work.
     ///
     /// The view shows the last use that the store holds. To take later uses into account, call
     /// [`Tokens::flush_usage`](crate::Tokens::flush_usage) before you read the view.

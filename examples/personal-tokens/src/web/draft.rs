@@ -154,7 +154,7 @@ impl Draft {
             entered.unit = format!("{}s", unit.trim_end_matches('s'));
             if entered.preset.is_empty() {
                 let word = (default.as_secs() / DAY.as_secs()).to_string();
-                let is_offered = presets.iter().any(|preset| preset.word == word && default == DAY * days(&word));
+                let is_offered = PRESETS.iter().any(|days| allowed(days) && default == *days * DAY);
                 entered.preset = if is_offered { word } else { "custom".into() };
             }
         }
@@ -185,10 +185,6 @@ impl Draft {
         let is_known = |scope: &str| scopes::ALL.iter().any(|known| known.scope == scope);
         self.entered.scope.iter().map(String::as_str).filter(|scope| !is_known(scope)).collect()
     }
-}
-
-fn days(word: &str) -> u32 {
-    word.parse().unwrap_or(0)
 }
 
 /// Returns the address of the form for a new token with the name, the project, the scopes and the

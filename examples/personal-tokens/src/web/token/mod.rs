@@ -179,7 +179,7 @@ async fn draw(
     let around = Around { policy: app.tokens.policy(), owner, issuer: issuer.as_ref(), now };
     let summary = summary(app, view, &around, &mut names, predecessor).await?;
     let issued = Tree::new(tree, &Around { issuer: Some(view), ..around }, &names);
-    let uuid = here.rsplit('/').next().unwrap_or("");
+    let uuid = here.rsplit('/').next().expect("a split text has a last piece");
     let links = match looks {
         Looks::Owner if summary.is_member => Links::new(app, view, issuer.as_ref(), uuid),
         Looks::Owner => Links::of_left_project(view, uuid),
