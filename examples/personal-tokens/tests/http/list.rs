@@ -118,7 +118,8 @@ async fn filters_select_by_status_expiry_and_last_use() {
     make(&ada, "ended", Some(1)).await;
     make(&ada, "idle", Some(60)).await;
     host.clock.advance(35 * DAY);
-    make(&ada, "week", Some(5)).await;
+    let used = make(&ada, "week", Some(5)).await;
+    host.with_token(WHOAMI, &text(&used)).await.is(200);
     make(&ada, "month", Some(20)).await;
     make(&ada, "never", None).await;
     let revoked = make(&ada, "revoked", Some(30)).await;
@@ -133,7 +134,7 @@ async fn filters_select_by_status_expiry_and_last_use() {
         ("status=live&only=expires-30", "idle month week"),
         ("only=no-expiry", "never"),
         ("only=no-expiry&sort=-expires", "never"),
-        ("status=live&only=never-used", "idle month never week"),
+        ("status=live&only=never-used", "idle month never"),
         ("status=live&only=unused-30", "idle"),
         ("status=live&only=unused-90", ""),
     ] {
@@ -251,10 +252,12 @@ async fn dialog_says_whether_an_old_token_is_still_used_before_it_ends() {
     let rotated = ada.post_form(&format!("{PAGE}/{}/rotate", uuid(&old)), &form).await.is(200).body;
     assert!(rotated.contains("The old token works until"), "{rotated}");
     let dialog = format!("{PAGE}?end-grace={}", uuid(&old));
+    assert!(row(&ada.get(PAGE).await.is(200).body, &old).contains("Not used since rotation."));
     let unused = ada.get(&dialog).await.is(200).body;
     assert!(unused.contains("It was not used since its rotation; the last use was <time"), "{unused}");
     host.clock.advance(Duration::from_secs(60));
     host.with_token(WHOAMI, &text(&old)).await.is(200);
+    assert!(row(&ada.get(PAGE).await.is(200).body, &old).contains("Still in use."));
     let used = ada.get(&dialog).await.is(200).body;
     assert!(used.contains("<b>It is still in use:</b>") && used.contains("button main danger"), "{used}");
     let end = format!("csrf={}&view=project%3D1", page.field("csrf"));
