@@ -59,12 +59,7 @@ pub mod axum {
     #![doc = include_str!("../examples/service.rs")]
     //! ```
 
-    pub use crate::adapters::axum::{
-        authenticated::Authenticated,
-        guard::Guard,
-        layer::{GuardLayer, GuardedService},
-        refusal::Refusal,
-    };
+    pub use crate::adapters::axum::framework::{Axum, Guard};
 }
 
 pub mod clock {
@@ -94,6 +89,20 @@ pub mod events {
 }
 
 pub mod guide;
+
+pub mod http {
+    #![doc = include_str!("guide/http.md")]
+
+    pub use crate::adapters::http::{
+        authenticated::Authenticated,
+        caller::{Caller, OtherCaller},
+        framework::{Framework, PathParameter},
+        guard::Guard,
+        refusal::Refusal,
+        route::RouteGuard,
+    };
+    pub use crate::words::places::{CredentialPlaces, FoundCredential};
+}
 
 pub mod import {
     //! The types for an import of tokens that another system issued.
