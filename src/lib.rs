@@ -59,7 +59,10 @@ pub mod axum {
     #![doc = include_str!("../examples/service.rs")]
     //! ```
 
-    pub use crate::adapters::axum::framework::{Axum, Guard};
+    pub use crate::adapters::axum::{
+        framework::{Axum, Guard},
+        layer::GuardedService,
+    };
 }
 
 pub mod clock {

@@ -48,7 +48,7 @@ pub struct CredentialPlaces {
     headers: Vec<Box<str>>,
 }
 
-/// The result of the search for a credential in a request.
+/// The result of the search for a credential in a request. It will never have other variants.
 #[derive(Debug)]
 pub enum FoundCredential<'h> {
     /// The request has a credential of the service. Verify it, and never leave it to another

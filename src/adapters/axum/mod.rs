@@ -2,5 +2,5 @@
 
 mod extract;
 pub(crate) mod framework;
-mod layer;
+pub(crate) mod layer;
 mod respond;

@@ -80,7 +80,7 @@ pub trait Framework: 'static {
     fn attached<T: Clone + Send + Sync + 'static>(request: &Self::Request) -> Option<T>;
 }
 
-/// The project that the path of a request names.
+/// The project that the path of a request names. It will never have other variants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PathParameter {
     /// The path names this project.

@@ -102,10 +102,7 @@ impl<F: Framework> Guard<F> {
     /// If [`Usage::with_origins`](crate::tokens::Usage::with_origins) is set, the address and the
     /// `User-Agent` header are recorded with the last use.
     #[must_use]
-    pub fn with_client_address(
-        self,
-        address: impl Fn(&F::Request) -> Option<IpAddr> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn with_client_address(self, address: impl Fn(&F::Request) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         Self { reading: Reading { address: Some(Arc::new(address)), ..self.reading }, ..self }
     }
 
