@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::rules::challenge::Challenge;
 use crate::rules::scope::Scope;
-use crate::tokens::verify_error::VerifyError;
+use crate::rules::verify_error::VerifyError;
 
 /// The response to a request that is refused: a problem document (RFC 9457,
 /// `application/problem+json`) with `Cache-Control: no-store`. A refusal for a missing or rejected

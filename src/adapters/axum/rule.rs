@@ -9,7 +9,7 @@ use super::origin::Origin;
 use super::refusal::Refusal;
 use crate::rules::challenge::Challenge;
 use crate::rules::scope::Scope;
-use crate::tokens::verify_error::VerifyError;
+use crate::rules::verify_error::VerifyError;
 use crate::words::ids::ProjectId;
 
 /// The project and the scopes that one route requires, with the settings of its guard.
