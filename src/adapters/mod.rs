@@ -7,6 +7,7 @@ pub(crate) mod axum;
 mod fault;
 #[cfg(feature = "github")]
 pub(crate) mod github;
+#[cfg(feature = "service")]
 pub(crate) mod http;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

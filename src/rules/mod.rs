@@ -31,6 +31,7 @@ pub(crate) mod policy;
 pub(crate) mod precondition;
 pub(crate) mod proof;
 pub(crate) mod record;
+pub(crate) mod rotate;
 pub(crate) mod rotation;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -39,5 +40,6 @@ pub(crate) mod scope;
 mod seconds;
 pub(crate) mod status;
 pub(crate) mod token_kind;
+pub(crate) mod verify_error;
 pub(crate) mod view;
 mod within;

@@ -4,6 +4,7 @@ use core::ops::RangeInclusive;
 
 use super::import_digest::{ImportDigest, ImportHash};
 use super::invalid::{Invalid, InvalidField, InvalidKind};
+use super::leaked::LeakedToken;
 
 /// The form of the tokens that a service issued before it used keyfob, and the part of their text
 /// that the service hashed.
@@ -62,7 +63,7 @@ impl ImportAlphabet {
 
 impl ImportShape {
     /// The maximum number of characters in an imported token, including its prefix.
-    pub const MAX_LEN: usize = 512;
+    pub const MAX_LEN: usize = LeakedToken::MAX_LEN;
 
     /// Creates a shape: a literal prefix, which may be empty, and then characters of `alphabet`.
     /// The number of these characters must be in the range `rest`.

@@ -7,9 +7,9 @@ use super::origin::Origin;
 use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
 use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
+use crate::rules::verify_error::VerifyError;
 use crate::store::contract::TokenStore;
 use crate::tokens::service::Tokens;
-use crate::tokens::verify_error::VerifyError;
 
 /// A token service that verifies tokens for both kinds of project requirement. As a trait object,
 /// it hides the type of its store.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::rules::challenge::{Challenge, basic_challenge};
 use crate::rules::scope::Scope;
-use crate::tokens::verify_error::VerifyError;
+use crate::rules::verify_error::VerifyError;
 
 /// The response to a request that is refused: a problem document (RFC 9457,
 /// `application/problem+json`) with `Cache-Control: no-store`. A refusal for a missing or rejected

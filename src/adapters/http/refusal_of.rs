@@ -4,7 +4,7 @@ use super::refusal::Refusal;
 use crate::rules::challenge::Challenge;
 use crate::rules::error::Error;
 use crate::rules::error_kind::ErrorKind;
-use crate::tokens::verify_error::VerifyError;
+use crate::rules::verify_error::VerifyError;
 use crate::words::credential::HeaderError;
 use crate::words::invalid::Invalid;
 use crate::words::rejection::Rejection;

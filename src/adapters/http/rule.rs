@@ -5,7 +5,7 @@ use super::origin::Origin;
 use super::refusal::Refusal;
 use crate::rules::challenge::Challenge;
 use crate::rules::scope::Scope;
-use crate::tokens::verify_error::VerifyError;
+use crate::rules::verify_error::VerifyError;
 
 /// The scopes that one route requires, with the settings of its guard.
 #[derive(Debug)]
