@@ -290,6 +290,8 @@ pub mod store {
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub use crate::adapters::sql::migration::Migration;
     pub use crate::rules::precondition::{IssuerCondition, LiveLimit};
     pub use crate::words::folded::FoldedName;
     pub use crate::words::store_error::{StoreError, StoreErrorKind};

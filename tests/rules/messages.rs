@@ -84,6 +84,7 @@ fn an_error_returns_its_source() {
         (StoreErrorKind::Conflict, ErrorKind::Conflict),
         (StoreErrorKind::IssuerChanged, ErrorKind::Conflict),
         (StoreErrorKind::Corrupt, ErrorKind::Store),
+        (StoreErrorKind::Schema, ErrorKind::Store),
         (StoreErrorKind::Other, ErrorKind::Store),
     ] {
         assert_eq!(keyfob::Error::from(StoreError::new(of_store)).kind(), kind);
