@@ -127,7 +127,8 @@ pub mod http {
         refusal::Refusal,
         route::RouteGuard,
     };
-    pub use crate::words::places::{CredentialPlaces, FoundCredential};
+    pub use crate::words::find_credential::FoundCredential;
+    pub use crate::words::places::CredentialPlaces;
 }
 
 #[cfg(feature = "rules")]

@@ -18,6 +18,8 @@ pub(crate) mod compare_key_checks;
 pub(crate) mod credential;
 #[cfg(feature = "mac")]
 pub(crate) mod digest;
+#[cfg(feature = "mac")]
+pub(crate) mod find_credential;
 #[cfg(feature = "rules")]
 mod fold;
 #[cfg(feature = "rules")]
