@@ -39,9 +39,14 @@ pub(crate) mod keyring;
 pub(crate) mod keyring_error;
 pub(crate) mod leaked;
 #[cfg(feature = "mac")]
+pub(crate) mod mint_text;
+#[cfg(feature = "rules")]
+mod owner_number;
+#[cfg(feature = "mac")]
 pub(crate) mod pepper;
 #[cfg(feature = "mac")]
 pub(crate) mod presented;
+mod project_number;
 #[cfg(feature = "mac")]
 pub(crate) mod random;
 pub(crate) mod rejection;
