@@ -26,6 +26,9 @@ pub mod lifecycle {}
 pub mod operations {}
 
 #[doc = include_str!("design.md")]
+///
+/// # What a feature costs
+#[doc = include_str!("design/features.md")]
 pub mod design {}
 
 #[doc = include_str!("threat_model.md")]
