@@ -77,10 +77,8 @@ pub mod axum {
     //! ```
 
     pub use crate::adapters::axum::{
-        authenticated::Authenticated,
-        guard::Guard,
-        layer::{GuardLayer, GuardedService},
-        refusal::Refusal,
+        framework::{Axum, Guard},
+        layer::GuardedService,
     };
 }
 
@@ -115,6 +113,23 @@ pub mod events {
 
 #[cfg(feature = "service")]
 pub mod guide;
+
+#[cfg(feature = "mac")]
+pub mod http {
+    #![doc = include_str!("guide/http.md")]
+
+    #[cfg(feature = "service")]
+    pub use crate::adapters::http::{
+        authenticated::Authenticated,
+        caller::{Caller, OtherCaller},
+        framework::{Framework, PathParameter},
+        guard::Guard,
+        refusal::Refusal,
+        route::RouteGuard,
+    };
+    pub use crate::words::find_credential::FoundCredential;
+    pub use crate::words::places::CredentialPlaces;
+}
 
 #[cfg(feature = "rules")]
 pub mod import {
@@ -276,6 +291,8 @@ pub mod store {
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub use crate::adapters::sql::migration::Migration;
     pub use crate::rules::precondition::{IssuerCondition, LiveLimit};
     pub use crate::words::folded::FoldedName;
     pub use crate::words::store_error::{StoreError, StoreErrorKind};

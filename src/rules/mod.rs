@@ -24,6 +24,7 @@ pub(crate) mod new_token;
 pub(crate) mod notice_lead;
 pub(crate) mod outside;
 pub(crate) mod outside_issuer;
+mod own_project;
 pub(crate) mod owner;
 pub(crate) mod partial_failure;
 pub(crate) mod policy;

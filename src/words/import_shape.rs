@@ -106,9 +106,16 @@ impl ImportShape {
     ///
     /// Timing may leak whether the text matches the shape, and the length of the text.
     pub fn digest_of(&self, text: &[u8]) -> Option<ImportDigest> {
+        let rest = self.rest_of(text)?;
+        Some(ImportDigest::of(self.hash, if self.prefix_is_hashed { text } else { rest }))
+    }
+
+    /// Returns the part of a text after the prefix. Returns `None` if the text does not match the
+    /// shape.
+    pub(crate) fn rest_of<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         let rest = text.strip_prefix(self.prefix.as_bytes())?;
         let fits = self.rest.contains(&rest.len()) && rest.iter().all(|byte| self.alphabet.has(*byte));
-        fits.then(|| ImportDigest::of(self.hash, if self.prefix_is_hashed { text } else { rest }))
+        fits.then_some(rest)
     }
 }
 

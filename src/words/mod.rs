@@ -18,6 +18,8 @@ pub(crate) mod compare_key_checks;
 pub(crate) mod credential;
 #[cfg(feature = "mac")]
 pub(crate) mod digest;
+#[cfg(feature = "mac")]
+pub(crate) mod find_credential;
 #[cfg(feature = "rules")]
 mod fold;
 #[cfg(feature = "rules")]
@@ -45,10 +47,14 @@ mod owner_number;
 #[cfg(feature = "mac")]
 pub(crate) mod pepper;
 #[cfg(feature = "mac")]
+pub(crate) mod places;
+#[cfg(feature = "mac")]
 pub(crate) mod presented;
 mod project_number;
 #[cfg(feature = "mac")]
 pub(crate) mod random;
+#[cfg(feature = "mac")]
+mod recognize;
 pub(crate) mod rejection;
 #[cfg(feature = "mac")]
 pub(crate) mod retired_key;

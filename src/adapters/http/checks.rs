@@ -13,9 +13,16 @@ use crate::tokens::service::Tokens;
 
 /// A token service that verifies tokens for both kinds of project requirement. As a trait object,
 /// it hides the type of its store.
-pub(super) trait Checks: Check<InProject> + Check<OwnProject> {}
+pub(super) trait Checks: Check<InProject> + Check<OwnProject> {
+    /// Returns whether a text begins like a token of the service.
+    fn recognizes(&self, text: &[u8]) -> bool;
+}
 
-impl<T: Check<InProject> + Check<OwnProject>> Checks for T {}
+impl<S: TokenStore> Checks for Tokens<S> {
+    fn recognizes(&self, text: &[u8]) -> bool {
+        self.recognizes(text)
+    }
+}
 
 /// The methods of a token service that verify tokens. `P` is the requirement that a request makes
 /// on the project of its token.
