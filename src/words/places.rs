@@ -131,6 +131,17 @@ impl CredentialPlaces {
         core::iter::once(AUTHORIZATION).chain(self.headers.iter().map(|name| &**name))
     }
 
+    /// Returns the names, in lower case, of the schemes of `Authorization` besides Basic. The first
+    /// is `bearer`.
+    pub fn schemes(&self) -> impl Iterator<Item = &str> {
+        self.schemes.iter().map(|name| &**name)
+    }
+
+    /// Returns whether the header `Authorization` may hold a token without a scheme.
+    pub fn has_bare_token(&self) -> bool {
+        self.bare
+    }
+
     /// Finds the credential of a request. `values` returns all values of the header with a name,
     /// which is in lower case. `recognizes` returns whether a text begins like a token of the
     /// service: pass [`Tokens::recognizes`](crate::Tokens::recognizes) or

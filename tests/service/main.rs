@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(all(feature = "actix", feature = "axum"))]
+mod actix;
 #[cfg(feature = "leak")]
 mod attacks;
 #[cfg(feature = "axum")]
