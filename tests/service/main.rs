@@ -24,6 +24,8 @@ mod import;
 #[cfg(feature = "leak")]
 mod leak;
 mod maintenance;
+#[cfg(feature = "utoipa")]
+mod openapi;
 mod owned;
 mod owners;
 mod recheck;
