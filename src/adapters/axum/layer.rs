@@ -10,8 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::framework::Axum;
-use super::respond::grpc;
-use crate::adapters::http::refusal::Refusal;
+use super::respond::respond;
 use crate::adapters::http::route::RouteGuard;
 
 impl<S> Layer<S> for RouteGuard<Axum> {
@@ -23,7 +22,7 @@ impl<S> Layer<S> for RouteGuard<Axum> {
 }
 
 /// A service that a [`RouteGuard`] protects. It returns the response of the inner service, or a
-/// [`Refusal`], as an axum response.
+/// [`Refusal`](crate::http::Refusal), as an axum response.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
@@ -56,17 +55,12 @@ where
             hide(&mut parts.headers, route.secret_headers());
             match route.admit(&mut parts).await {
                 Ok(()) => Ok(inner.call(Request::from_parts(parts, body)).await?.into_response()),
-                Err(refusal) => Ok(respond(refusal, &parts.headers)),
+                Err(refusal) => {
+                    let content_type = parts.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+                    Ok(respond(refusal, content_type))
+                }
             }
         })
-    }
-}
-
-/// Returns the refusal as a response, in the protocol of the request.
-fn respond(refusal: Refusal, request: &HeaderMap) -> Response {
-    match request.get(CONTENT_TYPE).map(|value| value.as_bytes()) {
-        Some(content_type) if Refusal::is_for_grpc(content_type) => grpc(&refusal, content_type),
-        _ => refusal.into_response(),
     }
 }
 
