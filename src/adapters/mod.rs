@@ -9,6 +9,8 @@ mod fault;
 pub(crate) mod github;
 #[cfg(feature = "service")]
 pub(crate) mod http;
+#[cfg(any(feature = "axum", feature = "tonic"))]
+mod parts;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
@@ -17,5 +19,7 @@ pub(crate) mod redis;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(feature = "tonic")]
+pub(crate) mod tonic;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing;

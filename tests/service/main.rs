@@ -28,6 +28,8 @@ mod recheck;
 mod scan;
 #[cfg(feature = "scan")]
 mod scanners;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod usage;
 mod verbs;
 mod within;
