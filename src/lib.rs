@@ -4,7 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 // With this attribute, docs.rs shows beside each item the feature that the item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// A layer has items that only a layer of a later rung uses.
+// A layer has items that only the layers of a later level use.
 #![cfg_attr(not(feature = "service"), allow(dead_code, unreachable_pub))]
 
 #[macro_use]
@@ -127,7 +127,8 @@ pub mod http {
         refusal::Refusal,
         route::RouteGuard,
     };
-    pub use crate::words::places::{CredentialPlaces, FoundCredential};
+    pub use crate::words::find_credential::FoundCredential;
+    pub use crate::words::places::CredentialPlaces;
 }
 
 #[cfg(feature = "rules")]
@@ -334,9 +335,17 @@ pub mod store {
 }
 
 pub mod text {
-    //! The text of a token, split into its parts.
+    #![doc = include_str!("guide/text.md")]
+    //!
+    //! ```
+    #![doc = include_str!("../examples/hash_index.rs")]
+    //! ```
 
     pub use crate::words::format::TokenText;
+    #[cfg(feature = "os-rng")]
+    pub use crate::words::mint_text::mint_text;
+    #[cfg(feature = "mac")]
+    pub use crate::words::mint_text::{MintedText, mint_text_with};
 }
 
 #[cfg(feature = "service")]

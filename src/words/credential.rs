@@ -7,9 +7,10 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use super::find_credential::FoundCredential;
 use super::format::TokenText;
 use super::keyring::Keyring;
-use super::places::{CredentialPlaces, FoundCredential};
+use super::places::CredentialPlaces;
 
 /// The token text that a request presents, trimmed and not yet parsed. Debug shows no part of it.
 ///
@@ -127,7 +128,7 @@ pub(super) enum BasicPart {
 
 impl BasicPair {
     pub(super) fn decode(encoded: &[u8]) -> Result<Self, HeaderError> {
-        // The buffer has its full length from the start, so that no copy of the secret stays behind.
+        // The buffer has its full length from the start, so that no copy of the secret is left.
         let mut decoded = Zeroizing::new(vec![0; base64::decoded_len_estimate(encoded.len())]);
         let length = BASIC.decode_slice(encoded, decoded.as_mut_slice()).map_err(|_| HeaderError::Malformed)?;
         decoded.truncate(length);

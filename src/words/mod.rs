@@ -18,6 +18,8 @@ pub(crate) mod compare_key_checks;
 pub(crate) mod credential;
 #[cfg(feature = "mac")]
 pub(crate) mod digest;
+#[cfg(feature = "mac")]
+pub(crate) mod find_credential;
 #[cfg(feature = "rules")]
 mod fold;
 #[cfg(feature = "rules")]
@@ -39,11 +41,16 @@ pub(crate) mod keyring;
 pub(crate) mod keyring_error;
 pub(crate) mod leaked;
 #[cfg(feature = "mac")]
+pub(crate) mod mint_text;
+#[cfg(feature = "rules")]
+mod owner_number;
+#[cfg(feature = "mac")]
 pub(crate) mod pepper;
 #[cfg(feature = "mac")]
 pub(crate) mod places;
 #[cfg(feature = "mac")]
 pub(crate) mod presented;
+mod project_number;
 #[cfg(feature = "mac")]
 pub(crate) mod random;
 #[cfg(feature = "mac")]

@@ -64,7 +64,8 @@ host_text!(
     Name, Name
 );
 host_text!(
-    /// The id of the user that a token acts for, as your service assigned it.
+    /// The id of the user that a token acts for, as your service assigned it. A number converts
+    /// infallibly, as in `OwnerId::from(user.id)`.
     ///
     /// A newer version of keyfob may refuse an id that an older version accepted. To list or revoke
     /// the tokens of such an owner, use the [`TokenView::owner`](crate::TokenView::owner) of one of
@@ -73,7 +74,8 @@ host_text!(
 );
 host_text!(
     /// The user or program that performs an operation, as your service names it. Take the actor
-    /// from the authenticated session, never from the body of a request.
+    /// from the authenticated session, never from the body of a request. A number converts
+    /// infallibly, as in `Actor::from(user.id)`.
     Actor, Actor
 );
 host_text!(
@@ -88,7 +90,22 @@ impl From<&OwnerId> for Actor {
     }
 }
 
+impl OwnerId {
+    /// Creates an owner from a text that needs no check, such as a number.
+    pub(super) fn from_checked(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub(super) fn from_number(number: impl ToString) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
 impl Actor {
+    pub(super) fn from_number(number: impl ToString) -> Self {
+        Self(number.to_string().into())
+    }
+
     /// Creates the actor for a token that performs an operation. The public part has at most 70
     /// characters and needs no check.
     pub(crate) fn of_token(public_part: &str) -> Self {

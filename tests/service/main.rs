@@ -16,6 +16,7 @@ mod delegation;
 mod events;
 #[cfg(feature = "github")]
 mod github;
+mod http;
 #[cfg(feature = "sqlite")]
 mod import;
 #[cfg(feature = "leak")]

@@ -19,7 +19,8 @@ pub struct Axum;
 ///
 /// ```
 /// use axum::{Router, routing::get};
-/// use keyfob::{MemoryStore, Tokens, access::OwnProject, axum::Guard, http::Authenticated};
+/// use keyfob::{MemoryStore, Tokens, access::OwnProject};
+/// use keyfob::{axum::Guard, http::Authenticated};
 ///
 /// async fn notes(caller: Authenticated) -> String {
 ///     format!("{} reads the notes of project {}", caller.owner(), caller.project())
@@ -41,8 +42,8 @@ pub struct Axum;
 /// The layer of a route works with `MethodRouter::layer` and `Router::route_layer`, and with any
 /// tower service that takes `http::Request`s. On a whole `Router`, use `route_layer`: with `layer`,
 /// the guard would also check requests to paths that do not exist. A nested router also has the
-/// parameters of its outer path. The guard cannot read the parameters of a path if the layer wraps a
-/// plain tower service instead of an axum route.
+/// parameters of its outer path. The guard cannot read the parameters of a path if the layer wraps
+/// a plain tower service instead of an axum route.
 ///
 /// The address of a client is the peer address of the connection, if the service is created with
 /// `Router::into_make_service_with_connect_info::<SocketAddr>`. Behind a proxy that overwrites a
@@ -58,9 +59,9 @@ pub struct Axum;
 /// # }
 /// ```
 ///
-/// The guard first marks the values of all headers that may hold a token as sensitive, so that inner
-/// layers and handlers do not print them with Debug. A layer outside the guard receives these values
-/// unmarked.
+/// The guard first marks the values of all headers that may hold a token as sensitive, so that
+/// inner layers and handlers do not print them with Debug. A layer outside the guard receives these
+/// values unmarked.
 pub type Guard = guard::Guard<Axum>;
 
 impl Framework for Axum {

@@ -12,8 +12,8 @@ use super::route::{Project, RouteGuard};
 use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
 use crate::rules::challenge::Challenge;
 use crate::words::credential::HeaderError;
+use crate::words::find_credential::FoundCredential;
 use crate::words::ids::ProjectId;
-use crate::words::places::FoundCredential;
 use crate::words::rejection::Rejection;
 
 impl<F: Framework> RouteGuard<F> {
@@ -51,7 +51,8 @@ impl<F: Framework> RouteGuard<F> {
         let credential = match self.credential(request) {
             Err(error) => return Err(rule.challenge(error, &origin)),
             Ok(FoundCredential::Other(other)) if self.passes_on => {
-                // The text of an `Ok` does not begin like a token, so it would be rejected for that.
+                // The text of an `Ok` does not begin like a token, so it would be rejected for
+                // that.
                 let why = other.map_or_else(Challenge::from, |_| Challenge::from(Rejection::Prefix));
                 let other = OtherCaller { rule: Arc::clone(rule), origin, why };
                 F::attach(request, Caller::<P>::Other(other));

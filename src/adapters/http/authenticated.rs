@@ -89,8 +89,8 @@ impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
 }
 
 impl<P: ProjectRequirement + 'static> Authenticated<P> {
-    /// Attaches a verified caller to its request. The caller also keeps the requirements of the outer
-    /// guards, so that `recheck` checks these requirements, too.
+    /// Attaches a verified caller to its request. The caller also keeps the requirements of the
+    /// outer guards, so that `recheck` checks these requirements, too.
     pub(super) fn admit<F: Framework>(
         verified: Verified<P>,
         tokens: Arc<dyn Check<P>>,
@@ -104,8 +104,8 @@ impl<P: ProjectRequirement + 'static> Authenticated<P> {
         F::attach(request, Caller::Token(caller));
     }
 
-    /// Returns the verified caller that a guard has attached to a request of a framework. Extractors
-    /// of web frameworks call this function.
+    /// Returns the verified caller that a guard has attached to a request of a framework.
+    /// Extractors of web frameworks call this function.
     ///
     /// # Errors
     /// Returns a refusal of status 500 with the reason `unguarded` if no guard for this project

@@ -22,12 +22,15 @@ use crate::rules::challenge::Challenge;
 /// ```
 /// use keyfob::http::{Caller, Refusal};
 ///
-/// /// Returns the user of a request: the owner of the token, or the user of the session.
+/// /// Returns the owner of the token, or the user of the session.
 /// fn user(caller: &Caller, session: Option<&str>) -> Result<String, Refusal> {
 ///     match caller {
 ///         Caller::Token(token) => Ok(token.owner().to_string()),
-///         // The request has no token. A request with a bad token never gets here.
-///         Caller::Other(other) => session.map(str::to_owned).ok_or_else(|| other.refusal()),
+///         // A request with a bad token never gets here.
+///         Caller::Other(other) => match session {
+///             Some(user) => Ok(user.to_owned()),
+///             None => Err(other.refusal()),
+///         },
 ///     }
 /// }
 /// ```

@@ -10,15 +10,16 @@ use crate::words::ids::ProjectId;
 /// [`Guard`](crate::http::Guard) with another framework:
 ///
 /// ```
-/// use std::net::IpAddr;
+/// use std::any::{Any, TypeId};
+/// use std::{collections::HashMap, net::IpAddr};
 ///
-/// use keyfob::http::{Caller, Framework, PathParameter, RouteGuard};
+/// use keyfob::http::{Framework, PathParameter, RouteGuard};
 ///
 /// /// The request of a framework. A real one comes from the framework.
 /// struct Request {
 ///     headers: Vec<(String, String)>,
 ///     project: Option<String>,
-///     caller: Option<Caller>,
+///     attached: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
 /// }
 ///
 /// struct MyFramework;
@@ -26,13 +27,17 @@ use crate::words::ids::ProjectId;
 /// impl Framework for MyFramework {
 ///     type Request = Request;
 ///
-///     fn header<'r>(request: &'r Request, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-///         let named = request.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
+///     fn header<'r>(
+///         request: &'r Request,
+///         name: &'r str,
+///     ) -> impl Iterator<Item = &'r [u8]> {
+///         let headers = request.headers.iter();
+///         let named = headers.filter(move |(key, _)| key.eq_ignore_ascii_case(name));
 ///         named.map(|(_, value)| value.as_bytes())
 ///     }
 ///
-///     fn path_parameter(request: &mut Request, _: &str) -> impl Future<Output = PathParameter> {
-///         std::future::ready(PathParameter::of(request.project.as_deref()))
+///     async fn path_parameter(request: &mut Request, _: &str) -> PathParameter {
+///         PathParameter::of(request.project.as_deref())
 ///     }
 ///
 ///     fn peer_address(_: &Request) -> Option<IpAddr> {
@@ -40,16 +45,15 @@ use crate::words::ids::ProjectId;
 ///     }
 ///
 ///     fn attach<T: Clone + Send + Sync + 'static>(request: &mut Request, value: T) {
-///         let value: &dyn std::any::Any = &value;
-///         request.caller = value.downcast_ref::<Caller>().cloned().or(request.caller.take());
+///         request.attached.insert(TypeId::of::<T>(), Box::new(value));
 ///     }
 ///
 ///     fn attached<T: Clone + Send + Sync + 'static>(request: &Request) -> Option<T> {
-///         (request.caller.as_ref()? as &dyn std::any::Any).downcast_ref::<T>().cloned()
+///         request.attached.get(&TypeId::of::<T>())?.downcast_ref::<T>().cloned()
 ///     }
 /// }
 ///
-/// /// The middleware of the framework. It calls the handler only if the guard admits the request.
+/// /// The middleware. It calls the handler only if the guard admits the request.
 /// async fn middleware(route: &RouteGuard<MyFramework>, mut request: Request) -> u16 {
 ///     match route.admit(&mut request).await {
 ///         Ok(()) => 200,

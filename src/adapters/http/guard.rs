@@ -24,13 +24,13 @@ use crate::words::places::{CredentialPlaces, header_name};
 /// [`Framework`](crate::http::Framework).
 ///
 /// Each route guard verifies the token of every request with [`Tokens::verify`], for all HTTP
-/// methods. This includes `OPTIONS`, so put a layer that responds to CORS preflight requests outside
-/// the guard. A handler takes the verified caller with the extractor
+/// methods. This includes `OPTIONS`, so put a layer that responds to CORS preflight requests
+/// outside the guard. A handler takes the verified caller with the extractor
 /// [`Authenticated`](crate::http::Authenticated). If the verification fails, the response is a
 /// [`Refusal`](crate::http::Refusal).
 ///
-/// The guard looks for the token in the [places](crate::http::CredentialPlaces) that you set. Unless
-/// you set others, these are the schemes Bearer and Basic of the header `Authorization`.
+/// The guard looks for the token in the [places](crate::http::CredentialPlaces) that you set.
+/// Unless you set others, these are the schemes Bearer and Basic of the header `Authorization`.
 pub struct Guard<F: Framework> {
     config: GuardConfig,
     reading: Reading<F>,
@@ -155,10 +155,10 @@ impl<F: Framework> Guard<F> {
         self.route(Project::Header(name.into()), scopes)
     }
 
-    /// Returns the guard of a route whose project your own function reads from the request: from the
-    /// host name, the query, or the parameters of another router. The function returns the refusal
-    /// for a request without a project. A [`ProjectId`] that is not valid converts into a refusal of
-    /// status 400.
+    /// Returns the guard of a route whose project your own function reads from the request: from
+    /// the host name, the query, or the parameters of another router. The function returns the
+    /// refusal for a request without a project. A [`ProjectId`] that is not valid converts into a
+    /// refusal of status 400.
     ///
     /// **The handler must act on the same project.** Let it take the project from
     /// [`Authenticated::project`](crate::Verified::project), and not read the request again.
@@ -181,8 +181,8 @@ impl<F: Framework> Guard<F> {
         self.route(Project::Fixed(project), scopes)
     }
 
-    /// Returns the guard of a route that names no project. The guard accepts tokens of all projects,
-    /// and handlers take `Authenticated<OwnProject>`.
+    /// Returns the guard of a route that names no project. The guard accepts tokens of all
+    /// projects, and handlers take `Authenticated<OwnProject>`.
     ///
     /// # Errors
     /// Returns [`Invalid`] if a scope is not valid.

@@ -49,8 +49,8 @@ impl<F: Framework> RouteGuard<F> {
         self.reading.places.headers()
     }
 
-    /// Returns the guard, changed so that it passes a request without any credential of keyfob on to
-    /// another authentication, such as a cookie of a session. Handlers take a
+    /// Returns the guard, changed so that it passes a request without any credential of keyfob on
+    /// to another authentication, such as a cookie of a session. Handlers take a
     /// [`Caller`](crate::http::Caller), whose variant says which authentication the request has.
     ///
     /// A credential is a text that begins with a prefix of the keyring and `_`, or that has the
