@@ -403,6 +403,18 @@ pub mod tokens {
     pub use crate::rules::explain::Explanation;
 }
 
+#[cfg(feature = "tonic")]
+pub mod tonic {
+    #![doc = include_str!("guide/tonic.md")]
+
+    pub use crate::adapters::tonic::{
+        framework::{Guard, Tonic},
+        layer::GuardedService,
+        methods::MethodGuards,
+        request::GuardedRequest,
+    };
+}
+
 /// The README, whose examples are compiled as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -33,6 +33,8 @@ mod recheck;
 mod scan;
 #[cfg(feature = "scan")]
 mod scanners;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod usage;
 mod verbs;
 mod within;
