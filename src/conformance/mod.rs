@@ -4,7 +4,8 @@
 //! Each law is a function whose name states the law. Three functions run all laws of a trait:
 //! [`token_store`], [`maintenance`] and [`import`]. A fourth function, [`rules`], tests the rules
 //! that a store may restate in the language of its engine, such as SQL. It compares the store with
-//! the functions of keyfob that define these rules. If you write a store, add one test:
+//! the functions of keyfob that define these rules. [`scope_matcher`](scope_matcher()) tests no store, but a
+//! [`ScopeMatcher`](crate::policy::ScopeMatcher). If you write a store, add one test:
 //!
 //! ```
 //! use keyfob::{MemoryStore, conformance};
@@ -58,6 +59,7 @@ mod revoke;
 mod rotate;
 mod rule_laws;
 mod sample;
+mod scope_matcher;
 mod together;
 mod token_laws;
 mod touch;
@@ -66,5 +68,6 @@ mod verdict;
 pub use self::import_laws::*;
 pub use self::maintenance_laws::*;
 pub use self::rule_laws::*;
+pub use self::scope_matcher::scope_matcher;
 pub use self::token_laws::*;
 pub use self::verdict::{Report, Violation};

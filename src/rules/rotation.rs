@@ -27,7 +27,8 @@ pub struct Rotation {
 impl Rotation {
     /// Creates a rotation with this grace period. The old token keeps working during the grace
     /// period, but not beyond its own expiry. With a grace period of zero, it stops working
-    /// immediately. A grace period longer than [`Policy::max_grace`] is refused.
+    /// immediately. A grace period longer than [`Policy::max_grace`] is refused. The grace period
+    /// is rounded up to whole milliseconds.
     ///
     /// By default, the new token gets the same lifetime as the old token, counted from the
     /// rotation. If the current policy does not allow this lifetime, the nearest allowed lifetime
@@ -125,7 +126,7 @@ pub fn rotate(
     }
     let grace_until = policy.grace_until(grace, now)?;
     if let Some(delegation) = &delegation {
-        delegation.admit_rotation(old)?;
+        delegation.admit_rotation(old, policy.scope_rules())?;
     }
     let lifetime = lifetime.unwrap_or_else(|| as_before(policy, old, delegation.as_ref(), now));
     let mut new = NewToken::after(old).with_lifetime(lifetime);

@@ -15,5 +15,6 @@ mod keys;
 mod messages;
 mod policy;
 mod record;
+mod scopes;
 mod secrecy;
 mod text;

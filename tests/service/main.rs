@@ -28,6 +28,7 @@ mod recheck;
 mod scan;
 #[cfg(feature = "scan")]
 mod scanners;
+mod scope_matcher;
 mod usage;
 mod verbs;
 mod within;
