@@ -4,8 +4,7 @@
 //! Each law is a function whose name states the law. Three functions run all laws of a trait:
 //! [`token_store`], [`maintenance`] and [`import`]. A fourth function, [`rules`], tests the rules
 //! that a store may restate in the language of its engine, such as SQL. It compares the store with
-//! the functions of keyfob that define these rules. [`scope_matcher`](scope_matcher()) tests no store, but a
-//! [`ScopeMatcher`](crate::policy::ScopeMatcher). If you write a store, add one test:
+//! the functions of keyfob that define these rules. If you write a store, add one test:
 //!
 //! ```
 //! use keyfob::{MemoryStore, conformance};
@@ -19,6 +18,9 @@
 //! # }
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example());
 //! ```
+//!
+//! [`scope_matcher`](scope_matcher()) tests no store. It tests the
+//! [`ScopeMatcher`](crate::policy::ScopeMatcher) of your service.
 //!
 //! - **A shared database is safe.** Each case uses projects with random ids, and names its owners
 //!   after these projects. It does not delete its records, and changes no other records.

@@ -155,8 +155,8 @@ fn generated(examples: &[&str]) -> BTreeSet<String> {
     found
 }
 
-/// Returns the places at which a text is cut: its start, its end, and each place next to a character
-/// that is not alphanumeric.
+/// Returns the places at which a text is cut: its start, its end, and each place next to a
+/// character that is not alphanumeric.
 fn cuts(text: &str) -> impl Iterator<Item = usize> {
     let sides = text.char_indices().filter(|(_, c)| !c.is_alphanumeric()).flat_map(|(at, c)| [at, at + c.len_utf8()]);
     core::iter::once(0).chain(sides).chain([text.len()])

@@ -187,10 +187,11 @@ impl<P> Verified<P> {
 
     /// Returns the scopes that the token, and every token that it is bound to, grant in common.
     ///
-    /// The result is meant to be shown. To check for a scope that the `Access` does not include, use
-    /// [`allows`](Self::allows), because the methods of a [`ScopeSet`] do not know the scope matcher
-    /// of your policy. If two wildcards overlap and neither covers the other, the result leaves both
-    /// out, although `allows` accepts the scopes that both of them grant.
+    /// The result is meant to be shown. To check for a scope that the `Access` does not include,
+    /// use [`allows`](Self::allows), because the methods of a [`ScopeSet`] do not know the [scope
+    /// matcher](crate::policy::ScopeMatcher) of your policy. If two wildcards overlap and neither
+    /// covers the other, the result leaves both out, although `allows` accepts the scopes that both
+    /// of them grant.
     ///
     /// If the scopes of a chain contain wildcards, the result can have up to five times as many
     /// scopes and bytes as [`ScopeSet::MAX`] and [`ScopeSet::MAX_BYTES`] state. In this case,

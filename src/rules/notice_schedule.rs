@@ -22,8 +22,8 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 /// use keyfob::{Policy, notices::{NoticeLead, NoticeSchedule}};
 ///
 /// let policy = Policy::default().with_notices(NoticeSchedule::of_days([60, 7, 3])?);
-/// let leads = policy.notices().leads();
-/// assert_eq!(leads.iter().map(NoticeLead::to_string).collect::<Vec<_>>(), ["60d", "7d", "3d"]);
+/// let leads = policy.notices().leads().iter().map(NoticeLead::to_string);
+/// assert_eq!(leads.collect::<Vec<_>>(), ["60d", "7d", "3d"]);
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]

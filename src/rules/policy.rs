@@ -13,11 +13,11 @@ use crate::words::timestamp::whole_millis;
 /// The default maximum of the grace period after a rotation: 30 days.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The number that stands for no limit. Every format of configuration files can hold it.
+/// The number that means no limit. Every format of configuration files can hold it.
 pub(super) const UNLIMITED: u64 = i64::MAX as u64;
 
-/// The rules of a service for its tokens: lifetimes, live tokens, time without use, issuing, notices
-/// of expiry, and how scopes are compared.
+/// The rules of a service for its tokens: lifetimes, live tokens, time without use, issuing,
+/// notices of expiry, and how scopes are compared.
 ///
 /// The default policy:
 /// - Tokens of persons and services live for 30 days by default and for at most 366 days.

@@ -151,7 +151,8 @@ impl ScopeSet {
         Self(scopes.join(" ").into())
     }
 
-    /// Returns whether the set grants the scope with this text, by its name or by a default wildcard.
+    /// Returns whether the set grants the scope with this text, by its name or by a default
+    /// wildcard.
     pub(super) fn grants(&self, needed: &str) -> bool {
         self.iter().any(|granted| granted == needed || wildcard_allows(granted, needed))
     }

@@ -35,10 +35,11 @@
 ///
 ///     fn allows(&self, granted: &str, needed: &str) -> bool {
 ///         let stem = granted.strip_suffix('*').filter(|stem| stem.ends_with('-'));
-///         Wildcards.allows(granted, needed) || stem.is_some_and(|stem| needed.starts_with(stem))
+///         Wildcards.allows(granted, needed)
+///             || stem.is_some_and(|stem| needed.starts_with(stem))
 ///     }
 ///
-///     // `foo-*` allows all texts that begin with `foo-`, and so all that `foo-bar-*` allows.
+///     // `foo-*` allows all that begins with `foo-`, so all that `foo-bar-*` allows.
 ///     fn covers(&self, granted: &str, other: &str) -> bool {
 ///         self.allows(granted, other)
 ///     }
@@ -72,8 +73,7 @@ pub trait ScopeMatcher: Send + Sync {
     /// If you are not sure, return `false`. If `allows` is transitive, this method may return the
     /// result of `allows`. `allows` is transitive if, whenever `a` allows `b` and `b` allows `c`,
     /// `a` also allows `c`.
-    fn covers(&self, granted: &str, other: &str) -> bool {
-        let _ = (granted, other);
+    fn covers(&self, _granted: &str, _other: &str) -> bool {
         false
     }
 }

@@ -1,4 +1,4 @@
-//! The comparison of scopes by the matcher of a policy. Every rule that compares scopes goes through
+//! The comparison of scopes by the matcher of a policy. Every rule that compares scopes uses
 //! [`ScopeRules`], so that no rule can forget the matcher of the service.
 
 use core::fmt;

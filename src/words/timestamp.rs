@@ -58,8 +58,8 @@ impl Timestamp {
         Ok(Self::clamped(millis))
     }
 
-    /// Creates a time from the milliseconds since the Unix epoch. A time outside the years 1 to 9999
-    /// becomes the nearest time in these years.
+    /// Creates a time from the milliseconds since the Unix epoch. A time outside the years 1 to
+    /// 9999 becomes the nearest time in these years.
     pub(super) const fn clamped(millis: i64) -> Self {
         let millis = if millis < MIN_MILLIS {
             MIN_MILLIS

@@ -207,7 +207,7 @@ async fn a_wrong_covers_gives_no_right_to_a_bound_token() {
     let tokens = service(Policy::default().with_scope_matcher(&CoversAll));
     let issuer = issue(&tokens, "deputy tokens-*").await;
     let by = verified(&tokens, &issuer, &[]).await.unwrap().delegate(&scope("tokens-manage")).unwrap();
-    // A scope that the issuer does not allow is refused, whatever the matcher covers.
+    // A scope that the issuer does not allow is refused, although the matcher covers it.
     assert_eq!(issue_within(&tokens, &by, "vault").await.err(), Some(OUTSIDE));
     assert_eq!(narrow(&tokens, &issuer, "vault").await, Err(ErrorKind::Wider));
     // The child gets a scope that allows more than its issuer does, and still may do no more.
