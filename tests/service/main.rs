@@ -33,6 +33,7 @@ mod recheck;
 mod scan;
 #[cfg(feature = "scan")]
 mod scanners;
+mod scope_matcher;
 #[cfg(feature = "tonic")]
 mod tonic;
 mod usage;
