@@ -15,12 +15,12 @@ use crate::rules::scope::ScopeSet;
 use crate::rules::status::Status;
 use crate::rules::token_kind::TokenKind;
 use crate::store::contract::TokenStore;
-use crate::store::import::ImportKey;
 use crate::store::query::{StatusFilter, StatusGroup};
 use crate::words::alphabet;
 use crate::words::digest::Digest;
 use crate::words::folded::FoldedName;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
+use crate::words::import_key::ImportKey;
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 

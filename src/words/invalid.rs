@@ -61,6 +61,7 @@ impl fmt::Display for Invalid {
             InvalidField::ImportDigest => "import hash",
             InvalidField::ImportShape => "import shape",
             InvalidField::ImportScheme => "import scheme",
+            InvalidField::ImportPublicPart => "public part of an imported token",
             InvalidField::ImportBatch => "import batch",
             InvalidField::LeakReport => "leak report",
             InvalidField::GitHubKeys => "list of GitHub's keys",
@@ -77,6 +78,8 @@ impl fmt::Display for Invalid {
             InvalidKind::OutOfRange => f.write_str("out of range"),
             InvalidKind::Duplicate => f.write_str("given twice"),
             InvalidKind::Weak => f.write_str("all bytes are equal"),
+            InvalidKind::Undeclared => f.write_str("its function is not declared"),
+            InvalidKind::TooCostly { max } => write!(f, "costs more than {max}"),
         }
     }
 }
@@ -111,6 +114,9 @@ pub enum InvalidField {
     ImportDigest,
     ImportShape,
     ImportScheme,
+    /// The public part of an imported token with a salted hash
+    /// ([`SaltedImport`](crate::import::SaltedImport)).
+    ImportPublicPart,
     /// The list of tokens in one call of [`import`](crate::Tokens::import).
     ImportBatch,
     LeakReport,
@@ -147,9 +153,17 @@ pub enum InvalidKind {
     Shape,
     /// A number or a time is outside the range of the type.
     OutOfRange,
-    /// A part of the value is given twice. keyfob itself does not return this kind. For duplicates
-    /// in a keyring, it returns a [`KeyringError`](crate::keys::KeyringError).
+    /// The value is given twice: two imported tokens have the same public part. For duplicates in a
+    /// keyring, keyfob returns a [`KeyringError`](crate::keys::KeyringError).
     Duplicate,
     /// All bytes of a pepper are equal.
     Weak,
+    /// An import scheme names an algorithm that the [`Imports`](crate::import::Imports) do not
+    /// declare.
+    Undeclared,
+    /// The parameters of an import scheme make its hash too slow.
+    TooCostly {
+        /// The highest cost that is declared, in the unit of the declaration.
+        max: u64,
+    },
 }

@@ -17,7 +17,12 @@ mod events;
 #[cfg(feature = "github")]
 mod github;
 #[cfg(feature = "sqlite")]
+#[macro_use]
 mod import;
+#[cfg(feature = "sqlite")]
+mod import_flood;
+#[cfg(feature = "sqlite")]
+mod import_hashes;
 #[cfg(feature = "leak")]
 mod leak;
 mod maintenance;

@@ -24,7 +24,7 @@ use crate::words::store_error::StoreError;
 /// | `Limit`, `Conflict`, `Ended`, `Inactive`, `AlreadyRotated`, `PredecessorInGrace`, `NotRotated`, `KeyMints`, `KeyInUse` | 409 | the kind in snake case |
 /// | `IssuerEnded`, `Rejected` | as the [`Challenge`] of the rejection | |
 /// | `Rng`, `Partial`, `Unavailable` | 503 | `unavailable` |
-/// | `Store`, `Unkeyed` | 500 | `internal` |
+/// | `Store`, `Unkeyed`, `Keyed` | 500 | `internal` |
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let (status, reason) = match error.kind() {
@@ -50,7 +50,7 @@ impl From<Error> for Refusal {
                     "the service is unavailable; try again",
                 );
             }
-            ErrorKind::Store | ErrorKind::Unkeyed => {
+            ErrorKind::Store | ErrorKind::Unkeyed | ErrorKind::Keyed => {
                 return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the service failed");
             }
         };
