@@ -16,6 +16,8 @@ mod delegation;
 mod events;
 #[cfg(feature = "github")]
 mod github;
+#[cfg(feature = "github")]
+mod github_others;
 #[cfg(feature = "sqlite")]
 #[macro_use]
 mod import;

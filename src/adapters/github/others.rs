@@ -131,9 +131,11 @@ impl fmt::Display for TooSlow {
 impl Error for TooSlow {}
 
 /// Calls the hook for each entry of a delivery in which no token of keyfob was found. `body` must
-/// be a valid report. `leaks` are the outcomes for the texts that may be tokens of keyfob.
+/// be a valid report. `leaks` are the outcomes for the texts that may be tokens of keyfob. All calls
+/// together take at most `time`.
 pub(super) async fn label_others(
     hook: &dyn ErasedOtherTokens,
+    time: Duration,
     body: &[u8],
     leaks: &[(LeakReport, Result<LeakOutcome, TokenError>)],
 ) -> Vec<OtherReport> {
@@ -144,7 +146,7 @@ pub(super) async fn label_others(
     };
     let settled: BTreeSet<usize> =
         leaks.iter().filter(|(_, outcome)| is_settled(outcome)).map(|(report, _)| report.entry).collect();
-    let (deadline, mut others) = (Instant::now() + MOST_TIME, Vec::new());
+    let (deadline, mut others) = (Instant::now() + time, Vec::new());
     let entries = Reported::read(body).expect("the report was read before");
     for (entry, reported) in entries.iter().enumerate().filter(|(entry, _)| !settled.contains(entry)) {
         let text = ReportedText {
@@ -188,4 +190,32 @@ pub(super) fn labels<'l>(
         }
     }
     Ok(labels.into_values())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hook that handles only the first text, and never returns for the others.
+    struct Hanging;
+
+    impl OtherTokens for Hanging {
+        async fn label(&self, reported: &ReportedText<'_>) -> Result<Option<GitHubLabel>, OtherTokensError> {
+            if reported.expose_secret() != "first" {
+                core::future::pending::<()>().await;
+            }
+            Ok(Some(GitHubLabel::TruePositive))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_hangs_loses_its_own_labels() {
+        let body = br#"[{"token": "first"}, {"token": "second"}, {"token": "third"}]"#;
+        let others = label_others(&Hanging, Duration::from_millis(20), body, &[]).await;
+        let outcomes: Vec<_> = others.iter().map(|other| other.outcome.as_ref().map_err(ToString::to_string)).collect();
+        let too_slow = || Err("the hook for other tokens took more than 10 s for one delivery".to_owned());
+        assert_eq!(outcomes, [Ok(&GitHubLabel::TruePositive), too_slow(), too_slow()]);
+        let labels: Vec<_> = labels(&[], &others).unwrap().map(|(.., label)| label.as_str()).collect();
+        assert_eq!(labels, ["true_positive"]);
+    }
 }

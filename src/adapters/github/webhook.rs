@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::others::{ErasedOtherTokens, GitHubLabel, OtherReport, OtherTokens, label_others, labels};
+use super::others::{ErasedOtherTokens, GitHubLabel, MOST_TIME, OtherReport, OtherTokens, label_others, labels};
 use super::public_keys::GitHubKeys;
 use super::refusal::DeliveryRefusal;
 use crate::leak::finder::Finder;
@@ -260,7 +260,7 @@ impl GitHubWebhook {
             }
         }
         let others = match &self.others {
-            Some(hook) => label_others(&**hook, delivery.body, &leaks).await,
+            Some(hook) => label_others(&**hook, MOST_TIME, delivery.body, &leaks).await,
             None => Vec::new(),
         };
         Ok(ProcessedReport { leaks, others, digest })
