@@ -35,6 +35,14 @@ pub(crate) struct ImportFinder<S> {
     passed: PassedTexts,
 }
 
+/// The old hash of a presented text.
+enum Hashed {
+    /// The text has passed the check of the record's digest before, so its slow hash matches.
+    Before,
+    Fast(ImportDigest),
+    Slow(ImportDigest),
+}
+
 /// The digest that a presented text must have, and the record of the token that it may be.
 pub(super) type Presented = (Digest, Option<Arc<TokenRecord>>);
 
@@ -65,19 +73,24 @@ impl<S> ImportFinder<S> {
         let mut unknown: Option<Presented> = None;
         for look_up in self.imports.look_ups(keyring, text) {
             let record = (self.find)(store, look_up.key()).await?;
+            let mut is_new = false;
             let digest = match (&look_up.by, &record) {
                 (By::Hash(digest), _) => *digest,
-                (By::PublicPart { mac, hashed, .. }, Some(record)) => match self.hash(text, hashed, record).await? {
-                    Some(hash) => mac.digest(&hash),
-                    None => record.digest,
-                },
+                (By::PublicPart { mac, hashed, .. }, Some(record)) => {
+                    let hash = self.hash(text, hashed, record).await?;
+                    is_new = matches!(hash, Hashed::Slow(_));
+                    match hash {
+                        Hashed::Before => record.digest,
+                        Hashed::Fast(hash) | Hashed::Slow(hash) => mac.digest(&hash),
+                    }
+                }
                 // A token without a record costs no hash.
                 (By::PublicPart { .. }, None) => Digest::from_bytes([0; 32]),
             };
             if let Some(record) = &record
                 && record.digest.ct_eq(&digest)
             {
-                if record.import_scheme.is_some() {
+                if is_new {
                     self.passed.add(text, digest);
                 }
                 return Ok(Some((digest, Some(Arc::clone(record)))));
@@ -90,18 +103,12 @@ impl<S> ImportFinder<S> {
     }
 
     /// Computes the old hash of a presented text, as the scheme in the record says. `hashed` is the
-    /// part of the text that the old system hashed. Returns `None` if this text has passed the
-    /// check of the record's digest before, so that its slow hash is known to match.
+    /// part of the text that the old system hashed.
     ///
     /// # Errors
     /// Returns [`Unavailable`](StoreErrorKind::Unavailable) if too many slow hashes run or wait,
     /// and [`Corrupt`](StoreErrorKind::Corrupt) if the hash cannot be computed as the record says.
-    async fn hash(
-        &self,
-        text: &[u8],
-        hashed: &str,
-        record: &Arc<TokenRecord>,
-    ) -> Result<Option<ImportDigest>, StoreError> {
+    async fn hash(&self, text: &[u8], hashed: &str, record: &Arc<TokenRecord>) -> Result<Hashed, StoreError> {
         let corrupt = |invalid: Invalid| StoreError::with_source(StoreErrorKind::Corrupt, invalid);
         let unavailable = |busy: Busy| StoreError::with_source(StoreErrorKind::Unavailable, busy);
         let missing = "an imported token that was found by its public part has no scheme";
@@ -109,16 +116,16 @@ impl<S> ImportFinder<S> {
         let scheme = scheme.ok_or_else(|| StoreError::with_source(StoreErrorKind::Corrupt, missing))?;
         let function = self.imports.function(scheme).map_err(corrupt)?;
         if !function.is_slow() {
-            return function.hash(scheme, hashed.as_bytes()).map(Some).map_err(corrupt);
+            return function.hash(scheme, hashed.as_bytes()).map(Hashed::Fast).map_err(corrupt);
         }
         if self.passed.have(text, &record.digest) {
-            return Ok(None);
+            return Ok(Hashed::Before);
         }
         let (function, scheme) = (function.clone(), scheme.clone());
         let hashed = Zeroizing::new(Box::<[u8]>::from(hashed.as_bytes()));
         let compute = Box::new(move || function.hash(&scheme, &hashed));
         let promised = self.slow.compute(record.key(), compute).map_err(unavailable)?;
-        promised.await.ok_or(Busy).map_err(unavailable)?.map(Some).map_err(corrupt)
+        promised.await.ok_or(Busy).map_err(unavailable)?.map(Hashed::Slow).map_err(corrupt)
     }
 }
 

@@ -21,7 +21,7 @@ struct Host {
     got: Mutex<Vec<String>>,
 }
 
-impl OtherTokens for Arc<Host> {
+impl OtherTokens for Host {
     async fn label(&self, reported: &ReportedText<'_>) -> Result<Option<GitHubLabel>, OtherTokensError> {
         self.got.lock().unwrap().push(reported.expose_secret().to_owned());
         assert_eq!((reported.url, reported.source), ("https://github.com/ada/repo", "content"));

@@ -164,7 +164,7 @@ on_both_stores! {
         assert_eq!(service.rejection(&with_secret(2, 3)).await, Some(Rejection::Digest));
         assert_eq!(service.rejection(&with_secret(3, 2)).await, Some(Rejection::Digest));
         assert_eq!(service.rejection(&with_secret(9, 9)).await, Some(Rejection::Unknown));
-        assert!(service.rejection(&format!("old_2-{}", secret(2))).await.is_some_and(Rejection::is_before_store));
+        assert!(service.rejection(&format!("old_2.{}", secret(2))).await.is_some_and(Rejection::is_before_store));
     }
 
     async fn a_slow_hash_is_computed_only_for_a_known_id_and_once_for_a_text_that_passed<S>(store: S) {

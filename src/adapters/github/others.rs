@@ -6,6 +6,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -42,6 +43,12 @@ pub trait OtherTokens: Send + Sync {
         &self,
         reported: &ReportedText<'_>,
     ) -> impl Future<Output = Result<Option<GitHubLabel>, OtherTokensError>> + Send;
+}
+
+impl<O: OtherTokens + ?Sized> OtherTokens for Arc<O> {
+    async fn label(&self, reported: &ReportedText<'_>) -> Result<Option<GitHubLabel>, OtherTokensError> {
+        (**self).label(reported).await
+    }
 }
 
 /// The label of a reported text in the response to GitHub.
