@@ -23,9 +23,10 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 ///
 /// - A slow hash runs only if the store has a token with the public part of the presented text. So
 ///   the time of a response shows which public parts exist.
-/// - At most two slow hashes run at the same time, each on a thread of its own, and at most 16 wait.
-///   The checks of one token get at most half of these places. A check that gets no place fails
-///   immediately with [`Unavailable`](crate::store::StoreErrorKind::Unavailable), a 503. See
+/// - Slow hashes run on threads of their own. Half as many as the machine has processor cores run at
+///   the same time, but at least one and at most four, and at most 16 more wait. The checks of one
+///   token get at most half of these places. A check that gets no place fails immediately with
+///   [`Unavailable`](crate::store::StoreErrorKind::Unavailable), a 503. See
 ///   [`with_slow_limits`](Self::with_slow_limits).
 /// - A process remembers the last 10,000 texts that have passed, as MACs under a random key. Such a
 ///   text costs no second slow hash, as long as the token's record has the same digest.
@@ -73,7 +74,8 @@ pub(crate) type Spawn = dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync;
 /// for them.
 #[derive(Clone, Copy)]
 pub(crate) struct SlowLimits {
-    pub(crate) running: usize,
+    /// `None` stands for the default, which depends on the machine.
+    pub(crate) running: Option<usize>,
     pub(crate) waiting: usize,
 }
 
@@ -83,7 +85,7 @@ impl Imports {
         Self {
             shapes: shapes.into_iter().collect(),
             functions: BTreeMap::new(),
-            slow_limits: SlowLimits { running: 2, waiting: 16 },
+            slow_limits: SlowLimits { running: None, waiting: 16 },
             spawn: None,
         }
     }
@@ -125,15 +127,15 @@ impl Imports {
         self
     }
 
-    /// Sets how many slow hashes may run at the same time, which is 2 by default, and how many
-    /// checks may wait for them, which is 16 by default. `running` is at least 1: 0 counts as 1.
-    /// A check waits at most as long as the hashes of all checks before it take.
+    /// Sets how many slow hashes may run at the same time, and how many checks may wait for them. 0
+    /// running hashes count as 1. A check waits at most as long as the hashes of all checks before
+    /// it take.
     ///
     /// Set `running` below the number of processor cores, so that requests with other tokens do not
     /// compete with slow hashes.
     #[must_use]
     pub fn with_slow_limits(self, running: usize, waiting: usize) -> Self {
-        Self { slow_limits: SlowLimits { running: running.max(1), waiting }, ..self }
+        Self { slow_limits: SlowLimits { running: Some(running.max(1)), waiting }, ..self }
     }
 
     /// Sets the function that runs slow hashes on a thread that may block. By default, each run
@@ -165,6 +167,11 @@ impl Imports {
         let undeclared = || Invalid::new(InvalidField::ImportScheme, InvalidKind::Undeclared);
         let function = self.functions.get(scheme.algorithm()).ok_or_else(undeclared)?;
         function.admit(scheme).map(|()| function)
+    }
+
+    /// Returns whether each token that is found by its public part has a slow hash.
+    pub(crate) fn are_all_slow(&self) -> bool {
+        self.functions.values().all(ImportFunction::is_slow)
     }
 
     pub(crate) fn slow_limits(&self) -> SlowLimits {
@@ -246,11 +253,15 @@ mod tests {
         let shown = format!("{imports:?}");
         assert!(shown.contains("\"old-\"") && shown.contains("[\"fast\", \"slow\"]"), "{shown}");
         assert!(!Imports::from(Vec::new()).fits(b"old-1234"));
+        assert!(
+            !imports.are_all_slow()
+                && Imports::new([]).with_slow_function("slow", 1, |_| None, |_, _| None).are_all_slow()
+        );
     }
 
     #[test]
     fn one_slow_hash_may_always_run() {
         let SlowLimits { running, waiting } = imports().with_slow_limits(0, 0).slow_limits();
-        assert_eq!((running, waiting), (1, 0));
+        assert_eq!((running, waiting), (Some(1), 0));
     }
 }

@@ -72,6 +72,9 @@ impl<S> ImportFinder<S> {
     ) -> Result<Option<Presented>, StoreError> {
         let mut unknown: Option<Presented> = None;
         for look_up in self.imports.look_ups(keyring, text) {
+            if matches!(look_up.by, By::PublicPart { .. }) && self.is_overloaded(text) {
+                return Err(unavailable(Busy));
+            }
             let record = (self.find)(store, look_up.key()).await?;
             let mut is_new = false;
             let digest = match (&look_up.by, &record) {
@@ -102,6 +105,12 @@ impl<S> ImportFinder<S> {
         Ok(unknown)
     }
 
+    /// Returns whether the text would need a slow hash for which there is no place. Then it needs no
+    /// store call either, so that a flood of such texts costs little.
+    fn is_overloaded(&self, text: &[u8]) -> bool {
+        self.slow.are_full() && self.imports.are_all_slow() && !self.passed.know(text)
+    }
+
     /// Computes the old hash of a presented text, as the scheme in the record says. `hashed` is the
     /// part of the text that the old system hashed.
     ///
@@ -110,7 +119,6 @@ impl<S> ImportFinder<S> {
     /// and [`Corrupt`](StoreErrorKind::Corrupt) if the hash cannot be computed as the record says.
     async fn hash(&self, text: &[u8], hashed: &str, record: &Arc<TokenRecord>) -> Result<Hashed, StoreError> {
         let corrupt = |invalid: Invalid| StoreError::with_source(StoreErrorKind::Corrupt, invalid);
-        let unavailable = |busy: Busy| StoreError::with_source(StoreErrorKind::Unavailable, busy);
         let missing = "an imported token that was found by its public part has no scheme";
         let scheme = record.import_scheme.as_ref();
         let scheme = scheme.ok_or_else(|| StoreError::with_source(StoreErrorKind::Corrupt, missing))?;
@@ -127,6 +135,10 @@ impl<S> ImportFinder<S> {
         let promised = self.slow.compute(record.key(), compute).map_err(unavailable)?;
         promised.await.ok_or(Busy).map_err(unavailable)?.map(Hashed::Slow).map_err(corrupt)
     }
+}
+
+fn unavailable(busy: Busy) -> StoreError {
+    StoreError::with_source(StoreErrorKind::Unavailable, busy)
 }
 
 #[cfg(test)]

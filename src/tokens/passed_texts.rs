@@ -44,6 +44,11 @@ impl PassedTexts {
         self.lock().digests.get(&text).is_some_and(|passed| passed.ct_eq(digest))
     }
 
+    /// Returns whether the text has passed the check of some digest.
+    pub(super) fn know(&self, text: &[u8]) -> bool {
+        self.mac(text).is_some_and(|text| self.lock().digests.contains_key(&text))
+    }
+
     /// Records that a text has passed the check of this digest.
     pub(super) fn add(&self, text: &[u8], digest: Digest) {
         let Some(text) = self.mac(text) else { return };
@@ -79,6 +84,7 @@ mod tests {
         texts.add(b"one", digest);
         assert!(texts.have(b"one", &digest) && !texts.have(b"two", &digest));
         assert!(!texts.have(b"one", &Digest::from_bytes([2; 32])));
+        assert!(texts.know(b"one") && !texts.know(b"two"));
         texts.add(b"one", Digest::from_bytes([2; 32]));
         assert!(texts.have(b"one", &Digest::from_bytes([2; 32])) && !texts.have(b"one", &digest));
     }

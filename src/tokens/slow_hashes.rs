@@ -1,6 +1,7 @@
 //! The threads that compute the slow hashes of imported tokens.
 
 use core::fmt;
+use core::num::NonZeroUsize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -35,7 +36,8 @@ impl core::error::Error for Busy {}
 
 /// The places for hashes that run or wait.
 struct Places {
-    limits: SlowLimits,
+    running: usize,
+    waiting: usize,
     queue: Mutex<Queue>,
 }
 
@@ -63,6 +65,10 @@ struct Place {
 }
 
 impl Places {
+    fn most(&self) -> usize {
+        self.running.saturating_add(self.waiting)
+    }
+
     // No code panics while it holds this lock.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -82,7 +88,17 @@ impl SlowHashes {
     /// Creates the threads' queue. Without `spawn`, each worker gets a new thread.
     pub(super) fn new(limits: SlowLimits, spawn: Option<Arc<Spawn>>) -> Self {
         let spawn = spawn.unwrap_or_else(|| Arc::new(spawn_thread));
-        Self { places: Arc::new(Places { limits, queue: Mutex::default() }), spawn }
+        let SlowLimits { running, waiting } = limits;
+        let running = running.unwrap_or_else(|| {
+            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            (cores / 2).clamp(1, 4)
+        });
+        Self { places: Arc::new(Places { running, waiting, queue: Mutex::default() }), spawn }
+    }
+
+    /// Returns whether each place is taken.
+    pub(super) fn are_full(&self) -> bool {
+        self.places.lock().taken.len() >= self.places.most()
     }
 
     /// Computes a slow hash for this token on another thread. The future returns `None` if the hash
@@ -96,8 +112,7 @@ impl SlowHashes {
         token: TokenKey,
         compute: Compute,
     ) -> Result<Promised<Result<ImportDigest, Invalid>>, Busy> {
-        let SlowLimits { running, waiting } = self.places.limits;
-        let most = running.saturating_add(waiting);
+        let most = self.places.most();
         let (promise, promised) = promise();
         let worker = {
             let mut queue = self.places.lock();
@@ -107,7 +122,7 @@ impl SlowHashes {
             }
             queue.taken.push(token);
             let job = Job { compute, promise, place: Place { places: Arc::clone(&self.places), token } };
-            if queue.workers == running {
+            if queue.workers == self.places.running {
                 queue.waiting.push_back(job);
                 return Ok(promised);
             }
@@ -189,7 +204,7 @@ mod tests {
     fn queue(running: usize, waiting: usize) -> (SlowHashes, Receiver<Work>) {
         let (send, receive): (Sender<Work>, _) = channel();
         let spawn = move |work| send.send(work).unwrap();
-        (SlowHashes::new(SlowLimits { running, waiting }, Some(Arc::new(spawn))), receive)
+        (SlowHashes::new(SlowLimits { running: Some(running), waiting }, Some(Arc::new(spawn))), receive)
     }
 
     fn token(last: char) -> TokenKey {
@@ -209,12 +224,12 @@ mod tests {
         let (hashes, workers) = queue(1, 2);
         let compute = |last: char, byte| hashes.compute(token(last), hash(byte));
         let [first, second, third] = [('1', 1), ('2', 2), ('3', 3)].map(|(last, byte)| compute(last, byte).unwrap());
-        assert!(compute('4', 4).is_err());
+        assert!(hashes.are_full() && compute('4', 4).is_err());
         workers.try_recv().unwrap()();
         assert!(workers.try_recv().is_err(), "one worker computes all hashes");
         let values = [first, second, third].map(value);
         assert_eq!(values, [1, 2, 3].map(|byte| Some([byte; 16].into())));
-        // All places are free again.
+        assert!(!hashes.are_full());
         let again = compute('4', 4).unwrap();
         workers.try_recv().unwrap()();
         assert_eq!(value(again), Some([4; 16].into()));
@@ -274,7 +289,7 @@ mod tests {
 
     #[test]
     fn by_default_a_hash_gets_a_thread() {
-        let hashes = SlowHashes::new(SlowLimits { running: 1, waiting: 0 }, None);
+        let hashes = SlowHashes::new(SlowLimits { running: None, waiting: 0 }, None);
         let (send, receive) = channel();
         let compute: Compute = Box::new(move || {
             send.send(thread::current().name().map(str::to_owned)).unwrap();
