@@ -143,14 +143,22 @@ pub mod http {
 
 #[cfg(feature = "rules")]
 pub mod import {
-    //! The types for an import of tokens that another system issued.
+    #![doc = include_str!("guide/import.md")]
 
+    #[cfg(feature = "os-rng")]
+    pub use crate::rules::adopt::{adopt, adopt_without_pepper};
+    pub use crate::rules::import_look_up::{ImportLookUp, check_imported};
+    pub use crate::rules::import_row::ImportRow;
     pub use crate::rules::import_token::ImportToken;
-    pub use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+    pub use crate::rules::imports::Imports;
+    pub use crate::rules::salted_import::SaltedImport;
+    pub use crate::store::import::{ImportRowOutcome, ImportStore};
     #[cfg(feature = "service")]
-    pub use crate::tokens::import::{ImportOutcome, ImportProgress};
+    pub use crate::tokens::import_outcome::{ImportOutcome, ImportProgress};
+    pub use crate::words::import_alphabet::ImportAlphabet;
     pub use crate::words::import_digest::{ImportDigest, ImportHash};
-    pub use crate::words::import_shape::{ImportAlphabet, ImportShape};
+    pub use crate::words::import_key::ImportKey;
+    pub use crate::words::import_shape::ImportShape;
 }
 
 pub mod keys {
@@ -203,6 +211,9 @@ pub mod leak {
         //! The webhook by which GitHub's secret scanning reports leaked tokens. Needs the feature
         //! `github`.
 
+        pub use crate::adapters::github::others::{
+            GitHubLabel, OtherReport, OtherTokens, OtherTokensError, ReportedText,
+        };
         pub use crate::adapters::github::public_keys::GitHubKeys;
         pub use crate::adapters::github::refusal::DeliveryRefusal;
         pub use crate::adapters::github::webhook::{GitHubDelivery, GitHubWebhook, ProcessedReport};
@@ -380,14 +391,17 @@ pub mod tokens {
     mod find_imported;
     mod flush;
     mod found;
-    pub(crate) mod import;
+    mod import;
+    pub(crate) mod import_outcome;
     pub(crate) mod issue;
     pub(crate) mod issued;
     mod issuers;
     pub(crate) mod notices;
     mod owned;
     pub(crate) mod owners;
+    mod passed_texts;
     pub(crate) mod projects;
+    mod promise;
     mod purge;
     pub(crate) mod report_leak;
     pub(crate) mod retire;
@@ -398,6 +412,7 @@ pub mod tokens {
     mod sample;
     mod sampler;
     pub(crate) mod service;
+    mod slow_hashes;
     pub(crate) mod usage;
     mod verify;
 

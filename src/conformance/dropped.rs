@@ -4,9 +4,10 @@
 use super::sample::{at, id, import_key, kept, project, put_all, record, revocation, stored, successor};
 use super::together::cut;
 use super::verdict::{Broken, Verdict, ensure};
+use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
-use crate::store::import::{ImportRow, ImportStore};
+use crate::store::import::ImportStore;
 use crate::words::ids::TokenKey;
 
 /// The numbers of polls that each case tries. For each number, the case drops a call after this

@@ -4,13 +4,15 @@ use super::sample::{
     at, ensure_absent, every_status, full, import_key, name, project, put, record, revocation, some, stored,
 };
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, same};
+use crate::rules::import_row::ImportRow;
 use crate::rules::issuer::Issuer;
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::import::ImportRowOutcome::{self, Exists, Inserted};
-use crate::store::import::{ImportKey, ImportRow, ImportStore};
+use crate::store::import::ImportStore;
 use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::PageSize;
+use crate::words::import_key::ImportKey;
 
 /// Imports a new record under a new import key, and returns this key.
 pub(super) async fn put_imported<S: ImportStore>(store: &S, record: &TokenRecord) -> Result<ImportKey, Broken> {

@@ -9,15 +9,17 @@ use super::sample::{
 use super::together::{ROUNDS, all, both};
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused};
 use crate::rules::change::Change;
+use crate::rules::import_row::ImportRow;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::group::RevokeGroup;
-use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use crate::store::import::{ImportRowOutcome, ImportStore};
 use crate::store::last_use::LastUse;
 use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::{CountQuery, PageSize};
+use crate::words::import_key::ImportKey;
 use crate::words::store_error::StoreError;
 use crate::words::store_error::StoreErrorKind::{self, Conflict, IssuerChanged, Limit};
 

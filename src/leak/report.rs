@@ -38,17 +38,31 @@ pub struct LeakReport {
     pub source: Arc<str>,
 }
 
+/// An entry of a report.
 #[derive(Deserialize)]
-struct Reported<'b> {
+pub(crate) struct Reported<'b> {
     /// The reported text. It is borrowed from the body, unless the text has JSON escapes.
     #[serde(borrow)]
-    token: Cow<'b, str>,
+    pub(crate) token: Cow<'b, str>,
     #[serde(default, rename = "type")]
-    kind: Option<String>,
+    pub(crate) kind: Option<String>,
     #[serde(default)]
-    url: Option<String>,
+    pub(crate) url: Option<String>,
     #[serde(default)]
-    source: Option<String>,
+    pub(crate) source: Option<String>,
+}
+
+impl<'b> Reported<'b> {
+    /// Reads the first 10,000 entries of a report.
+    #[cfg(feature = "github")]
+    pub(crate) fn read(body: &'b [u8]) -> Result<Vec<Self>, Invalid> {
+        serde_json::from_slice(body).map(|Entries { entries, .. }| entries).map_err(|_| invalid(InvalidKind::Shape))
+    }
+
+    /// Returns the SHA-256 of the text.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.token.as_bytes()).into()
+    }
 }
 
 impl fmt::Debug for LeakReport {
@@ -126,8 +140,9 @@ impl LeakReport {
             return Err(invalid(InvalidKind::TooMany { max: most }));
         }
         let mut reports = Vec::with_capacity(entries.len());
-        for (entry, Reported { token: text, kind, url, source }) in entries.into_iter().enumerate() {
-            let text_hash = Sha256::digest(text.as_bytes()).into();
+        for (entry, reported) in entries.into_iter().enumerate() {
+            let text_hash = reported.hash();
+            let Reported { token: text, kind, url, source } = reported;
             let [kind, url, source] = [kind, url, source].map(|text| Arc::<str>::from(text.unwrap_or_default()));
             for token in tokens_in(text.as_bytes(), finder) {
                 if reports.len() == most {

@@ -183,6 +183,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::Rejected(_) => "the token is not valid",
             ErrorKind::Unkeyed => "the operation needs a keyring with a pepper",
+            ErrorKind::Keyed => "the operation needs a keyring without a pepper",
             ErrorKind::KeyMints => "new tokens are still issued under this key; promote another key first",
             ErrorKind::KeyInUse { live } => return write!(f, "{live} live tokens still use this key"),
             ErrorKind::Rng => "the random number generator failed",
@@ -245,6 +246,7 @@ mod tests {
             (ErrorKind::OutsideIssuer(OutsideIssuer::Owner), "a token manages tokens of its own owner only"),
             (ErrorKind::Rejected(Rejection::Tag), "the token is not valid"),
             (ErrorKind::Unkeyed, "the operation needs a keyring with a pepper"),
+            (ErrorKind::Keyed, "the operation needs a keyring without a pepper"),
             (ErrorKind::KeyMints, "new tokens are still issued under this key; promote another key first"),
             (ErrorKind::KeyInUse { live: 3 }, "3 live tokens still use this key"),
             (ErrorKind::Rng, "the random number generator failed"),

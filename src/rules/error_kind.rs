@@ -48,6 +48,8 @@ pub enum ErrorKind {
     Rejected(Rejection),
     /// The keyring has no pepper, and the operation needs one.
     Unkeyed,
+    /// The keyring has a pepper, and the operation is only for keyrings without one.
+    Keyed,
     /// The key cannot be retired, because the keyring still issues new tokens under this key.
     /// Promote another key first.
     KeyMints,

@@ -1,4 +1,4 @@
-//! The hash algorithm of an imported token, if the old hash is not a plain SHA-2 hash.
+//! The hash algorithm of an imported token whose hash depends on its row.
 
 use core::fmt;
 
@@ -6,7 +6,9 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// The way in which an imported token's old hash is computed from the text of the token: the
 /// algorithm, its parameters and the salt. The digest in the token's record is the MAC of this
-/// hash.
+/// hash. [`Imports`](crate::import::Imports) has the function of each algorithm.
+///
+/// A token whose hash can be computed from its text alone needs no scheme.
 ///
 /// `Debug` does not show the salt.
 #[derive(Clone, PartialEq, Eq)]

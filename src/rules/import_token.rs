@@ -7,6 +7,7 @@ use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
 use super::notice_schedule::NoticeSchedule;
 use super::record::{Disabled, Revocation, TokenRecord};
+use super::salted_import::SaltedImport;
 use super::scope::ScopeSet;
 use super::token_kind::TokenKind;
 use crate::words::alphabet;
@@ -27,6 +28,9 @@ use crate::words::timestamp::Timestamp;
 pub struct ImportToken {
     /// The hash of the token's text, as the old system stored it.
     pub digest: ImportDigest,
+    /// The public part of the token's text, and the scheme of its hash. `None` if the hash can be
+    /// computed from the text alone, so that keyfob finds the token by its hash.
+    pub salted: Option<SaltedImport>,
     /// The project that the token is for.
     pub project: ProjectId,
     /// The user that the token acts for.
@@ -58,12 +62,13 @@ pub struct ImportToken {
 }
 
 impl ImportToken {
-    /// Creates the description of a token to import. The token is for a person, has no scopes, may
-    /// be used from any address and never expires. To change these values, set the fields
+    /// Creates the description of a token to import. Its hash is not salted. The token is for a
+    /// person, has no scopes, may be used from any address and never expires. To change these values, set the fields
     /// afterwards.
     pub fn new(digest: ImportDigest, project: ProjectId, owner: OwnerId, name: Name, created_at: Timestamp) -> Self {
         Self {
             digest,
+            salted: None,
             project,
             owner,
             name,
@@ -107,6 +112,7 @@ impl ImportToken {
             last_used_at: self.last_used_at,
             disabled: self.disabled,
             revoked: self.revoked,
+            import_scheme: self.salted.map(|salted| salted.scheme().clone()),
             // Skips the notices that are already overdue. A token with a lifetime of three days
             // gets no notice 30 or 7 days before its expiry.
             notice_lead: NoticeLead::begun(notices.leads(), self.expires_at, now),
@@ -153,6 +159,7 @@ mod tests {
         assert_eq!((record.not_before, record.expires_at), (token.not_before, token.expires_at));
         assert_eq!((record.last_used_at, record.disabled, record.revoked), (token.last_used_at, disabled(), revoked()));
         assert!(record.digest.ct_eq(&Digest::from_bytes([3; 32])));
+        assert_eq!(record.import_scheme, None);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 pub(crate) mod access;
 pub(crate) mod acting;
 pub(crate) mod address;
+#[cfg(feature = "os-rng")]
+pub(crate) mod adopt;
 pub(crate) mod breach;
 pub(crate) mod chain;
 mod chain_status;
@@ -16,8 +18,13 @@ pub(crate) mod error;
 pub(crate) mod error_kind;
 mod expiry;
 pub(crate) mod explain;
+mod import_bcrypt;
+pub(crate) mod import_function;
+pub(crate) mod import_look_up;
+pub(crate) mod import_row;
 pub(crate) mod import_scheme;
 pub(crate) mod import_token;
+pub(crate) mod imports;
 pub(crate) mod issuer;
 pub(crate) mod lifetimes;
 pub(crate) mod limits;
@@ -36,6 +43,7 @@ pub(crate) mod proof;
 pub(crate) mod record;
 pub(crate) mod rotate;
 pub(crate) mod rotation;
+pub(crate) mod salted_import;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod scope;

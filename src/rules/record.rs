@@ -105,7 +105,7 @@ pub struct TokenRecord {
     /// The number of times that a worker has claimed a notice of expiry for this token.
     #[cfg_attr(feature = "serde", serde(default))]
     pub notice_leases: u64,
-    /// The way to compute the old hash of an imported token, if it is not a plain SHA-2 hash.
+    /// The way to compute the old hash of an imported token, if its text alone does not suffice.
     #[cfg_attr(feature = "serde", serde(default))]
     pub import_scheme: Option<ImportScheme>,
     /// The version: 1 plus the number of changes, up to [`MAX_VERSION`](Self::MAX_VERSION).

@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use super::contract::{ChainResult, ReadResult, TokenStore};
 use super::group::{BatchResult, RevokeBatch};
-use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use super::import::{ImportRowOutcome, ImportStore};
 use super::last_use::LastUse;
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use crate::rules::change::Change;
+use crate::rules::import_row::ImportRow;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::import_key::ImportKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;

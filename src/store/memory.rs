@@ -11,17 +11,19 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::contract::{ChainResult, TokenStore};
 use super::cursor::Cursor;
 use super::group::{BatchResult, RevokeBatch};
-use super::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use super::import::{ImportRowOutcome, ImportStore};
 use super::last_use::LastUse;
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::rows::Rows;
 use crate::rules::chain::Chain;
 use crate::rules::change::Change;
+use crate::rules::import_row::ImportRow;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::import_key::ImportKey;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
@@ -326,25 +328,10 @@ impl ImportStore for MemoryStore {
         ImportRow::ensure_unbound(&batch)?;
         // The store holds one lock for the whole batch, so all rows take effect or none.
         let mut rows = self.write();
-        Ok(batch.into_iter().map(|row| import(&mut rows, row)).collect())
+        Ok(batch.into_iter().map(|row| rows.import(row)).collect())
     }
 
     async fn find_imported(&self, import_key: &ImportKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         Ok(self.read().imported(import_key).cloned())
     }
-}
-
-/// Imports one row. Changes nothing if the token or one of the row's import keys already exists.
-fn import(rows: &mut Rows, row: ImportRow) -> ImportRowOutcome {
-    // The look-up keys are checked before the token key, and in all projects.
-    if let Some(existing) = row.keys().find_map(|import_key| rows.imported(import_key)) {
-        return ImportRowOutcome::Exists(existing.key());
-    }
-    let key = row.record.key();
-    if rows.get(&key).is_some() {
-        return ImportRowOutcome::Exists(key);
-    }
-    rows.insert(row.record);
-    rows.link(row.import_key, key);
-    ImportRowOutcome::Inserted
 }

@@ -6,9 +6,11 @@ use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::import::ImportKey;
+use super::import::ImportRowOutcome;
+use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::import_key::ImportKey;
 
 /// The records of a store in memory, with indexes by token key, by project and by import key.
 #[derive(Default)]
@@ -60,6 +62,21 @@ impl Rows {
         self.by_key.insert(Row(Arc::clone(&record)));
         self.by_project.entry(key.project).or_default().insert(key.id);
         record
+    }
+
+    /// Imports one row. Changes nothing if the token or one of the row's import keys already exists.
+    pub(super) fn import(&mut self, row: ImportRow) -> ImportRowOutcome {
+        // The look-up keys are checked before the token key, and in all projects.
+        if let Some(existing) = row.keys().find_map(|import_key| self.imported(import_key)) {
+            return ImportRowOutcome::Exists(existing.key());
+        }
+        let key = row.record.key();
+        if self.get(&key).is_some() {
+            return ImportRowOutcome::Exists(key);
+        }
+        self.insert(row.record);
+        self.link(row.import_key, key);
+        ImportRowOutcome::Inserted
     }
 
     /// Links an import key to the row with this token key, so that [`imported`](Self::imported)

@@ -79,7 +79,8 @@ impl<S: TokenStore> Tokens<S> {
         // keyfob token must not cause a call to the store.
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
         let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
-        match imports.find(&self.store, &self.keyring, text).await {
+        // The box keeps the state of this rare path out of the future of each verification.
+        match Box::pin(imports.find(&self.store, &self.keyring, text)).await {
             Ok(Some((digest, record))) => {
                 let key = record.as_ref().map(|record| record.key());
                 Ok(Found { token: None, key, digest, chain: record.into(), age: Duration::ZERO })

@@ -2,17 +2,26 @@
 //! need no new tokens.
 
 use super::events::Event;
+use super::import_outcome::ImportOutcome;
 use super::service::Tokens;
+use crate::rules::adopt::{adopt, adopt_without_pepper};
 use crate::rules::error::Error;
 use crate::rules::error_kind::ErrorKind;
+use crate::rules::import_row::ImportRow;
 use crate::rules::import_token::ImportToken;
+use crate::rules::imports::Imports;
+use crate::rules::policy::Policy;
+use crate::rules::record::{Disabled, Revocation};
 use crate::store::contract::TokenStore;
-use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use crate::store::import::{ImportRowOutcome, ImportStore};
 use crate::store::query::PageSize;
-use crate::words::ids::{KeyNumber, TokenKey};
+use crate::words::digest::Digest;
+use crate::words::ids::TokenKey;
 use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
+use crate::words::keyring::Keyring;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::text::Actor;
+use crate::words::timestamp::Timestamp;
 
 impl<S: TokenStore + ImportStore> Tokens<S> {
     /// Imports up to 1,000 tokens ([`PageSize::MAX`]) of an earlier system. The import needs the
@@ -25,8 +34,10 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     ///
     /// **Input and result.** The result holds one outcome for each entry of `tokens`, in the same
     /// order. If a row of the old table cannot be read, pass an `Err` for it. This row is reported
-    /// as [`Rejected`](ImportOutcome::Rejected), and the other rows are imported. The imported
-    /// records name `actor` as their creator. Import project by project, because database indexes
+    /// as [`Rejected`](ImportOutcome::Rejected), and the other rows are imported. A
+    /// [salted](ImportToken::salted) token is rejected if [`Imports`] do not declare the function of
+    /// its scheme or allow its cost, or if another token has its public part. The imported records
+    /// name `actor` as their creator. Import project by project, because database indexes
     /// then work best.
     ///
     /// **Policy.** The import itself checks no policy. The current policy applies each time that an
@@ -49,7 +60,8 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// # Errors
     /// If the call fails with one of these errors, no token was imported:
     ///
-    /// - Returns [`ErrorKind::Unkeyed`] if the keyring has no pepper.
+    /// - Returns [`ErrorKind::Unkeyed`] if the keyring has no pepper. See
+    ///   [`import_without_pepper`](Self::import_without_pepper).
     /// - Returns [`ErrorKind::Invalid`] if `tokens` has more than 1,000 entries.
     /// - Returns [`ErrorKind::Rng`] if the random number generator fails.
     ///
@@ -92,101 +104,122 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
         actor: &Actor,
         tokens: Vec<Result<ImportToken, Invalid>>,
     ) -> Result<Vec<ImportOutcome>, Error> {
-        let keyring = self.keyring();
-        if keyring.minting_key() == KeyNumber::UNKEYED {
-            return Err(ErrorKind::Unkeyed.into());
-        }
+        self.import_by(adopt, actor, tokens).await
+    }
+
+    /// Imports tokens as [`import`](Self::import) does, with a keyring that has no pepper. The store
+    /// then keeps an HMAC of the old hash under an empty key.
+    ///
+    /// **What this gives up.** Whoever can read the store can test guesses of an old token, as with
+    /// the old table: the salt and the cost of a hash still protect it, and nothing else does.
+    /// Whoever can write to the store can add a token with a text of their choice. Tokens that the
+    /// service issues have the same second weakness without a pepper, but not the first, because
+    /// their secrets cannot be guessed.
+    ///
+    /// To change to a first pepper later, accept unkeyed tokens for the migration
+    /// ([`accept_unkeyed_for_migration`](crate::keys::KeyringBuilder::accept_unkeyed_for_migration)).
+    /// As long as the keyring accepts unkeyed tokens, it verifies these tokens too.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::Keyed`] if the keyring has a pepper for new tokens. Otherwise returns
+    /// the errors of [`import`](Self::import), except `Unkeyed`.
+    pub async fn import_without_pepper(
+        &self,
+        actor: &Actor,
+        tokens: Vec<Result<ImportToken, Invalid>>,
+    ) -> Result<Vec<ImportOutcome>, Error> {
+        self.import_by(adopt_without_pepper, actor, tokens).await
+    }
+
+    async fn import_by(
+        &self,
+        adopt: Adopt,
+        actor: &Actor,
+        tokens: Vec<Result<ImportToken, Invalid>>,
+    ) -> Result<Vec<ImportOutcome>, Error> {
         if tokens.len() > PageSize::MAX.get() {
             return Err(
                 Invalid::new(InvalidField::ImportBatch, InvalidKind::TooMany { max: PageSize::MAX.get() }).into()
             );
         }
-        let now = self.now();
+        let (now, none) = (self.now(), Imports::new([]));
+        let imports = self.imports().unwrap_or(&none);
         let mut rows = Vec::with_capacity(tokens.len());
-        let mut ended = Vec::with_capacity(tokens.len());
+        let mut asked = Vec::with_capacity(tokens.len());
         let mut outcomes = Vec::with_capacity(tokens.len());
         for token in tokens {
-            outcomes.push(match token {
-                Err(invalid) => ImportOutcome::Rejected(invalid),
-                Ok(token) => {
-                    let mut digests = keyring.import_digests(&token.digest);
-                    let (number, digest) = digests.next().ok_or(ErrorKind::Unkeyed)?;
-                    let other_keys = digests.map(|(_, digest)| ImportKey::of(&digest)).collect();
-                    let (rng, notices) = (&mut getrandom::SysRng, self.policy().notices());
-                    let record = token.into_record(rng, keyring.prefix(), number, digest, notices, actor, now)?;
-                    let key = record.key();
-                    ended.push((record.revoked.clone(), record.disabled.clone()));
-                    rows.push(ImportRow { record, import_key: ImportKey::of(&digest), other_keys });
+            let adopted = token.map_err(Error::from).and_then(|token| {
+                let before = Before::of(&token, self.keyring());
+                adopt(self.keyring(), self.policy(), imports, token, actor, now).map(|row| (row, before))
+            });
+            outcomes.push(match adopted {
+                Ok((row, before)) => {
                     // This outcome is replaced below if the store returns `Exists`.
-                    ImportOutcome::Inserted(key)
+                    let outcome = ImportOutcome::Inserted(row.record.key());
+                    rows.push(row);
+                    asked.push(before);
+                    outcome
                 }
+                Err(error) => match error.kind() {
+                    ErrorKind::Invalid(invalid) => ImportOutcome::Rejected(invalid),
+                    _ => return Err(error),
+                },
             });
         }
-        let asked = rows.len();
         let answers = self.store().import(rows).await?;
-        if answers.len() != asked {
+        if answers.len() != asked.len() {
             return Err(StoreError::with_source(StoreErrorKind::Other, "not one outcome for each row").into());
         }
-        let asked = outcomes.iter_mut().filter(|outcome| matches!(outcome, ImportOutcome::Inserted(_)));
-        for ((outcome, answer), (revocation, disabled)) in asked.zip(answers).zip(ended) {
+        let inserted = outcomes.iter_mut().filter(|outcome| matches!(outcome, ImportOutcome::Inserted(_)));
+        for ((outcome, answer), before) in inserted.zip(answers).zip(asked) {
             if let ImportRowOutcome::Exists(key) = answer {
-                *outcome = ImportOutcome::Exists(key);
-                // An earlier import may have imported the token while it still worked. If the
-                // earlier system has revoked or disabled it since, do the same here.
-                if let Some(revocation) = revocation {
-                    if self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none()) {
-                        self.revoke_as(&key, &revocation).await?;
-                    }
-                } else if let Some(disabled) = disabled {
-                    self.disable_as(&key, disabled).await?;
-                }
+                *outcome = self.imported_before(key, before).await?;
             } else if let ImportOutcome::Inserted(key) = outcome {
                 self.tell(Event::Imported { key: *key, actor });
             }
         }
         Ok(outcomes)
     }
-}
 
-/// The outcome of an import for one token.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ImportOutcome {
-    /// The token was imported, and has this key.
-    Inserted(TokenKey),
-    /// The token already existed, and has this key. If the [`ImportToken`] says that the token is
-    /// revoked or disabled, the import revoked or disabled the existing token. The import changed
-    /// nothing else.
-    Exists(TokenKey),
-    /// The token could not be imported, for this reason.
-    Rejected(Invalid),
-}
-
-/// The progress of an import: how many tokens had each outcome, in all calls together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ImportProgress {
-    /// The number of tokens that were imported.
-    pub inserted: u64,
-    /// The number of tokens that already existed.
-    pub exists: u64,
-    /// The number of tokens that could not be imported.
-    pub rejected: u64,
-}
-
-impl ImportProgress {
-    /// Adds the outcomes of one call of [`import`](Tokens::import).
-    pub fn add(&mut self, outcomes: &[ImportOutcome]) {
-        for outcome in outcomes {
-            *match outcome {
-                ImportOutcome::Inserted(_) => &mut self.inserted,
-                ImportOutcome::Exists(_) => &mut self.exists,
-                ImportOutcome::Rejected(_) => &mut self.rejected,
-            } += 1;
+    /// Returns the outcome for a token that exists already under this key. An earlier import may
+    /// have imported the token while it still worked. If the earlier system has revoked or disabled
+    /// it since, does the same here.
+    async fn imported_before(&self, key: TokenKey, before: Before) -> Result<ImportOutcome, Error> {
+        let Before { revoked, disabled, digests } = before;
+        if !digests.is_empty()
+            && let Some(record) = self.store.find(&key).await?
+            && !digests.iter().any(|digest| record.digest.ct_eq(digest))
+        {
+            // Another token has the same public part. Do not revoke it in place of this token.
+            return Ok(ImportOutcome::Rejected(Invalid::new(InvalidField::ImportPublicPart, InvalidKind::Duplicate)));
         }
+        if let Some(revocation) = revoked {
+            if self.store.find(&key).await?.is_some_and(|record| record.revoked.is_none()) {
+                self.revoke_as(&key, &revocation).await?;
+            }
+        } else if let Some(disabled) = disabled {
+            self.disable_as(&key, disabled).await?;
+        }
+        Ok(ImportOutcome::Exists(key))
     }
+}
 
-    /// Returns the number of all tokens: the sum of the three counts.
-    pub fn total(&self) -> u64 {
-        self.inserted + self.exists + self.rejected
+type Adopt = fn(&Keyring, &Policy, &Imports, ImportToken, &Actor, Timestamp) -> Result<ImportRow, Error>;
+
+/// The data of a token that are needed if it was imported before.
+struct Before {
+    revoked: Option<Revocation>,
+    disabled: Option<Disabled>,
+    /// The digests that the existing record may have. The list is empty if the token is found by
+    /// its digest.
+    digests: Vec<Digest>,
+}
+
+impl Before {
+    fn of(token: &ImportToken, keyring: &Keyring) -> Self {
+        let ImportToken { revoked, disabled, salted, digest, .. } = token;
+        let digests = salted.iter().flat_map(|_| keyring.import_macs().map(|mac| mac.digest(digest))).collect();
+        Self { revoked: revoked.clone(), disabled: disabled.clone(), digests }
     }
 }
 
@@ -199,7 +232,6 @@ mod tests {
     use crate::store::ready::now;
     use crate::tokens::sample::{World, project, ring};
     use crate::words::import_digest::{ImportDigest, ImportHash};
-    use crate::words::keyring::Keyring;
 
     fn old(text: &str) -> ImportToken {
         let digest = ImportDigest::of(ImportHash::Sha256, text.as_bytes());
@@ -272,16 +304,5 @@ mod tests {
     fn nothing_is_imported_without_a_pepper() {
         let world = World::over(Default::default(), Keyring::unkeyed("acme_pat".parse().unwrap()));
         assert_eq!(import(&world, vec![Ok(old("one"))]), Err(ErrorKind::Unkeyed));
-    }
-
-    #[test]
-    fn progress_is_the_sum_of_all_outcomes() {
-        let key = crate::rules::sample::record().key();
-        let invalid = Invalid::new(InvalidField::Name, InvalidKind::Empty);
-        let mut progress = ImportProgress::default();
-        progress.add(&[ImportOutcome::Inserted(key), ImportOutcome::Exists(key), ImportOutcome::Inserted(key)]);
-        progress.add(&[ImportOutcome::Rejected(invalid), ImportOutcome::Inserted(key), ImportOutcome::Exists(key)]);
-        assert_eq!(progress, ImportProgress { inserted: 3, exists: 2, rejected: 1 });
-        assert_eq!(progress.total(), 6);
     }
 }

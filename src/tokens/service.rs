@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::emit::Events;
 use super::events::{Event, EventSink, VerificationCounts};
-use super::find_imported::Imports;
+use super::find_imported::ImportFinder;
 use super::issuers::Issuers;
 use super::owners::{ErasedOwners, Owners};
 use super::usage::Usage;
 use crate::rules::error::Error;
+use crate::rules::imports::Imports;
 use crate::rules::policy::Policy;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
@@ -18,7 +19,6 @@ use crate::store::import::ImportStore;
 use crate::store::query::{ListQuery, Page};
 use crate::words::clock::{Clock, SystemClock};
 use crate::words::ids::TokenKey;
-use crate::words::import_shape::ImportShape;
 use crate::words::keyring::Keyring;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
@@ -79,7 +79,7 @@ pub struct Tokens<S> {
     pub(super) owners: Option<Arc<dyn ErasedOwners>>,
     pub(super) usage: Option<Usage>,
     pub(super) events: Option<Events>,
-    pub(super) imports: Option<Imports<S>>,
+    pub(super) imports: Option<ImportFinder<S>>,
 }
 
 impl<S: TokenStore> Tokens<S> {
@@ -130,19 +130,19 @@ impl<S: TokenStore> Tokens<S> {
         Self { events: Some(Events::new(Arc::new(sink))), ..self }
     }
 
-    /// Makes the service verify [imported](Self::import) tokens too. `shapes` describe the texts of
-    /// these tokens.
+    /// Makes the service verify [imported](Self::import) tokens too. Pass the shapes of their texts.
+    /// If some of their hashes are salted or slow, pass [`Imports`], which have the functions too.
     ///
     /// The service looks up an imported token only if the presented text has one of the shapes and
     /// is not a keyfob token with a correct checksum. Unlike a keyfob token, an imported token has
     /// no keyed tag, so forgeries cannot be rejected without the store. Each unknown text that has
     /// one of the shapes costs one store call for each key of the keyring.
     #[must_use]
-    pub fn with_imports(self, shapes: impl IntoIterator<Item = ImportShape>) -> Self
+    pub fn with_imports(self, imports: impl Into<Imports>) -> Self
     where
         S: ImportStore,
     {
-        Self { imports: Some(Imports::new(shapes.into_iter().collect())), ..self }
+        Self { imports: Some(ImportFinder::new(imports.into())), ..self }
     }
 
     fn with_applied(self) -> Self {
@@ -171,6 +171,12 @@ impl<S: TokenStore> Tokens<S> {
     /// The service does not apply this rule unless it [records last uses](Self::with_usage).
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Returns the declaration of imported tokens, or `None` if none was
+    /// [set](Self::with_imports).
+    pub fn imports(&self) -> Option<&Imports> {
+        self.imports.as_ref().map(ImportFinder::imports)
     }
 
     /// Returns the current time of the service's clock.

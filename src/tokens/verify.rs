@@ -34,6 +34,9 @@ impl<S: TokenStore> Tokens<S> {
     /// - Up to one call for each key of the keyring if the text may be an
     ///   [imported](Self::with_imports) token.
     ///
+    /// If an imported token has a slow hash, this process computes the hash once for each token.
+    /// See [`Imports`](crate::import::Imports).
+    ///
     /// # Errors
     /// Returns a [`VerifyError`] if a check fails, or if the store or the [owners
     /// hook](Self::with_owners) fails. You may show the `Display` text of the error to the client.

@@ -1,17 +1,12 @@
-//! The hash of a token that another system issued, and the MAC that keyfob stores instead of this
-//! hash.
+//! The hash of a token that another system issued.
 
 use core::fmt;
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::digest::Digest;
-use super::hmac::keyed;
-use super::ids::KeyNumber;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 
 /// The unsalted hash function that a service used for its tokens before it used keyfob.
@@ -34,7 +29,7 @@ impl ImportHash {
 }
 
 /// The hash of a token that your service issued before it used keyfob. An import reads this hash
-/// from the table in which your service stored it.
+/// from the table in which your service stored it. A hash has 16 to 64 bytes.
 ///
 /// keyfob does not store this hash. It stores a MAC of the hash under the pepper. Debug shows no
 /// part of the hash.
@@ -47,43 +42,70 @@ impl ImportHash {
 /// let of = |text| ImportDigest::from_text(ImportHash::Sha256, text);
 /// assert_eq!(of(hex)?, of(base64)?);
 /// assert_eq!(format!("{:?}", of(hex)?), "ImportDigest(..)");
+/// // A hash of another function, which has 32 bytes:
+/// assert_eq!(ImportDigest::parse(32, hex)?, of(base64)?);
 /// # Ok::<(), keyfob::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct ImportDigest(Bytes);
-
-#[derive(Clone, PartialEq, Eq)]
-enum Bytes {
-    Sha256([u8; 32]),
-    Sha512([u8; 64]),
+pub struct ImportDigest {
+    bytes: [u8; Self::MAX_BYTES],
+    len: u8,
 }
 
 impl ImportDigest {
-    /// Creates a hash from its bytes.
+    /// The minimum number of bytes in a hash. The MACs under a pepper have inputs for other
+    /// purposes too, and all of these inputs are shorter than that of a hash with 16 bytes.
+    pub const MIN_BYTES: usize = 16;
+    /// The maximum number of bytes in a hash.
+    pub const MAX_BYTES: usize = 64;
+
+    /// Creates a hash of any function from its bytes.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] if there are fewer than 16 or more than 64 bytes.
+    pub fn new(bytes: &[u8]) -> Result<Self, Invalid> {
+        if bytes.len() < Self::MIN_BYTES {
+            return Err(invalid(InvalidKind::TooShort { min: Self::MIN_BYTES }));
+        }
+        if bytes.len() > Self::MAX_BYTES {
+            return Err(invalid(InvalidKind::TooLong { max: Self::MAX_BYTES }));
+        }
+        Ok(Self::of_checked(bytes))
+    }
+
+    /// Creates a SHA-2 hash from its bytes.
     ///
     /// # Errors
     /// Returns [`Invalid`] unless there are exactly 32 bytes for SHA-256, or exactly 64 for
     /// SHA-512.
     pub fn from_bytes(hash: ImportHash, bytes: &[u8]) -> Result<Self, Invalid> {
-        let bytes = match hash {
-            ImportHash::Sha256 => bytes.try_into().map(Bytes::Sha256),
-            ImportHash::Sha512 => bytes.try_into().map(Bytes::Sha512),
-        };
-        bytes.map(Self).map_err(|_| invalid(InvalidKind::Shape))
+        if bytes.len() == hash.len() { Self::new(bytes) } else { Err(invalid(InvalidKind::Shape)) }
     }
 
-    /// Parses a hash from text: hex in any case, or base64. The base64 may use the standard or the
-    /// URL-safe alphabet, with or without padding.
-    ///
-    /// The length of the text decides between hex and base64.
+    /// Parses a SHA-2 hash from text, in the same encodings as [`parse`](Self::parse).
     ///
     /// # Errors
     /// Returns [`Invalid`] if the length of the text fits neither hex nor base64, or if the text
     /// contains a character that is not allowed, such as white space.
     pub fn from_text(hash: ImportHash, text: &str) -> Result<Self, Invalid> {
-        let (len, text) = (hash.len(), text.as_bytes());
-        let mut bytes = [0; 64];
-        let bytes = &mut bytes[..len];
+        Self::parse(hash.len(), text)
+    }
+
+    /// Parses a hash of `len` bytes from text: hex in any case, or base64. The base64 may use the
+    /// standard or the URL-safe alphabet, with or without padding.
+    ///
+    /// The length of the text decides between hex and base64.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] if `len` is below 16 or above 64, if the length of the text fits neither
+    /// hex nor base64, or if the text contains a character that is not allowed, such as white
+    /// space.
+    pub fn parse(len: usize, text: &str) -> Result<Self, Invalid> {
+        let mut bytes = [0; Self::MAX_BYTES];
+        let Some(bytes) = bytes.get_mut(..len) else {
+            return Err(invalid(InvalidKind::TooLong { max: Self::MAX_BYTES }));
+        };
+        let text = text.as_bytes();
         if text.len() == len * 2 {
             for (byte, digits) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
                 *byte = nibble(digits[0])? << 4 | nibble(digits[1])?;
@@ -94,26 +116,46 @@ impl ImportDigest {
             let engine = GeneralPurpose::new(if url_safe { &URL_SAFE } else { &STANDARD }, config);
             // The decoder's own error would show a byte of the input.
             let decoded = engine.decode(text).map_err(|_| invalid(InvalidKind::Character))?;
-            return Self::from_bytes(hash, &decoded);
+            if decoded.len() != len {
+                return Err(invalid(InvalidKind::Shape));
+            }
+            bytes.copy_from_slice(&decoded);
         } else {
             return Err(invalid(InvalidKind::Shape));
         }
-        Self::from_bytes(hash, bytes)
+        Self::new(bytes)
     }
 
     /// Computes the hash of a text.
     pub(crate) fn of(hash: ImportHash, text: &[u8]) -> Self {
-        Self(match hash {
-            ImportHash::Sha256 => Bytes::Sha256(Sha256::digest(text).into()),
-            ImportHash::Sha512 => Bytes::Sha512(Sha512::digest(text).into()),
-        })
+        match hash {
+            ImportHash::Sha256 => Self::of_checked(&Sha256::digest(text)),
+            ImportHash::Sha512 => Self::of_checked(&Sha512::digest(text)),
+        }
     }
 
-    fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Bytes::Sha256(bytes) => bytes,
-            Bytes::Sha512(bytes) => bytes,
-        }
+    fn of_checked(hash: &[u8]) -> Self {
+        let mut bytes = [0; Self::MAX_BYTES];
+        bytes[..hash.len()].copy_from_slice(hash);
+        Self { bytes, len: hash.len() as u8 }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// Creates a hash of any function from an array, whose length must be 16 to 64. Another length does
+/// not compile:
+///
+/// ```compile_fail,E0080
+/// # use keyfob::import::ImportDigest;
+/// let too_short = ImportDigest::from([7; 15]);
+/// ```
+impl<const N: usize> From<[u8; N]> for ImportDigest {
+    fn from(bytes: [u8; N]) -> Self {
+        const { assert!(N >= Self::MIN_BYTES && N <= Self::MAX_BYTES, "a hash has 16 to 64 bytes") };
+        Self::of_checked(&bytes)
     }
 }
 
@@ -130,36 +172,6 @@ const fn invalid(flaw: InvalidKind) -> Invalid {
 fn nibble(digit: u8) -> Result<u8, Invalid> {
     let value = char::from(digit).to_digit(16).ok_or(invalid(InvalidKind::Character))?;
     Ok(value as u8)
-}
-
-/// A pepper that is prepared to compute the MACs of imported tokens.
-///
-/// The MAC is `HMAC-SHA-256(pepper, "keyfob/1 import" digest)`. The store holds the MAC as the
-/// digest of the imported token, and finds the token by this digest.
-#[derive(Clone)]
-pub(crate) struct ImportMac {
-    number: KeyNumber,
-    hmac: Hmac<Sha256>,
-}
-
-impl ImportMac {
-    pub(crate) fn new(number: KeyNumber, pepper: &[u8]) -> Self {
-        let mut hmac = keyed(pepper);
-        // HMAC with this pepper never gets the same input for two purposes. The input for an import
-        // has 47 bytes for SHA-256 and 79 bytes for SHA-512. The input of a subkey has at most 29
-        // bytes, and the input of the key check has 18.
-        hmac.update(b"keyfob/1 import");
-        Self { number, hmac }
-    }
-
-    pub(crate) fn number(&self) -> KeyNumber {
-        self.number
-    }
-
-    pub(crate) fn digest(&self, foreign: &ImportDigest) -> Digest {
-        let hmac = self.hmac.clone().chain_update(foreign.as_bytes());
-        Digest::from_bytes(hmac.finalize().into_bytes().into())
-    }
 }
 
 #[cfg(test)]
@@ -215,19 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn the_mac_matches_its_definition() {
-        let pepper: Vec<u8> = (0..32).collect();
-        for hash in BOTH {
-            let foreign = ImportDigest::of(hash, b"old");
-            let mut mac = keyed(&pepper);
-            mac.update(b"keyfob/1 import");
-            mac.update(&match hash {
-                ImportHash::Sha256 => Sha256::digest(b"old").to_vec(),
-                ImportHash::Sha512 => Sha512::digest(b"old").to_vec(),
-            });
-            let expected: [u8; 32] = mac.finalize().into_bytes().into();
-            let made = ImportMac::new(KeyNumber::FIRST, &pepper).digest(&foreign);
-            assert_eq!(made.as_bytes(), &expected);
-        }
+    fn hashes_of_other_functions_have_16_to_64_bytes() {
+        let kind = |len: usize| ImportDigest::new(&vec![7; len]).map(drop).map_err(|error| error.kind());
+        assert_eq!(kind(15), Err(InvalidKind::TooShort { min: 16 }));
+        assert_eq!((kind(16), kind(64)), (Ok(()), Ok(())));
+        assert_eq!(kind(65), Err(InvalidKind::TooLong { max: 64 }));
+        let parsed = |len: usize| ImportDigest::parse(len, &hex(&vec![7; len])).map_err(|error| error.kind());
+        assert_eq!(parsed(15), Err(InvalidKind::TooShort { min: 16 }));
+        assert_eq!(parsed(23), Ok(ImportDigest::from([7; 23])));
+        assert_eq!(parsed(64), Ok(ImportDigest::from([7; 64])));
+        assert_eq!(parsed(65), Err(InvalidKind::TooLong { max: 64 }));
+        assert_eq!(ImportDigest::parse(23, &STANDARD.encode([0xfb; 23])), Ok(ImportDigest::from([0xfb; 23])));
+        // A longer hash is another hash, even if its further bytes are zeros.
+        assert_ne!(ImportDigest::from([0; 16]), ImportDigest::from([0; 17]));
     }
 }

@@ -62,6 +62,7 @@ impl fmt::Display for Invalid {
             InvalidField::ImportDigest => "import hash",
             InvalidField::ImportShape => "import shape",
             InvalidField::ImportScheme => "import scheme",
+            InvalidField::ImportPublicPart => "public part of an imported token",
             InvalidField::ImportBatch => "import batch",
             InvalidField::LeakReport => "leak report",
             InvalidField::GitHubKeys => "list of GitHub's keys",
@@ -80,6 +81,8 @@ impl fmt::Display for Invalid {
             InvalidKind::OutOfRange => f.write_str("out of range"),
             InvalidKind::Duplicate => f.write_str("given twice"),
             InvalidKind::Weak => f.write_str("all bytes are equal"),
+            InvalidKind::Undeclared => f.write_str("its function is not declared"),
+            InvalidKind::TooCostly { max } => write!(f, "costs more than {max}"),
         }
     }
 }
@@ -115,6 +118,9 @@ pub enum InvalidField {
     ImportDigest,
     ImportShape,
     ImportScheme,
+    /// The public part of an imported token with a salted hash
+    /// ([`SaltedImport`](crate::import::SaltedImport)).
+    ImportPublicPart,
     /// The list of tokens in one call of [`import`](crate::Tokens::import).
     ImportBatch,
     LeakReport,
@@ -154,9 +160,18 @@ pub enum InvalidKind {
     Shape,
     /// A number or a time is outside the range of the type.
     OutOfRange,
-    /// A lead time is given twice in a notice schedule. Sets such as scopes and addresses drop
-    /// duplicates instead.
+    /// The value is given twice: a lead time in a notice schedule, or the public part of two imported
+    /// tokens. Sets such as scopes and addresses drop duplicates instead. For duplicates in a
+    /// keyring, keyfob returns a [`KeyringError`](crate::keys::KeyringError).
     Duplicate,
     /// All bytes of a pepper are equal.
     Weak,
+    /// An import scheme names an algorithm that the [`Imports`](crate::import::Imports) do not
+    /// declare.
+    Undeclared,
+    /// The parameters of an import scheme make its hash too slow.
+    TooCostly {
+        /// The highest cost that is declared, in the unit of the declaration.
+        max: u64,
+    },
 }

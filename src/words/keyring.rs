@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::digest::Digest;
 use super::format::TokenText;
 use super::ids::{KeyNumber, Prefix, ProjectId, TokenId};
-use super::import_digest::{ImportDigest, ImportMac};
+use super::import_mac::ImportMac;
 use super::key_check::KeyCheck;
 use super::keyring_error::KeyringError;
 use super::pepper::Pepper;
@@ -43,8 +43,7 @@ pub struct Keyring {
     minting: Subkey,
     /// The subkeys of all prefixes and keys, including the key for new tokens.
     verifying: Vec<Subkey>,
-    /// The keys for the MACs of imported tokens, one for each pepper. The pepper for new tokens is
-    /// first.
+    /// The keys for the MACs of imported tokens, one for each key. The key for new tokens is first.
     importing: Vec<ImportMac>,
     /// The check value of each pepper, sorted by key number.
     pub(super) checks: Vec<(KeyNumber, KeyCheck)>,
@@ -64,7 +63,8 @@ impl Keyring {
     pub fn unkeyed(prefix: Prefix) -> Self {
         let minting = Subkey::new(prefix, KeyNumber::UNKEYED, &[]);
         let verifying = vec![minting.clone()];
-        Self { prefixes: vec![prefix], verifying, minting, importing: Vec::new(), checks: Vec::new() }
+        let importing = vec![ImportMac::new(KeyNumber::UNKEYED, &[])];
+        Self { prefixes: vec![prefix], verifying, minting, importing, checks: Vec::new() }
     }
 
     /// Returns a builder for a keyring with several peppers or prefixes, or with unkeyed tokens.
@@ -152,10 +152,9 @@ impl Keyring {
         self.minting.digest(id.as_bytes(), secret, project.as_bytes())
     }
 
-    /// Computes the MAC of an imported hash under each pepper. Returns each MAC with the key number
-    /// of its pepper. The pepper for new tokens is first. Without a pepper, there are no MACs.
-    pub(crate) fn import_digests(&self, foreign: &ImportDigest) -> impl Iterator<Item = (KeyNumber, Digest)> {
-        self.importing.iter().map(|mac| (mac.number(), mac.digest(foreign)))
+    /// Returns the keys for the MACs of imported tokens. The key for new tokens is first.
+    pub(crate) fn import_macs(&self) -> impl Iterator<Item = &ImportMac> {
+        self.importing.iter()
     }
 }
 
@@ -238,13 +237,13 @@ impl KeyringBuilder {
         if let Some(at) = (1..self.prefixes.len()).find(|at| repeated(*at)) {
             return Err(KeyringError::DuplicatePrefix(self.prefixes[at]));
         }
-        let mut importing: Vec<_> = peppers.iter().map(|(number, pepper)| ImportMac::new(*number, pepper)).collect();
-        importing.sort_by_key(|mac| mac.number() != self.minting);
         let mut checks: Vec<_> = peppers.iter().map(|(number, pepper)| (*number, KeyCheck::of(pepper))).collect();
         checks.sort_by_key(|(number, _)| *number);
         if self.unkeyed || peppers.is_empty() {
             peppers.push((KeyNumber::UNKEYED, &[]));
         }
+        let mut importing: Vec<_> = peppers.iter().map(|(number, pepper)| ImportMac::new(*number, pepper)).collect();
+        importing.sort_by_key(|mac| mac.number() != self.minting);
         let subkeys = |prefix: &Prefix| {
             let prefix = *prefix;
             let subkeys = peppers.iter().map(move |(number, pepper)| Subkey::new(prefix, *number, pepper));
@@ -268,7 +267,6 @@ impl fmt::Debug for KeyringBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::import_digest::ImportHash;
 
     fn prefix() -> Prefix {
         Prefix::new("acme_pat").unwrap()
@@ -328,23 +326,18 @@ mod tests {
     }
 
     #[test]
-    fn imports_are_under_each_pepper_the_minting_one_first_and_never_unkeyed() {
-        let foreign = ImportDigest::of(ImportHash::Sha256, b"old");
-        let numbers =
-            |keyring: &Keyring| keyring.import_digests(&foreign).map(|(number, _)| number).collect::<Vec<_>>();
+    fn imports_are_under_each_key_and_the_minting_one_is_first() {
+        let numbers = |keyring: &Keyring| keyring.import_macs().map(ImportMac::number).collect::<Vec<_>>();
         let builder = || Keyring::builder(prefix()).verify_with(key(1), pepper(1));
-        let promoted = builder().mint_with(key(2), pepper(2)).verify_with(key(3), pepper(3));
-        let promoted = promoted.accept_unkeyed_for_migration().build().unwrap();
-        assert_eq!(numbers(&promoted), [key(2), key(1), key(3)]);
-        assert!(numbers(&Keyring::unkeyed(prefix())).is_empty());
-        assert!(numbers(&Keyring::builder(prefix()).build().unwrap()).is_empty());
+        let promoted = || builder().mint_with(key(2), pepper(2)).verify_with(key(3), pepper(3));
+        assert_eq!(numbers(&promoted().build().unwrap()), [key(2), key(1), key(3)], "none without a pepper");
+        let migrating = promoted().accept_unkeyed_for_migration().build().unwrap();
+        assert_eq!(numbers(&migrating), [key(2), key(1), key(3), key(0)]);
+        assert_eq!(numbers(&Keyring::unkeyed(prefix())), [key(0)]);
         // The MAC under one pepper does not depend on which pepper is for new tokens.
-        let before = Keyring::new(prefix(), pepper(1));
-        let (of_one, of_three) = (before.import_digests(&foreign).next(), promoted.import_digests(&foreign).nth(1));
-        let ((one, digest), (other, same)) = (of_one.unwrap(), of_three.unwrap());
-        assert!(one == other && digest.ct_eq(&same));
-        let promoted = promoted.promoted(key(3)).unwrap();
-        assert_eq!(numbers(&promoted), [key(3), key(2), key(1)]);
-        assert_eq!(numbers(&promoted.without(RetiredKey::new(key(2))).unwrap()), [key(3), key(1)]);
+        let of = |keyring: &Keyring, at: usize| keyring.import_macs().nth(at).unwrap().look_up("old");
+        assert_eq!(of(&Keyring::new(prefix(), pepper(1)), 0), of(&migrating, 1));
+        let without = promoted().build().unwrap().promoted(key(3)).unwrap().without(RetiredKey::new(key(2)));
+        assert_eq!(numbers(&without.unwrap()), [key(3), key(1)]);
     }
 }

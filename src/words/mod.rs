@@ -29,7 +29,13 @@ pub(crate) mod format;
 pub(crate) mod hmac;
 pub(crate) mod ids;
 #[cfg(feature = "mac")]
+pub(crate) mod import_alphabet;
+#[cfg(feature = "mac")]
 pub(crate) mod import_digest;
+#[cfg(feature = "mac")]
+pub(crate) mod import_key;
+#[cfg(feature = "mac")]
+pub(crate) mod import_mac;
 #[cfg(feature = "mac")]
 pub(crate) mod import_shape;
 pub(crate) mod invalid;

@@ -55,6 +55,7 @@ fn no_two_errors_have_the_same_text() {
         ErrorKind::Conflict,
         ErrorKind::Rejected(Rejection::Tag),
         ErrorKind::Unkeyed,
+        ErrorKind::Keyed,
         ErrorKind::KeyMints,
         ErrorKind::KeyInUse { live: 3 },
         ErrorKind::Rng,

@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 use crate::support::{Script, actor, keyring, new_token, now, project, with_checksum};
 
 /// The name of a signing key, and the value of each byte of this key.
-const CURRENT: (&str, u8) = ("current", 7);
+pub(super) const CURRENT: (&str, u8) = ("current", 7);
 const OLD: (&str, u8) = ("old", 8);
 const STRANGERS: (&str, u8) = ("current", 9);
 
@@ -39,7 +39,7 @@ fn signing(key: (&str, u8)) -> SigningKey {
     SigningKey::from_slice(&[key.1; 32]).unwrap()
 }
 
-fn sign(key: (&str, u8), body: &[u8]) -> String {
+pub(super) fn sign(key: (&str, u8), body: &[u8]) -> String {
     let signature: DerSignature = signing(key).sign(body);
     STANDARD.encode(signature.as_bytes())
 }
@@ -52,21 +52,21 @@ fn published() -> Vec<u8> {
     json!({ "public_keys": [key(OLD, false), key(CURRENT, true)] }).to_string().into_bytes()
 }
 
-fn webhook() -> GitHubWebhook {
+pub(super) fn webhook() -> GitHubWebhook {
     GitHubWebhook::new(GitHubKeys::from_json(&published()).unwrap())
 }
 
-type Service<S = MemoryStore> = Tokens<S>;
+pub(super) type Service<S = MemoryStore> = Tokens<S>;
 
-fn service() -> Service {
+pub(super) fn service() -> Service {
     Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()))
 }
 
-async fn issue(tokens: &Service<impl TokenStore>) -> String {
+pub(super) async fn issue(tokens: &Service<impl TokenStore>) -> String {
     tokens.issue(&actor(), new_token()).await.unwrap().token.expose_secret().to_owned()
 }
 
-async fn is_revoked(tokens: &Service, text: &str) -> bool {
+pub(super) async fn is_revoked(tokens: &Service, text: &str) -> bool {
     let verified = tokens.verify(text, &Access::to(&project("145"), &[])).await;
     match verified.map_err(|error| error.rejection()) {
         Ok(_) => false,
@@ -103,7 +103,7 @@ async fn answer(
 }
 
 /// Returns no keys, as if GitHub had published no newer keys.
-async fn no_keys() -> Option<GitHubKeys> {
+pub(super) async fn no_keys() -> Option<GitHubKeys> {
     None
 }
 
@@ -124,7 +124,7 @@ fn refused(outcome: Result<(ProcessedReport, String), DeliveryRefusal>, expected
     }
 }
 
-fn hash(token: &str) -> String {
+pub(super) fn hash(token: &str) -> String {
     Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -406,10 +406,10 @@ async fn the_sink_receives_an_event_for_each_report() {
 
 /// A store in memory that fails in some calls of `revoke`. `fails_at` contains the indices of these
 /// calls. The first call has the index 0.
-struct Halting {
-    store: MemoryStore,
-    calls: AtomicUsize,
-    fails_at: &'static [usize],
+pub(super) struct Halting {
+    pub(super) store: MemoryStore,
+    pub(super) calls: AtomicUsize,
+    pub(super) fails_at: &'static [usize],
 }
 
 impl TokenStore for Halting {

@@ -18,9 +18,16 @@ mod delegation;
 mod events;
 #[cfg(feature = "github")]
 mod github;
+#[cfg(feature = "github")]
+mod github_others;
 mod http;
 #[cfg(feature = "sqlite")]
+#[macro_use]
 mod import;
+#[cfg(feature = "sqlite")]
+mod import_flood;
+#[cfg(feature = "sqlite")]
+mod import_hashes;
 #[cfg(feature = "leak")]
 mod leak;
 mod maintenance;

@@ -3,6 +3,7 @@
 //!
 //! GitHub describes the protocol in its "Secret scanning partner program".
 
+pub(crate) mod others;
 pub(crate) mod public_keys;
 pub(crate) mod refusal;
 pub(crate) mod webhook;

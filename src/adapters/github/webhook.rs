@@ -3,12 +3,13 @@
 use core::fmt;
 use core::future::Future;
 use core::time::Duration;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::others::{ErasedOtherTokens, GitHubLabel, MOST_TIME, OtherReport, OtherTokens, label_others, labels};
 use super::public_keys::GitHubKeys;
 use super::refusal::DeliveryRefusal;
 use crate::leak::finder::Finder;
@@ -59,10 +60,17 @@ use crate::words::text::Actor;
 ///     })
 /// }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct GitHubWebhook {
     keys: RwLock<GitHubKeys>,
     answered: Mutex<Answered>,
+    others: Option<Box<dyn ErasedOtherTokens>>,
+}
+
+impl fmt::Debug for GitHubWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHubWebhook").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 /// The pauses before the first, second and third repeat of the revocations that failed in the
@@ -113,6 +121,9 @@ impl fmt::Debug for GitHubDelivery<'_> {
 pub struct ProcessedReport {
     /// Each token that was found in a reported text, with the outcome of revoking it.
     pub leaks: Vec<(LeakReport, Result<LeakOutcome, Error>)>,
+    /// The texts that your [hook](GitHubWebhook::with_other_tokens) labelled or could not handle, in
+    /// the order of the report.
+    pub others: Vec<OtherReport>,
     digest: [u8; 32],
 }
 
@@ -126,7 +137,37 @@ impl GitHubWebhook {
 
     /// Creates an endpoint for deliveries that are signed with these keys.
     pub fn new(keys: GitHubKeys) -> Self {
-        Self { keys: RwLock::new(keys), answered: Mutex::default() }
+        Self { keys: RwLock::new(keys), ..Self::default() }
+    }
+
+    /// Sets the hook that labels the reported texts which are not tokens of keyfob.
+    ///
+    /// ```
+    /// use keyfob::leak::github::{GitHubLabel, GitHubWebhook, OtherTokens, OtherTokensError};
+    /// use keyfob::leak::github::ReportedText;
+    ///
+    /// struct DeployKeys;
+    ///
+    /// # impl DeployKeys {
+    /// #     async fn revoke(&self, _: &str) -> Result<bool, OtherTokensError> { Ok(true) }
+    /// # }
+    /// impl OtherTokens for DeployKeys {
+    ///     async fn label(
+    ///         &self,
+    ///         reported: &ReportedText<'_>,
+    ///     ) -> Result<Option<GitHubLabel>, OtherTokensError> {
+    ///         if reported.kind != "acme_deploy_key" {
+    ///             return Ok(None);
+    ///         }
+    ///         let is_ours = self.revoke(reported.expose_secret()).await?;
+    ///         Ok(Some(if is_ours { GitHubLabel::TruePositive } else { GitHubLabel::FalsePositive }))
+    ///     }
+    /// }
+    /// let webhook = GitHubWebhook::default().with_other_tokens(DeployKeys);
+    /// ```
+    #[must_use]
+    pub fn with_other_tokens(self, others: impl OtherTokens + 'static) -> Self {
+        Self { others: Some(Box::new(others)), ..self }
     }
 
     /// Replaces the keys with which the endpoint checks signatures.
@@ -166,7 +207,8 @@ impl GitHubWebhook {
 
     /// Revokes each token of your service that the delivery reports, with
     /// [`report_leak`](Tokens::report_leak). Returns an outcome for each token in the reported
-    /// texts.
+    /// texts. Then calls the [hook](Self::with_other_tokens) for the other texts, for at most 10
+    /// seconds.
     ///
     /// If the store fails for a token, this does not affect the other tokens. The failed
     /// revocations are repeated after pauses of 0.1, 0.4 and 1.6 seconds. The calls to the store
@@ -217,14 +259,22 @@ impl GitHubWebhook {
                 }
             }
         }
-        Ok(ProcessedReport { leaks, digest })
+        let others = match &self.others {
+            Some(hook) => label_others(&**hook, MOST_TIME, delivery.body, &leaks).await,
+            None => Vec::new(),
+        };
+        Ok(ProcessedReport { leaks, others, digest })
     }
 
     /// Returns the body of the response. Send it with status 200 and the content type
     /// `application/json`.
     ///
     /// For each reported text, the body says whether the text is a true positive: whether your
-    /// service issued at least one of the tokens in it. The body names each text by the SHA-256
+    /// service issued at least one of the tokens in it. If your
+    /// [hook](Self::with_other_tokens) could not handle a text, the body does not mention it. To
+    /// get a repeat from GitHub instead, respond with status 503 and do not make this call.
+    ///
+    /// The body names each text by the SHA-256
     /// digest of the text in hexadecimal digits, as GitHub's program allows.
     ///
     /// From this call on, the endpoint refuses the same delivery as a replay. So make this call
@@ -237,7 +287,7 @@ impl GitHubWebhook {
     /// respond with status 503. If GitHub sends the delivery again, it is handled like a new
     /// delivery, but GitHub does not promise to send it again.
     pub fn answer<'h>(&self, handled: &'h ProcessedReport) -> Result<String, &'h Error> {
-        let feedback = feedback(&handled.leaks)?;
+        let feedback = feedback(handled)?;
         self.answered().add(handled.digest);
         Ok(feedback)
     }
@@ -261,17 +311,9 @@ impl Answered {
     }
 }
 
-fn feedback(leaks: &[(LeakReport, Result<LeakOutcome, Error>)]) -> Result<String, &Error> {
-    let mut texts = BTreeMap::new();
-    for (report, outcome) in leaks {
-        let is_ours = outcome.as_ref()?.token().is_some();
-        texts.entry(report.entry).or_insert((report, false)).1 |= is_ours;
-    }
-    let label = |(report, is_ours): &(&LeakReport, bool)| {
-        let label = if *is_ours { "true_positive" } else { "false_positive" };
-        json!({ "token_hash": hex(&report.text_hash), "token_type": &*report.kind, "label": label })
-    };
-    Ok(texts.values().map(label).collect::<Value>().to_string())
+fn feedback(handled: &ProcessedReport) -> Result<String, &Error> {
+    let label = |(text_hash, kind, label): (&[u8; 32], &str, GitHubLabel)| json!({ "token_hash": hex(text_hash), "token_type": kind, "label": label.as_str() });
+    Ok(labels(&handled.leaks, &handled.others)?.map(label).collect::<Value>().to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {

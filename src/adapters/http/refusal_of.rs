@@ -22,7 +22,7 @@ use crate::words::store_error::StoreError;
 /// | `Limit`, `Conflict`, `Ended`, `Inactive`, `AlreadyRotated`, `PredecessorInGrace`, `NotRotated`, `KeyMints`, `KeyInUse` | 409 | the kind in snake case |
 /// | `IssuerEnded`, `Rejected` | as the [`Challenge`] of the rejection | |
 /// | `Rng`, `Partial`, `Unavailable` | 503 | `unavailable` |
-/// | `Store`, `Unkeyed` | 500 | `internal` |
+/// | `Store`, `Unkeyed`, `Keyed` | 500 | `internal` |
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let (status, reason): (u16, _) = match error.kind() {
@@ -44,7 +44,7 @@ impl From<Error> for Refusal {
             ErrorKind::Rng | ErrorKind::Partial | ErrorKind::Unavailable => {
                 return Self::fixed(503, "unavailable", "the service is unavailable; try again");
             }
-            ErrorKind::Store | ErrorKind::Unkeyed => {
+            ErrorKind::Store | ErrorKind::Unkeyed | ErrorKind::Keyed => {
                 return Self::fixed(500, "internal", "the service failed");
             }
         };

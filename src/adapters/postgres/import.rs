@@ -12,8 +12,10 @@ use super::patience::in_time;
 use super::store::execute;
 use crate::adapters::sql::row::{self, columns};
 use crate::adapters::sql::statement::Statement;
+use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
-use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use crate::store::import::{ImportRowOutcome, ImportStore};
+use crate::words::import_key::ImportKey;
 use crate::words::store_error::StoreError;
 
 /// The name of the row in `keyfob_turns` that an import locks. This lock is the turn of imports. No

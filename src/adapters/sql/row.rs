@@ -7,9 +7,9 @@ use sqlx::{ColumnIndex, Decode, Row, Type};
 use super::statement::{Statement, Value};
 use crate::rules::record::TokenRecord;
 use crate::store::columns::{COLUMNS, ColumnKind, ColumnValue};
-use crate::store::import::ImportKey;
 pub(in crate::adapters) use crate::store::row::corrupt;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::import_key::ImportKey;
 use crate::words::store_error::StoreError;
 use crate::words::used_from::{ClientText, UsedFrom};
 

@@ -8,8 +8,10 @@ use super::failure::failed;
 use super::handle::SqliteStore;
 use super::store::execute;
 use crate::adapters::sql::row::{self, columns};
+use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
-use crate::store::import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore};
+use crate::store::import::{ImportRowOutcome, ImportStore};
+use crate::words::import_key::ImportKey;
 use crate::words::store_error::StoreError;
 
 impl ImportStore for SqliteStore {
