@@ -1,5 +1,5 @@
-//! Adapters that connect keyfob to databases, axum, GitHub and `tracing`. Each adapter has a Cargo
-//! feature of its own.
+//! Adapters that connect keyfob to databases, web frameworks, GitHub and `tracing`. Each adapter has
+//! a Cargo feature of its own. `http` is the part that all web frameworks share.
 
 #[cfg(feature = "axum")]
 pub(crate) mod axum;
@@ -7,6 +7,8 @@ pub(crate) mod axum;
 mod fault;
 #[cfg(feature = "github")]
 pub(crate) mod github;
+#[cfg(feature = "service")]
+pub(crate) mod http;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]

@@ -15,6 +15,7 @@ use crate::words::alphabet;
 use crate::words::format;
 use crate::words::ids::{TokenId, TokenKey};
 use crate::words::keyring::Keyring;
+use crate::words::random;
 use crate::words::secret::PlaintextToken;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
@@ -50,6 +51,7 @@ pub struct Issued<R = TokenRecord> {
 /// assert!(issued.token.expose_secret().starts_with(&issued.record.public_part()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[cfg(feature = "os-rng")]
 pub fn mint(keyring: &Keyring, policy: &Policy, new: NewToken, actor: &Actor, now: Timestamp) -> Result<Issued, Error> {
     mint_with(&mut getrandom::SysRng, keyring, policy, new, actor, now)
 }
@@ -85,7 +87,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     }
 
     let mut digits = Zeroizing::new([0; 15 + 33]);
-    alphabet::random(rng, digits.as_mut_slice())?;
+    random::digits(rng, digits.as_mut_slice())?;
     let (public, secret) = digits.split_first_chunk::<15>().expect("48 digits were drawn");
     let mut handle = [alphabet::digit(keyring.minting_key().get()); TokenId::LEN];
     handle[1..].copy_from_slice(public);

@@ -33,6 +33,11 @@ impl<S: ImportStore> Imports<S> {
 }
 
 impl<S> Imports<S> {
+    /// Returns whether a text has one of the declared shapes.
+    pub(crate) fn recognizes(&self, text: &[u8]) -> bool {
+        self.shapes.iter().any(|shape| shape.rest_of(text).is_some())
+    }
+
     /// Returns the record of the imported token with this text, and the digest that the record must
     /// have. Returns `None` without a store call if the text has no shape that the service accepts,
     /// or if the keyring has no pepper.

@@ -5,6 +5,7 @@ use core::hint::black_box;
 
 use subtle::ConstantTimeEq;
 
+use super::format::TokenText;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::alphabet;
 
@@ -67,6 +68,14 @@ impl Digest {
     fn first_word(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl TokenText<'_> {
+    /// Returns whether the tag in the text belongs to `digest`. The comparison takes constant time.
+    #[inline]
+    pub fn has_tag_of(&self, digest: &Digest) -> bool {
+        digest.has_tag(self.tag())
     }
 }
 

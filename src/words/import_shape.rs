@@ -4,6 +4,7 @@ use core::ops::RangeInclusive;
 
 use super::import_digest::{ImportDigest, ImportHash};
 use super::invalid::{Invalid, InvalidField, InvalidKind};
+use super::leaked::LeakedToken;
 
 /// The form of the tokens that a service issued before it used keyfob, and the part of their text
 /// that the service hashed.
@@ -62,7 +63,7 @@ impl ImportAlphabet {
 
 impl ImportShape {
     /// The maximum number of characters in an imported token, including its prefix.
-    pub const MAX_LEN: usize = 512;
+    pub const MAX_LEN: usize = LeakedToken::MAX_LEN;
 
     /// Creates a shape: a literal prefix, which may be empty, and then characters of `alphabet`.
     /// The number of these characters must be in the range `rest`.
@@ -105,9 +106,16 @@ impl ImportShape {
     ///
     /// Timing may leak whether the text matches the shape, and the length of the text.
     pub fn digest_of(&self, text: &[u8]) -> Option<ImportDigest> {
+        let rest = self.rest_of(text)?;
+        Some(ImportDigest::of(self.hash, if self.prefix_is_hashed { text } else { rest }))
+    }
+
+    /// Returns the part of a text after the prefix. Returns `None` if the text does not match the
+    /// shape.
+    pub(crate) fn rest_of<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         let rest = text.strip_prefix(self.prefix.as_bytes())?;
         let fits = self.rest.contains(&rest.len()) && rest.iter().all(|byte| self.alphabet.has(*byte));
-        fits.then(|| ImportDigest::of(self.hash, if self.prefix_is_hashed { text } else { rest }))
+        fits.then_some(rest)
     }
 }
 

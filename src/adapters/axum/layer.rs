@@ -2,44 +2,32 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::sync::Arc;
 
-use axum::http::Request;
+use axum::http::header::{CONTENT_TYPE, Entry};
+use axum::http::{HeaderMap, HeaderName, Request};
 use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::rule::Rule;
+use super::framework::Axum;
+use super::respond::grpc;
+use crate::adapters::http::refusal::Refusal;
+use crate::adapters::http::route::RouteGuard;
 
-/// A layer that forwards a request only if the request has a token that is valid for the required
-/// project and scopes. A [`Guard`](crate::axum::Guard) creates the layer. Use it with axum's
-/// `MethodRouter::layer` and `Router::route_layer`, or with any tower service that takes
-/// `http::Request`s.
-///
-/// The inner service is called only for verified requests.
-#[derive(Clone, Debug)]
-pub struct GuardLayer(Arc<Rule>);
-
-impl GuardLayer {
-    pub(super) fn new(rule: Rule) -> Self {
-        Self(Arc::new(rule))
-    }
-}
-
-impl<S> Layer<S> for GuardLayer {
+impl<S> Layer<S> for RouteGuard<Axum> {
     type Service = GuardedService<S>;
 
     fn layer(&self, inner: S) -> GuardedService<S> {
-        GuardedService { inner, rule: Arc::clone(&self.0) }
+        GuardedService { inner, route: self.clone() }
     }
 }
 
-/// A service that a [`GuardLayer`] protects. It returns the response of the inner service, or a
-/// [`Refusal`](crate::axum::Refusal), as an axum response.
+/// A service that a [`RouteGuard`] protects. It returns the response of the inner service, or a
+/// [`Refusal`], as an axum response.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
-    rule: Arc<Rule>,
+    route: RouteGuard<Axum>,
 }
 
 impl<S, B> Service<Request<B>> for GuardedService<S>
@@ -62,13 +50,33 @@ where
         // called.
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);
-        let rule = Arc::clone(&self.rule);
+        let route = self.route.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            match rule.admit(&mut parts).await {
+            hide(&mut parts.headers, route.secret_headers());
+            match route.admit(&mut parts).await {
                 Ok(()) => Ok(inner.call(Request::from_parts(parts, body)).await?.into_response()),
-                Err(refusal) => Ok(refusal.into_response()),
+                Err(refusal) => Ok(respond(refusal, &parts.headers)),
             }
         })
+    }
+}
+
+/// Returns the refusal as a response, in the protocol of the request.
+fn respond(refusal: Refusal, request: &HeaderMap) -> Response {
+    match request.get(CONTENT_TYPE).map(|value| value.as_bytes()) {
+        Some(content_type) if Refusal::is_for_grpc(content_type) => grpc(&refusal, content_type),
+        _ => refusal.into_response(),
+    }
+}
+
+/// Marks the headers that may contain a credential as sensitive, so that Debug output does not show
+/// their values.
+fn hide<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'n str>) {
+    for name in names {
+        let name = HeaderName::try_from(name).expect("the name of a place is valid");
+        if let Entry::Occupied(mut values) = headers.entry(name) {
+            values.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
     }
 }

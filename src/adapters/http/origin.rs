@@ -3,8 +3,6 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use axum::http::HeaderValue;
-
 use crate::rules::access::{Access, ProjectRequirement};
 
 /// The client of a request, and the URL of the metadata of the requested resource. Cloning this
@@ -13,7 +11,7 @@ use crate::rules::access::{Access, ProjectRequirement};
 pub(super) struct Origin {
     pub(super) address: Option<IpAddr>,
     /// The value of the `User-Agent` header.
-    pub(super) client: Option<HeaderValue>,
+    pub(super) client: Option<Arc<[u8]>>,
     /// The URL of the metadata of the resource.
     pub(super) resource_metadata: Option<Arc<str>>,
 }
@@ -27,7 +25,7 @@ impl Origin {
             None => access,
         };
         match &self.client {
-            Some(client) => access.by_client(client.as_bytes()),
+            Some(client) => access.by_client(client),
             None => access,
         }
     }

@@ -3,7 +3,7 @@
 use core::error::Error;
 use core::fmt;
 
-use crate::rules::challenge::Challenge;
+use super::challenge::Challenge;
 use crate::words::ids::{TokenId, TokenKey};
 use crate::words::rejection::Rejection;
 use crate::words::store_error::StoreError;
@@ -14,13 +14,13 @@ use crate::words::store_error::StoreError;
 /// [`rejection`](Self::rejection) returns the exact reason, for your logs.
 #[derive(Debug)]
 pub struct VerifyError {
-    pub(super) why: Why,
-    pub(super) key: Option<TokenKey>,
-    pub(super) successor: Option<TokenId>,
+    pub(crate) why: Why,
+    pub(crate) key: Option<TokenKey>,
+    pub(crate) successor: Option<TokenId>,
 }
 
 #[derive(Debug)]
-pub(super) enum Why {
+pub(crate) enum Why {
     Rejected(Rejection),
     Unavailable(StoreError),
 }

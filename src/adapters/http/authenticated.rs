@@ -5,29 +5,27 @@ use core::ops::Deref;
 use core::pin::Pin;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use axum::http::{Extensions, StatusCode};
-
+use super::caller::Caller;
 use super::checks::Check;
+use super::framework::Framework;
 use super::origin::Origin;
 use super::refusal::Refusal;
 use super::rule::Rule;
-use crate::rules::access::{InProject, ProjectRequirement};
+use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
 use crate::rules::challenge::Challenge;
 use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
+use crate::words::ids::ProjectId;
 use crate::words::rejection::Rejection;
 
 /// The verified caller of a guarded route.
 ///
 /// This type is an extractor. Handlers and middleware of a route that a
-/// [`Guard`](crate::axum::Guard) protects can take it, with any router state. It dereferences to
-/// [`Verified`].
+/// [`Guard`](crate::http::Guard) protects can take it. It dereferences to [`Verified`].
 ///
 /// ```
-/// use axum::http::StatusCode;
-/// use keyfob::{Verified, axum::{Authenticated, Refusal}};
+/// use keyfob::Verified;
+/// use keyfob::http::{Authenticated, Refusal};
 ///
 /// fn delete(by: &Verified, branch: &str) -> bool {
 ///     branch != "main" && by.project().as_str() == "145"
@@ -38,7 +36,7 @@ use crate::words::rejection::Rejection;
 ///         true => Ok(format!("deleted by {}", caller.owner())),
 ///         false => {
 ///             let detail = "there is no such branch";
-///             Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", detail))
+///             Err(Refusal::new(404_u16, "not_found", detail))
 ///         }
 ///     }
 /// }
@@ -47,13 +45,13 @@ use crate::words::rejection::Rejection;
 /// If no guard protects the route, every request gets a response of status 500, and the handler
 /// never runs.
 ///
-/// The guard [`Guard::own_project`](crate::axum::Guard::own_project) compares no project, so its
+/// The guard [`Guard::own_project`](crate::http::Guard::own_project) compares no project, so its
 /// handlers must take `Authenticated<OwnProject>`. If such a handler takes `Authenticated`, every
 /// request also gets a response of status 500. A function with a `&Verified` parameter accepts only
 /// callers whose project was compared, so it does not accept an `Authenticated<OwnProject>`. This
 /// code does not compile:
 /// ```compile_fail,E0308
-/// use keyfob::{Verified, access::OwnProject, axum::Authenticated};
+/// use keyfob::{Verified, access::OwnProject, http::Authenticated};
 ///
 /// fn delete(by: &Verified) {}
 ///
@@ -62,13 +60,7 @@ use crate::words::rejection::Rejection;
 /// }
 /// ```
 ///
-/// `Option<Authenticated>` is not an extractor, so a handler of a public route cannot take a
-/// caller. This code does not compile:
-/// ```compile_fail,E0277
-/// async fn anybody(caller: Option<keyfob::axum::Authenticated>) {}
-///
-/// let app: axum::Router = axum::Router::new().route("/", axum::routing::get(anybody));
-/// ```
+/// If the route also has another authentication, take a [`Caller`](crate::http::Caller) instead.
 pub struct Authenticated<P = InProject> {
     verified: Verified<P>,
     tokens: Arc<dyn Check<P>>,
@@ -77,8 +69,8 @@ pub struct Authenticated<P = InProject> {
     outer: Option<Passed>,
 }
 
-/// The verified caller that a guard adds to the extensions of a request. It contains the verified
-/// caller that the previous (outer) guard added, if there was one.
+/// The verified caller that a guard attaches to a request. It contains the verified caller that the
+/// previous (outer) guard attached, if there was one.
 #[derive(Clone)]
 struct Passed(Arc<dyn Recheck>);
 
@@ -97,19 +89,46 @@ impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
 }
 
 impl<P: ProjectRequirement + 'static> Authenticated<P> {
-    /// Puts a verified caller into the extensions of its request. The caller also keeps the
-    /// requirements of the outer guards, so that `recheck` checks these requirements, too.
-    pub(super) fn admit(
+    /// Attaches a verified caller to its request. The caller also keeps the requirements of the outer
+    /// guards, so that `recheck` checks these requirements, too.
+    pub(super) fn admit<F: Framework>(
         verified: Verified<P>,
         tokens: Arc<dyn Check<P>>,
         rule: Arc<Rule>,
         origin: Origin,
-        extensions: &mut Extensions,
+        request: &mut F::Request,
     ) {
-        let outer = extensions.remove::<Passed>();
+        let outer = F::attached::<Passed>(request);
         let caller = Self { verified, tokens, rule, origin, outer };
-        extensions.insert(Passed(Arc::new(caller.clone())));
-        extensions.insert(caller);
+        F::attach(request, Passed(Arc::new(caller.clone())));
+        F::attach(request, Caller::Token(caller));
+    }
+
+    /// Returns the verified caller that a guard has attached to a request of a framework. Extractors
+    /// of web frameworks call this function.
+    ///
+    /// # Errors
+    /// Returns a refusal of status 500 with the reason `unguarded` if no guard for this project
+    /// requirement protects the route. Returns a refusal of status 401 if the guard has [passed the
+    /// request on](crate::http::RouteGuard::or_other) to another authentication.
+    pub fn of<F: Framework>(request: &F::Request) -> Result<Self, Refusal> {
+        Caller::of::<F>(request)?.token()
+    }
+}
+
+impl Authenticated<OwnProject> {
+    /// Checks that the token is for this project, and returns the caller with this proof. Use this
+    /// method if only the handler knows the project of the request, because the body of the request
+    /// names it.
+    ///
+    /// # Errors
+    /// Returns a refusal of status 403 with the reason `wrong_project` if the token is for another
+    /// project.
+    pub fn in_project(&self, project: &ProjectId) -> Result<Authenticated, Refusal> {
+        let verified = self.verified.clone().in_project(project).map_err(|rejection| self.refuse(rejection))?;
+        let tokens: Arc<dyn Check<InProject>> = Arc::clone(&self.rule.guard.tokens) as _;
+        let (rule, origin, outer) = (Arc::clone(&self.rule), self.origin.clone(), self.outer.clone());
+        Ok(Authenticated { verified, tokens, rule, origin, outer })
     }
 }
 
@@ -135,7 +154,7 @@ impl<P: ProjectRequirement> Authenticated<P> {
     ///
     /// ```
     /// use std::{future::Future, pin::pin, time::Duration};
-    /// use keyfob::axum::{Authenticated, Refusal};
+    /// use keyfob::http::{Authenticated, Refusal};
     /// use tokio::time::timeout;
     ///
     /// /// Serves a connection until at most 30 seconds after its token has ended.
@@ -166,7 +185,7 @@ impl<P: ProjectRequirement> Authenticated<P> {
     /// names the realm of the guard.
     ///
     /// ```
-    /// use keyfob::{Rejection, Scope, axum::{Authenticated, Refusal}};
+    /// use keyfob::{Rejection, Scope, http::{Authenticated, Refusal}};
     ///
     /// fn may_overwrite(caller: &Authenticated, overwrite: &Scope) -> Result<(), Refusal> {
     ///     match caller.allows(overwrite) {
@@ -197,24 +216,6 @@ impl<P> Deref for Authenticated<P> {
 
     fn deref(&self) -> &Verified<P> {
         &self.verified
-    }
-}
-
-impl<S, P> FromRequestParts<S> for Authenticated<P>
-where
-    S: Send + Sync,
-    P: ProjectRequirement + 'static,
-{
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        // The caller stays in the extensions, because both the middleware and the handler may take
-        // it.
-        parts.extensions.get::<Self>().cloned().ok_or(Refusal::fixed(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "unguarded",
-            "no guard of this kind protects the route",
-        ))
     }
 }
 

@@ -1,12 +1,10 @@
 //! Conversions from the crate's errors into refusals.
 
-use axum::http::StatusCode;
-
 use super::refusal::Refusal;
 use crate::rules::challenge::Challenge;
 use crate::rules::error::Error;
 use crate::rules::error_kind::ErrorKind;
-use crate::tokens::verify_error::VerifyError;
+use crate::rules::verify_error::VerifyError;
 use crate::words::credential::HeaderError;
 use crate::words::invalid::Invalid;
 use crate::words::rejection::Rejection;
@@ -27,31 +25,27 @@ use crate::words::store_error::StoreError;
 /// | `Store`, `Unkeyed` | 500 | `internal` |
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let (status, reason) = match error.kind() {
+        let (status, reason): (u16, _) = match error.kind() {
             ErrorKind::IssuerEnded(rejection) | ErrorKind::Rejected(rejection) => return rejection.into(),
-            ErrorKind::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
-            ErrorKind::Policy(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy"),
-            ErrorKind::Wider => (StatusCode::UNPROCESSABLE_ENTITY, "wider"),
-            ErrorKind::OutsideIssuer(_) => (StatusCode::UNPROCESSABLE_ENTITY, "outside_issuer"),
-            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            ErrorKind::Limit => (StatusCode::CONFLICT, "limit"),
-            ErrorKind::Conflict => (StatusCode::CONFLICT, "conflict"),
-            ErrorKind::Ended(_) => (StatusCode::CONFLICT, "ended"),
-            ErrorKind::Inactive(_) => (StatusCode::CONFLICT, "inactive"),
-            ErrorKind::AlreadyRotated => (StatusCode::CONFLICT, "already_rotated"),
-            ErrorKind::PredecessorInGrace(_) => (StatusCode::CONFLICT, "predecessor_in_grace"),
-            ErrorKind::NotRotated => (StatusCode::CONFLICT, "not_rotated"),
-            ErrorKind::KeyMints => (StatusCode::CONFLICT, "key_mints"),
-            ErrorKind::KeyInUse { .. } => (StatusCode::CONFLICT, "key_in_use"),
+            ErrorKind::Invalid(_) => (400, "invalid"),
+            ErrorKind::Policy(_) => (422, "policy"),
+            ErrorKind::Wider => (422, "wider"),
+            ErrorKind::OutsideIssuer(_) => (422, "outside_issuer"),
+            ErrorKind::NotFound => (404, "not_found"),
+            ErrorKind::Limit => (409, "limit"),
+            ErrorKind::Conflict => (409, "conflict"),
+            ErrorKind::Ended(_) => (409, "ended"),
+            ErrorKind::Inactive(_) => (409, "inactive"),
+            ErrorKind::AlreadyRotated => (409, "already_rotated"),
+            ErrorKind::PredecessorInGrace(_) => (409, "predecessor_in_grace"),
+            ErrorKind::NotRotated => (409, "not_rotated"),
+            ErrorKind::KeyMints => (409, "key_mints"),
+            ErrorKind::KeyInUse { .. } => (409, "key_in_use"),
             ErrorKind::Rng | ErrorKind::Partial | ErrorKind::Unavailable => {
-                return Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
-                    "the service is unavailable; try again",
-                );
+                return Self::fixed(503, "unavailable", "the service is unavailable; try again");
             }
             ErrorKind::Store | ErrorKind::Unkeyed => {
-                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the service failed");
+                return Self::fixed(500, "internal", "the service failed");
             }
         };
         Self::new(status, reason, error.to_string())

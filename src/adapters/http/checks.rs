@@ -7,15 +7,22 @@ use super::origin::Origin;
 use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
 use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
+use crate::rules::verify_error::VerifyError;
 use crate::store::contract::TokenStore;
 use crate::tokens::service::Tokens;
-use crate::tokens::verify_error::VerifyError;
 
 /// A token service that verifies tokens for both kinds of project requirement. As a trait object,
 /// it hides the type of its store.
-pub(super) trait Checks: Check<InProject> + Check<OwnProject> {}
+pub(super) trait Checks: Check<InProject> + Check<OwnProject> {
+    /// Returns whether a text begins like a token of the service.
+    fn recognizes(&self, text: &[u8]) -> bool;
+}
 
-impl<T: Check<InProject> + Check<OwnProject>> Checks for T {}
+impl<S: TokenStore> Checks for Tokens<S> {
+    fn recognizes(&self, text: &[u8]) -> bool {
+        self.recognizes(text)
+    }
+}
 
 /// The methods of a token service that verify tokens. `P` is the requirement that a request makes
 /// on the project of its token.
