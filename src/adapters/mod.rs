@@ -17,5 +17,7 @@ pub(crate) mod redis;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(all(feature = "tls", any(feature = "postgres", feature = "redis")))]
+mod tls;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing;
