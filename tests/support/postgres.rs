@@ -51,7 +51,8 @@ impl Server {
         Some(server)
     }
 
-    /// Starts a server that offers TLS with this certificate and key, which are files in PEM format.
+    /// Starts a server that offers TLS with this certificate and key, which are files in PEM
+    /// format.
     pub fn start_with_tls(certificate: &Path, key: &Path) -> Option<Self> {
         let mut server = Self::place(quick(), &[])?;
         // PostgreSQL refuses a key that other users can read.

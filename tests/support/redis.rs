@@ -81,8 +81,9 @@ impl Servers {
         Self::start_in(parent, settings, 1, false)
     }
 
-    /// Starts a single server or a cluster of three masters that also offers TLS. The certificates and
-    /// the key are files in PEM format. If `asks`, clients need a certificate of the authority `root`.
+    /// Starts a single server or a cluster of three masters that also offers TLS. The certificates
+    /// and the key are files in PEM format. If `asks`, clients need a certificate of the authority
+    /// `root`.
     pub fn with_tls(clustered: bool, certificate: &Path, key: &Path, root: &Path, asks: bool) -> Option<Self> {
         let [certificate, key, root] = [certificate, key, root].map(|path| path.to_str().unwrap());
         let asks = if asks { "yes" } else { "no" };
@@ -119,7 +120,8 @@ impl Servers {
         Some(servers)
     }
 
-    /// Joins the nodes at these addresses to a cluster. `options` are further options of `redis-cli`.
+    /// Joins the nodes at these addresses to a cluster. `options` are further options of
+    /// `redis-cli`.
     fn join(&self, addresses: impl Iterator<Item = String>, replicas: usize, options: &[&str]) {
         let mut create = Command::new("redis-cli");
         create.args(options).args(["--cluster", "create"]).args(addresses);

@@ -18,10 +18,10 @@ use redis::{Client, IntoConnectionInfo, RedisResult};
 /// # }
 /// ```
 ///
-/// With the feature `tls` and an address `rediss://`, the connection uses TLS. The client checks the
-/// certificate of the server and its host name. It trusts the certificates of the operating system,
-/// unless [`with_root_certificates`](Self::with_root_certificates) sets others. Without the feature,
-/// such an address is refused.
+/// With the feature `tls` and an address `rediss://`, the connection uses TLS. The client checks
+/// the certificate of the server and its host name. It trusts the certificates of the operating
+/// system, unless [`with_root_certificates`](Self::with_root_certificates) sets others. Without the
+/// feature, such an address is refused.
 #[derive(Clone)]
 pub struct RedisOptions {
     pub(super) urls: Vec<String>,

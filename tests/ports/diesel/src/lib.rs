@@ -6,14 +6,14 @@
 //! - **Turns.** Every write first takes the turn of its project, a lock that it holds until its
 //!   transaction ends. So the write may read records, decide with keyfob's own rules, and write:
 //!   nothing changes in between. The price is that a project writes one thing at a time.
-//! - **Tasks.** Every write runs in a task of its own. If its caller drops the call, the write still
-//!   ends as a whole.
+//! - **Tasks.** Every write runs in a task of its own. If its caller drops the call, the write
+//!   still ends as a whole.
 //! - **Time limits.** Every call fails after 5 seconds. The server ends a statement or an idle
 //!   transaction that takes longer, and thereby releases the turn.
 //!
 //! The statements are raw SQL, because diesel's query builder needs a field for each of the 38
-//! columns. diesel prepares raw SQL at each call, which takes one more round trip. Put the store into
-//! a `Cached` store if this matters.
+//! columns. diesel prepares raw SQL at each call, which takes one more round trip. Put the store
+//! into a `Cached` store if this matters.
 
 mod maintenance;
 mod row;
@@ -59,7 +59,8 @@ pub(crate) struct Fault(StoreError);
 
 pub(crate) type Outcome<T> = Result<T, Fault>;
 
-/// A part of a call: an async closure whose future is `Send`. Rust has no shorter name for this yet.
+/// A part of a call: an async closure whose future is `Send`. Rust has no shorter name for this
+/// yet.
 trait Act<C, T>: AsyncFnOnce(C) -> Outcome<T> + FnOnce(C) -> <Self as Act<C, T>>::Future {
     type Future: Future<Output = Outcome<T>>;
 }
@@ -169,7 +170,8 @@ pub(crate) async fn find(connection: &mut Connection, key: TokenKey) -> Outcome<
     Ok(records(connection, sql).await?.pop())
 }
 
-/// Returns the record with this id in the project of `key`, if an id is given and the record exists.
+/// Returns the record with this id in the project of `key`, if an id is given and the record
+/// exists.
 async fn near(connection: &mut Connection, key: TokenKey, id: Option<TokenId>) -> Outcome<Option<TokenRecord>> {
     match id {
         Some(id) => find(connection, TokenKey { id, ..key }).await,

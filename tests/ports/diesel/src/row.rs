@@ -122,9 +122,9 @@ async fn write(connection: &mut Connection, record: &TokenRecord, sql: String) -
     Ok(())
 }
 
-/// Passes the records of the query's project and owner to `keep`, in the order of the query and after
-/// a position, until `keep` returns false. The caller checks the other filters of the query: restate
-/// them in SQL if projects are large.
+/// Passes the records of the query's project and owner to `keep`, in the order of the query and
+/// after a position, until `keep` returns false. The caller checks the other filters of the query:
+/// restate them in SQL if projects are large.
 pub(crate) async fn scan(
     connection: &mut Connection,
     query: &ListQuery,

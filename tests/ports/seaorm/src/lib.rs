@@ -13,7 +13,8 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbE
 pub async fn on_postgres(url: &str) -> Result<(DatabaseConnection, PostgresStore), Box<dyn Error>> {
     let mut options = ConnectOptions::new(url);
     // The store needs at least 6 connections. If the pool checked each connection before its use, a
-    // look-up would take two round trips. So it checks only connections that were idle for a second.
+    // look-up would take two round trips. So it checks only connections that were idle for a
+    // second.
     options.max_connections(20).test_before_acquire_if_idle_for(std::time::Duration::from_secs(1));
     let database = Database::connect(options).await?;
     migrate(&database, PostgresStore::MIGRATIONS).await?;

@@ -1,6 +1,6 @@
 //! Runs keyfob's migrations with the migration tools of other crates. Each test copies the files
-//! into the folder of a host's own migrations, runs the tool, and then opens a store that creates no
-//! tables itself.
+//! into the folder of a host's own migrations, runs the tool, and then opens a store that creates
+//! no tables itself.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod diesel;
