@@ -354,7 +354,7 @@ pub mod store {
 
         #[cfg(feature = "cache")]
         pub use crate::adapters::redis::feed::RedisFeed;
-        pub use crate::adapters::redis::{durability::Durability, handle::RedisStore};
+        pub use crate::adapters::redis::{durability::Durability, handle::RedisStore, options::RedisOptions};
     }
 
     #[cfg(feature = "sqlite")]

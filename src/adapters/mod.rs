@@ -23,6 +23,8 @@ pub(crate) mod redis;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(all(feature = "tls", any(feature = "postgres", feature = "redis")))]
+mod tls;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;
 #[cfg(feature = "tracing")]

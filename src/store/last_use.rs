@@ -1,11 +1,8 @@
 //! The last use of a token, as a store records it.
 
-#[cfg(any(feature = "postgres", feature = "redis"))]
 use std::collections::BTreeMap;
 
-use crate::words::ids::TokenKey;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-use crate::words::ids::{ProjectId, TokenId};
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::timestamp::Timestamp;
 use crate::words::used_from::UsedFrom;
 
@@ -21,9 +18,9 @@ pub struct LastUse {
 }
 
 impl LastUse {
-    /// Returns the latest use of each token, grouped by project.
-    #[cfg(any(feature = "postgres", feature = "redis"))]
-    pub(crate) fn latest(touches: &[Self]) -> BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> {
+    /// Returns the latest use of each token, grouped by project. Stores that write many last uses
+    /// with one statement call this function first.
+    pub fn latest(touches: &[Self]) -> BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> {
         let mut projects: BTreeMap<ProjectId, BTreeMap<TokenId, &Self>> = BTreeMap::new();
         for touch in touches {
             let last = projects.entry(touch.key.project).or_default().entry(touch.key.id).or_insert(touch);

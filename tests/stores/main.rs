@@ -28,5 +28,7 @@ mod sqlite_crash;
 mod sqlite_secrets;
 #[cfg(feature = "sqlite")]
 mod sqlite_twin;
+#[cfg(all(feature = "tls", feature = "postgres", feature = "redis"))]
+mod tls;
 #[cfg(feature = "sqlite")]
 mod upgrade;

@@ -14,7 +14,7 @@ use keyfob::{
     record::{Revocation, RevocationReason},
     store::{
         DynStore, LastUse, StoreErrorKind, StoreMaintenance,
-        redis::{Durability, RedisStore},
+        redis::{Durability, RedisOptions, RedisStore},
     },
 };
 use tokio::task::JoinSet;
@@ -175,7 +175,7 @@ async fn a_crash_of_the_server_loses_nothing_that_was_acknowledged() {
 }
 
 /// If the server does not let the store read its settings, `connect` fails. The caller can use
-/// `connect_unchecked` instead, and is then responsible for the settings.
+/// `RedisOptions::unchecked` instead, and is then responsible for the settings.
 #[tokio::test]
 async fn a_server_that_refuses_config_needs_the_unchecked_constructor() {
     let Some(servers) = Servers::one() else { return };
@@ -183,7 +183,7 @@ async fn a_server_that_refuses_config_needs_the_unchecked_constructor() {
     let urls = || servers.urls().into_iter().map(|url| url.replace("redis://", "redis://app:secret@"));
     let error = RedisStore::connect(urls()).await.unwrap_err();
     assert!(cause(&error).contains("no permissions"), "{}", cause(&error));
-    let store = RedisStore::connect_unchecked(urls()).await.unwrap();
+    let store = RedisStore::connect_with(RedisOptions::new(urls()).unchecked()).await.unwrap();
     let key = insert(&store).await;
     assert!(store.revoke(&key, &revocation()).await.unwrap().unwrap().revoked.is_some());
 }

@@ -5,6 +5,7 @@
 pub mod handed_on;
 
 pub mod alone;
+pub mod certificates;
 #[cfg(feature = "conformance")]
 pub mod kit;
 pub mod notes;

@@ -51,6 +51,27 @@ impl Server {
         Some(server)
     }
 
+    /// Starts a server that offers TLS with this certificate and key, which are files in PEM
+    /// format.
+    pub fn start_with_tls(certificate: &Path, key: &Path) -> Option<Self> {
+        let mut server = Self::place(quick(), &[])?;
+        // PostgreSQL refuses a key that other users can read.
+        for (file, name) in [(certificate, "certificate.pem"), (key, "key.pem")] {
+            let copy = server.folder.path().join(name);
+            fs::copy(file, &copy).unwrap();
+            run(Command::new("chmod").arg("600").arg(&copy));
+            if is_root() {
+                run(Command::new("chown").arg("postgres").arg(&copy));
+            }
+        }
+        let file = |name: &str| server.folder.path().join(name).display().to_string();
+        let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+        server.settings = vec![format!(" -c ssl=on -c ssl_cert_file={certificate} -c ssl_key_file={key}")];
+        run(server.program("initdb").args(["-D", &server.data(), "-A", "trust", "-U", "postgres", "--no-sync"]));
+        server.go();
+        Some(server)
+    }
+
     /// Starts a standby of this server. The standby may lag without a limit.
     pub fn replica(&self) -> Self {
         let replica = Self::place(quick(), &[]).unwrap();

@@ -23,6 +23,7 @@ pub struct Servers {
     nodes: Vec<Node>,
     clustered: bool,
     settings: Vec<String>,
+    has_tls: bool,
 }
 
 /// The numbers of the nodes on one side of a [partition](Servers::cut).
@@ -31,6 +32,8 @@ pub type Side = [usize];
 struct Node {
     host: String,
     port: u16,
+    /// The port for TLS, which the node opens if the servers have a certificate.
+    tls_port: u16,
     process: Option<Child>,
 }
 
@@ -78,6 +81,29 @@ impl Servers {
         Self::start_in(parent, settings, 1, false)
     }
 
+    /// Starts a single server or a cluster of three masters that also offers TLS. The certificates
+    /// and the key are files in PEM format. If `asks`, clients need a certificate of the authority
+    /// `root`.
+    pub fn with_tls(clustered: bool, certificate: &Path, key: &Path, root: &Path, asks: bool) -> Option<Self> {
+        let [certificate, key, root] = [certificate, key, root].map(|path| path.to_str().unwrap());
+        let asks = if asks { "yes" } else { "no" };
+        let mut settings = vec!["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", root];
+        settings.extend(["--tls-auth-clients", asks]);
+        if !clustered {
+            return Self::start_in(memory(), &settings, 1, false);
+        }
+        settings.extend(["--tls-cluster", "yes", "--cluster-node-timeout", "30000"]);
+        let servers = Self::start_in(memory(), &settings, MASTERS, true)?;
+        let addresses = servers.nodes.iter().map(|node| format!("{}:{}", node.host, node.tls_port));
+        servers.join(addresses, 0, &["--tls", "--cacert", root]);
+        Some(servers)
+    }
+
+    /// Returns the address of each node for TLS. `host` is the name of the server in the address.
+    pub fn tls_urls(&self, host: &str) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("rediss://{host}:{}", node.tls_port)).collect()
+    }
+
     /// Returns the folder of a node's data.
     pub fn folder(&self, number: usize) -> PathBuf {
         self.folder.path().join(self.nodes[number].address())
@@ -90,18 +116,23 @@ impl Servers {
         // a slow master failed, the whole cluster would refuse requests. So the timeout is long.
         let settings: &[&str] = if replicas == 0 { &["--cluster-node-timeout", "30000"] } else { &[] };
         let servers = Self::start_in(memory(), settings, MASTERS * (1 + replicas), true)?;
+        servers.join(servers.nodes.iter().map(Node::address), replicas, &[]);
+        Some(servers)
+    }
+
+    /// Joins the nodes at these addresses to a cluster. `options` are further options of
+    /// `redis-cli`.
+    fn join(&self, addresses: impl Iterator<Item = String>, replicas: usize, options: &[&str]) {
         let mut create = Command::new("redis-cli");
-        create.args(["--cluster", "create"]);
-        create.args(servers.nodes.iter().map(Node::address));
+        create.args(options).args(["--cluster", "create"]).args(addresses);
         create.args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"]);
         let created = create.output().unwrap();
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
-        for node in 0..servers.nodes.len() {
-            servers.wait_until_served(node);
-            servers.wait_for(node, &["CLUSTER", "NODES"], |told| told.matches("slave").count() == MASTERS * replicas);
-            servers.wait_until_linked(node);
+        for node in 0..self.nodes.len() {
+            self.wait_until_served(node);
+            self.wait_for(node, &["CLUSTER", "NODES"], |told| told.matches("slave").count() == MASTERS * replicas);
+            self.wait_until_linked(node);
         }
-        Some(servers)
     }
 
     fn start(count: usize, clustered: bool) -> Option<Self> {
@@ -110,7 +141,8 @@ impl Servers {
 
     fn start_in(parent: impl AsRef<Path>, settings: &[&str], count: usize, clustered: bool) -> Option<Self> {
         // All listeners stay open until all ports are chosen, so that no port is chosen twice. A
-        // cluster node needs two ports. The second is 10,000 above the first.
+        // cluster node needs two ports. The second is 10,000 above the first. The port for TLS is
+        // 13,000 below the first.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let mut held = Vec::new();
         let mut nodes = Vec::new();
@@ -121,8 +153,9 @@ impl Servers {
             let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
             let port = 15_000 + (number % 7_000) as u16;
             let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else { continue };
-            if TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-                nodes.push(Node { host: "127.0.0.1".to_owned(), port, process: None });
+            let tls_port = port - 13_000;
+            if [port + 10_000, tls_port].iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
+                nodes.push(Node { host: "127.0.0.1".to_owned(), port, tls_port, process: None });
             }
             held.push(listener);
         }
@@ -141,9 +174,10 @@ impl Servers {
             version.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("of unknown version");
         test_summary::engine(&format!("Redis {version}{}", if clustered { ", a cluster" } else { "" }));
         let folder = tempfile::tempdir_in(parent).unwrap();
+        let has_tls = settings.contains(&"--tls-cert-file");
         let settings = settings.iter().map(ToString::to_string).collect();
         let count = nodes.len();
-        let mut servers = Self { folder, nodes, clustered, settings };
+        let mut servers = Self { folder, nodes, clustered, settings, has_tls };
         for node in 0..count {
             servers.go(node);
         }
@@ -152,8 +186,9 @@ impl Servers {
 
     /// Starts a node, or starts it again after it was killed.
     pub fn go(&mut self, number: usize) {
-        let Node { host, port, .. } = &self.nodes[number];
-        let (host, port) = (host.clone(), port.to_string());
+        let Node { host, port, tls_port, .. } = &self.nodes[number];
+        let (host, bus_port) = (host.clone(), (port + 10_000).to_string());
+        let (port, tls_port) = (port.to_string(), tls_port.to_string());
         let folder = self.folder(number);
         std::fs::create_dir_all(&folder).unwrap();
         let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
@@ -164,6 +199,12 @@ impl Servers {
         if self.clustered {
             command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "1500"]);
             command.args(["--cluster-allow-replica-migration", "no"]);
+        }
+        if self.has_tls {
+            command.args(["--tls-port", &tls_port]);
+        }
+        if self.has_tls && self.clustered {
+            command.args(["--cluster-port", &bus_port]);
         }
         // If an argument occurs twice, Redis uses the second value. So the settings can replace the
         // arguments above.
@@ -310,7 +351,8 @@ impl Servers {
     /// Starts a cluster of three masters. The first master has all slots except two, and has two
     /// replicas, which are nodes 3 and 4.
     pub fn cluster_of_addresses() -> Option<Self> {
-        let nodes = (11..16).map(|last| Node { host: format!("127.0.0.{last}"), port: 7000, process: None });
+        let nodes =
+            (11..16).map(|last| Node { host: format!("127.0.0.{last}"), port: 7000, tls_port: 7001, process: None });
         let servers = Self::start_nodes(memory(), &[], nodes.collect(), true)?;
         let slots = [["0", "16381"], ["16382", "16382"], ["16383", "16383"]];
         for (node, [first, last]) in slots.into_iter().enumerate() {

@@ -8,6 +8,10 @@ use crate::words::store_error::{StoreError, StoreErrorKind};
 /// Converts an error of sqlx into a store error. The error of sqlx determines the kind of the store
 /// error, and becomes its source.
 pub(super) fn failed(error: Error) -> StoreError {
+    #[cfg(feature = "tls")]
+    if let Some(error) = crate::adapters::tls::failed(&error) {
+        return error;
+    }
     let kind = match &error {
         Error::Database(error) => of_database(&**error),
         // sqlx reports a connection that is cut within a message as a protocol error.

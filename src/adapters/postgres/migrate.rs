@@ -62,9 +62,9 @@ impl PostgresStore {
     }];
 
     /// Returns the first of the [`MIGRATIONS`](Self::MIGRATIONS), changed so that it splits the
-    /// token table into this many partitions by the hash of the project. The queries of the store do
-    /// not change. A query that names its project reads only one partition. Run the script only in a
-    /// database that has no table `keyfob_tokens` yet.
+    /// token table into this many partitions by the hash of the project. The queries of the store
+    /// do not change. A query that names its project reads only one partition. Run the script only
+    /// in a database that has no table `keyfob_tokens` yet.
     pub fn partitioned_migration(partitions: NonZeroU16) -> String {
         let mut parts = String::from("PARTITION BY HASH (project);\n");
         for part in 0..partitions.get() {

@@ -7,11 +7,10 @@ use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr};
 use redis::io::tcp::TcpSettings;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, Pipeline, RedisError, RedisResult, Value,
-};
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::Mutex;
 
+use super::options::RedisOptions;
 use super::patience::PATIENCE;
 
 /// The time limit of one attempt to reach a node.
@@ -33,40 +32,38 @@ pub(super) enum Address {
     Single(Client),
 }
 
-/// Creates a client for one of the addresses that the store was created with.
-pub(super) fn client(url: &str) -> RedisResult<Client> {
-    // Nagle's algorithm is off, because commands are small and each waits for its reply.
-    let tcp = TcpSettings::default().set_nodelay(true);
-    Client::open(url.into_connection_info()?.set_tcp_settings(tcp))
-}
-
 impl Address {
     /// Returns the cluster or the single server at these addresses. Queries one server after the
     /// other until a server replies. The reply says whether the server belongs to a cluster.
-    pub(super) async fn of(urls: &[String]) -> RedisResult<Self> {
+    pub(super) async fn of(options: &RedisOptions) -> RedisResult<Self> {
         let mut refusal = RedisError::from((ErrorKind::InvalidClientConfig, "no address was given"));
-        for url in urls {
-            let client = client(url)?;
+        for url in &options.urls {
+            let client = options.client(url)?;
             let told = async { redis::cmd("INFO").arg("cluster").query_async(&mut open(&client).await?).await };
             match told.await {
-                Ok(info) => return Self::of_told(&info, urls, client),
+                Ok(info) => return Self::of_told(&info, options, client),
                 Err(error) => refusal = error,
             }
         }
         Err(refusal)
     }
 
-    fn of_told(info: &Value, urls: &[String], client: Client) -> RedisResult<Self> {
+    fn of_told(info: &Value, options: &RedisOptions, client: Client) -> RedisResult<Self> {
         let info: String = redis::from_redis_value_ref(info)?;
         if info.contains("cluster_enabled:1") {
             // With `retries(0)`, the client does not repeat commands. If the reply to a command is
             // lost, the client cannot know whether the command took effect.
-            let builder = ClusterClientBuilder::new(urls.iter().map(String::as_str)).retries(0);
+            let builder = ClusterClientBuilder::new(options.urls.iter().map(String::as_str)).retries(0);
             let builder = builder.connection_timeout(REACH).response_timeout(PATIENCE);
             let builder = builder.tcp_settings(TcpSettings::default().set_nodelay(true));
+            #[cfg(feature = "tls")]
+            let builder = match options.certificates() {
+                Some(certificates) => builder.certs(certificates),
+                None => builder,
+            };
             return builder.build().map(|client| Self::Cluster(Box::new(client)));
         }
-        match urls {
+        match options.urls[..] {
             [_] => Ok(Self::Single(client)),
             _ => Err((ErrorKind::InvalidClientConfig, "several addresses were given for a single server").into()),
         }

@@ -14,6 +14,10 @@ const CORRUPT_ROW: &str = "keyfob: corrupt row";
 /// Converts an error of the crate `redis` into a store error. The error of `redis` determines the
 /// kind of the store error, and becomes its source.
 pub(super) fn failed(error: RedisError) -> StoreError {
+    #[cfg(feature = "tls")]
+    if let Some(error) = crate::adapters::tls::failed(&error) {
+        return error;
+    }
     let kind = match error.kind() {
         ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => StoreErrorKind::Unavailable,
         ErrorKind::Server(

@@ -4,8 +4,9 @@ use core::fmt;
 use std::sync::Arc;
 
 use super::durability::Durability;
+use super::options::RedisOptions;
 use super::script::{Act, Script};
-use super::servers::{Servers, Settings};
+use super::servers::Servers;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
 
@@ -32,7 +33,7 @@ use crate::words::store_error::StoreError;
 /// and therefore no slot.
 ///
 /// A clone shares the connections. The store needs a Tokio runtime with its time and I/O drivers
-/// enabled. For `rediss://` addresses, enable a TLS feature of the crate `redis`.
+/// enabled. Addresses that begin with `rediss://` need the feature `tls`.
 ///
 /// # Durability
 ///
@@ -90,35 +91,22 @@ impl RedisStore {
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
     /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given, if an
     ///   address is malformed, or if several addresses are given for a single server. Also returns
-    ///   this error if the settings of a node are too weak to keep acknowledged writes, or if a
-    ///   node refuses `CONFIG GET`. The source of the error names the cause.
+    ///   this error if the settings of a node are too weak to keep acknowledged writes, if a node
+    ///   refuses `CONFIG GET`, or if the certificate of a node is not trusted. The source of the
+    ///   error names the cause.
     pub async fn connect<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
-        Self::connect_with(urls, Settings::Checked).await
+        Self::connect_with(RedisOptions::new(urls)).await
     }
 
-    /// Connects in the same way as [`connect`](Self::connect), but does not check the settings of
-    /// the servers. Use this function for servers that refuse `CONFIG GET`, as some hosted servers
-    /// do.
-    ///
-    /// You are responsible for the settings of every node, including replicas: `appendonly yes`,
-    /// `appendfsync always`, no `maxmemory-policy` that begins with `allkeys`, and in a cluster no
-    /// `cluster-replica-validity-factor 0`. On a node without these settings, **an acknowledged
-    /// revocation may be lost in a crash**.
+    /// Connects in the same way as [`connect`](Self::connect), with options for TLS and for the
+    /// check of the servers' settings.
     ///
     /// # Errors
-    /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if no server replies.
-    /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if no address is given, if an
-    ///   address is malformed, or if several addresses are given for a single server.
-    pub async fn connect_unchecked<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<Self, StoreError> {
-        Self::connect_with(urls, Settings::Unchecked).await
-    }
-
-    async fn connect_with<U: Into<String>>(
-        urls: impl IntoIterator<Item = U>,
-        settings: Settings,
-    ) -> Result<Self, StoreError> {
-        let urls: Vec<String> = urls.into_iter().map(Into::into).collect();
-        let servers = Arc::new(Servers::connect(&urls, settings).await?);
+    /// Returns the errors of [`connect`](Self::connect). Also returns
+    /// [`Other`](crate::store::StoreErrorKind::Other) if the options contain a malformed
+    /// certificate, or a certificate and an address that does not begin with `rediss://`.
+    pub async fn connect_with(options: RedisOptions) -> Result<Self, StoreError> {
+        let servers = Arc::new(Servers::connect(&options).await?);
         Ok(Self { servers, durability: Durability::default(), feed: false })
     }
 

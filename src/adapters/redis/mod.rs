@@ -9,6 +9,7 @@ mod group;
 pub(crate) mod handle;
 mod list;
 mod maintenance;
+pub(crate) mod options;
 mod patience;
 mod replicas;
 mod rounds;

@@ -6,6 +6,7 @@ use redis::{ErrorKind, RedisError, Value};
 use super::connection::{Address, Connection, PAUSE};
 use super::durability::Durability;
 use super::failure::{NotReplicated, failed, is_misrouted, is_unknown_script};
+use super::options::RedisOptions;
 use super::patience::in_time;
 use super::rounds::Rounds;
 use super::script::{Act, Answer};
@@ -27,14 +28,6 @@ pub(super) struct Servers {
     clients: Vec<redis::Client>,
 }
 
-/// Whether the store checks that the settings of the servers are safe.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Settings {
-    Checked,
-    /// The store does not check the settings. The caller is responsible for them.
-    Unchecked,
-}
-
 /// The reply to an operation that the master has applied. The replicas of the master may not have
 /// the operation yet.
 pub(super) struct Applied<T> {
@@ -51,18 +44,17 @@ impl<T> Applied<T> {
 }
 
 impl Servers {
-    pub(super) async fn connect(urls: &[String], settings: Settings) -> Result<Self, StoreError> {
+    pub(super) async fn connect(options: &RedisOptions) -> Result<Self, StoreError> {
         in_time(async {
-            let address = Address::of(urls).await.map_err(failed)?;
+            let address = Address::of(options).await.map_err(failed)?;
             let reading = address.connect().await.map_err(failed)?;
-            if settings == Settings::Checked {
+            if options.checked {
                 settings::check(&reading).await?;
             }
             let writing = address.connect().await.map_err(failed)?;
             let waiting = address.connect().await.map_err(failed)?;
             #[cfg(feature = "cache")]
-            let clients =
-                urls.iter().map(|url| crate::adapters::redis::connection::client(url)).collect::<Result<_, _>>();
+            let clients = options.urls.iter().map(|url| options.client(url)).collect::<Result<_, _>>();
             Ok(Self {
                 reading,
                 writing,

@@ -7,12 +7,12 @@ use super::migration::Migration;
 use crate::store::columns::{COLUMNS, Column, ColumnKind};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// A part of a schema, such as `column keyfob_tokens.name`, and the definition of this part, such as
-/// `TEXT NOT NULL`. A part may have an empty definition.
+/// A part of a schema, such as `column keyfob_tokens.name`, and the definition of this part, such
+/// as `TEXT NOT NULL`. A part may have an empty definition.
 pub(in crate::adapters) type Part = (String, String);
 
-/// Returns the columns of a record as parts of the table `keyfob_tokens`. `type_of` returns the type
-/// that a column has in the engine.
+/// Returns the columns of a record as parts of the table `keyfob_tokens`. `type_of` returns the
+/// type that a column has in the engine.
 pub(in crate::adapters) fn columns(type_of: fn(ColumnKind) -> &'static str) -> impl Iterator<Item = Part> {
     COLUMNS.iter().map(move |Column { name, kind, optional }| {
         let suffix = if *optional { "" } else { " NOT NULL" };

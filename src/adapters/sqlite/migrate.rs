@@ -64,8 +64,8 @@ impl SqliteStore {
     /// start if your own tool runs the migrations. Your service may add columns and indices.
     ///
     /// # Errors
-    /// - Returns [`Schema`](crate::store::StoreErrorKind::Schema) if a part of the schema is missing
-    ///   or different. The source of the error names the part.
+    /// - Returns [`Schema`](crate::store::StoreErrorKind::Schema) if a part of the schema is
+    ///   missing or different. The source of the error names the part.
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) or
     ///   [`Other`](crate::store::StoreErrorKind::Other) if the file cannot be read.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
