@@ -214,6 +214,7 @@ pub mod notices {
     //! The notices that warn the owner of a token before the token expires.
 
     pub use crate::rules::notice_lead::NoticeLead;
+    pub use crate::rules::notice_schedule::NoticeSchedule;
     #[cfg(feature = "service")]
     pub use crate::tokens::notices::{Notice, NoticeId};
 }
@@ -235,10 +236,12 @@ pub mod owners {
 
 #[cfg(feature = "rules")]
 pub mod policy {
-    //! The parts of a [`Policy`](crate::Policy), and the ways in which a token can breach it.
+    //! The parts of a [`Policy`](crate::Policy), the matcher that compares scopes, and the ways in
+    //! which a token can breach a policy.
 
     pub use crate::rules::breach::PolicyBreach;
     pub use crate::rules::lifetimes::Lifetimes;
+    pub use crate::rules::scope_matcher::{ScopeMatcher, Wildcards};
     #[cfg(feature = "service")]
     pub use crate::tokens::dry_run::PolicyHit;
 }
@@ -401,6 +404,18 @@ pub mod tokens {
     pub use self::owned::OwnerTokens;
     pub use self::usage::Usage;
     pub use crate::rules::explain::Explanation;
+}
+
+#[cfg(feature = "tonic")]
+pub mod tonic {
+    #![doc = include_str!("guide/tonic.md")]
+
+    pub use crate::adapters::tonic::{
+        framework::{Guard, Tonic},
+        layer::GuardedService,
+        methods::MethodGuards,
+        request::GuardedRequest,
+    };
 }
 
 /// The README, whose examples are compiled as documentation tests.

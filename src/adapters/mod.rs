@@ -13,6 +13,8 @@ pub(crate) mod github;
 pub(crate) mod http;
 #[cfg(feature = "utoipa")]
 pub(crate) mod openapi;
+#[cfg(any(feature = "axum", feature = "tonic"))]
+mod parts;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
@@ -21,5 +23,7 @@ pub(crate) mod redis;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(feature = "tonic")]
+pub(crate) mod tonic;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing;

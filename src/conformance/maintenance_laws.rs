@@ -55,7 +55,7 @@ laws! {
         }
         notice {
             /// Checks that a claim returns exactly the tokens for which a notice is due at the
-            /// given time.
+            /// given time, with the given lead times.
             claim_takes_just_what_is_due;
             /// Checks that a claim leaves other projects unchanged.
             claim_stays_in_its_project;

@@ -19,6 +19,9 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example());
 //! ```
 //!
+//! [`scope_matcher`](scope_matcher()) tests no store. It tests the
+//! [`ScopeMatcher`](crate::policy::ScopeMatcher) of your service.
+//!
 //! - **A shared database is safe.** Each case uses projects with random ids, and names its owners
 //!   after these projects. It does not delete its records, and changes no other records.
 //! - **Each case tests one law.** A case makes only the calls that it needs. So if a store breaks
@@ -58,6 +61,7 @@ mod revoke;
 mod rotate;
 mod rule_laws;
 mod sample;
+mod scope_matcher;
 mod together;
 mod token_laws;
 mod touch;
@@ -66,5 +70,6 @@ mod verdict;
 pub use self::import_laws::*;
 pub use self::maintenance_laws::*;
 pub use self::rule_laws::*;
+pub use self::scope_matcher::scope_matcher;
 pub use self::token_laws::*;
 pub use self::verdict::{Report, Violation};

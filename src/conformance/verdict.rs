@@ -8,14 +8,14 @@ use crate::words::invalid::Invalid;
 use crate::words::rng_error::RngError;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
-/// A law that a store breaks.
+/// A law that a store or a scope matcher breaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Violation {
-    /// The name of the law. The function of this name in [`conformance`](crate::conformance) tests
-    /// it.
+    /// The name of the law. A law for stores is tested by the function of this name in
+    /// [`conformance`](crate::conformance).
     pub case: &'static str,
-    /// A text that says what the store did and what the law requires.
+    /// A text that says what the store or the matcher did and what the law requires.
     pub what: String,
 }
 
@@ -53,7 +53,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// Writes how many laws the store keeps and how many it breaks, and then each violation on its
+    /// Writes how many laws were kept and how many were broken, and then each violation on its
     /// own line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} laws kept, {} broken", self.passed.len(), self.failed.len())?;

@@ -107,25 +107,30 @@ pub struct AddressRanges {
 impl AddressRanges {
     /// The maximum number of blocks in one list.
     pub const MAX: usize = 64;
+    /// The maximum length of the text of a list, in bytes. A block has at most 49 characters, so
+    /// this limit leaves room for separators.
+    pub const MAX_BYTES: usize = 4_096;
 
     /// Parses blocks that are separated by white space or commas. An empty text gives an empty
     /// list, which allows any address.
     ///
     /// # Errors
-    /// Returns [`Invalid`] if a block is invalid, if there are more than 64 different blocks, or if
-    /// the text is longer than 4,096 bytes.
+    /// Returns [`Invalid`] if a block is invalid, if there are more than 64 different blocks
+    /// ([`InvalidKind::TooMany`]), or if the text is longer than 4,096 bytes
+    /// ([`InvalidKind::TooLong`]).
+    ///
+    /// [`InvalidKind::TooMany`]: crate::error::InvalidKind::TooMany
+    /// [`InvalidKind::TooLong`]: crate::error::InvalidKind::TooLong
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        // A block has at most 49 characters. The limit of 64 characters per block leaves room for
-        // separators.
-        if text.len() > Self::MAX * 64 {
-            return Err(Invalid::new(InvalidField::Address, InvalidKind::TooLong { max: Self::MAX }));
+        if text.len() > Self::MAX_BYTES {
+            return Err(Invalid::new(InvalidField::Address, InvalidKind::TooLong { max: Self::MAX_BYTES }));
         }
         let parts = text.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|part| !part.is_empty());
         let mut ranges = parts.map(str::parse).collect::<Result<Vec<AddressRange>, _>>()?;
         ranges.sort();
         ranges.dedup();
         if ranges.len() > Self::MAX {
-            return Err(Invalid::new(InvalidField::Address, InvalidKind::TooLong { max: Self::MAX }));
+            return Err(Invalid::new(InvalidField::Address, InvalidKind::TooMany { max: Self::MAX }));
         }
         let text: Vec<String> = ranges.iter().map(AddressRange::to_string).collect();
         Ok(Self { ranges: ranges.into(), text: text.join(" ").into() })
@@ -220,7 +225,10 @@ mod tests {
         }
         let many = |count: usize| (0..count).map(|n| format!("10.0.0.{n},")).collect::<String>();
         assert!(AddressRanges::new(&many(64)).is_ok());
-        assert_eq!(flaw(&many(65)), InvalidKind::TooLong { max: 64 });
+        assert_eq!(flaw(&many(65)), InvalidKind::TooMany { max: 64 });
+        let padded = |bytes: usize| format!("{:bytes$}", "10.0.0.0/8");
+        assert!(AddressRanges::new(&padded(4_096)).is_ok());
+        assert_eq!(flaw(&padded(4_097)), InvalidKind::TooLong { max: 4_096 });
     }
 
     #[test]

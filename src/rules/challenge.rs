@@ -79,6 +79,10 @@ impl Challenge {
     /// The value names the scopes if the status is 401, or if the token was rejected because it
     /// lacks a scope. Otherwise, this method returns the same value as
     /// [`www_authenticate`](Self::www_authenticate).
+    ///
+    /// The value contains all of `scopes`, which are the scopes of the request and not those of the
+    /// token. Keep their text below about 3,000 characters, because many proxies accept at most
+    /// 4,096 bytes of response headers.
     pub fn www_authenticate_with_scopes(&self, realm: &str, scopes: &[Scope]) -> Option<String> {
         self.www_authenticate_for(realm, scopes, None)
     }

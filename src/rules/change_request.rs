@@ -35,7 +35,7 @@ pub enum ChangeRequest {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Narrowing {
     /// The scopes that the token keeps, or `None` to keep all its scopes. The present scopes of the
-    /// token must [cover](ScopeSet::covers) the scopes in this field.
+    /// token must [cover](crate::Policy::covers_scopes) the scopes in this field.
     pub scopes: Option<ScopeSet>,
     /// The addresses that the token keeps, or `None` to keep all. The present addresses of the
     /// token must [cover](AddressRanges::covers) these addresses.
@@ -93,7 +93,8 @@ impl TokenRecord {
             (Some(before), after) => after.is_none_or(|after| after > before),
             (None, _) => false,
         };
-        if longer || !self.scopes.covers(&scopes) || !self.addresses.covers(&addresses) {
+        let fewer = scopes == self.scopes || policy.scope_rules().covers(&self.scopes, &scopes);
+        if longer || !fewer || !self.addresses.covers(&addresses) {
             return Err(ErrorKind::Wider.into());
         }
         let narrowed = TokenRecord { scopes, addresses, expires_at, ..self.clone() };

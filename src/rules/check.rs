@@ -10,12 +10,14 @@ use super::acting::Acting;
 use super::address::AddressRanges;
 use super::chain::Chain;
 use super::delegation::Delegation;
+use super::limits::limits;
 use super::outside::LaterUses;
 use super::owner::OwnerState;
 use super::policy::Policy;
 use super::proof::{Held, Live, prove};
 use super::record::TokenRecord;
 use super::scope::{Scope, ScopeSet};
+use super::scope_rules::ScopeRules;
 use super::status::Status;
 use super::token_kind::TokenKind;
 use super::view::TokenView;
@@ -79,29 +81,13 @@ impl Live {
         access: &Access<'_, P>,
         age: Duration,
     ) -> Result<Verified<P>, Rejection> {
-        let first = limits(self.held(), owner, access).next();
+        let scope_rules = self.scope_rules();
+        let first = limits(self.held(), owner, access, scope_rules).next();
         match first {
             Some(rejection) => Err(rejection),
-            None => Ok(Verified { held: self.into_held(), age, demand: PhantomData }),
+            None => Ok(Verified { held: self.into_held(), scope_rules, age, demand: PhantomData }),
         }
     }
-}
-
-/// Checks the owner, the project, the addresses and the scopes, in this order. Returns the
-/// rejection of each check that fails.
-#[inline]
-pub(super) fn limits<P: ProjectRequirement>(
-    held: &Held,
-    owner: OwnerState,
-    access: &Access<'_, P>,
-) -> impl Iterator<Item = Rejection> {
-    let owner = owner.rejection();
-    let project = (!access.accepts_project(&held.record.project)).then_some(Rejection::Project);
-    let lies_in = |record: &TokenRecord| record.addresses.allow(access.address());
-    let address = (!held.all(lies_in)).then_some(Rejection::Address);
-    let covers = |record: &TokenRecord| access.scopes().iter().all(|scope| record.scopes.allows(scope));
-    let scope = !held.all(covers);
-    [owner, project, address, scope.then_some(Rejection::Scope)].into_iter().flatten()
 }
 
 /// Proof, with the token's data, that a token passed all checks for an [`Access`].
@@ -151,6 +137,7 @@ pub(super) fn limits<P: ProjectRequirement>(
 /// ```
 pub struct Verified<P = InProject> {
     pub(super) held: Held,
+    pub(super) scope_rules: ScopeRules,
     pub(super) age: Duration,
     pub(super) demand: PhantomData<P>,
 }
@@ -200,20 +187,26 @@ impl<P> Verified<P> {
 
     /// Returns the scopes that the token, and every token that it is bound to, grant in common.
     ///
-    /// To check for a scope that the `Access` does not include, use [`allows`](Self::allows). If
-    /// the scopes contain wildcards, the result can have more than [`ScopeSet::MAX`] scopes. In
-    /// this case, `ScopeSet::new` rejects the text of the result.
+    /// The result is meant to be shown. To check for a scope that the `Access` does not include,
+    /// use [`allows`](Self::allows), because the methods of a [`ScopeSet`] do not know the [scope
+    /// matcher](crate::policy::ScopeMatcher) of your policy. If two wildcards overlap and neither
+    /// covers the other, the result leaves both out, although `allows` accepts the scopes that both
+    /// of them grant.
+    ///
+    /// If the scopes of a chain contain wildcards, the result can have up to five times as many
+    /// scopes and bytes as [`ScopeSet::MAX`] and [`ScopeSet::MAX_BYTES`] state. In this case,
+    /// `ScopeSet::new` rejects the text of the result.
     pub fn scopes(&self) -> Cow<'_, ScopeSet> {
         let own = Cow::Borrowed(&self.record().scopes);
-        self.held.records().skip(1).fold(own, |scopes, issuer| match issuer.scopes.covers(&scopes) {
+        self.held.records().skip(1).fold(own, |scopes, issuer| match self.scope_rules.covers(&issuer.scopes, &scopes) {
             true => scopes,
-            false => Cow::Owned(scopes.common(&issuer.scopes)),
+            false => Cow::Owned(self.scope_rules.common(&scopes, &issuer.scopes)),
         })
     }
 
     /// Returns whether the token, and every token that it is bound to, grants this scope.
     pub fn allows(&self, scope: &Scope) -> bool {
-        self.held.all(|record| record.scopes.allows(scope))
+        self.held.all(|record| self.scope_rules.allows(&record.scopes, scope))
     }
 
     /// Returns the metadata: text that your service stores with the token.
@@ -266,7 +259,7 @@ impl<P> Verified<P> {
 
 impl<P> Clone for Verified<P> {
     fn clone(&self) -> Self {
-        Self { held: self.held.clone(), age: self.age, demand: PhantomData }
+        Self { held: self.held.clone(), scope_rules: self.scope_rules, age: self.age, demand: PhantomData }
     }
 }
 
@@ -282,35 +275,6 @@ mod tests {
 
     use super::*;
     use crate::rules::sample::{at, project, record};
-
-    fn limited(record: &TokenRecord, owner: OwnerState, access: &Access<'_>) -> Vec<Rejection> {
-        limits(&Held::alone(record.clone()), owner, access).collect()
-    }
-
-    #[test]
-    fn missing_access_is_reported_in_the_order_of_the_checks() {
-        let scopes = [Scope::new("admin").unwrap()];
-        let record = TokenRecord { addresses: AddressRanges::new("10.0.0.0/8").unwrap(), ..record() };
-        let access = Access::to(&"146".parse().unwrap(), &scopes);
-        let all = [Rejection::OwnerOutsideProject, Rejection::Project, Rejection::Address, Rejection::Scope];
-        assert_eq!(limited(&record, OwnerState::OutsideProject, &access), all);
-        assert_eq!(limited(&record, OwnerState::Active, &access), all[1..]);
-        let access = Access::to(&project(), &scopes);
-        assert_eq!(limited(&record, OwnerState::Active, &access), all[2..]);
-        let access = access.from_address("10.0.0.1".parse().unwrap());
-        assert_eq!(limited(&record, OwnerState::Active, &access), all[3..]);
-        let scopes = [Scope::new("user").unwrap(), Scope::new("repo:read").unwrap()];
-        let access = Access::to(&project(), &scopes).from_address("10.0.0.1".parse().unwrap());
-        assert_eq!(limited(&record, OwnerState::Active, &access), []);
-    }
-
-    #[test]
-    fn every_scope_of_the_access_is_required() {
-        let (user, admin) = (Scope::new("user").unwrap(), Scope::new("admin").unwrap());
-        for scopes in [[user.clone(), admin.clone()], [admin, user]] {
-            assert_eq!(limited(&record(), OwnerState::Active, &Access::to(&project(), &scopes)), [Rejection::Scope]);
-        }
-    }
 
     #[test]
     fn a_proof_has_the_data_of_the_token_and_the_age_of_its_record() {

@@ -203,7 +203,7 @@ impl Delegation {
             return Err(rejection);
         }
         let needs_scope = self.asked_by == AskedBy::Token;
-        if needs_scope && !held.all(|record| record.scopes.allows(&self.manage)) {
+        if needs_scope && !held.all(|record| policy.scope_rules().allows(&record.scopes, &self.manage)) {
             return Err(Rejection::Scope);
         }
         Ok(Self { held, ..self.clone() })

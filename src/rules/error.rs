@@ -194,7 +194,8 @@ impl fmt::Display for Error {
 }
 
 /// Writes a message that names the limit that a token would break. The limit is written in days if
-/// it is a whole number of days, and otherwise in seconds.
+/// it is a whole number of days, and otherwise in seconds, or in milliseconds if it is not a whole
+/// number of seconds.
 fn within(f: &mut fmt::Formatter<'_>, kind: ErrorKind, bound: Duration) -> fmt::Result {
     const DAY: u64 = 24 * 60 * 60;
     let must = match kind {
@@ -203,6 +204,7 @@ fn within(f: &mut fmt::Formatter<'_>, kind: ErrorKind, bound: Duration) -> fmt::
         _ => "may live for at most",
     };
     match bound.as_secs() {
+        _ if bound.subsec_nanos() > 0 => write!(f, "a token {must} {} milliseconds", bound.as_millis()),
         days if days > 0 && days % DAY == 0 => write!(f, "a token {must} {} days", days / DAY),
         seconds => write!(f, "a token {must} {seconds} seconds"),
     }
@@ -296,6 +298,8 @@ mod tests {
         assert_eq!(bound(PolicyBreach::TooLong, DAY), "a token may live for at most 1 days");
         assert_eq!(bound(PolicyBreach::TooLong, 2 * DAY), "a token may live for at most 2 days");
         assert_eq!(bound(PolicyBreach::TooLong, Duration::ZERO), "a token may live for at most 0 seconds");
+        let millis = Duration::from_millis(1_500);
+        assert_eq!(bound(PolicyBreach::TooLong, millis), "a token may live for at most 1500 milliseconds");
         let second = Duration::from_secs(1);
         assert_eq!(bound(PolicyBreach::TooShort, DAY + second), "a token must live for at least 86401 seconds");
         assert_eq!(bound(PolicyBreach::TooShort, DAY - second), "a token must live for at least 86399 seconds");

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::access::{Access, ProjectRequirement};
 use super::breach::PolicyBreach;
-use super::check::limits;
+use super::limits::limits;
 use super::outside::LaterUses;
 use super::owner::OwnerState;
 use super::policy::Policy;
@@ -59,7 +59,7 @@ impl Explanation {
         if breach.is_some() && !fails.contains(&Rejection::Policy) {
             fails.push(Rejection::Policy);
         }
-        fails.extend(limits(proven.held(), owner, access));
+        fails.extend(limits(proven.held(), owner, access, policy.scope_rules()));
         let status = record.status(now);
         let status = if issuers_end.is_some() && status.is_live() { Status::IssuerEnded } else { status };
         Self { fails, breach, view: Some(record.view_as(status)) }

@@ -5,6 +5,7 @@ use rand_core::TryCryptoRng;
 
 use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
+use super::notice_schedule::NoticeSchedule;
 use super::record::{Disabled, Revocation, TokenRecord};
 use super::scope::ScopeSet;
 use super::token_kind::TokenKind;
@@ -87,6 +88,7 @@ impl ImportToken {
         prefix: Prefix,
         number: KeyNumber,
         digest: Digest,
+        notices: &NoticeSchedule,
         actor: &Actor,
         now: Timestamp,
     ) -> Result<TokenRecord, RngError> {
@@ -107,7 +109,7 @@ impl ImportToken {
             revoked: self.revoked,
             // Skips the notices that are already overdue. A token with a lifetime of three days
             // gets no notice 30 or 7 days before its expiry.
-            notice_lead: NoticeLead::begun(&NoticeLead::ALL, self.expires_at, now),
+            notice_lead: NoticeLead::begun(notices.leads(), self.expires_at, now),
             ..TokenRecord::new(key, prefix, digest, self.owner, self.name, self.created_at)
         })
     }
@@ -126,7 +128,8 @@ mod tests {
 
     fn record(token: ImportToken, now: Timestamp) -> TokenRecord {
         let (prefix, number) = ("acme_pat".parse().unwrap(), KeyNumber::new(36).unwrap());
-        token.into_record(&mut getrandom::SysRng, prefix, number, Digest::from_bytes([3; 32]), &ada(), now).unwrap()
+        let (rng, notices) = (&mut getrandom::SysRng, NoticeSchedule::default());
+        token.into_record(rng, prefix, number, Digest::from_bytes([3; 32]), &notices, &ada(), now).unwrap()
     }
 
     #[test]

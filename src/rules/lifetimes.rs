@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::breach::PolicyBreach;
-use crate::words::timestamp::Timestamp;
+use crate::words::timestamp::{Timestamp, whole_millis};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -68,6 +68,12 @@ impl Lifetimes {
         never_expiring: false,
     };
 
+    /// Returns these lifetimes with each duration rounded up to whole milliseconds.
+    pub(super) fn in_whole_millis(self) -> Self {
+        let Self { default, min, max, never_expiring } = self;
+        Self { default: whole_millis(default), min: whole_millis(min), max: whole_millis(max), never_expiring }
+    }
+
     /// Returns the allowed lifetime that is nearest to `lifetime`. If `min` exceeds `max`, returns
     /// `max`.
     pub fn nearest(&self, lifetime: Duration) -> Duration {
@@ -93,7 +99,8 @@ pub enum Lifetime {
     /// The default lifetime that the policy sets for the kind of token.
     #[default]
     Default,
-    /// A lifetime of this duration, which begins when the token is issued.
+    /// A lifetime of this duration, which begins when the token is issued. It is rounded up to
+    /// whole milliseconds.
     For(Duration),
     /// A lifetime that ends at this time.
     Until(Timestamp),

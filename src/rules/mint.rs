@@ -98,7 +98,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         request_id: new.request_id,
         // Skips the notices that are already overdue. A token with a lifetime of three days gets no
         // notice 30 or 7 days before its expiry.
-        notice_lead: NoticeLead::begun(&NoticeLead::ALL, expires_at, now),
+        notice_lead: NoticeLead::begun(policy.notices().leads(), expires_at, now),
         ..TokenRecord::new(key, keyring.prefix(), digest, new.owner, new.name, now)
     };
     Ok(Issued { token, record })
@@ -112,6 +112,7 @@ mod tests {
     use crate::rules::address::AddressRanges;
     use crate::rules::error_kind::ErrorKind;
     use crate::rules::lifetimes::{Lifetime, Lifetimes};
+    use crate::rules::notice_schedule::NoticeSchedule;
     use crate::rules::outside_issuer::OutsideIssuer;
     use crate::rules::proof::Held;
     use crate::rules::sample::{DAY, MS, ada, at, keyring, project, record};
@@ -182,7 +183,21 @@ mod tests {
         let within = |time| minted(new().with_confirm_within(time));
         assert_eq!(within(Duration::ZERO), breach(PolicyBreach::NoLifetime));
         assert_eq!(within(MS).unwrap().confirm_by, Some(at(1)));
+        assert_eq!(within(Duration::from_nanos(1)).unwrap().confirm_by, Some(at(1)), "it is rounded up");
+        assert_eq!(within(MS + Duration::from_nanos(1)).unwrap().confirm_by, Some(at(2)));
         assert_eq!(within(Duration::MAX), breach(PolicyBreach::PastEndOfTime));
+    }
+
+    #[test]
+    fn notices_that_are_overdue_are_those_of_the_policys_schedule() {
+        let lead = |policy: &Policy, days: u32| {
+            let new = new().with_lifetime(Lifetime::For(days * DAY));
+            mint(&keyring(), policy, new, &ada(), at(0)).unwrap().record.notice_lead.map(|lead| lead.to_string())
+        };
+        let policy = Policy::default().with_notices(NoticeSchedule::of_days([60, 7, 3]).unwrap());
+        let leads = [61, 60, 8, 7, 4, 3, 1].map(|days| lead(&policy, days).unwrap_or_default());
+        assert_eq!(leads, ["", "60d", "60d", "7d", "7d", "3d", "3d"]);
+        assert_eq!(lead(&Policy::default(), 40), None);
     }
 
     /// Returns the delegation of a token that belongs to bob, may be used from 10.0.0.0/8 and

@@ -112,6 +112,7 @@ impl NewToken {
     /// Sets the time within which the token must be [confirmed](crate::Tokens::confirm), usually a
     /// few minutes. The token does not work until it is confirmed, and lapses if it is not
     /// confirmed in time. So if the response with the token is lost, no live token stays behind.
+    /// The time is rounded up to whole milliseconds, and must not be zero.
     #[must_use]
     pub fn with_confirm_within(self, confirm_within: Duration) -> Self {
         Self { confirm_within: Some(confirm_within), ..self }
@@ -167,7 +168,7 @@ impl NewToken {
             let lifetimes = policy.lifetimes(kind);
             self.lifetime = Lifetime::For(delegation.shorten(lifetimes.nearest(lifetimes.default), now));
         }
-        delegation.admit(&self.project, &self.owner, &self.scopes, &self.addresses)?;
+        delegation.admit(&self.project, &self.owner, &self.scopes, &self.addresses, policy.scope_rules())?;
         Ok(Self { delegation: Some(delegation), ..self })
     }
 

@@ -21,7 +21,8 @@ impl NoticeLead {
     pub const WEEK: Self = Self(7 * DAY);
     /// A lead time of 1 day.
     pub const DAY: Self = Self(DAY);
-    /// The lead times of the usual notices of a token: 30 days, 7 days and 1 day.
+    /// The lead times of the default [`NoticeSchedule`](crate::notices::NoticeSchedule): 30 days,
+    /// 7 days and 1 day.
     pub const ALL: [Self; 3] = [Self::MONTH, Self::WEEK, Self::DAY];
 
     /// The maximum lead time, in milliseconds. It equals 366 days.
@@ -36,6 +37,14 @@ impl NoticeLead {
             return Err(Invalid::new(InvalidField::NoticeLead, InvalidKind::OutOfRange));
         }
         Ok(Self(millis))
+    }
+
+    /// Creates a lead time from a number of days.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] if the number is 0 or more than 366.
+    pub const fn from_days(days: u16) -> Result<Self, Invalid> {
+        Self::from_millis(days as u64 * DAY)
     }
 
     /// Returns the lead time in milliseconds.

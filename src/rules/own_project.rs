@@ -14,11 +14,11 @@ impl Verified<OwnProject> {
     /// # Errors
     /// Returns [`Rejection::Project`] if the token is for another project.
     pub fn in_project(self, project: &ProjectId) -> Result<Verified, Rejection> {
-        let Self { held, age, .. } = self;
+        let Self { held, scope_rules, age, .. } = self;
         if held.record.project != *project {
             return Err(Rejection::Project);
         }
-        Ok(Verified { held, age, demand: PhantomData })
+        Ok(Verified { held, scope_rules, age, demand: PhantomData })
     }
 }
 
@@ -29,11 +29,13 @@ mod tests {
     use super::*;
     use crate::rules::proof::Held;
     use crate::rules::sample::{project, record};
+    use crate::rules::scope_rules::ScopeRules;
 
     #[test]
     fn a_verified_token_is_compared_with_a_project() {
         let age = Duration::from_millis(3);
-        let own = Verified::<OwnProject> { held: Held::alone(record()), age, demand: PhantomData };
+        let scope_rules = ScopeRules::Wildcards;
+        let own = Verified::<OwnProject> { held: Held::alone(record()), scope_rules, age, demand: PhantomData };
         assert_eq!(own.clone().in_project(&"146".parse().unwrap()).err(), Some(Rejection::Project));
         let verified = own.in_project(&project()).unwrap();
         assert_eq!((verified.project(), verified.age()), (&project(), age));

@@ -2,16 +2,22 @@
 
 use core::time::Duration;
 
-use super::breach::PolicyBreach;
-use super::error::Error;
-use super::lifetimes::{Lifetime, Lifetimes};
+use super::lifetimes::Lifetimes;
+use super::notice_schedule::NoticeSchedule;
+use super::scope::{Scope, ScopeSet};
+use super::scope_matcher::ScopeMatcher;
+use super::scope_rules::{PolicyMatcher, ScopeRules};
 use super::token_kind::TokenKind;
-use crate::words::timestamp::Timestamp;
+use crate::words::timestamp::whole_millis;
 
 /// The default maximum of the grace period after a rotation: 30 days.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The rules of a service for its tokens: lifetimes, live tokens, time without use, and issuing.
+/// The number that means no limit. Every format of configuration files can hold it.
+pub(super) const UNLIMITED: u64 = i64::MAX as u64;
+
+/// The rules of a service for its tokens: lifetimes, live tokens, time without use, issuing,
+/// notices of expiry, and how scopes are compared.
 ///
 /// The default policy:
 /// - Tokens of persons and services live for 30 days by default and for at most 366 days.
@@ -20,6 +26,11 @@ const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// - The grace period after a rotation is at most 30 days.
 /// - An owner may have any number of live tokens. At most 20 live tokens may be bound to one token.
 /// - A bound token cannot issue bound tokens.
+/// - Notices of expiry are due 30 days, 7 days and 1 day before a token expires.
+/// - Scopes are compared with the default [`Wildcards`](crate::policy::Wildcards).
+///
+/// If your service has limits of its own, start with [`unlimited`](Self::unlimited). Durations
+/// below a millisecond are rounded up: see [`Timestamp`](crate::Timestamp).
 ///
 /// The policy applies when a token is issued and again at each verification. A token outside the
 /// current policy is rejected, and works again once the policy allows it. The limits on live tokens
@@ -40,7 +51,12 @@ const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 ///
 /// With the feature `serde`, a policy can be part of a configuration file. Fields that are left out
 /// keep their defaults: `{"human": {"max_seconds": 7776000, "never_expiring": true},
-/// "most_live_per_owner": 50, "max_unused_seconds": 15552000}`.
+/// "most_live_per_owner": 50, "max_unused_seconds": 15552000, "notice_millis": [604800000]}`. A
+/// fraction of a second is rounded up when a policy is serialized. A [scope matcher] is serialized
+/// as its name. A policy that was deserialized with such a name grants no scope until
+/// [`with_scope_matcher`](Self::with_scope_matcher) sets the matcher again.
+///
+/// [scope matcher]: crate::policy::ScopeMatcher
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Policy {
@@ -55,6 +71,9 @@ pub struct Policy {
     max_unused: Option<Duration>,
     #[cfg_attr(feature = "serde", serde(rename = "max_grace_seconds", with = "super::seconds"))]
     max_grace: Duration,
+    #[cfg_attr(feature = "serde", serde(rename = "notice_millis"))]
+    notices: NoticeSchedule,
+    scope_matcher: PolicyMatcher,
 }
 
 impl Default for Policy {
@@ -68,6 +87,8 @@ impl Default for Policy {
             max_depth: 1,
             max_unused: None,
             max_grace: MAX_GRACE,
+            notices: NoticeSchedule::default(),
+            scope_matcher: PolicyMatcher::default(),
         }
     }
 }
@@ -79,6 +100,7 @@ impl Policy {
     /// Sets the allowed and the default lifetimes of tokens of one kind.
     #[must_use]
     pub fn with_lifetimes(self, kind: TokenKind, lifetimes: Lifetimes) -> Self {
+        let lifetimes = lifetimes.in_whole_millis();
         match kind {
             TokenKind::Human => Self { human: lifetimes, ..self },
             TokenKind::Service => Self { service: lifetimes, ..self },
@@ -89,13 +111,13 @@ impl Policy {
     /// Sets the default lifetime of tokens of persons and services.
     #[must_use]
     pub fn with_default_lifetime(self, default: Duration) -> Self {
-        self.with_both(|lifetimes| lifetimes.default = default)
+        self.with_both(|lifetimes| lifetimes.default = whole_millis(default))
     }
 
     /// Sets the maximum lifetime of tokens of persons and services.
     #[must_use]
     pub fn with_max_lifetime(self, max: Duration) -> Self {
-        self.with_both(|lifetimes| lifetimes.max = max)
+        self.with_both(|lifetimes| lifetimes.max = whole_millis(max))
     }
 
     /// Sets whether a token of a person or a service may never expire.
@@ -142,13 +164,29 @@ impl Policy {
     /// [`breach`](Self::breach) and [`outside_from`](Self::outside_from) use only the record.
     #[must_use]
     pub fn with_max_unused(self, max_unused: Duration) -> Self {
-        Self { max_unused: Some(max_unused), ..self }
+        Self { max_unused: Some(whole_millis(max_unused)), ..self }
     }
 
     /// Sets the maximum grace period of a rotation, 30 days by default.
     #[must_use]
     pub fn with_max_grace(self, max_grace: Duration) -> Self {
-        Self { max_grace, ..self }
+        Self { max_grace: whole_millis(max_grace), ..self }
+    }
+
+    /// Sets the lead times of the notices of expiry. Each new token skips the notices that are
+    /// already overdue when it is issued. [`NoticeSchedule`] says what a change means for existing
+    /// tokens.
+    #[must_use]
+    pub fn with_notices(self, notices: NoticeSchedule) -> Self {
+        Self { notices, ..self }
+    }
+
+    /// Sets the matcher that compares scopes, in place of the default
+    /// [`Wildcards`](crate::policy::Wildcards). Set the same matcher in every process of the
+    /// service. For a matcher that is created at run time, use `Box::leak`.
+    #[must_use]
+    pub fn with_scope_matcher(self, matcher: &'static dyn ScopeMatcher) -> Self {
+        Self { scope_matcher: PolicyMatcher::Host(matcher), ..self }
     }
 
     /// Returns the allowed and the default lifetimes of tokens of a kind.
@@ -165,7 +203,8 @@ impl Policy {
         self.most_live_per_owner
     }
 
-    /// Returns the maximum number of live tokens that are bound to one token.
+    /// Returns the maximum number of live tokens that are bound to one token. `i64::MAX` and above
+    /// mean no limit.
     pub fn most_live_per_issuer(&self) -> u64 {
         self.most_live_per_issuer
     }
@@ -185,150 +224,61 @@ impl Policy {
         self.max_grace
     }
 
-    /// Returns the time at which a grace period of length `grace` ends if it starts at `now`.
-    ///
-    /// # Errors
-    /// Returns [`PolicyBreach::GraceTooLong`] if `grace` exceeds [`max_grace`](Self::max_grace).
-    pub(super) fn grace_until(&self, grace: Duration, now: Timestamp) -> Result<Timestamp, Error> {
-        if grace > self.max_grace {
-            return Err(Error::beyond(PolicyBreach::GraceTooLong, self.max_grace));
-        }
-        Ok(now.saturating_add(grace))
+    /// Returns the maximum number of live tokens that are bound to one token, or `None` if there is
+    /// no limit.
+    pub(crate) fn limit_per_issuer(&self) -> Option<u64> {
+        Some(self.most_live_per_issuer).filter(|most| *most < UNLIMITED)
+    }
+
+    /// Returns the lead times of the notices of expiry.
+    pub fn notices(&self) -> &NoticeSchedule {
+        &self.notices
+    }
+
+    /// Returns whether a set of scopes grants this scope, by the scope matcher of the policy. Use
+    /// this method for scopes from a [`TokenView`](crate::TokenView). For a verified token, use
+    /// [`Verified::allows`](crate::Verified::allows).
+    pub fn allows_scope(&self, granted: &ScopeSet, needed: &Scope) -> bool {
+        self.scope_rules().allows(granted, needed)
+    }
+
+    /// Returns whether the set `granted` allows every scope that the set `other` allows, by the
+    /// scope matcher of the policy. For example, use this method to check that a user may have the
+    /// scopes that the user requests.
+    pub fn covers_scopes(&self, granted: &ScopeSet, other: &ScopeSet) -> bool {
+        self.scope_rules().covers(granted, other)
+    }
+
+    #[inline]
+    pub(crate) fn scope_rules(&self) -> ScopeRules {
+        self.scope_matcher.rules()
     }
 
     /// Returns a copy of the policy without [`max_unused`](Self::max_unused).
     pub(crate) fn without_max_unused(&self) -> Self {
         Self { max_unused: None, ..self.clone() }
     }
-
-    /// Returns the expiry of a token of this kind that is issued at `now`. `None` means no expiry.
-    ///
-    /// # Errors
-    /// Returns [`ErrorKind::Policy`](crate::ErrorKind::Policy) if the policy does not allow the
-    /// lifetime, or if the expiry is not after `now` or is after the year 9999.
-    pub fn expiry(&self, kind: TokenKind, lifetime: Lifetime, now: Timestamp) -> Result<Option<Timestamp>, Error> {
-        let lifetimes = self.lifetimes(kind);
-        let told = |lifetime: Option<Duration>| match lifetimes.breach(lifetime) {
-            Some(breach @ PolicyBreach::TooShort) => Err(Error::beyond(breach, lifetimes.min)),
-            Some(breach @ PolicyBreach::TooLong) => Err(Error::beyond(breach, lifetimes.max)),
-            Some(breach) => Err(breach.into()),
-            None => Ok(()),
-        };
-        let expires_at = match lifetime {
-            Lifetime::Never => return told(None).map(|()| None),
-            Lifetime::Default => now.checked_add(lifetimes.nearest(lifetimes.default)),
-            Lifetime::For(lifetime) if lifetime.is_zero() => return Err(PolicyBreach::NoLifetime.into()),
-            // Checked before the addition, so that an error for a long lifetime contains the limit.
-            Lifetime::For(lifetime) => told(Some(lifetime)).map(|()| now.checked_add(lifetime))?,
-            Lifetime::Until(time) => Some(time),
-        };
-        let expires_at = expires_at.ok_or(PolicyBreach::PastEndOfTime)?;
-        if expires_at <= now {
-            return Err(PolicyBreach::NoLifetime.into());
-        }
-        told(Some(expires_at.saturating_since(now)))?;
-        Ok(Some(expires_at))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::error_kind::ErrorKind;
 
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    const MS: Duration = Duration::from_millis(1);
-
-    /// The kind of an error, and the limit that its message shows. `None` if it shows no limit.
-    type Refused = (ErrorKind, Option<Duration>);
-
-    fn of<T>(answer: Result<T, Error>) -> Result<T, Refused> {
-        answer.map_err(|error| (error.kind(), error.bound()))
-    }
-
-    fn refused<T>(breach: PolicyBreach, bound: Option<Duration>) -> Result<T, Refused> {
-        Err((ErrorKind::Policy(breach), bound))
-    }
-
-    fn days(days: u32) -> Option<Timestamp> {
-        NOW.checked_add(days * DAY)
-    }
 
     #[test]
-    fn a_lifetime_is_allowed_up_to_each_bound() {
-        let policy = Policy::default();
-        let too_long = refused(PolicyBreach::TooLong, Some(366 * DAY));
-        let none = refused(PolicyBreach::NoLifetime, None);
-        let expiry = |lifetime| of(policy.expiry(TokenKind::Human, lifetime, NOW));
-        assert_eq!(expiry(Lifetime::Default), Ok(days(30)));
-        assert_eq!(expiry(Lifetime::For(366 * DAY)), Ok(days(366)));
-        assert_eq!(expiry(Lifetime::For(366 * DAY + MS)), too_long);
-        assert_eq!(expiry(Lifetime::For(Duration::MAX)), too_long);
-        assert_eq!(expiry(Lifetime::For(MS)), Ok(NOW.checked_add(MS)));
-        assert_eq!(expiry(Lifetime::For(Duration::ZERO)), none);
-        assert_eq!(expiry(Lifetime::Until(NOW)), none);
-        assert_eq!(expiry(Lifetime::Until(NOW.saturating_sub(MS))), none);
-        assert_eq!(expiry(Lifetime::Until(days(366).unwrap())), Ok(days(366)));
-        assert_eq!(expiry(Lifetime::Until(Timestamp::MAX)), too_long);
-        assert_eq!(expiry(Lifetime::Never), refused(PolicyBreach::NeverExpires, None));
-        assert_eq!(
-            of(policy.clone().with_never_expiring(true).expiry(TokenKind::Human, Lifetime::Never, NOW)),
-            Ok(None)
-        );
-    }
-
-    #[test]
-    fn an_expiry_after_the_year_9999_is_refused() {
-        let policy = Policy::default().with_max_lifetime(Duration::MAX);
-        for lifetime in [Lifetime::Default, Lifetime::For(MS), Lifetime::For(Duration::MAX)] {
-            let expiry = policy.expiry(TokenKind::Human, lifetime, Timestamp::MAX);
-            assert_eq!(of(expiry), refused(PolicyBreach::PastEndOfTime, None));
+    fn every_duration_of_a_policy_is_rounded_up_to_whole_milliseconds() {
+        let (part, whole) = (Duration::from_nanos(1), Duration::from_millis(1));
+        let policy = Policy::default().with_default_lifetime(part).with_max_lifetime(part);
+        let policy = policy.with_max_unused(part).with_max_grace(part);
+        let human = policy.lifetimes(TokenKind::Human);
+        assert_eq!((human.default, human.min, human.max), (whole, Duration::ZERO, whole));
+        assert_eq!((policy.max_unused(), policy.max_grace()), (Some(whole), whole));
+        let all = Lifetimes { default: part, min: part, max: part, never_expiring: false };
+        for kind in TokenKind::ALL {
+            let Lifetimes { default, min, max, .. } = *policy.clone().with_lifetimes(*kind, all).lifetimes(*kind);
+            assert_eq!([default, min, max], [whole; 3]);
         }
-    }
-
-    #[test]
-    fn the_default_never_exceeds_the_maximum() {
-        let policy = Policy::default().with_max_lifetime(DAY);
-        assert_eq!(of(policy.expiry(TokenKind::Human, Lifetime::Default, NOW)), Ok(days(1)));
-    }
-
-    #[test]
-    fn errors_say_what_is_allowed() {
-        let beyond = |breach, bound| Error::beyond(breach, bound).to_string();
-        let text = |breach: PolicyBreach| Error::from(breach).to_string();
-        assert_eq!(beyond(PolicyBreach::TooLong, 366 * DAY), "a token may live for at most 366 days");
-        assert_eq!(beyond(PolicyBreach::TooLong, 60_000 * MS), "a token may live for at most 60 seconds");
-        assert_eq!(text(PolicyBreach::NeverExpires), "a token must expire");
-        assert_eq!(text(PolicyBreach::NoLifetime), "a token must not end before it begins");
-        assert_eq!(text(PolicyBreach::PastEndOfTime), "a token must end before the year 10000");
-        let grace = beyond(PolicyBreach::GraceTooLong, 30 * DAY);
-        assert_eq!(grace, "a token may work after its rotation for at most 30 days");
-    }
-
-    #[test]
-    fn each_kind_has_lifetimes_of_its_own() {
-        let hours = Lifetimes { default: DAY, min: DAY / 2, max: 2 * DAY, never_expiring: true };
-        let policy = Policy::default().with_lifetimes(TokenKind::Service, hours);
-        let expiry = |kind, lifetime| of(policy.expiry(kind, lifetime, NOW));
-        assert_eq!(expiry(TokenKind::Service, Lifetime::Never), Ok(None));
-        assert_eq!(expiry(TokenKind::Human, Lifetime::Never), refused(PolicyBreach::NeverExpires, None));
-        assert_eq!(expiry(TokenKind::Service, Lifetime::Default), Ok(days(1)));
-        assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2)), Ok(NOW.checked_add(DAY / 2)));
-        let short = refused(PolicyBreach::TooShort, Some(DAY / 2));
-        assert_eq!(expiry(TokenKind::Service, Lifetime::For(DAY / 2 - MS)), short);
-        assert_eq!(expiry(TokenKind::Service, Lifetime::Until(NOW.checked_add(MS).unwrap())), short);
-        assert_eq!(expiry(TokenKind::Human, Lifetime::For(3 * DAY)), Ok(days(3)));
-    }
-
-    #[test]
-    fn a_grace_at_its_bound_is_allowed_and_a_longer_one_refused() {
-        let policy = Policy::default();
-        let too_long = refused(PolicyBreach::GraceTooLong, Some(30 * DAY));
-        assert_eq!(of(policy.grace_until(30 * DAY, NOW)), Ok(days(30).unwrap()));
-        assert_eq!(of(policy.grace_until(30 * DAY + MS, NOW)), too_long);
-        assert_eq!(of(policy.grace_until(Duration::MAX, NOW)), too_long);
-        assert_eq!(of(policy.with_max_grace(Duration::MAX).grace_until(Duration::MAX, NOW)), Ok(Timestamp::MAX));
     }
 
     #[cfg(feature = "serde")]
@@ -342,9 +292,38 @@ mod tests {
         assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), policy);
         assert_eq!(serde_json::from_str::<Policy>("{}").unwrap(), Policy::default());
         let grace: Policy = serde_json::from_str(r#"{"max_grace_seconds": 3600}"#).unwrap();
-        assert_eq!(grace, Policy::default().with_max_grace(3_600_000 * MS));
-        for bad in [r#"{"humans": {}}"#, r#"{"human": {"max_seconds": -1}}"#, r#"{"human": {"max": 1}}"#] {
+        assert_eq!(grace, Policy::default().with_max_grace(Duration::from_secs(3600)));
+        let notices: Policy = serde_json::from_str(r#"{"notice_millis": [86400000, 604800000]}"#).unwrap();
+        assert_eq!(notices, Policy::default().with_notices(NoticeSchedule::of_days([7, 1]).unwrap()));
+        for policy in [notices, Policy::unlimited()] {
+            let written = serde_json::to_string(&policy).unwrap();
+            assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), policy, "{written}");
+        }
+        for bad in [
+            r#"{"humans": {}}"#,
+            r#"{"human": {"max_seconds": -1}}"#,
+            r#"{"human": {"max": 1}}"#,
+            r#"{"notice_millis": []}"#,
+        ] {
             assert!(serde_json::from_str::<Policy>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_policy_that_was_read_grants_no_scope_until_its_matcher_is_set_again() {
+        let host = Policy::default().with_scope_matcher(&crate::rules::scope_matcher::Wildcards);
+        let written = serde_json::to_string(&host).unwrap();
+        assert!(written.contains(r#""scope_matcher":"wildcards""#), "{written}");
+        let read: Policy = serde_json::from_str(&written).unwrap();
+        let (granted, scope) = (ScopeSet::new("repo:read").unwrap(), Scope::new("repo:read").unwrap());
+        assert!(!read.allows_scope(&granted, &scope) && !read.covers_scopes(&granted, &granted));
+        assert_ne!(read, host);
+        assert_eq!(serde_json::to_string(&read).unwrap(), written, "the name is kept");
+        let set = read.with_scope_matcher(&crate::rules::scope_matcher::Wildcards);
+        assert!(set.allows_scope(&granted, &scope) && set.covers_scopes(&granted, &granted));
+        assert_eq!(set, host);
+        let plain: Policy = serde_json::from_str("{}").unwrap();
+        assert!(plain.allows_scope(&granted, &scope));
     }
 }

@@ -10,6 +10,7 @@ use super::chain::{Chain, Issuers};
 use super::outside::LaterUses;
 use super::policy::Policy;
 use super::record::TokenRecord;
+use super::scope_rules::ScopeRules;
 use super::status::Status;
 use crate::words::digest::Digest;
 use crate::words::rejection::Rejection;
@@ -21,7 +22,11 @@ pub(crate) struct Proven(Held);
 
 /// The records of a token that the service found to work. At the time of the check, the token's
 /// status, its issuers and the policy allowed it to work.
-pub(crate) struct Live(Held);
+pub(crate) struct Live {
+    held: Held,
+    /// The rules by which the policy compares scopes.
+    scope_rules: ScopeRules,
+}
 
 /// The record of a token and the records of the tokens that it is bound to.
 #[derive(Clone)]
@@ -133,7 +138,7 @@ impl Proven {
     ) -> Result<Live, Rejection> {
         match self.0.life(policy, now, later) {
             Some(rejection) => Err(rejection),
-            None => Ok(Live(self.0)),
+            None => Ok(Live { held: self.0, scope_rules: policy.scope_rules() }),
         }
     }
 
@@ -156,19 +161,23 @@ impl Live {
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
     ) -> Result<Self, Rejection> {
-        Proven(self.0).live(policy, now, later)
+        Proven(self.held).live(policy, now, later)
     }
 
     pub(crate) fn record(&self) -> &TokenRecord {
-        &self.0.record
+        &self.held.record
     }
 
     pub(super) fn held(&self) -> &Held {
-        &self.0
+        &self.held
+    }
+
+    pub(super) fn scope_rules(&self) -> ScopeRules {
+        self.scope_rules
     }
 
     pub(super) fn into_held(self) -> Held {
-        self.0
+        self.held
     }
 }
 

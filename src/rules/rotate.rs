@@ -76,7 +76,7 @@ pub fn rotate_with<R: TryCryptoRng + ?Sized>(
     }
     let grace_until = policy.grace_until(grace, now)?;
     if let Some(delegation) = &delegation {
-        delegation.admit_rotation(old)?;
+        delegation.admit_rotation(old, policy.scope_rules())?;
     }
     let lifetime = lifetime.unwrap_or_else(|| as_before(policy, old, delegation.as_ref(), now));
     let mut new = NewToken::after(old).with_lifetime(lifetime);

@@ -1,15 +1,20 @@
-//! Serialization of durations as whole numbers of seconds, for configuration files.
+//! Serialization of durations as whole numbers of seconds, for configuration files. A fraction of a
+//! second is rounded up, so that a duration above zero does not become zero.
 
 use core::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serializer};
 
 pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_secs())
+    serializer.serialize_u64(whole(duration))
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_secs)
+}
+
+fn whole(duration: &Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 /// Serialization of optional durations as whole numbers of seconds.
@@ -22,7 +27,7 @@ pub(super) mod or_none {
         duration: &Option<Duration>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        duration.map(|duration| duration.as_secs()).serialize(serializer)
+        duration.as_ref().map(super::whole).serialize(serializer)
     }
 
     pub(in crate::rules) fn deserialize<'de, D: Deserializer<'de>>(
@@ -47,14 +52,14 @@ mod tests {
     #[test]
     fn durations_are_written_as_whole_seconds_and_read_back() {
         for (limits, text) in [
-            (Limits { most: Duration::from_millis(1_999), unused: None }, r#"{"most":1,"unused":null}"#),
+            (Limits { most: Duration::from_secs(2), unused: None }, r#"{"most":2,"unused":null}"#),
             (Limits { most: Duration::ZERO, unused: Some(Duration::from_secs(60)) }, r#"{"most":0,"unused":60}"#),
         ] {
             assert_eq!(serde_json::to_string(&limits).unwrap(), text);
-            let read: Limits = serde_json::from_str(text).unwrap();
-            assert_eq!(read.most.as_secs(), limits.most.as_secs());
-            assert_eq!((read.most.subsec_millis(), read.unused), (0, limits.unused));
+            assert_eq!(serde_json::from_str::<Limits>(text).unwrap(), limits);
         }
+        let fractions = Limits { most: Duration::from_nanos(1), unused: Some(Duration::from_millis(1_001)) };
+        assert_eq!(serde_json::to_string(&fractions).unwrap(), r#"{"most":1,"unused":2}"#);
     }
 
     #[test]

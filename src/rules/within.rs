@@ -11,6 +11,7 @@ use super::outside_issuer::OutsideIssuer;
 use super::policy::Policy;
 use super::record::TokenRecord;
 use super::scope::ScopeSet;
+use super::scope_rules::ScopeRules;
 use super::token_kind::TokenKind;
 use crate::words::ids::ProjectId;
 use crate::words::text::{Metadata, OwnerId};
@@ -39,12 +40,12 @@ impl Delegation {
     }
 
     /// Checks that the issuing token may rotate the token `old`.
-    pub(super) fn admit_rotation(&self, old: &TokenRecord) -> Result<(), OutsideIssuer> {
+    pub(super) fn admit_rotation(&self, old: &TokenRecord, rules: ScopeRules) -> Result<(), OutsideIssuer> {
         let issued = old.issuer.is_some_and(|issuer| issuer.id == self.record().id);
         if old.key() != self.key() && !issued {
             return Err(self.other_place(old).unwrap_or(OutsideIssuer::NotIssued));
         }
-        self.admit(&old.project, &old.owner, &old.scopes, &old.addresses)
+        self.admit(&old.project, &old.owner, &old.scopes, &old.addresses, rules)
     }
 
     fn other_place(&self, old: &TokenRecord) -> Option<OutsideIssuer> {
@@ -56,22 +57,24 @@ impl Delegation {
 
     /// Checks that a token with this project, this owner, these scopes and these addresses stays
     /// within the limits of the issuing token and of all tokens that the issuing token is bound to.
+    /// `rules` are the rules by which the policy compares scopes.
     pub(super) fn admit(
         &self,
         project: &ProjectId,
         owner: &OwnerId,
         scopes: &ScopeSet,
         addresses: &AddressRanges,
+        rules: ScopeRules,
     ) -> Result<(), OutsideIssuer> {
         if *project != self.record().project {
             Err(OutsideIssuer::Project)
         } else if *owner != self.record().owner {
             Err(OutsideIssuer::Owner)
-        } else if !self.held.all(|record| record.scopes.covers(scopes)) {
+        } else if !self.held.all(|record| rules.covers(&record.scopes, scopes)) {
             Err(OutsideIssuer::Scopes)
         } else if !self.held.all(|record| record.addresses.covers(addresses)) {
             Err(OutsideIssuer::Addresses)
-        } else if !self.may_manage && !self.replaces_itself && scopes.allows(&self.manage) {
+        } else if !self.may_manage && !self.replaces_itself && rules.allows(scopes, &self.manage) {
             Err(OutsideIssuer::Manage)
         } else {
             Ok(())
@@ -164,7 +167,7 @@ mod tests {
     fn issued_tokens_stay_within_every_token_of_the_chain() {
         let admitted = |by: &Delegation, project: &str, owner: &str, scopes: &str, addresses: &str| {
             let (scopes, addresses) = (ScopeSet::new(scopes).unwrap(), AddressRanges::new(addresses).unwrap());
-            by.admit(&project.parse().unwrap(), &owner.parse().unwrap(), &scopes, &addresses)
+            by.admit(&project.parse().unwrap(), &owner.parse().unwrap(), &scopes, &addresses, ScopeRules::Wildcards)
         };
         let by = delegation(issuer());
         assert_eq!(admitted(&by, "145", "ada", "repo:read", "10.1.0.0/16"), Ok(()));
@@ -189,11 +192,13 @@ mod tests {
 
     #[test]
     fn issued_tokens_cannot_issue_unless_allowed_even_by_a_wildcard() {
-        for scopes in ["tokens:manage", "tokens:*"] {
-            let by = delegation(TokenRecord { scopes: ScopeSet::new("tokens:*").unwrap(), ..issuer() });
+        for (granted, scopes) in
+            [("tokens:*", "tokens:manage"), ("tokens:*", "tokens:*"), ("*", "tokens:*"), ("*", "*")]
+        {
+            let by = delegation(TokenRecord { scopes: ScopeSet::new(granted).unwrap(), ..issuer() });
             let admitted = |by: Delegation| {
                 let scopes = ScopeSet::new(scopes).unwrap();
-                by.admit(&issuer().project, &issuer().owner, &scopes, &issuer().addresses)
+                by.admit(&issuer().project, &issuer().owner, &scopes, &issuer().addresses, ScopeRules::Wildcards)
             };
             assert_eq!(admitted(by.clone()), Err(OutsideIssuer::Manage), "{scopes}");
             assert_eq!(admitted(by.clone().allow_manage()), Ok(()));
@@ -205,7 +210,7 @@ mod tests {
     fn a_delegation_rotates_its_own_token_and_tokens_it_issued() {
         let by = delegation(issuer());
         let own = by.clone().for_rotation_of(&issuer());
-        assert_eq!(own.admit_rotation(&issuer()), Ok(()));
+        assert_eq!(own.admit_rotation(&issuer(), ScopeRules::Wildcards), Ok(()));
         let scopes = ScopeSet::new("repo:read").unwrap();
         for bound in [true, false] {
             let issued = TokenRecord {
@@ -214,19 +219,19 @@ mod tests {
                 scopes: scopes.clone(),
                 ..issuer()
             };
-            assert_eq!(by.admit_rotation(&issued), Ok(()));
+            assert_eq!(by.admit_rotation(&issued, ScopeRules::Wildcards), Ok(()));
             let wider = TokenRecord { scopes: ScopeSet::new("user").unwrap(), ..issued };
-            assert_eq!(by.admit_rotation(&wider), Err(OutsideIssuer::Scopes));
+            assert_eq!(by.admit_rotation(&wider, ScopeRules::Wildcards), Err(OutsideIssuer::Scopes));
         }
         // `created_by` proves nothing, because a service may name any actor as the creator.
         let another = TokenRecord { id: id('2'), created_by: by.actor(), scopes, ..issuer() };
-        assert_eq!(by.admit_rotation(&another), Err(OutsideIssuer::NotIssued));
+        assert_eq!(by.admit_rotation(&another, ScopeRules::Wildcards), Err(OutsideIssuer::NotIssued));
         let of_another = TokenRecord { issuer: Some(Issuer { id: id('3'), bound: true }), ..another.clone() };
-        assert_eq!(by.admit_rotation(&of_another), Err(OutsideIssuer::NotIssued));
+        assert_eq!(by.admit_rotation(&of_another, ScopeRules::Wildcards), Err(OutsideIssuer::NotIssued));
         let elsewhere = TokenRecord { project: "146".parse().unwrap(), ..another.clone() };
-        assert_eq!(by.admit_rotation(&elsewhere), Err(OutsideIssuer::Project));
+        assert_eq!(by.admit_rotation(&elsewhere, ScopeRules::Wildcards), Err(OutsideIssuer::Project));
         let of_bob = TokenRecord { owner: "bob".parse().unwrap(), ..another };
-        assert_eq!(by.admit_rotation(&of_bob), Err(OutsideIssuer::Owner));
+        assert_eq!(by.admit_rotation(&of_bob, ScopeRules::Wildcards), Err(OutsideIssuer::Owner));
     }
 
     #[test]

@@ -112,8 +112,8 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
                     let mut digests = keyring.import_digests(&token.digest);
                     let (number, digest) = digests.next().ok_or(ErrorKind::Unkeyed)?;
                     let other_keys = digests.map(|(_, digest)| ImportKey::of(&digest)).collect();
-                    let rng = &mut getrandom::SysRng;
-                    let record = token.into_record(rng, keyring.prefix(), number, digest, actor, now)?;
+                    let (rng, notices) = (&mut getrandom::SysRng, self.policy().notices());
+                    let record = token.into_record(rng, keyring.prefix(), number, digest, notices, actor, now)?;
                     let key = record.key();
                     ended.push((record.revoked.clone(), record.disabled.clone()));
                     rows.push(ImportRow { record, import_key: ImportKey::of(&digest), other_keys });

@@ -61,7 +61,7 @@ impl<S: TokenStore> Tokens<S> {
             let issuer = new.delegation().map(Delegation::condition);
             let Issued { token, record } = mint(&self.keyring, self.policy(), new, actor, now)?;
             let most = match record.bound_to() {
-                Some(_) => Some(self.policy().most_live_per_issuer()),
+                Some(_) => self.policy().limit_per_issuer(),
                 None => self.policy().most_live_per_owner(),
             };
             let limit = most.map(|most| LiveLimit { most, now });

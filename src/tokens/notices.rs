@@ -13,7 +13,8 @@ use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::TokenKey;
 
-/// A notice that your service must send: a token expires within 30 days, 7 days or 1 day.
+/// A notice that your service must send: a token expires within one of the lead times of the
+/// [schedule](crate::notices::NoticeSchedule), by default 30 days, 7 days or 1 day.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Notice {
@@ -44,8 +45,9 @@ impl fmt::Display for NoticeId {
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Claims up to `most` notices that are due, in all projects, and returns them.
     ///
-    /// Send each notice, then [acknowledge](Self::acknowledge_notice) it. If a notice is not
-    /// acknowledged, it can be claimed again after the time `lease`. Call this method regularly,
+    /// The lead times are those of the policy: see [`Policy::with_notices`]. Send each notice, then
+    /// [acknowledge](Self::acknowledge_notice) it. If a notice is not acknowledged, it can be claimed
+    /// again after the time `lease`. Call this method regularly,
     /// for instance each hour. Each time, repeat the call until it returns no notices. Several
     /// senders may call it concurrently: each notice goes to only one of them.
     ///
@@ -66,7 +68,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         while let Some(project) = walk.next().await {
             let now = self.clock.now();
             let room = most.get() - notices.len();
-            let (leads, until) = (&NoticeLead::ALL, now.saturating_add(lease));
+            let (leads, until) = (self.policy().notices().leads(), now.saturating_add(lease));
             let claimed = async {
                 // No notice must be sent for a token that ended with its issuer.
                 self.revoke_orphans_in(&project).await?;

@@ -53,6 +53,7 @@ impl fmt::Display for Invalid {
             InvalidField::RequestId => "request id",
             InvalidField::ClientText => "client text",
             InvalidField::NoticeLead => "notice lead",
+            InvalidField::NoticeSchedule => "notice schedule",
             InvalidField::Scope => "scope",
             InvalidField::Scopes => "scopes",
             InvalidField::Address => "address range",
@@ -105,6 +106,7 @@ pub enum InvalidField {
     RequestId,
     ClientText,
     NoticeLead,
+    NoticeSchedule,
     Scope,
     Scopes,
     Address,
@@ -135,12 +137,13 @@ pub enum InvalidKind {
         min: usize,
     },
     /// The value is longer than `max`. The type of the value determines whether `max` counts
-    /// characters, bytes or items of a list.
+    /// characters or bytes.
     TooLong {
         /// The largest length that is allowed.
         max: usize,
     },
-    /// An import or a leak report has more than `max` entries.
+    /// A list has more than `max` entries: scopes, addresses, lead times of a notice schedule, or
+    /// tokens in an import or a leak report.
     TooMany {
         /// The largest number of entries that is allowed.
         max: usize,
@@ -151,8 +154,8 @@ pub enum InvalidKind {
     Shape,
     /// A number or a time is outside the range of the type.
     OutOfRange,
-    /// A part of the value is given twice. keyfob itself does not return this kind. For duplicates
-    /// in a keyring, it returns a [`KeyringError`](crate::keys::KeyringError).
+    /// A lead time is given twice in a notice schedule. Sets such as scopes and addresses drop
+    /// duplicates instead.
     Duplicate,
     /// All bytes of a pepper are equal.
     Weak,

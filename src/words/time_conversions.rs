@@ -8,9 +8,10 @@ impl From<SystemTime> for Timestamp {
     /// Converts a system time, and rounds it to the millisecond towards the Unix epoch. A time
     /// outside the years 1 to 9999 becomes [`MIN`](Timestamp::MIN) or [`MAX`](Timestamp::MAX).
     fn from(time: SystemTime) -> Self {
+        let millis = |distance: Duration| i64::try_from(distance.as_millis()).unwrap_or(i64::MAX);
         match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => Self::UNIX_EPOCH.saturating_add(after),
-            Err(before) => Self::UNIX_EPOCH.saturating_sub(before.duration()),
+            Ok(after) => Self::clamped(millis(after)),
+            Err(before) => Self::clamped(-millis(before.duration())),
         }
     }
 }
@@ -91,8 +92,11 @@ mod tests {
         for time in EDGES {
             assert_eq!(Timestamp::from(SystemTime::from(time)), time);
         }
+        // A time is rounded towards the epoch. Only durations are rounded up.
         let fine = UNIX_EPOCH + Duration::from_micros(1_999);
         assert_eq!(Timestamp::from(fine).as_unix_millis(), 1);
+        let before = UNIX_EPOCH - Duration::from_micros(1_999);
+        assert_eq!(Timestamp::from(before).as_unix_millis(), -1);
     }
 
     #[cfg(feature = "time")]

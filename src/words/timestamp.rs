@@ -16,6 +16,11 @@ use super::invalid::{Invalid, InvalidField, InvalidKind};
 /// RFC 3339 text and displayed as RFC 3339 text. Display writes UTC with milliseconds, so the texts
 /// sort in the order of the times.
 ///
+/// **Durations below a millisecond.** If a [`Duration`] is added to a time or subtracted from it,
+/// keyfob first rounds the duration up to whole milliseconds. This rule holds for every duration
+/// that a service passes: lifetimes, grace periods, times to confirm, leases, retention times and
+/// the limits of a [`Policy`](crate::Policy). So a duration above zero never becomes zero.
+///
 /// ```
 /// use core::time::Duration;
 /// use keyfob::Timestamp;
@@ -53,7 +58,9 @@ impl Timestamp {
         Ok(Self::clamped(millis))
     }
 
-    const fn clamped(millis: i64) -> Self {
+    /// Creates a time from the milliseconds since the Unix epoch. A time outside the years 1 to
+    /// 9999 becomes the nearest time in these years.
+    pub(super) const fn clamped(millis: i64) -> Self {
         let millis = if millis < MIN_MILLIS {
             MIN_MILLIS
         } else if millis > MAX_MILLIS {
@@ -69,23 +76,23 @@ impl Timestamp {
         self.0.get() as i64 - 1 + MIN_MILLIS
     }
 
-    /// Returns the time that is `by` later, or `None` if the result would be after year 9999.
-    /// Fractions of a millisecond in `by` are dropped.
+    /// Returns the time that is `by` later, or `None` if the result would be after year 9999. `by`
+    /// is rounded up to whole milliseconds.
     pub fn checked_add(self, by: Duration) -> Option<Self> {
-        let by = i64::try_from(by.as_millis()).ok()?;
+        let by = i64::try_from(whole_millis(by).as_millis()).ok()?;
         Self::from_unix_millis(self.as_unix_millis().checked_add(by)?).ok()
     }
 
-    /// Returns the time that is `by` later, at most [`MAX`](Self::MAX). Fractions of a millisecond
-    /// in `by` are dropped.
+    /// Returns the time that is `by` later, at most [`MAX`](Self::MAX). `by` is rounded up to whole
+    /// milliseconds.
     pub fn saturating_add(self, by: Duration) -> Self {
         self.checked_add(by).unwrap_or(Self::MAX)
     }
 
-    /// Returns the time that is `by` earlier, at least [`MIN`](Self::MIN). Fractions of a
-    /// millisecond in `by` are dropped.
+    /// Returns the time that is `by` earlier, at least [`MIN`](Self::MIN). `by` is rounded up to
+    /// whole milliseconds.
     pub fn saturating_sub(self, by: Duration) -> Self {
-        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        let by = i64::try_from(whole_millis(by).as_millis()).unwrap_or(i64::MAX);
         Self::clamped(self.as_unix_millis().saturating_sub(by))
     }
 
@@ -98,6 +105,16 @@ impl Timestamp {
     /// Returns the duration from `earlier` to this time, or zero if this time is not later.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+/// Returns a duration rounded up to whole milliseconds. All durations that a service passes are
+/// rounded in this way before they meet a time or are compared with a limit.
+pub(crate) const fn whole_millis(duration: Duration) -> Duration {
+    const NANOS: u32 = 1_000_000;
+    match duration.subsec_nanos() % NANOS {
+        0 => duration,
+        part => duration.saturating_add(Duration::from_nanos((NANOS - part) as u64)),
     }
 }
 
@@ -178,6 +195,23 @@ mod tests {
         assert_eq!(Timestamp::UNIX_EPOCH.saturating_sub(Duration::MAX), Timestamp::MIN);
         assert_eq!(Timestamp::UNIX_EPOCH.saturating_since(Timestamp::MAX), ms(0));
         assert_eq!(Timestamp::MAX.saturating_since(Timestamp::MAX.saturating_sub(ms(7))), ms(7));
+    }
+
+    #[test]
+    fn durations_are_rounded_up_to_whole_milliseconds() {
+        let nanos = Duration::from_nanos;
+        for (given, millis) in [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (1_999_999, 2)] {
+            let epoch = Timestamp::UNIX_EPOCH;
+            assert_eq!(whole_millis(nanos(given)), Duration::from_millis(millis as u64), "{given}");
+            assert_eq!(epoch.checked_add(nanos(given)).unwrap().as_unix_millis(), millis, "{given}");
+            assert_eq!(epoch.saturating_add(nanos(given)).as_unix_millis(), millis, "{given}");
+            assert_eq!(epoch.saturating_sub(nanos(given)).as_unix_millis(), -millis, "{given}");
+        }
+        assert_eq!(Timestamp::MAX.checked_add(nanos(1)), None);
+        assert_eq!(Timestamp::MAX.saturating_add(nanos(1)), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.saturating_sub(nanos(1)), Timestamp::MIN);
+        assert_eq!(whole_millis(Duration::MAX), Duration::MAX);
+        assert_eq!(Timestamp::UNIX_EPOCH.checked_add(Duration::MAX), None);
     }
 
     #[test]

@@ -8,4 +8,5 @@ mod msrv;
 mod package;
 mod public_surface;
 mod readme;
+mod scope_rules;
 mod test_files;

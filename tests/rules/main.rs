@@ -16,5 +16,6 @@ mod messages;
 mod minted_text;
 mod policy;
 mod record;
+mod scopes;
 mod secrecy;
 mod text;

@@ -203,7 +203,7 @@ fn a_policy_in_a_configuration_file() {
     let ninety = Lifetimes { max: 90 * DAY, ..Lifetimes::default() };
     let policy = read(r#"{"human": {"max_seconds": 7776000}, "most_live_per_owner": 50}"#).unwrap();
     assert_eq!(policy, Policy::default().with_lifetimes(TokenKind::Human, ninety).with_most_live_per_owner(50));
-    let all = r#"{"human":{"default_seconds":2592000,"min_seconds":0,"max_seconds":7776000,"never_expiring":false},"service":{"default_seconds":2592000,"min_seconds":0,"max_seconds":31622400,"never_expiring":false},"agent":{"default_seconds":43200,"min_seconds":0,"max_seconds":604800,"never_expiring":false},"most_live_per_owner":50,"most_live_per_issuer":20,"max_depth":1,"max_unused_seconds":null,"max_grace_seconds":2592000}"#;
+    let all = r#"{"human":{"default_seconds":2592000,"min_seconds":0,"max_seconds":7776000,"never_expiring":false},"service":{"default_seconds":2592000,"min_seconds":0,"max_seconds":31622400,"never_expiring":false},"agent":{"default_seconds":43200,"min_seconds":0,"max_seconds":604800,"never_expiring":false},"most_live_per_owner":50,"most_live_per_issuer":20,"max_depth":1,"max_unused_seconds":null,"max_grace_seconds":2592000,"notice_millis":[2592000000,604800000,86400000],"scope_matcher":null}"#;
     assert_eq!(serde_json::to_string(&policy).unwrap(), all);
     assert_eq!(read(all).unwrap(), policy);
     let agents = Policy::default().with_lifetimes(TokenKind::Agent, Lifetimes { max: DAY, ..Lifetimes::AGENT });

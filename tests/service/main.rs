@@ -33,6 +33,9 @@ mod recheck;
 mod scan;
 #[cfg(feature = "scan")]
 mod scanners;
+mod scope_matcher;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod usage;
 mod verbs;
 mod within;

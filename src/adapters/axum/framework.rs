@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 
 use crate::adapters::http::framework::{Framework, PathParameter};
 use crate::adapters::http::guard;
+use crate::adapters::parts;
 
 /// The web framework axum.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +68,7 @@ impl Framework for Axum {
     type Request = Parts;
 
     fn header<'r>(request: &'r Parts, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-        request.headers.get_all(name).iter().map(|value| value.as_bytes())
+        parts::header(request, name)
     }
 
     async fn path_parameter(request: &mut Parts, name: &str) -> PathParameter {

@@ -7,4 +7,6 @@ mod actix;
 mod axum;
 mod rows;
 pub mod table;
+#[cfg(feature = "tonic")]
+mod tonic;
 pub mod world;

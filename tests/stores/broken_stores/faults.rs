@@ -256,6 +256,8 @@ faults! {
     PurgeIsDoneLate => purge_is_done_when_none_is_left,
     PurgeIsDoneAtOnce => purge_is_done_when_none_is_left,
     ClaimTakesRotated => claim_takes_just_what_is_due,
+    /// `claim_notices` uses lead times of 30, 7 and 1 days instead of those that it is given.
+    ClaimKnowsOneSchedule => claim_takes_just_what_is_due,
     ClaimCutsTheProject => claim_stays_in_its_project,
     /// `claim_notices` compares times without their milliseconds, so it can take over a lease up to
     /// a second before the lease ends.

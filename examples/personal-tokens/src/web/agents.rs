@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::Form;
-use keyfob::{Scope, TokenKind};
+use keyfob::{Scope, ScopeSet, TokenKind};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -93,9 +93,10 @@ impl<'a> AgentDraft<'a> {
             scopes::ALL.iter().filter(|known| Scope::new(known.scope).is_ok_and(|scope| granted.allows(&scope)));
         let others = granted.iter().filter(|scope| scopes::ALL.iter().all(|known| known.scope != *scope));
         let pairs = known.map(|known| (known.scope, known.words)).chain(others.map(|scope| (scope, "")));
-        // The form does not offer the scope for issuing tokens. An agent can get this scope only
-        // through the JSON API.
-        let offered = pairs.filter(|(scope, _)| *scope != scopes::TOKENS_MANAGE);
+        // The form does not offer the scope for issuing tokens, nor a wildcard that grants it. An
+        // agent can get such a scope only through the JSON API.
+        let manages = |scope: &str| ScopeSet::new(scope).is_ok_and(|set| set.allows(&scopes::MANAGE));
+        let offered = pairs.filter(|(scope, _)| !manages(scope));
         let choice = |(scope, words): (&str, &'static str)| {
             let is_chosen = chosen.iter().any(|one| one == scope);
             Choice { scope: scope.into(), words, is_chosen }
