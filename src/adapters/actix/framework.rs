@@ -43,9 +43,9 @@ pub struct Actix;
 /// ```
 ///
 /// The guard of a route is a middleware for `Resource::wrap` and `Scope::wrap`. It reads only the
-/// parameters that actix-web has matched before it calls the guard: those of the resource and of all
-/// scopes around it, or those of a scope and of the scopes around it. With `App::wrap`, no parameter
-/// is known.
+/// parameters that actix-web has matched before it calls the guard. These are the parameters of the
+/// resource or scope that the guard wraps, and of all scopes around it. With `App::wrap`, no
+/// parameter is known.
 ///
 /// The address of a client is the peer address of the connection. Behind a proxy that overwrites a
 /// header, pass a function that reads this header:
@@ -62,10 +62,13 @@ pub struct Actix;
 ///
 /// The guard first marks the values of all headers that may hold a token as sensitive, so that inner
 /// middleware and handlers do not print them with Debug. Middleware outside the guard receives these
-/// values unmarked, and then only the Debug output of `HttpRequest` hides the header
-/// `Authorization`. To mark a header, actix-web needs the only reference to the request: it **panics**
-/// if middleware outside the guard keeps a clone of the `HttpRequest`. It panics in the same way if
-/// such middleware wraps a scope or an app without a guard.
+/// values unmarked. There, the Debug output of `HttpRequest` hides only the header `Authorization`,
+/// and the Debug output of `ServiceRequest` and `HeaderMap` hides no header.
+///
+/// To mark a header, actix-web needs the only reference to the request. **It panics on every request
+/// if middleware outside the guard keeps a clone of the `HttpRequest`**, for example as an argument
+/// of `from_fn`. Without a guard, such middleware makes actix-web panic only if it wraps a scope or
+/// an app.
 pub type Guard = guard::Guard<Actix>;
 
 impl Framework for Actix {

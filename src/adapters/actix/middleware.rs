@@ -55,8 +55,8 @@ where
             let (head, _) = request.parts_mut();
             match route.admit(head).await {
                 Ok(()) => Ok(inner.call(request).await?.map_into_left_body()),
-                // The refusal is a response and not an error, so that outer middleware, such as that
-                // for CORS, adds its headers to it.
+                // The refusal is a response and not an error, so that outer middleware adds its
+                // headers to it, such as those for CORS.
                 Err(refusal) => {
                     let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
                     let response = respond(refusal, content_type);

@@ -97,9 +97,9 @@ pub enum PathParameter {
 }
 
 impl PathParameter {
-    /// Returns the project that a parameter names. Pass the values of all parameters of the path that
-    /// have the right name, or an `Option` if your framework has at most one. If there is not exactly
-    /// one value, the result is [`Misplaced`](Self::Misplaced).
+    /// Returns the project that a parameter names. Pass the values of all parameters of the path
+    /// that have the right name, or an `Option` if your framework has at most one. If there is not
+    /// exactly one value, the result is [`Misplaced`](Self::Misplaced).
     pub fn of<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
         let mut values = values.into_iter();
         // If two parameters had this name, the handler might read the one that the guard did not

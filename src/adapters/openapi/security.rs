@@ -68,8 +68,8 @@ impl TokenSecurity {
         security
     }
 
-    /// Adds the scheme for Basic. A guard always accepts Basic, so use this method to show it to the
-    /// readers of the document.
+    /// Adds the scheme for Basic. A guard always accepts Basic, so use this method to show it to
+    /// the readers of the document.
     #[must_use]
     pub fn with_basic(mut self) -> Self {
         let description = "The token is the user name or the password. The other part is ignored.";
@@ -82,8 +82,8 @@ impl TokenSecurity {
     /// that the guard requires. A request must meet one of them. They are the value of the field
     /// `security` of an operation.
     ///
-    /// For a guard that [passes requests on](RouteGuard::or_other), add the requirement of your other
-    /// authentication.
+    /// For a guard that [passes requests on](RouteGuard::or_other), add the requirement of your
+    /// other authentication.
     pub fn requirements<F: Framework>(&self, route: &RouteGuard<F>) -> Vec<SecurityRequirement> {
         let scopes = || route.scopes().iter().map(Scope::as_str);
         self.schemes.iter().map(|(name, _)| SecurityRequirement::new(name, scopes())).collect()
@@ -95,8 +95,8 @@ impl TokenSecurity {
     }
 }
 
-/// Returns the name of the scheme for a place, with the characters that OpenAPI allows in the name of
-/// a component.
+/// Returns the name of the scheme for a place, with the characters that OpenAPI allows in the name
+/// of a component.
 fn named(kind: &str, place: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
     kind.chars().chain(place.chars().map(allowed)).collect()
