@@ -1,6 +1,8 @@
 //! Adapters that connect keyfob to databases, web frameworks, GitHub and `tracing`. Each adapter has
 //! a Cargo feature of its own. `http` is the part that all web frameworks share.
 
+#[cfg(feature = "actix")]
+pub(crate) mod actix;
 #[cfg(feature = "axum")]
 pub(crate) mod axum;
 #[cfg(any(feature = "postgres", feature = "redis"))]
@@ -9,6 +11,8 @@ mod fault;
 pub(crate) mod github;
 #[cfg(feature = "service")]
 pub(crate) mod http;
+#[cfg(feature = "utoipa")]
+pub(crate) mod openapi;
 #[cfg(any(feature = "axum", feature = "tonic"))]
 mod parts;
 #[cfg(feature = "postgres")]

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use super::http::framework::Framework;
 use super::http::refusal::Refusal;
+use super::http::response::RefusalResponse;
 use super::http::route::RouteGuard;
 
 /// Checks a request against a guard. Before the check, all headers that may hold a token are marked
@@ -39,28 +40,20 @@ pub(super) fn header<'r>(request: &'r Parts, name: &'r str) -> impl Iterator<Ite
     request.headers.get_all(name).iter().map(|value| value.as_bytes())
 }
 
-/// Returns the content type of the request if it is one of gRPC.
-pub(super) fn grpc_content_type(request: &Parts) -> Option<&[u8]> {
-    let content_type = request.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-    content_type.filter(|content_type| Refusal::is_for_grpc(content_type))
+/// Returns the content type of the request.
+pub(super) fn content_type(request: &Parts) -> Option<&[u8]> {
+    request.headers.get(CONTENT_TYPE).map(|value| value.as_bytes())
 }
 
-/// Returns a trailers-only response of gRPC. `content_type` is the value of the request.
-pub(super) fn grpc_response<B: Default>(refusal: &Refusal, content_type: &[u8]) -> Response<B> {
-    response(StatusCode::OK, header_map(refusal.grpc_headers(content_type)), B::default(), refusal)
-}
-
-/// Returns the status of a refusal in HTTP.
-pub(super) fn status(refusal: &Refusal) -> StatusCode {
-    StatusCode::from_u16(refusal.status()).expect("the status of a refusal is from 400 to 599")
-}
-
-/// Returns a response whose extensions contain the refusal.
-pub(super) fn response<B>(status: StatusCode, headers: HeaderMap, body: B, refusal: &Refusal) -> Response<B> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response.extensions_mut().insert(refusal.clone());
+/// Returns the response to a refused request with this content type, in the protocol of the
+/// request. `body` converts the text of the body. The extensions of the response contain the
+/// refusal.
+pub(super) fn refused<B>(refusal: Refusal, content_type: Option<&[u8]>, body: impl FnOnce(String) -> B) -> Response<B> {
+    let RefusalResponse { status, headers, body: text } = refusal.response(content_type);
+    let mut response = Response::new(body(text));
+    *response.status_mut() = StatusCode::from_u16(status).expect("the status is 200 or from 400 to 599");
+    *response.headers_mut() = header_map(headers.into_iter());
+    response.extensions_mut().insert(refusal);
     response
 }
 

@@ -3,14 +3,13 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use axum::body::Body;
 use axum::http::Request;
-use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::framework::Axum;
-use crate::adapters::http::refusal::Refusal;
 use crate::adapters::http::route::RouteGuard;
 use crate::adapters::parts;
 
@@ -23,7 +22,7 @@ impl<S> Layer<S> for RouteGuard<Axum> {
 }
 
 /// A service that a [`RouteGuard`] protects. It returns the response of the inner service, or a
-/// [`Refusal`], as an axum response.
+/// [`Refusal`](crate::http::Refusal), as an axum response.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
@@ -54,16 +53,8 @@ where
         Box::pin(async move {
             match parts::admit(&route, request).await {
                 Ok(request) => Ok(inner.call(request).await?.into_response()),
-                Err((refusal, request)) => Ok(respond(refusal, &request)),
+                Err((refusal, request)) => Ok(parts::refused(refusal, parts::content_type(&request), Body::from)),
             }
         })
-    }
-}
-
-/// Returns the refusal as a response, in the protocol of the request.
-fn respond(refusal: Refusal, request: &Parts) -> Response {
-    match parts::grpc_content_type(request) {
-        Some(content_type) => parts::grpc_response(&refusal, content_type),
-        None => refusal.into_response(),
     }
 }

@@ -23,7 +23,6 @@ use crate::adapters::parts;
 /// ```
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Body::from(self.body());
-        parts::response(parts::status(&self), parts::header_map(self.headers()), body, &self)
+        parts::refused(self, None, Body::from)
     }
 }

@@ -97,13 +97,17 @@ pub enum PathParameter {
 }
 
 impl PathParameter {
-    /// Returns the project that the value of a parameter names. `None` means that the route has no
-    /// such parameter.
-    pub fn of(value: Option<&str>) -> Self {
-        match value.map(ProjectId::new) {
-            None => Self::Misplaced,
-            Some(Ok(project)) => Self::Project(project),
-            Some(Err(_)) => Self::NoProject,
+    /// Returns the project that a parameter names. Pass the values of all parameters of the path that
+    /// have the right name, or an `Option` if your framework has at most one. If there is not exactly
+    /// one value, the result is [`Misplaced`](Self::Misplaced).
+    pub fn of<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
+        let mut values = values.into_iter();
+        // If two parameters had this name, the handler might read the one that the guard did not
+        // check.
+        match (values.next().map(ProjectId::new), values.next()) {
+            (Some(Ok(project)), None) => Self::Project(project),
+            (Some(Err(_)), None) => Self::NoProject,
+            _ => Self::Misplaced,
         }
     }
 

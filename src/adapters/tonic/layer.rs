@@ -3,6 +3,7 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Request, Response};
 use tonic::server::NamedService;
@@ -67,7 +68,7 @@ where
         Box::pin(async move {
             match parts::admit(&guard, request).await {
                 Ok(request) => inner.call(request).await,
-                Err((refusal, request)) => Ok(respond(&refusal, &request)),
+                Err((refusal, request)) => Ok(respond(refusal, &request)),
             }
         })
     }
@@ -77,13 +78,13 @@ impl<S: NamedService> NamedService for GuardedService<S> {
     const NAME: &'static str = S::NAME;
 }
 
-/// Returns the refusal as a response, in the protocol of the request.
-fn respond<R: Default>(refusal: &Refusal, request: &Parts) -> Response<R> {
-    match parts::grpc_content_type(request) {
-        Some(content_type) => parts::grpc_response(refusal, content_type),
-        None => {
-            let headers = refusal.headers().filter(|(name, _)| *name != "content-type");
-            parts::response(parts::status(refusal), parts::header_map(headers), R::default(), refusal)
-        }
+/// Returns the refusal as a response, in the protocol of the request. The response has no body.
+fn respond<R: Default>(refusal: Refusal, request: &Parts) -> Response<R> {
+    let content_type = parts::content_type(request);
+    let is_grpc = content_type.is_some_and(Refusal::is_for_grpc);
+    let mut response = parts::refused(refusal, content_type, |_| R::default());
+    if !is_grpc {
+        response.headers_mut().remove(CONTENT_TYPE);
     }
+    response
 }
