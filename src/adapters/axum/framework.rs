@@ -76,13 +76,8 @@ impl Framework for Axum {
             Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => return PathParameter::NoProject,
             Err(_) => return PathParameter::Misplaced,
         };
-        let mut values = parameters.iter().filter(|(parameter, _)| *parameter == name);
-        // If two parameters had this name, the handler might read the one that the guard did not
-        // check.
-        match (values.next(), values.next()) {
-            (Some((_, value)), None) => PathParameter::of(Some(value)),
-            _ => PathParameter::Misplaced,
-        }
+        let values = parameters.iter().filter(|(parameter, _)| *parameter == name);
+        PathParameter::of(values.map(|(_, value)| value))
     }
 
     fn peer_address(request: &Parts) -> Option<IpAddr> {

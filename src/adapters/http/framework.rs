@@ -97,13 +97,17 @@ pub enum PathParameter {
 }
 
 impl PathParameter {
-    /// Returns the project that the value of a parameter names. `None` means that the route has no
-    /// such parameter.
-    pub fn of(value: Option<&str>) -> Self {
-        match value.map(ProjectId::new) {
-            None => Self::Misplaced,
-            Some(Ok(project)) => Self::Project(project),
-            Some(Err(_)) => Self::NoProject,
+    /// Returns the project that a parameter names. `values` are the values of all parameters with
+    /// its name, such as an `Option` or an iterator.
+    ///
+    /// Without a value or with several values, the guard is on the wrong route: with several
+    /// values, the handler could use another value than the guard.
+    pub fn of<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
+        let mut values = values.into_iter();
+        match (values.next().map(ProjectId::new), values.next()) {
+            (Some(Ok(project)), None) => Self::Project(project),
+            (Some(Err(_)), None) => Self::NoProject,
+            _ => Self::Misplaced,
         }
     }
 
