@@ -1,10 +1,11 @@
 //! Tests of guarded routes with axum, from the request to the response.
 
 mod answers;
+mod beside;
 mod long_lived;
 mod places;
 mod projects;
 mod refusals;
 #[cfg(feature = "tracing")]
 mod secrecy;
-mod world;
+pub mod world;
