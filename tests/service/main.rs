@@ -24,6 +24,8 @@ mod leak;
 mod maintenance;
 mod owned;
 mod owners;
+#[cfg(feature = "axum")]
+mod programs;
 mod recheck;
 #[cfg(feature = "scan")]
 mod scan;
