@@ -66,6 +66,16 @@ pub mod access {
     pub use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
 }
 
+#[cfg(feature = "actix")]
+pub mod actix {
+    #![doc = include_str!("guide/actix.md")]
+
+    pub use crate::adapters::actix::{
+        framework::{Actix, Guard},
+        middleware::GuardedService,
+    };
+}
+
 #[cfg(feature = "axum")]
 pub mod axum {
     #![doc = include_str!("guide/axum.md")]
@@ -206,6 +216,13 @@ pub mod notices {
     pub use crate::rules::notice_lead::NoticeLead;
     #[cfg(feature = "service")]
     pub use crate::tokens::notices::{Notice, NoticeId};
+}
+
+#[cfg(feature = "utoipa")]
+pub mod openapi {
+    #![doc = include_str!("guide/openapi.md")]
+
+    pub use crate::adapters::openapi::security::TokenSecurity;
 }
 
 #[cfg(feature = "service")]
@@ -384,6 +401,18 @@ pub mod tokens {
     pub use self::owned::OwnerTokens;
     pub use self::usage::Usage;
     pub use crate::rules::explain::Explanation;
+}
+
+#[cfg(feature = "tonic")]
+pub mod tonic {
+    #![doc = include_str!("guide/tonic.md")]
+
+    pub use crate::adapters::tonic::{
+        framework::{Guard, Tonic},
+        layer::GuardedService,
+        methods::MethodGuards,
+        request::GuardedRequest,
+    };
 }
 
 /// The README, whose examples are compiled as documentation tests.

@@ -1,6 +1,8 @@
 //! Adapters that connect keyfob to databases, web frameworks, GitHub and `tracing`. Each adapter has
 //! a Cargo feature of its own. `http` is the part that all web frameworks share.
 
+#[cfg(feature = "actix")]
+pub(crate) mod actix;
 #[cfg(feature = "axum")]
 pub(crate) mod axum;
 #[cfg(any(feature = "postgres", feature = "redis"))]
@@ -9,6 +11,10 @@ mod fault;
 pub(crate) mod github;
 #[cfg(feature = "service")]
 pub(crate) mod http;
+#[cfg(feature = "utoipa")]
+pub(crate) mod openapi;
+#[cfg(any(feature = "axum", feature = "tonic"))]
+mod parts;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
@@ -17,5 +23,7 @@ pub(crate) mod redis;
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(feature = "tonic")]
+pub(crate) mod tonic;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing;

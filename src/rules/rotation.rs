@@ -21,7 +21,8 @@ pub struct Rotation {
 impl Rotation {
     /// Creates a rotation with this grace period. The old token keeps working during the grace
     /// period, but not beyond its own expiry. With a grace period of zero, it stops working
-    /// immediately. A grace period longer than [`Policy::max_grace`] is refused.
+    /// immediately. A grace period longer than
+    /// [`Policy::max_grace`](crate::Policy::max_grace) is refused.
     ///
     /// By default, the new token gets the same lifetime as the old token, counted from the
     /// rotation. If the current policy does not allow this lifetime, the nearest allowed lifetime

@@ -93,6 +93,17 @@ impl CredentialPlaces {
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         core::iter::once(AUTHORIZATION).chain(self.headers.iter().map(|name| &**name))
     }
+
+    /// Returns the names, in lower case, of the schemes of `Authorization` besides Basic. The first
+    /// is `bearer`.
+    pub fn schemes(&self) -> impl Iterator<Item = &str> {
+        self.schemes.iter().map(|name| &**name)
+    }
+
+    /// Returns whether the header `Authorization` may hold a token without a scheme.
+    pub fn has_bare_token(&self) -> bool {
+        self.bare
+    }
 }
 
 impl Default for CredentialPlaces {

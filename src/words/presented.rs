@@ -103,8 +103,8 @@ impl<'a> PresentedToken<'a> {
     /// the leak is of no use. With [`Keyring::unkeyed`], it can: look up the token by its
     /// [`key`](Self::key) instead, and call [`fits`](Self::fits).
     ///
-    /// The digest does not reveal the token. Still, keep it out of logs, because it identifies the
-    /// token, and because a service that finds tokens by it has no other proof.
+    /// The digest does not reveal the token. To name a token in a log, use its
+    /// [public part](TokenText::public_part).
     ///
     /// [`hash_index`]: crate::text#an-index-of-digests
     pub fn digest(&self) -> &Digest {

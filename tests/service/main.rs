@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(all(feature = "actix", feature = "axum"))]
+mod actix;
 #[cfg(feature = "leak")]
 mod attacks;
 #[cfg(feature = "axum")]
@@ -22,6 +24,8 @@ mod import;
 #[cfg(feature = "leak")]
 mod leak;
 mod maintenance;
+#[cfg(feature = "utoipa")]
+mod openapi;
 mod owned;
 mod owners;
 #[cfg(feature = "axum")]
@@ -31,6 +35,8 @@ mod recheck;
 mod scan;
 #[cfg(feature = "scan")]
 mod scanners;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod usage;
 mod verbs;
 mod within;

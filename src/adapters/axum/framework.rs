@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 
 use crate::adapters::http::framework::{Framework, PathParameter};
 use crate::adapters::http::guard;
+use crate::adapters::parts;
 
 /// The web framework axum.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +68,7 @@ impl Framework for Axum {
     type Request = Parts;
 
     fn header<'r>(request: &'r Parts, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-        request.headers.get_all(name).iter().map(|value| value.as_bytes())
+        parts::header(request, name)
     }
 
     async fn path_parameter(request: &mut Parts, name: &str) -> PathParameter {
@@ -76,8 +77,8 @@ impl Framework for Axum {
             Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => return PathParameter::NoProject,
             Err(_) => return PathParameter::Misplaced,
         };
-        let values = parameters.iter().filter(|(parameter, _)| *parameter == name);
-        PathParameter::of(values.map(|(_, value)| value))
+        let named = parameters.iter().filter(|(parameter, _)| *parameter == name);
+        PathParameter::of(named.map(|(_, value)| value))
     }
 
     fn peer_address(request: &Parts) -> Option<IpAddr> {

@@ -3,16 +3,15 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use axum::http::header::{CONTENT_TYPE, Entry};
-use axum::http::{HeaderMap, HeaderName, Request};
+use axum::body::Body;
+use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::framework::Axum;
-use super::respond::grpc;
-use crate::adapters::http::refusal::Refusal;
 use crate::adapters::http::route::RouteGuard;
+use crate::adapters::parts;
 
 impl<S> Layer<S> for RouteGuard<Axum> {
     type Service = GuardedService<S>;
@@ -23,7 +22,7 @@ impl<S> Layer<S> for RouteGuard<Axum> {
 }
 
 /// A service that a [`RouteGuard`] protects. It returns the response of the inner service, or a
-/// [`Refusal`], as an axum response.
+/// [`Refusal`](crate::http::Refusal), as an axum response.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
@@ -52,31 +51,10 @@ where
         let mut inner = core::mem::replace(&mut self.inner, next);
         let route = self.route.clone();
         Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            hide(&mut parts.headers, route.secret_headers());
-            match route.admit(&mut parts).await {
-                Ok(()) => Ok(inner.call(Request::from_parts(parts, body)).await?.into_response()),
-                Err(refusal) => Ok(respond(refusal, &parts.headers)),
+            match parts::admit(&route, request).await {
+                Ok(request) => Ok(inner.call(request).await?.into_response()),
+                Err((refusal, request)) => Ok(parts::refused(refusal, parts::content_type(&request), Body::from)),
             }
         })
-    }
-}
-
-/// Returns the refusal as a response, in the protocol of the request.
-fn respond(refusal: Refusal, request: &HeaderMap) -> Response {
-    match request.get(CONTENT_TYPE).map(|value| value.as_bytes()) {
-        Some(content_type) if Refusal::is_for_grpc(content_type) => grpc(&refusal, content_type),
-        _ => refusal.into_response(),
-    }
-}
-
-/// Marks the headers that may contain a credential as sensitive, so that Debug output does not show
-/// their values.
-fn hide<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'n str>) {
-    for name in names {
-        let name = HeaderName::try_from(name).expect("the name of a place is valid");
-        if let Entry::Occupied(mut values) = headers.entry(name) {
-            values.iter_mut().for_each(|value| value.set_sensitive(true));
-        }
     }
 }

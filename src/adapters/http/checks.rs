@@ -10,17 +10,28 @@ use crate::rules::scope::Scope;
 use crate::rules::verify_error::VerifyError;
 use crate::store::contract::TokenStore;
 use crate::tokens::service::Tokens;
+#[cfg(feature = "utoipa")]
+use crate::words::ids::Prefix;
 
 /// A token service that verifies tokens for both kinds of project requirement. As a trait object,
 /// it hides the type of its store.
 pub(super) trait Checks: Check<InProject> + Check<OwnProject> {
     /// Returns whether a text begins like a token of the service.
     fn recognizes(&self, text: &[u8]) -> bool;
+
+    /// Returns the prefix of new tokens.
+    #[cfg(feature = "utoipa")]
+    fn prefix(&self) -> Prefix;
 }
 
 impl<S: TokenStore> Checks for Tokens<S> {
     fn recognizes(&self, text: &[u8]) -> bool {
         self.recognizes(text)
+    }
+
+    #[cfg(feature = "utoipa")]
+    fn prefix(&self) -> Prefix {
+        self.keyring().prefix()
     }
 }
 

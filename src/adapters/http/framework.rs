@@ -97,13 +97,13 @@ pub enum PathParameter {
 }
 
 impl PathParameter {
-    /// Returns the project that a parameter names. `values` are the values of all parameters with
-    /// its name, such as an `Option` or an iterator.
-    ///
-    /// Without a value or with several values, the guard is on the wrong route: with several
-    /// values, the handler could use another value than the guard.
+    /// Returns the project that a parameter names. Pass the values of all parameters of the path that
+    /// have the right name, or an `Option` if your framework has at most one. If there is not exactly
+    /// one value, the result is [`Misplaced`](Self::Misplaced).
     pub fn of<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
         let mut values = values.into_iter();
+        // If two parameters had this name, the handler might read the one that the guard did not
+        // check.
         match (values.next().map(ProjectId::new), values.next()) {
             (Some(Ok(project)), None) => Self::Project(project),
             (Some(Err(_)), None) => Self::NoProject,

@@ -54,9 +54,15 @@ impl Refusal {
             ("content-type", content_type.unwrap_or("application/grpc").to_owned()),
             ("grpc-status", self.grpc_code().to_string()),
             ("grpc-message", percent_encoded(self.detail())),
-            ("reason", percent_encoded(self.reason())),
         ];
-        headers.into_iter().chain(self.challenges().map(|challenge| ("www-authenticate", challenge.to_owned())))
+        headers.into_iter().chain(self.grpc_metadata())
+    }
+
+    /// Returns the metadata of a response of gRPC: `reason`, and the challenges in
+    /// `www-authenticate`.
+    pub(in crate::adapters) fn grpc_metadata(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let challenges = self.challenges().map(|challenge| ("www-authenticate", challenge.to_owned()));
+        core::iter::once(("reason", percent_encoded(self.reason()))).chain(challenges)
     }
 }
 

@@ -11,6 +11,8 @@ use super::route::{Project, RouteGuard};
 use crate::rules::scope::Scope;
 use crate::store::contract::TokenStore;
 use crate::tokens::service::Tokens;
+#[cfg(feature = "utoipa")]
+use crate::words::ids::Prefix;
 use crate::words::ids::ProjectId;
 use crate::words::invalid::{Invalid, InvalidField};
 use crate::words::places::{CredentialPlaces, header_name};
@@ -196,6 +198,13 @@ impl<F: Framework> Guard<F> {
     /// Returns [`Invalid`] if a scope is not valid.
     pub fn own_project(&self, scopes: &str) -> Result<RouteGuard<F>, Invalid> {
         self.route(Project::Own, scopes)
+    }
+
+    /// Returns how requests present a token: the prefix of the token, the places, and whether
+    /// refusals ask for Basic.
+    #[cfg(feature = "utoipa")]
+    pub(crate) fn presentation(&self) -> (Prefix, &CredentialPlaces, bool) {
+        (self.config.tokens.prefix(), &self.reading.places, self.config.basic_challenge)
     }
 
     fn route(&self, project: Project<F>, scopes: &str) -> Result<RouteGuard<F>, Invalid> {

@@ -60,7 +60,7 @@ impl Refusal {
     }
 
     /// Creates the refusal for a handler on a route without a guard of the right kind.
-    pub(super) const fn unguarded() -> Self {
+    pub(in crate::adapters) const fn unguarded() -> Self {
         Self::fixed(500, "unguarded", "no guard of this kind protects the route")
     }
 

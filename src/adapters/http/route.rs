@@ -43,6 +43,11 @@ impl<F: Framework> RouteGuard<F> {
         Self { rule: Arc::new(Rule { guard, scopes }), reading, project, passes_on: false }
     }
 
+    /// Returns the scopes that the route requires.
+    pub fn scopes(&self) -> &[Scope] {
+        &self.rule.scopes
+    }
+
     /// Returns the names, in lower case, of the headers that may hold a token. Adapters for web
     /// frameworks keep their values out of Debug output.
     pub fn secret_headers(&self) -> impl Iterator<Item = &str> {
