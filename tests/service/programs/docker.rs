@@ -5,12 +5,15 @@ use std::process::{Command, Stdio};
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::http::header::{self, HeaderMap};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use keyfob::axum::Guard;
 
 use crate::axum::world;
 use crate::programs::server::{Server, exists};
+use crate::support::new_token;
 
 fn routes(guard: &Guard) -> Router {
     Router::new().route("/v2/", get(async || "{}").layer(guard.own_project("repo:read").unwrap()))
@@ -25,19 +28,18 @@ async fn a_registry_asks_for_basic_alone() {
     let app = routes(&world.guard.clone().with_basic_challenge_only());
     let first = world::get(&app, "/v2/", &[]).await;
     first.refused(401, "missing_token");
-    let challenges = |headers: &HeaderMap| {
-        headers.get_all(header::WWW_AUTHENTICATE).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
-    };
-    let challenges: Vec<String> = challenges(&first.headers);
+    let challenges: Vec<_> = first.headers.get_all(WWW_AUTHENTICATE).iter().collect();
     assert_eq!(challenges, [r#"Basic realm="acme", charset="UTF-8""#]);
-    let basic = |token: &str| {
-        use base64::Engine;
-        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("ada:{token}")))
-    };
+    let basic = |token: &str| format!("Basic {}", STANDARD.encode(format!("ada:{token}")));
     let token = made.token.expose_secret();
     let second = world::get(&app, "/v2/", &[("authorization", &basic(token))]).await;
     assert_eq!(second.status, StatusCode::OK);
     world::get(&app, "/v2/", &[("authorization", &basic(&token[1..]))]).await.refused(401, "invalid_token");
+    // Bearer is accepted, too. A refusal of another status has the challenge that it always has.
+    let lacking = world.issue(new_token()).await;
+    let lacking = world::with(&app, "/v2/", &lacking).await;
+    lacking.refused(403, "insufficient_scope");
+    assert!(lacking.challenge().unwrap().starts_with("Bearer realm=\"acme\", error=\"insufficient_scope\""));
 }
 
 /// Runs `docker login`. Without a daemon, the client itself sends the requests.
@@ -54,7 +56,9 @@ async fn login(server: &Server, token: &str) -> (bool, String) {
     });
     let output = output.await.unwrap();
     let printed = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(printed).unwrap())
+    let printed = String::from_utf8(printed).unwrap();
+    server.assert_shows_no_secret(&printed);
+    (output.status.success(), printed)
 }
 
 #[tokio::test]
