@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
@@ -46,9 +47,11 @@ impl Framework for Axum07 {
     }
 
     async fn path_parameter(request: &mut Parts, name: &str) -> PathParameter {
-        let parameters = RawPathParams::from_request_parts(request, &()).await.ok();
-        let values = parameters.iter().flatten().filter(|(parameter, _)| *parameter == name);
-        PathParameter::of(values.map(|(_, value)| value))
+        match RawPathParams::from_request_parts(request, &()).await {
+            Ok(values) => PathParameter::of(values.iter().filter(|(key, _)| *key == name).map(|(_, value)| value)),
+            Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => PathParameter::NoProject,
+            Err(_) => PathParameter::Misplaced,
+        }
     }
 
     fn peer_address(request: &Parts) -> Option<IpAddr> {

@@ -43,7 +43,9 @@ impl Framework for Poem {
     }
 
     async fn path_parameter(request: &mut Request, name: &str) -> PathParameter {
-        PathParameter::of(request.raw_path_param(name))
+        // Without a value, the client has sent bytes that are not UTF-8, or the route has no such
+        // parameter.
+        request.raw_path_param(name).map_or(PathParameter::NoProject, |value| PathParameter::of([value]))
     }
 
     fn peer_address(request: &Request) -> Option<IpAddr> {

@@ -1,4 +1,5 @@
 //! The guarded routes of the service with poem.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../../answers.rs"]
 mod answers;
