@@ -55,10 +55,10 @@ const PARTS: &str = r#"
 impl PostgresStore {
     /// The migrations of the schema, in the order in which they run: four tables and their indices,
     /// with a comment on each column. Run them with [`migrate`](Self::migrate) or with your own
-    /// migration tool. The scripts are also in the folder `migrations/postgres` of the crate.
+    /// migration tool. The scripts are also in the folder `src/migrations/postgres` of the crate.
     pub const MIGRATIONS: &'static [Migration] = &[Migration {
         name: "0001_keyfob_tokens",
-        sql: include_str!("../../../migrations/postgres/0001_keyfob_tokens.sql"),
+        sql: include_str!("../../migrations/postgres/0001_keyfob_tokens.sql"),
     }];
 
     /// Returns the first of the [`MIGRATIONS`](Self::MIGRATIONS), changed so that it splits the

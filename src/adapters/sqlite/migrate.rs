@@ -34,10 +34,10 @@ const PARTS: &str = r#"
 impl SqliteStore {
     /// The migrations of the schema, in the order in which they run: one table and its indices,
     /// with a comment on each column. Run them with [`migrate`](Self::migrate) or with your own
-    /// migration tool. The scripts are also in the folder `migrations/sqlite` of the crate.
+    /// migration tool. The scripts are also in the folder `src/migrations/sqlite` of the crate.
     pub const MIGRATIONS: &'static [Migration] = &[Migration {
         name: "0001_keyfob_tokens",
-        sql: include_str!("../../../migrations/sqlite/0001_keyfob_tokens.sql"),
+        sql: include_str!("../../migrations/sqlite/0001_keyfob_tokens.sql"),
     }];
 
     /// Creates the table and its indices if they do not exist. Upgrades a table that a version

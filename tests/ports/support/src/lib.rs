@@ -13,7 +13,7 @@ pub mod postgres;
 
 /// Returns the folder of keyfob's migrations for an engine: `sqlite` or `postgres`.
 pub fn migrations(engine: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../migrations").join(engine)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../src/migrations").join(engine)
 }
 
 /// Issues a token with the store, verifies it, revokes it, and checks that it is then rejected.
