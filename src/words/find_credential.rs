@@ -48,7 +48,8 @@ impl CredentialPlaces {
     /// # Errors
     /// - Returns [`HeaderError::Repeated`] if the request has a credential and another value in one
     ///   of the places, or a Basic credential whose two parts both begin like a token.
-    /// - Returns [`HeaderError::Malformed`] if the value of the credential is longer than 8 KiB.
+    /// - Returns [`HeaderError::Malformed`] if the value of the credential is longer than 8 KiB, or
+    ///   if a Basic credential cannot be decoded: it may be a token.
     ///
     /// After such an error, refuse the request. Do not leave it to another authentication.
     pub fn find<'n, 'h, I>(
@@ -109,7 +110,7 @@ impl CredentialPlaces {
     ) -> Result<FoundCredential<'h>, HeaderError> {
         let (text, bytes) = match value {
             Value::Text(text) => (Ok(text), text.len()),
-            Value::Authorization(value) => match self.after_scheme(value.trim_ascii()) {
+            Value::Authorization(value) => match self.after_scheme(trim_paste(value), recognizes) {
                 Ok(Authorization::Basic(encoded)) => return basic(encoded, value.len(), recognizes),
                 Ok(Authorization::Text(text)) => (Ok(text), value.len()),
                 Err(error) => (Err(error), value.len()),
@@ -120,17 +121,28 @@ impl CredentialPlaces {
         found_in(credential, found, bytes)
     }
 
-    fn after_scheme<'h>(&self, value: &'h [u8]) -> Result<Authorization<'h>, HeaderError> {
-        let end = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+    /// Reads the scheme of a value, which has no pasted characters around it.
+    fn after_scheme<'h>(
+        &self,
+        value: &'h [u8],
+        recognizes: &impl Fn(&[u8]) -> bool,
+    ) -> Result<Authorization<'h>, HeaderError> {
+        // A malformed token may contain white space, so this check comes first.
+        if self.bare && recognizes(value) {
+            return Ok(Authorization::Text(value));
+        }
+        // The space after the scheme may be a pasted one, such as a no-break space.
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || !byte.is_ascii();
+        let end = value.iter().position(ends).unwrap_or(value.len());
         let (scheme, rest) = value.split_at(end);
         if scheme.eq_ignore_ascii_case(b"basic") {
-            return Ok(Authorization::Basic(rest.trim_ascii()));
+            return Ok(Authorization::Basic(trim_paste(rest)));
         }
         if self.schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes())) {
             return Ok(Authorization::Text(rest));
         }
         // A token has no white space, so a value of one word has no scheme.
-        if self.bare && rest.is_empty() && !trim_paste(value).is_empty() {
+        if self.bare && rest.is_empty() && !value.is_empty() {
             return Ok(Authorization::Text(value));
         }
         Err(HeaderError::Scheme)
@@ -149,13 +161,11 @@ fn basic<'h>(
     bytes: usize,
     recognizes: &impl Fn(&[u8]) -> bool,
 ) -> Result<FoundCredential<'h>, HeaderError> {
-    // A longer value is not decoded, so it cannot be known whether it holds a token.
+    // A longer value is not decoded. Like a value that cannot be decoded, it may hold a token.
     if bytes > MAX_VALUE {
         return Err(HeaderError::Malformed);
     }
-    let Ok(pair) = BasicPair::decode(encoded) else {
-        return Ok(FoundCredential::Other(Err(HeaderError::Malformed)));
-    };
+    let pair = BasicPair::decode(encoded)?;
     let begins = |part| recognizes(pair.part(part));
     match (begins(BasicPart::User), begins(BasicPart::Password)) {
         (true, true) => Err(HeaderError::Repeated),
@@ -191,8 +201,8 @@ mod tests {
 
     use super::*;
 
-    /// Returns the text of the credential, or the reason why the request has no credential. The outer
-    /// error must not be left to another authentication.
+    /// Returns the text of the credential, or the reason why the request has no credential. The
+    /// outer error must not be left to another authentication.
     fn find(places: &CredentialPlaces, headers: &[(&str, &str)]) -> Result<Result<String, String>, HeaderError> {
         let text = |credential: &Credential<'_>| String::from_utf8_lossy(credential.as_ref()).into_owned();
         let values = |name: &str| {
@@ -236,6 +246,8 @@ mod tests {
             "Bearer \u{feff}k9_t\u{200b}",
             "Bearer \u{201c}k9_t\u{201d}",
             "Bearer \u{a0}k9_t\r\n",
+            "Bearer\u{a0}k9_t",
+            "'Bearer k9_t'",
         ] {
             assert_eq!(authorization(value), token("k9_t"), "{value:?}");
         }
@@ -253,8 +265,11 @@ mod tests {
         assert_eq!(basic("ada:secret"), other("ada"));
         assert_eq!(basic(":secret"), other("secret"));
         assert_eq!(basic(":"), other("Malformed"));
-        assert_eq!(basic("k9_t"), other("Malformed"), "no colon");
-        assert_eq!(authorization("Basic %%%"), other("Malformed"));
+        assert_eq!(basic("k9_t"), Err(HeaderError::Malformed), "no colon");
+        assert_eq!(basic("other"), Err(HeaderError::Malformed), "no colon");
+        assert_eq!(authorization("Basic %%%"), Err(HeaderError::Malformed));
+        assert_eq!(authorization("Basic azlfd"), Err(HeaderError::Malformed), "cut");
+        assert_eq!(authorization("\"basic\u{a0}azlfdDp4\""), token("k9_t"));
         assert_eq!(authorization("Basic azlfdDp4"), token("k9_t"));
         assert_eq!(authorization("Basic azlfdDo"), token("k9_t"), "without padding");
         let long = format!("k9_{}:{}", "t".repeat(400), "p".repeat(4000));
@@ -299,6 +314,8 @@ mod tests {
         assert_eq!(places.headers().collect::<Vec<_>>(), ["authorization", "x-api-key"]);
         let bare = CredentialPlaces::new().with_bare_token();
         assert_eq!(find(&bare, &[("authorization", " k9_t ")]), token("k9_t"));
+        assert_eq!(find(&bare, &[("authorization", "k9_t x")]), token("k9_t x"), "the parser refuses it");
+        assert_eq!(find(&bare, &[("authorization", "' k9_t '")]), token("k9_t"));
         assert_eq!(find(&bare, &[("authorization", "Bearer k9_t")]), token("k9_t"));
         assert_eq!(find(&bare, &[("authorization", "Bearer")]), other("Malformed"));
         assert_eq!(find(&bare, &[("authorization", "Digest x")]), other("Scheme"));

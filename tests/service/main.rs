@@ -35,6 +35,8 @@ mod maintenance;
 mod openapi;
 mod owned;
 mod owners;
+#[cfg(feature = "axum")]
+mod programs;
 mod recheck;
 #[cfg(feature = "scan")]
 mod scan;

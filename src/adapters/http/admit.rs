@@ -50,7 +50,11 @@ impl<F: Framework> RouteGuard<F> {
         let origin = self.origin(request);
         let credential = match self.credential(request) {
             Err(error) => return Err(rule.challenge(error, &origin)),
-            Ok(FoundCredential::Other(other)) if self.passes_on => {
+            // If a guard outside has verified a token, the request has a credential, in a place
+            // that this guard does not read.
+            Ok(FoundCredential::Other(other))
+                if self.passes_on && Authenticated::<P>::outer::<F>(request).is_none() =>
+            {
                 // The text of an `Ok` does not begin like a token, so it would be rejected for
                 // that.
                 let why = other.map_or_else(Challenge::from, |_| Challenge::from(Rejection::Prefix));
@@ -62,6 +66,10 @@ impl<F: Framework> RouteGuard<F> {
         };
         let verified = tokens.verify(credential.as_ref(), origin.locate(access)).await;
         let verified = verified.map_err(|error| rule.refusal(error, &origin))?;
+        // Guards that read different places could verify two tokens, perhaps of two owners.
+        if Authenticated::<P>::outer::<F>(request).is_some_and(|outer| outer != verified.key()) {
+            return Err(rule.challenge(HeaderError::Repeated, &origin));
+        }
         Authenticated::admit::<F>(verified, tokens, Arc::clone(rule), origin, request);
         Ok(())
     }

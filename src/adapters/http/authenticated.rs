@@ -15,7 +15,7 @@ use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
 use crate::rules::challenge::Challenge;
 use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
-use crate::words::ids::ProjectId;
+use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::rejection::Rejection;
 
 /// The verified caller of a guarded route.
@@ -77,12 +77,18 @@ struct Passed(Arc<dyn Recheck>);
 /// A verified caller that can be checked again. The trait hides the type of the project
 /// requirement.
 trait Recheck: Send + Sync {
+    fn key(&self) -> TokenKey;
+
     fn again(&self) -> Rechecked<'_>;
 }
 
 type Rechecked<'f> = Pin<Box<dyn Future<Output = Result<Passed, Refusal>> + Send + 'f>>;
 
 impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
+    fn key(&self) -> TokenKey {
+        self.verified.key()
+    }
+
     fn again(&self) -> Rechecked<'_> {
         Box::pin(async { Ok(Passed(Arc::new(self.recheck().await?))) })
     }
@@ -102,6 +108,11 @@ impl<P: ProjectRequirement + 'static> Authenticated<P> {
         let caller = Self { verified, tokens, rule, origin, outer };
         F::attach(request, Passed(Arc::new(caller.clone())));
         F::attach(request, Caller::Token(caller));
+    }
+
+    /// Returns the key of the token that a guard has verified before, if there is one.
+    pub(super) fn outer<F: Framework>(request: &F::Request) -> Option<TokenKey> {
+        F::attached::<Passed>(request).map(|Passed(caller)| caller.key())
     }
 
     /// Returns the verified caller that a guard has attached to a request of a framework.

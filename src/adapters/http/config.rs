@@ -13,7 +13,17 @@ use crate::words::places::CredentialPlaces;
 pub(super) struct GuardConfig {
     pub(super) tokens: Arc<dyn Checks>,
     pub(super) realm: Arc<str>,
-    pub(super) basic_challenge: bool,
+    pub(super) basic_challenge: BasicChallenge,
+}
+
+/// Whether refusals of status 401 ask for a user name and a password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BasicChallenge {
+    No,
+    /// They ask for the scheme Bearer, too.
+    Beside,
+    /// They ask for nothing else.
+    Only,
 }
 
 /// The settings of a guard that say how a request is read.

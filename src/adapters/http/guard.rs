@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use super::config::{GuardConfig, Reading};
+use super::config::{BasicChallenge, GuardConfig, Reading};
 use super::framework::Framework;
 use super::refusal::Refusal;
 use super::route::{Project, RouteGuard};
@@ -50,7 +50,7 @@ impl<F: Framework> Guard<F> {
         let realm = tokens.keyring().prefix().as_str().into();
         let places = Arc::new(CredentialPlaces::new());
         Self {
-            config: GuardConfig { tokens, realm, basic_challenge: false },
+            config: GuardConfig { tokens, realm, basic_challenge: BasicChallenge::No },
             reading: Reading { places, credential: None, address: None, resource_metadata: None },
         }
     }
@@ -82,12 +82,20 @@ impl<F: Framework> Guard<F> {
         Self { reading: Reading { credential: Some(Arc::new(credential)), ..self.reading }, ..self }
     }
 
-    /// Makes every refusal of status 401 ask for a user name and a password, too (RFC 7617). Git,
-    /// curl and Docker send a credential only after such a challenge. A browser shows a dialog for
-    /// them, so leave the setting out for routes that pages call.
+    /// Makes every refusal of status 401 ask for a user name and a password, too (RFC 7617). Git
+    /// and `curl --anyauth` send a credential only after such a challenge. A browser shows a dialog
+    /// for them, so leave the setting out for routes that pages call.
     #[must_use]
     pub fn with_basic_challenge(self) -> Self {
-        Self { config: GuardConfig { basic_challenge: true, ..self.config }, ..self }
+        Self { config: GuardConfig { basic_challenge: BasicChallenge::Beside, ..self.config }, ..self }
+    }
+
+    /// Makes every refusal of status 401 ask for a user name and a password, and for nothing else.
+    /// Docker needs this: it takes the realm of a challenge for Bearer as the URL of a service that
+    /// issues tokens, and then fails. The guard still accepts Bearer.
+    #[must_use]
+    pub fn with_basic_challenge_only(self) -> Self {
+        Self { config: GuardConfig { basic_challenge: BasicChallenge::Only, ..self.config }, ..self }
     }
 
     /// Sets the function that returns the client address of a request. If a token may be used only

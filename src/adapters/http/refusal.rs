@@ -91,12 +91,22 @@ impl Refusal {
     }
 
     /// Returns this refusal with a second challenge, for the scheme Basic (RFC 7617), if its status
-    /// is 401. Without this challenge, git and curl send no credential from a URL or a `.netrc`.
+    /// is 401. Without this challenge, git sends no credential from a URL or a `.netrc`.
     /// A browser shows a dialog for a user name and a password instead of the page.
     #[must_use]
     pub fn with_basic_challenge(self, realm: &str) -> Self {
         let challenge = (self.status == 401).then(|| basic_challenge(realm));
         Self { basic_challenge: challenge, ..self }
+    }
+
+    /// Returns this refusal with the challenge for the scheme Basic as its only challenge, if its
+    /// status is 401. Docker fails after a challenge for Bearer whose realm is not a URL.
+    #[must_use]
+    pub fn with_basic_challenge_only(self, realm: &str) -> Self {
+        match self.status {
+            401 => Self { www_authenticate: None, ..self.with_basic_challenge(realm) },
+            _ => self,
+        }
     }
 
     /// Returns the HTTP status.

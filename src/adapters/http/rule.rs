@@ -1,6 +1,6 @@
 //! The requirements of one route.
 
-use super::config::GuardConfig;
+use super::config::{BasicChallenge, GuardConfig};
 use super::origin::Origin;
 use super::refusal::Refusal;
 use crate::rules::challenge::Challenge;
@@ -31,6 +31,10 @@ impl Rule {
     pub(super) fn challenge_for(&self, scopes: &[Scope], challenge: impl Into<Challenge>, origin: &Origin) -> Refusal {
         let GuardConfig { realm, basic_challenge, .. } = &self.guard;
         let refusal = Refusal::of_challenge(challenge.into(), realm, scopes, origin.resource_metadata.as_deref());
-        if *basic_challenge { refusal.with_basic_challenge(realm) } else { refusal }
+        match basic_challenge {
+            BasicChallenge::No => refusal,
+            BasicChallenge::Beside => refusal.with_basic_challenge(realm),
+            BasicChallenge::Only => refusal.with_basic_challenge_only(realm),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of guarded routes with axum, from the request to the response.
 
 mod answers;
+mod beside;
 mod long_lived;
 mod places;
 mod projects;

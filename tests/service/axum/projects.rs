@@ -3,8 +3,9 @@
 
 use axum::Router;
 use axum::http::HeaderName;
+use axum::http::request::Parts;
 use axum::routing::get as on_get;
-use keyfob::{Invalid, error::InvalidField};
+use keyfob::{Invalid, ProjectId, error::InvalidField, http::Refusal};
 
 use crate::axum::world::{World, app, bearer, get, in_project, own_project, with};
 use crate::support::{new_token, project};
@@ -119,4 +120,60 @@ fn invalid_scopes_are_found_when_the_route_is_created() {
     assert_eq!(field(guard.project(project("145"), "a\\b")), InvalidField::Scope);
     assert_eq!(field(guard.own_project(&"s".repeat(129))), InvalidField::Scope);
     assert!(guard.own_project(&format!(" {}\t\n", "s".repeat(128))).is_ok());
+}
+
+/// Returns the project in the first label of the host name, such as `145` in `145.acme.example`.
+fn by_host(parts: &Parts) -> Result<ProjectId, Refusal> {
+    let none = || Refusal::new(404_u16, "not_found", "there is no such project");
+    let host = parts.headers.get("host").and_then(|host| host.to_str().ok()).ok_or_else(none)?;
+    let label = host.strip_suffix(".acme.example").ok_or_else(none)?;
+    ProjectId::new(label).map_err(|_| none())
+}
+
+#[tokio::test]
+async fn the_host_name_names_the_project() {
+    let world = World::new();
+    let made = world.usual().await;
+    let app = app("/repo", on_get(in_project).layer(world.guard.project_by(by_host, "repo:read").unwrap()));
+    let authorization = bearer(&made);
+    let token = ("authorization", authorization.as_str());
+    get(&app, "/repo", &[token, ("host", "145.acme.example")]).await.passed("ada in 145");
+    get(&app, "/repo", &[token, ("host", "146.acme.example")]).await.refused(403, "wrong_project");
+    get(&app, "/repo", &[("host", "145.acme.example")]).await.refused(401, "missing_token");
+    for headers in [&[token][..], &[token, ("host", "acme.example")], &[token, ("host", "A.acme.example")]] {
+        let answer = get(&app, "/repo", headers).await;
+        answer.refused(404, "not_found");
+        assert_eq!(answer.challenge(), None);
+    }
+}
+
+/// A function of the host may return the error of the project id. It converts into a refusal.
+#[tokio::test]
+async fn the_query_names_the_project() {
+    let world = World::new();
+    let made = world.usual().await;
+    let by_query = |parts: &Parts| ProjectId::new(parts.uri.query().unwrap_or_default());
+    let guard = world.guard.project_by(by_query, "repo:read").unwrap();
+    let app = app("/repo", on_get(in_project).layer(guard));
+    with(&app, "/repo?145", &made).await.passed("ada in 145");
+    with(&app, "/repo?146", &made).await.refused(403, "wrong_project");
+    get(&app, "/repo?145", &[]).await.refused(401, "missing_token");
+    for path in ["/repo", "/repo?", "/repo?A", "/repo?145&146"] {
+        with(&app, path, &made).await.refused(400, "invalid");
+        get(&app, path, &[]).await.refused(400, "invalid");
+    }
+    assert_eq!(world.guard.project_by(by_query, "a\\b").unwrap_err().field(), InvalidField::Scope);
+}
+
+#[tokio::test]
+async fn the_name_of_a_project_header_is_checked_and_has_any_case() {
+    let world = World::new();
+    let made = world.usual().await;
+    let app = app("/repo", on_get(in_project).layer(world.guard.project_in_header("X-Project-ID", "").unwrap()));
+    let authorization = bearer(&made);
+    get(&app, "/repo", &[("authorization", &authorization), ("x-PROJECT-id", "145")]).await.passed("ada in 145");
+    for name in ["", "x project", "x:", "é", &"x".repeat(65)] {
+        assert_eq!(world.guard.project_in_header(name, "").unwrap_err().field(), InvalidField::HeaderName, "{name:?}");
+    }
+    assert!(world.guard.project_in_header("x".repeat(64), "").is_ok());
 }
