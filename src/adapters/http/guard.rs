@@ -204,7 +204,7 @@ impl<F: Framework> Guard<F> {
     /// refusals ask for Basic.
     #[cfg(feature = "utoipa")]
     pub(crate) fn presentation(&self) -> (Prefix, &CredentialPlaces, bool) {
-        (self.config.tokens.prefix(), &self.reading.places, self.config.basic_challenge)
+        (self.config.tokens.prefix(), &self.reading.places, self.config.basic_challenge != BasicChallenge::No)
     }
 
     fn route(&self, project: Project<F>, scopes: &str) -> Result<RouteGuard<F>, Invalid> {
