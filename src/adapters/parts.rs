@@ -10,8 +10,8 @@ use super::http::response::RefusalResponse;
 use super::http::route::RouteGuard;
 
 /// Checks a request against a guard. Before the check, all headers that may hold a token are marked
-/// as sensitive. Returns the request with the verified caller attached, or the refusal with the head
-/// of the request.
+/// as sensitive. Returns the request with the verified caller attached, or the refusal with the
+/// head of the request.
 pub(super) async fn admit<F, B>(route: &RouteGuard<F>, request: Request<B>) -> Result<Request<B>, (Refusal, Parts)>
 where
     F: Framework<Request = Parts>,

@@ -7,8 +7,8 @@ use crate::adapters::http::caller::Caller;
 use crate::adapters::http::refusal::Refusal;
 use crate::rules::access::ProjectRequirement;
 
-/// The caller of a guarded call. `tonic::Request` implements this trait, whatever the message of the
-/// request is. No other type can implement it.
+/// The caller of a guarded call. `tonic::Request` implements this trait for every type of message.
+/// No other type can implement it.
 ///
 /// ```
 /// use keyfob::access::OwnProject;
@@ -33,17 +33,18 @@ pub trait GuardedRequest: Sealed {
     /// Returns the verified caller of the call.
     ///
     /// # Errors
-    /// Returns a [`Status`] with the code `INTERNAL` and the reason `unguarded` if no guard for this
-    /// project requirement protects the method. Returns the code `UNAUTHENTICATED` if the guard has
-    /// [passed the call on](crate::http::RouteGuard::or_other) to another authentication.
+    /// Returns a [`Status`] with the code `INTERNAL` and the reason `unguarded` if no guard for
+    /// this project requirement protects the method. Returns the code `UNAUTHENTICATED` if the
+    /// guard has [passed the call on](crate::http::RouteGuard::or_other) to another
+    /// authentication.
     fn authenticated<P: ProjectRequirement + 'static>(&self) -> Result<Authenticated<P>, Status>;
 
     /// Returns the caller of a call whose guard [passes calls
     /// on](crate::http::RouteGuard::or_other) to another authentication.
     ///
     /// # Errors
-    /// Returns a [`Status`] with the code `INTERNAL` and the reason `unguarded` if no guard for this
-    /// project requirement protects the method.
+    /// Returns a [`Status`] with the code `INTERNAL` and the reason `unguarded` if no guard for
+    /// this project requirement protects the method.
     fn caller<P: ProjectRequirement + 'static>(&self) -> Result<Caller<P>, Status>;
 }
 

@@ -12,7 +12,8 @@ use tower::Layer;
 
 use crate::http::world::{HOUR, World};
 use crate::support::{actor, new_token, project};
-use crate::tonic::server::{Kind, Notes, Server, call, is_refusal};
+use crate::tonic::codec::Text;
+use crate::tonic::server::{Kind, Notes, Server, call, is_refusal, request};
 
 pub fn guarded(guard: &Guard<Tonic>) -> GuardedService<Notes> {
     guard.project(project("145"), "repo:read").unwrap().layer(Notes)
@@ -65,6 +66,23 @@ async fn each_kind_of_call_gets_the_code_and_the_reason() {
     let good = usual().await;
     world.switch_off();
     refused(&server, &[&good], Unavailable, "unavailable", "the token cannot be checked at the moment").await;
+}
+
+/// The guard judges a call before its first message, so a client cannot keep a refused call open.
+#[tokio::test]
+async fn a_call_is_refused_before_any_of_its_messages() {
+    let world = World::new();
+    let server = serve(&world);
+    let mut client = server.client().await;
+    let endless = || request(tokio_stream::pending::<String>(), &[]);
+    let path = |kind: Kind| kind.path().parse().unwrap();
+    client.ready().await.unwrap();
+    let write = client.client_streaming::<_, _, String, _>(endless(), path(Kind::Write), Text).await;
+    client.ready().await.unwrap();
+    let chat = client.streaming::<_, _, String, _>(endless(), path(Kind::Chat), Text).await;
+    for status in [write.unwrap_err(), chat.unwrap_err()] {
+        is_refusal(&status, Code::Unauthenticated, "missing_token", "the request needs a token");
+    }
 }
 
 /// A method without a guard never runs, so a guard that was forgotten admits no call.
