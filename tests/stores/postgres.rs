@@ -178,8 +178,9 @@ async fn the_check_of_the_schema_names_each_missing_or_different_part() {
     for partitions in [None, NonZeroU16::new(4)] {
         // With a single connection, the check sees the open transaction of the test.
         let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
-        let run =
-            async |sql: &str| drop(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap());
+        let run = async |sql: &str| {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap();
+        };
         let store = PostgresStore::from_pool(pool.clone()).await.unwrap();
         assert!(schema_fault(&store).await.starts_with("the database has no table keyfob_tokens: run the migrations"));
 

@@ -119,7 +119,9 @@ async fn the_check_of_the_schema_names_each_missing_or_different_part() {
     let options = SqliteStore::connect_options(folder.path().join("host.db")).create_if_missing(true);
     // With a single connection, the check sees the open transaction of the test.
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-    let run = async |sql: String| drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap());
+    let run = async |sql: String| {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
     let store = SqliteStore::from_pool(pool.clone()).await.unwrap();
     let fault = async || {
         let error = store.check_schema().await.unwrap_err();

@@ -29,7 +29,7 @@ pub(super) enum Address {
     /// A cluster. The addresses name some of its nodes.
     Cluster(Box<ClusterClient>),
     /// A single server.
-    Single(Client),
+    Single(Box<Client>),
 }
 
 impl Address {
@@ -64,7 +64,7 @@ impl Address {
             return builder.build().map(|client| Self::Cluster(Box::new(client)));
         }
         match options.urls[..] {
-            [_] => Ok(Self::Single(client)),
+            [_] => Ok(Self::Single(Box::new(client))),
             _ => Err((ErrorKind::InvalidClientConfig, "several addresses were given for a single server").into()),
         }
     }
@@ -75,7 +75,7 @@ impl Address {
                 let shared = Shared::new(Some(client.get_async_connection().await?));
                 Connection::Cluster { client: client.clone(), shared }
             }
-            Self::Single(client) => Connection::Single { client: Box::new(client.clone()), shared: Shared::new(None) },
+            Self::Single(client) => Connection::Single { client: client.clone(), shared: Shared::new(None) },
         })
     }
 }
