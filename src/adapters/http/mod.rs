@@ -12,7 +12,7 @@ pub(crate) mod guard;
 mod origin;
 pub(crate) mod refusal;
 mod refusal_of;
-#[cfg(any(feature = "actix", feature = "axum"))]
+#[cfg(any(feature = "actix", feature = "axum", feature = "tonic"))]
 pub(crate) mod response;
 pub(crate) mod route;
 mod rule;
