@@ -146,6 +146,7 @@ pub mod import {
     #![doc = include_str!("guide/import.md")]
 
     #[cfg(feature = "os-rng")]
+    #[cfg(feature = "os-rng")]
     pub use crate::rules::adopt::{adopt, adopt_without_pepper};
     pub use crate::rules::import_look_up::{ImportLookUp, check_imported};
     pub use crate::rules::import_row::ImportRow;

@@ -10,6 +10,7 @@ use crate::words::ids::KeyNumber;
 use crate::words::import_key::ImportKey;
 use crate::words::import_mac::ImportMac;
 use crate::words::keyring::Keyring;
+use crate::words::random;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
 
@@ -97,8 +98,8 @@ fn row(
     let import_key = key_under(minting);
     let other_keys = keyring.import_macs().skip(1).map(key_under).collect();
     let digest = minting.digest(&token.digest);
-    let (rng, number) = (&mut getrandom::SysRng, minting.number());
-    let record = token.into_record(rng, keyring.prefix(), number, digest, policy.notices(), actor, now)?;
+    let id = random::id(&mut getrandom::SysRng, minting.number())?;
+    let record = token.into_record(keyring.prefix(), id, digest, policy.notices(), actor, now);
     Ok(ImportRow { record, import_key, other_keys })
 }
 

@@ -1,8 +1,6 @@
 //! A token that a service issued before it used keyfob, and the record that an import creates for
 //! it.
 
-use rand_core::TryCryptoRng;
-
 use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
 use super::notice_schedule::NoticeSchedule;
@@ -10,12 +8,9 @@ use super::record::{Disabled, Revocation, TokenRecord};
 use super::salted_import::SaltedImport;
 use super::scope::ScopeSet;
 use super::token_kind::TokenKind;
-use crate::words::alphabet;
 use crate::words::digest::Digest;
-use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
+use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::import_digest::ImportDigest;
-use crate::words::random;
-use crate::words::rng_error::RngError;
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
@@ -85,23 +80,19 @@ impl ImportToken {
         }
     }
 
-    /// Returns the record of the token, with `digest` in place of the imported hash. The record has
-    /// a new random id from `rng`, which begins with the key number `number`.
-    pub(crate) fn into_record<R: TryCryptoRng + ?Sized>(
+    /// Returns the record of the token, with `digest` in place of the imported hash and with the new
+    /// id `id`.
+    pub(crate) fn into_record(
         self,
-        rng: &mut R,
         prefix: Prefix,
-        number: KeyNumber,
+        id: TokenId,
         digest: Digest,
         notices: &NoticeSchedule,
         actor: &Actor,
         now: Timestamp,
-    ) -> Result<TokenRecord, RngError> {
-        let mut handle = [alphabet::digit(number.get()); TokenId::LEN];
-        random::digits(rng, &mut handle[1..])?;
-        let id = TokenId::from_checked(handle);
+    ) -> TokenRecord {
         let key = TokenKey { project: self.project, id };
-        Ok(TokenRecord {
+        TokenRecord {
             kind: self.kind,
             scopes: self.scopes,
             metadata: self.metadata,
@@ -117,14 +108,14 @@ impl ImportToken {
             // gets no notice 30 or 7 days before its expiry.
             notice_lead: NoticeLead::begun(notices.leads(), self.expires_at, now),
             ..TokenRecord::new(key, prefix, digest, self.owner, self.name, self.created_at)
-        })
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::sample::{DAY, ada, at, disabled, project, revoked};
+    use crate::rules::sample::{DAY, ada, at, disabled, id, project, revoked};
     use crate::words::import_digest::ImportHash;
 
     fn old() -> ImportToken {
@@ -133,9 +124,8 @@ mod tests {
     }
 
     fn record(token: ImportToken, now: Timestamp) -> TokenRecord {
-        let (prefix, number) = ("acme_pat".parse().unwrap(), KeyNumber::new(36).unwrap());
-        let (rng, notices) = (&mut getrandom::SysRng, NoticeSchedule::default());
-        token.into_record(rng, prefix, number, Digest::from_bytes([3; 32]), &notices, &ada(), now).unwrap()
+        let (prefix, notices) = ("acme_pat".parse().unwrap(), NoticeSchedule::default());
+        token.into_record(prefix, id('a'), Digest::from_bytes([3; 32]), &notices, &ada(), now)
     }
 
     #[test]
@@ -165,7 +155,7 @@ mod tests {
     #[test]
     fn a_record_is_new_to_keyfob() {
         let record = record(old(), at(0));
-        assert_eq!(record.id.key_number(), KeyNumber::new(36).unwrap());
+        assert_eq!(record.id, id('a'));
         assert_eq!((record.family, record.version, record.created_by), (record.id, 1, ada()));
         let links = (record.rotated_from, record.rotated_to, record.grace_until, record.confirm_by, record.request_id);
         assert_eq!(links, (None, None, None, None, None));

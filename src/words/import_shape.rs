@@ -44,11 +44,14 @@ pub struct ImportShape {
     way: Way,
 }
 
+/// A hash function of the service.
+type OwnHash = dyn Fn(&[u8]) -> ImportDigest + Send + Sync;
+
 /// The way to find the token with a text.
 #[derive(Clone)]
 enum Way {
     Sha2(ImportHash),
-    Own(Arc<dyn Fn(&[u8]) -> ImportDigest + Send + Sync>),
+    Own(Arc<OwnHash>),
     PublicPart(Arc<Split>),
 }
 

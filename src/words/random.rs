@@ -3,6 +3,7 @@
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
+use super::ids::{KeyNumber, TokenId};
 use super::rng_error::RngError;
 use crate::words::alphabet;
 
@@ -35,6 +36,16 @@ where
     Ok(())
 }
 
+/// Draws a token id that begins with the key number `number`.
+///
+/// # Errors
+/// Returns [`RngError`] if the generator fails.
+pub(crate) fn id<R: TryCryptoRng + ?Sized>(rng: &mut R, number: KeyNumber) -> Result<TokenId, RngError> {
+    let mut handle = [alphabet::digit(number.get()); TokenId::LEN];
+    digits(rng, &mut handle[1..])?;
+    Ok(TokenId::from_checked(handle))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +71,14 @@ mod tests {
     }
 
     impl TryCryptoRng for Counter {}
+
+    #[test]
+    fn an_id_begins_with_its_key_number() {
+        let number = KeyNumber::new(36).unwrap();
+        let (one, other) = (id(&mut Counter(0), number).unwrap(), id(&mut Counter(9), number).unwrap());
+        assert_eq!((one.key_number(), other.key_number()), (number, number));
+        assert_eq!((&one.as_str()[1..], &other.as_str()[1..]), ("0123456789ABCDE", "9ABCDEFGHIJKLMN"));
+    }
 
     #[test]
     fn each_digit_is_equally_likely_and_62_and_63_are_discarded() {
