@@ -6,7 +6,8 @@ use std::{error::Error, io::Write};
 
 use axum::{Router, routing::get};
 use keyfob::access::OwnProject;
-use keyfob::axum::{Authenticated, Guard};
+use keyfob::axum::Guard;
+use keyfob::http::Authenticated;
 use keyfob::store::sqlite::SqliteStore;
 use keyfob::{Keyring, Pepper, Prefix, Tokens};
 

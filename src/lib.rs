@@ -4,49 +4,76 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 // With this attribute, docs.rs shows beside each item the feature that the item needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// A layer has items that only the layers of a later level use.
+#![cfg_attr(not(feature = "service"), allow(dead_code, unreachable_pub))]
 
 #[macro_use]
 mod words;
+#[cfg(feature = "service")]
 mod adapters;
 #[cfg(feature = "cache")]
 mod cache;
+#[cfg(feature = "rules")]
 mod rules;
 
-pub use crate::rules::access::Access;
-pub use crate::rules::challenge::Challenge;
-pub use crate::rules::check::{Verified, check};
-pub use crate::rules::delegation::Delegation;
-pub use crate::rules::error::Error;
-pub use crate::rules::error_kind::ErrorKind;
-pub use crate::rules::lifetimes::Lifetime;
-pub use crate::rules::mint::{Issued, mint};
-pub use crate::rules::new_token::NewToken;
-pub use crate::rules::policy::Policy;
-pub use crate::rules::record::TokenRecord;
-pub use crate::rules::scope::{Scope, ScopeSet};
-pub use crate::rules::status::Status;
-pub use crate::rules::token_kind::TokenKind;
-pub use crate::rules::view::TokenView;
-pub use crate::store::contract::TokenStore;
-pub use crate::store::memory::MemoryStore;
-pub use crate::tokens::service::Tokens;
-pub use crate::tokens::verify_error::VerifyError;
-pub use crate::words::clock::{Clock, SystemClock};
-pub use crate::words::credential::Credential;
-pub use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
-pub use crate::words::invalid::Invalid;
-pub use crate::words::keyring::Keyring;
-pub use crate::words::pepper::Pepper;
-pub use crate::words::presented::PresentedToken;
-pub use crate::words::rejection::Rejection;
-pub use crate::words::secret::PlaintextToken;
-pub use crate::words::text::{Actor, Name, OwnerId};
-pub use crate::words::timestamp::Timestamp;
+pub use crate::words::{
+    ids::{Prefix, ProjectId, TokenId, TokenKey},
+    invalid::Invalid,
+    rejection::Rejection,
+    secret::PlaintextToken,
+};
 
+#[cfg(feature = "mac")]
+pub use crate::words::{credential::Credential, keyring::Keyring, pepper::Pepper, presented::PresentedToken};
+
+#[cfg(all(feature = "rules", feature = "os-rng"))]
+pub use crate::rules::mint::mint;
+#[cfg(feature = "rules")]
+pub use crate::rules::{
+    access::Access,
+    challenge::Challenge,
+    check::{Verified, check},
+    delegation::Delegation,
+    error::Error,
+    error_kind::ErrorKind,
+    lifetimes::Lifetime,
+    mint::Issued,
+    new_token::NewToken,
+    policy::Policy,
+    record::TokenRecord,
+    scope::{Scope, ScopeSet},
+    status::Status,
+    token_kind::TokenKind,
+    verify_error::VerifyError,
+    view::TokenView,
+};
+#[cfg(feature = "rules")]
+pub use crate::store::{contract::TokenStore, memory::MemoryStore};
+#[cfg(feature = "rules")]
+pub use crate::words::{
+    clock::{Clock, SystemClock},
+    text::{Actor, Name, OwnerId},
+    timestamp::Timestamp,
+};
+
+#[cfg(feature = "service")]
+pub use crate::tokens::service::Tokens;
+
+#[cfg(feature = "rules")]
 pub mod access {
     //! The parts of an [`Access`](crate::Access): the requirements that a token must meet.
 
     pub use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
+}
+
+#[cfg(feature = "actix")]
+pub mod actix {
+    #![doc = include_str!("guide/actix.md")]
+
+    pub use crate::adapters::actix::{
+        framework::{Actix, Guard},
+        middleware::GuardedService,
+    };
 }
 
 #[cfg(feature = "axum")]
@@ -60,13 +87,12 @@ pub mod axum {
     //! ```
 
     pub use crate::adapters::axum::{
-        authenticated::Authenticated,
-        guard::Guard,
-        layer::{GuardLayer, GuardedService},
-        refusal::Refusal,
+        framework::{Axum, Guard},
+        layer::GuardedService,
     };
 }
 
+#[cfg(feature = "rules")]
 pub mod clock {
     //! A clock for tests.
 
@@ -79,12 +105,14 @@ pub mod conformance;
 pub mod error {
     //! The types that give the details of an error, and the error for unreadable headers.
 
-    pub use crate::rules::outside_issuer::OutsideIssuer;
-    pub use crate::rules::partial_failure::PartialFailure;
+    #[cfg(feature = "rules")]
+    pub use crate::rules::{outside_issuer::OutsideIssuer, partial_failure::PartialFailure};
+    #[cfg(feature = "mac")]
     pub use crate::words::credential::HeaderError;
     pub use crate::words::invalid::{InvalidField, InvalidKind};
 }
 
+#[cfg(feature = "service")]
 pub mod events {
     //! The events that a token service emits: issued, rejected, reused, revoked and others.
 
@@ -93,11 +121,32 @@ pub mod events {
     pub use crate::tokens::events::{ChangeKind, Event, EventSink, VerificationCounts};
 }
 
+#[cfg(feature = "service")]
 pub mod guide;
 
+#[cfg(feature = "mac")]
+pub mod http {
+    #![doc = include_str!("guide/http.md")]
+
+    #[cfg(feature = "service")]
+    pub use crate::adapters::http::{
+        authenticated::Authenticated,
+        caller::{Caller, OtherCaller},
+        framework::{Framework, PathParameter},
+        guard::Guard,
+        refusal::Refusal,
+        route::RouteGuard,
+    };
+    pub use crate::words::find_credential::FoundCredential;
+    pub use crate::words::places::CredentialPlaces;
+}
+
+#[cfg(feature = "rules")]
 pub mod import {
     #![doc = include_str!("guide/import.md")]
 
+    pub use crate::rules::adopt::adopt_with;
+    #[cfg(feature = "os-rng")]
     pub use crate::rules::adopt::{adopt, adopt_without_pepper};
     pub use crate::rules::import_look_up::{ImportLookUp, check_imported};
     pub use crate::rules::import_row::ImportRow;
@@ -105,6 +154,7 @@ pub mod import {
     pub use crate::rules::imports::Imports;
     pub use crate::rules::salted_import::SaltedImport;
     pub use crate::store::import::{ImportRowOutcome, ImportStore};
+    #[cfg(feature = "service")]
     pub use crate::tokens::import_outcome::{ImportOutcome, ImportProgress};
     pub use crate::words::import_alphabet::ImportAlphabet;
     pub use crate::words::import_digest::{ImportDigest, ImportHash};
@@ -115,13 +165,14 @@ pub mod import {
 pub mod keys {
     //! The types to build a keyring, to rotate its peppers, and to check the peppers at start-up.
 
+    #[cfg(feature = "service")]
     pub use crate::tokens::retire::KeyUse;
-    pub use crate::words::compare_key_checks::ComparedKeys;
     pub use crate::words::ids::KeyNumber;
-    pub use crate::words::key_check::KeyCheck;
-    pub use crate::words::keyring::KeyringBuilder;
-    pub use crate::words::keyring_error::KeyringError;
-    pub use crate::words::retired_key::RetiredKey;
+    #[cfg(feature = "mac")]
+    pub use crate::words::{
+        compare_key_checks::ComparedKeys, key_check::KeyCheck, keyring::KeyringBuilder, keyring_error::KeyringError,
+        retired_key::RetiredKey,
+    };
 }
 
 pub mod leak {
@@ -152,8 +203,8 @@ pub mod leak {
     pub use self::report::LeakReport;
     #[cfg(feature = "scan")]
     pub use self::scanner_rules::ScannerFormat;
-    pub use crate::tokens::issued::IssuedTokens;
-    pub use crate::tokens::report_leak::LeakOutcome;
+    #[cfg(feature = "service")]
+    pub use crate::tokens::{issued::IssuedTokens, report_leak::LeakOutcome};
     pub use crate::words::leaked::LeakedToken;
 
     #[cfg(feature = "github")]
@@ -170,13 +221,23 @@ pub mod leak {
     }
 }
 
+#[cfg(feature = "rules")]
 pub mod notices {
     //! The notices that warn the owner of a token before the token expires.
 
     pub use crate::rules::notice_lead::NoticeLead;
+    #[cfg(feature = "service")]
     pub use crate::tokens::notices::{Notice, NoticeId};
 }
 
+#[cfg(feature = "utoipa")]
+pub mod openapi {
+    #![doc = include_str!("guide/openapi.md")]
+
+    pub use crate::adapters::openapi::security::TokenSecurity;
+}
+
+#[cfg(feature = "service")]
 pub mod owners {
     //! The hook by which keyfob asks your service whether the owner of a token is still active.
 
@@ -184,38 +245,53 @@ pub mod owners {
     pub use crate::tokens::owners::{Owners, OwnersError};
 }
 
+#[cfg(feature = "rules")]
 pub mod policy {
     //! The parts of a [`Policy`](crate::Policy), and the ways in which a token can breach it.
 
     pub use crate::rules::breach::PolicyBreach;
     pub use crate::rules::lifetimes::Lifetimes;
+    #[cfg(feature = "service")]
     pub use crate::tokens::dry_run::PolicyHit;
 }
 
+#[cfg(feature = "mac")]
 pub mod record {
     //! The parts of a [`TokenRecord`](crate::TokenRecord), and the changes to a record.
 
-    pub use crate::rules::address::{AddressRange, AddressRanges};
-    pub use crate::rules::chain::Chain;
-    pub use crate::rules::change::Change;
-    pub use crate::rules::change_request::{ChangeRequest, Narrowing};
-    pub use crate::rules::import_scheme::ImportScheme;
-    pub use crate::rules::issuer::Issuer;
-    pub use crate::rules::mint::mint_with;
-    pub use crate::rules::record::{Disabled, Revocation, RevocationReason};
+    #[cfg(feature = "rules")]
+    pub use crate::rules::{
+        address::{AddressRange, AddressRanges},
+        chain::Chain,
+        change::Change,
+        change_request::{ChangeRequest, Narrowing},
+        import_scheme::ImportScheme,
+        issuer::Issuer,
+        mint::mint_with,
+        record::{Disabled, Revocation, RevocationReason},
+    };
     pub use crate::words::digest::Digest;
-    pub use crate::words::text::{Metadata, RequestId};
-    pub use crate::words::used_from::{ClientText, UsedFrom};
-    pub use crate::words::visible::is_shown;
+    #[cfg(feature = "rules")]
+    pub use crate::words::{
+        text::{Metadata, RequestId},
+        used_from::{ClientText, UsedFrom},
+        visible::is_shown,
+    };
 }
 
+#[cfg(feature = "rules")]
 pub mod rotation {
     //! The types for the rotation of a token, which replaces the token by a successor.
 
-    pub use crate::rules::rotation::{PreparedRotation, Rotation, rotate};
+    #[cfg(feature = "os-rng")]
+    pub use crate::rules::rotate::rotate;
+    pub use crate::rules::rotate::rotate_with;
+    pub use crate::rules::rotation::{PreparedRotation, Rotation};
+    #[cfg(feature = "service")]
     pub use crate::tokens::rotate::{Predecessor, Rotated};
 }
 
+#[cfg(feature = "rules")]
 pub mod store {
     //! The contract that every store must fulfil, and the stores that keyfob provides.
 
@@ -244,6 +320,8 @@ pub mod store {
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub use crate::adapters::sql::migration::Migration;
     pub use crate::rules::precondition::{IssuerCondition, LiveLimit};
     pub use crate::words::folded::FoldedName;
     pub use crate::words::store_error::{StoreError, StoreErrorKind};
@@ -286,11 +364,20 @@ pub mod store {
 }
 
 pub mod text {
-    //! The text of a token, split into its parts.
+    #![doc = include_str!("guide/text.md")]
+    //!
+    //! ```
+    #![doc = include_str!("../examples/hash_index.rs")]
+    //! ```
 
     pub use crate::words::format::TokenText;
+    #[cfg(feature = "os-rng")]
+    pub use crate::words::mint_text::mint_text;
+    #[cfg(feature = "mac")]
+    pub use crate::words::mint_text::{MintedText, mint_text_with};
 }
 
+#[cfg(feature = "service")]
 pub mod tokens {
     //! The types that the methods of [`Tokens`](crate::Tokens) take and return.
 
@@ -326,11 +413,22 @@ pub mod tokens {
     mod slow_hashes;
     pub(crate) mod usage;
     mod verify;
-    pub(crate) mod verify_error;
 
     pub use self::owned::OwnerTokens;
     pub use self::usage::Usage;
     pub use crate::rules::explain::Explanation;
+}
+
+#[cfg(feature = "tonic")]
+pub mod tonic {
+    #![doc = include_str!("guide/tonic.md")]
+
+    pub use crate::adapters::tonic::{
+        framework::{Guard, Tonic},
+        layer::GuardedService,
+        methods::MethodGuards,
+        request::GuardedRequest,
+    };
 }
 
 /// The README, whose examples are compiled as documentation tests.

@@ -1,19 +1,29 @@
-//! Adapters that connect keyfob to databases, axum, GitHub and `tracing`. Each adapter has a Cargo
-//! feature of its own.
+//! Adapters that connect keyfob to databases, web frameworks, GitHub and `tracing`. Each adapter has
+//! a Cargo feature of its own. `http` is the part that all web frameworks share.
 
+#[cfg(feature = "actix")]
+pub(crate) mod actix;
 #[cfg(feature = "axum")]
 pub(crate) mod axum;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod fault;
 #[cfg(feature = "github")]
 pub(crate) mod github;
+#[cfg(feature = "service")]
+pub(crate) mod http;
+#[cfg(feature = "utoipa")]
+pub(crate) mod openapi;
+#[cfg(any(feature = "axum", feature = "tonic"))]
+mod parts;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod sql;
+pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(feature = "tonic")]
+pub(crate) mod tonic;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing;

@@ -16,11 +16,11 @@ use crate::rules::status::Status;
 use crate::rules::token_kind::TokenKind;
 use crate::store::contract::TokenStore;
 use crate::store::query::{StatusFilter, StatusGroup};
-use crate::words::alphabet;
 use crate::words::digest::Digest;
 use crate::words::folded::FoldedName;
 use crate::words::ids::{Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::import_key::ImportKey;
+use crate::words::random;
 use crate::words::text::{Actor, Metadata, Name, OwnerId, RequestId};
 use crate::words::timestamp::Timestamp;
 
@@ -37,7 +37,7 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Returns `N` random base62 digits.
 fn random<const N: usize>() -> Result<[u8; N], Broken> {
     let mut digits = [0; N];
-    alphabet::random(&mut getrandom::SysRng, &mut digits)?;
+    random::digits(&mut getrandom::SysRng, &mut digits)?;
     Ok(digits)
 }
 

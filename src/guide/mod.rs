@@ -1,4 +1,5 @@
-//! The guides: the life of a token, operations, design, and the threat model.
+//! The guides: the life of a token, ways into an existing service, operations, design, and the
+//! threat model.
 
 #![allow(unused_imports, reason = "for the links of the pages")]
 
@@ -26,7 +27,24 @@ pub mod lifecycle {}
 pub mod operations {}
 
 #[doc = include_str!("design.md")]
+///
+/// # What a feature costs
+#[doc = include_str!("design/features.md")]
 pub mod design {}
+
+#[doc = include_str!("existing_service.md")]
+///
+#[cfg_attr(all(feature = "axum", feature = "sqlite"), doc = "```no_run")]
+#[cfg_attr(not(all(feature = "axum", feature = "sqlite")), doc = "```ignore")]
+#[doc = include_str!("../../examples/existing_service.rs")]
+/// ```
+pub mod existing_service {}
+
+#[doc = include_str!("replicated.md")]
+pub mod replicated {}
+
+#[doc = include_str!("hand_made_tokens.md")]
+pub mod hand_made_tokens {}
 
 #[doc = include_str!("threat_model.md")]
 pub mod threat_model {}

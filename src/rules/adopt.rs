@@ -1,5 +1,7 @@
 //! The import of one token, without a store.
 
+use rand_core::TryCryptoRng;
+
 use super::error::Error;
 use super::error_kind::ErrorKind;
 use super::import_row::ImportRow;
@@ -41,7 +43,26 @@ use crate::words::timestamp::Timestamp;
 /// assert_eq!(row.record.created_at, since);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[cfg(feature = "os-rng")]
 pub fn adopt(
+    keyring: &Keyring,
+    imports: &Imports,
+    token: ImportToken,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<ImportRow, Error> {
+    adopt_with(&mut getrandom::SysRng, keyring, imports, token, actor, now)
+}
+
+/// Creates the record and the look-up keys as `adopt` does, but with random numbers from `rng`. The
+/// generator must be cryptographically secure.
+///
+/// # Errors
+/// Returns [`ErrorKind::Unkeyed`] if the keyring has no pepper. Returns [`ErrorKind::Invalid`] if
+/// the token is salted, and `imports` do not declare the function of its scheme or allow its cost.
+/// Returns [`ErrorKind::Rng`] if the generator fails.
+pub fn adopt_with<R: TryCryptoRng + ?Sized>(
+    rng: &mut R,
     keyring: &Keyring,
     imports: &Imports,
     token: ImportToken,
@@ -51,7 +72,7 @@ pub fn adopt(
     if keyring.minting_key() == KeyNumber::UNKEYED {
         return Err(ErrorKind::Unkeyed.into());
     }
-    row(keyring, imports, token, actor, now)
+    row(rng, keyring, imports, token, actor, now)
 }
 
 /// Creates the record and the look-up keys as [`adopt`] does, but for a keyring without a pepper.
@@ -60,6 +81,7 @@ pub fn adopt(
 /// # Errors
 /// Returns [`ErrorKind::Keyed`] if the keyring has a pepper for new tokens. Otherwise returns the
 /// errors of [`adopt`], except `Unkeyed`.
+#[cfg(feature = "os-rng")]
 pub fn adopt_without_pepper(
     keyring: &Keyring,
     imports: &Imports,
@@ -70,10 +92,11 @@ pub fn adopt_without_pepper(
     if keyring.minting_key() != KeyNumber::UNKEYED {
         return Err(ErrorKind::Keyed.into());
     }
-    row(keyring, imports, token, actor, now)
+    row(&mut getrandom::SysRng, keyring, imports, token, actor, now)
 }
 
-fn row(
+fn row<R: TryCryptoRng + ?Sized>(
+    rng: &mut R,
     keyring: &Keyring,
     imports: &Imports,
     token: ImportToken,
@@ -91,7 +114,7 @@ fn row(
     let import_key = key_under(minting);
     let other_keys = keyring.import_macs().skip(1).map(key_under).collect();
     let digest = minting.digest(&token.digest);
-    let record = token.into_record(keyring.prefix(), minting.number(), digest, actor, now)?;
+    let record = token.into_record(rng, keyring.prefix(), minting.number(), digest, actor, now)?;
     Ok(ImportRow { record, import_key, other_keys })
 }
 

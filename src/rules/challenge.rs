@@ -128,6 +128,14 @@ impl Challenge {
     }
 }
 
+/// Returns the `WWW-Authenticate` value that asks for a user name and a password (RFC 7617). Leaves
+/// out characters of `realm` that are not printable ASCII.
+pub(crate) fn basic_challenge(realm: &str) -> String {
+    let mut value = String::from("Basic realm=");
+    push_quoted(&mut value, realm);
+    value + ", charset=\"UTF-8\""
+}
+
 /// Appends the printable ASCII characters of `text` to `value`, as a quoted string (RFC 9110
 /// section 5.6.4).
 fn push_quoted(value: &mut String, text: &str) {

@@ -150,9 +150,9 @@ pub(super) fn limits<P: ProjectRequirement>(
 /// }
 /// ```
 pub struct Verified<P = InProject> {
-    held: Held,
-    age: Duration,
-    demand: PhantomData<P>,
+    pub(super) held: Held,
+    pub(super) age: Duration,
+    pub(super) demand: PhantomData<P>,
 }
 
 impl<P> Verified<P> {

@@ -120,7 +120,7 @@ impl From<StoreError> for Error {
             StoreErrorKind::Limit => ErrorKind::Limit,
             StoreErrorKind::Conflict | StoreErrorKind::IssuerChanged => ErrorKind::Conflict,
             StoreErrorKind::Unavailable => ErrorKind::Unavailable,
-            StoreErrorKind::Corrupt | StoreErrorKind::Other => ErrorKind::Store,
+            StoreErrorKind::Corrupt | StoreErrorKind::Schema | StoreErrorKind::Other => ErrorKind::Store,
         };
         Self { kind, detail: Detail::Store(error) }
     }
@@ -278,6 +278,7 @@ mod tests {
             (StoreErrorKind::IssuerChanged, ErrorKind::Conflict),
             (StoreErrorKind::Unavailable, ErrorKind::Unavailable),
             (StoreErrorKind::Corrupt, ErrorKind::Store),
+            (StoreErrorKind::Schema, ErrorKind::Store),
             (StoreErrorKind::Other, ErrorKind::Store),
         ] {
             let error = Error::from(StoreError::new(store));

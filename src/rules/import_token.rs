@@ -1,6 +1,8 @@
 //! A token that a service issued before it used keyfob, and the record that an import creates for
 //! it.
 
+use rand_core::TryCryptoRng;
+
 use super::address::AddressRanges;
 use super::notice_lead::NoticeLead;
 use super::record::{Disabled, Revocation, TokenRecord};
@@ -11,6 +13,7 @@ use crate::words::alphabet;
 use crate::words::digest::Digest;
 use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::import_digest::ImportDigest;
+use crate::words::random;
 use crate::words::rng_error::RngError;
 use crate::words::text::{Actor, Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
@@ -82,9 +85,10 @@ impl ImportToken {
     }
 
     /// Returns the record of the token, with `digest` in place of the imported hash. The record has
-    /// a new random id, which begins with the key number `number`.
-    pub(crate) fn into_record(
+    /// a new random id from `rng`, which begins with the key number `number`.
+    pub(crate) fn into_record<R: TryCryptoRng + ?Sized>(
         self,
+        rng: &mut R,
         prefix: Prefix,
         number: KeyNumber,
         digest: Digest,
@@ -92,7 +96,7 @@ impl ImportToken {
         now: Timestamp,
     ) -> Result<TokenRecord, RngError> {
         let mut handle = [alphabet::digit(number.get()); TokenId::LEN];
-        alphabet::random(&mut getrandom::SysRng, &mut handle[1..])?;
+        random::digits(rng, &mut handle[1..])?;
         let id = TokenId::from_checked(handle);
         let key = TokenKey { project: self.project, id };
         Ok(TokenRecord {
@@ -128,7 +132,7 @@ mod tests {
 
     fn record(token: ImportToken, now: Timestamp) -> TokenRecord {
         let (prefix, number) = ("acme_pat".parse().unwrap(), KeyNumber::new(36).unwrap());
-        token.into_record(prefix, number, Digest::from_bytes([3; 32]), &ada(), now).unwrap()
+        token.into_record(&mut getrandom::SysRng, prefix, number, Digest::from_bytes([3; 32]), &ada(), now).unwrap()
     }
 
     #[test]

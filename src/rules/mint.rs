@@ -1,7 +1,6 @@
 //! The creation of a token and its record, without a store.
 
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
 
 use super::breach::PolicyBreach;
 use super::delegation::Delegation;
@@ -11,10 +10,9 @@ use super::notice_lead::NoticeLead;
 use super::policy::Policy;
 use super::record::TokenRecord;
 use super::token_kind::TokenKind;
-use crate::words::alphabet;
-use crate::words::format;
-use crate::words::ids::{TokenId, TokenKey};
+use crate::words::ids::TokenKey;
 use crate::words::keyring::Keyring;
+use crate::words::mint_text::{self, MintedText};
 use crate::words::secret::PlaintextToken;
 use crate::words::text::Actor;
 use crate::words::timestamp::Timestamp;
@@ -50,6 +48,7 @@ pub struct Issued<R = TokenRecord> {
 /// assert!(issued.token.expose_secret().starts_with(&issued.record.public_part()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[cfg(feature = "os-rng")]
 pub fn mint(keyring: &Keyring, policy: &Policy, new: NewToken, actor: &Actor, now: Timestamp) -> Result<Issued, Error> {
     mint_with(&mut getrandom::SysRng, keyring, policy, new, actor, now)
 }
@@ -84,16 +83,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         return Err(PolicyBreach::NoLifetime.into());
     }
 
-    let mut digits = Zeroizing::new([0; 15 + 33]);
-    alphabet::random(rng, digits.as_mut_slice())?;
-    let (public, secret) = digits.split_first_chunk::<15>().expect("48 digits were drawn");
-    let mut handle = [alphabet::digit(keyring.minting_key().get()); TokenId::LEN];
-    handle[1..].copy_from_slice(public);
-    let id = TokenId::from_checked(handle);
-    let secret: &[u8; 33] = secret.try_into().expect("33 of 48 digits are left");
-
-    let digest = keyring.minting_digest(&new.project, &id, secret);
-    let text = format::render(keyring.prefix(), &new.project, &id, secret, &digest.tag());
+    let MintedText { token, id, digest } = mint_text::draw(rng, keyring, &new.project)?;
     let key = TokenKey { project: new.project, id };
     let record = TokenRecord {
         kind,
@@ -111,7 +101,7 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
         notice_lead: NoticeLead::begun(&NoticeLead::ALL, expires_at, now),
         ..TokenRecord::new(key, keyring.prefix(), digest, new.owner, new.name, now)
     };
-    Ok(Issued { token: PlaintextToken::rendered(text), record })
+    Ok(Issued { token, record })
 }
 
 #[cfg(test)]

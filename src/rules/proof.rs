@@ -114,8 +114,7 @@ pub(crate) fn prove(
     fits: impl FnOnce(&TokenRecord) -> bool,
 ) -> Result<Proven, Rejection> {
     let (record, issuers) = chain.into_parts();
-    let stored = record.as_ref().map_or(Digest::from_bytes([0; 32]), |record| record.digest);
-    let matches = presented.ct_eq(&stored);
+    let matches = presented.fits(record.as_ref().map(|record| &record.digest));
     let record = record.ok_or(Rejection::Unknown)?;
     if !matches || !fits(&record) {
         return Err(Rejection::Digest);

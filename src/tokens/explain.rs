@@ -4,11 +4,11 @@ use core::time::Duration;
 
 use super::found::Ask;
 use super::service::Tokens;
-use super::verify_error::{VerifyError, Why};
 use crate::rules::access::{Access, ProjectRequirement};
 use crate::rules::error::Error;
 use crate::rules::explain::Explanation;
 use crate::rules::record::TokenRecord;
+use crate::rules::verify_error::{VerifyError, Why};
 use crate::store::contract::TokenStore;
 
 impl<S: TokenStore> Tokens<S> {

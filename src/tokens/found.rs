@@ -4,11 +4,11 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::service::Tokens;
-use super::verify_error::{VerifyError, Why};
 use crate::rules::chain::Chain;
 use crate::rules::error::Error;
 use crate::rules::proof::{Proven, prove};
 use crate::rules::record::TokenRecord;
+use crate::rules::verify_error::{VerifyError, Why};
 use crate::rules::view::TokenView;
 use crate::store::contract::{ChainResult, TokenStore};
 use crate::words::digest::Digest;

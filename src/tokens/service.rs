@@ -150,6 +150,13 @@ impl<S: TokenStore> Tokens<S> {
         Self { applied, ..self }
     }
 
+    /// Returns whether a text begins like a token of this service: with a prefix of the keyring and
+    /// `_`, or in the shape of an [imported](Self::with_imports) token. The service must judge such
+    /// a text, and must never leave it to another authentication. This function calls no store.
+    pub fn recognizes(&self, text: &[u8]) -> bool {
+        self.keyring.recognizes(text) || self.imports().is_some_and(|imports| imports.fits(text))
+    }
+
     /// Returns the keyring that the service was created with.
     pub fn keyring(&self) -> &Keyring {
         &self.keyring

@@ -5,6 +5,7 @@ use core::hint::black_box;
 
 use subtle::ConstantTimeEq;
 
+use super::format::TokenText;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::alphabet;
 
@@ -48,6 +49,15 @@ impl Digest {
         black_box(differing).ct_eq(&0).into()
     }
 
+    /// Returns whether `stored` is equal to this digest. Does the same work if there is no stored
+    /// digest, and then returns false.
+    #[inline]
+    pub(crate) fn fits(&self, stored: Option<&Self>) -> bool {
+        const ABSENT: Digest = Digest([0; 32]);
+        let equal = self.ct_eq(stored.unwrap_or(&ABSENT));
+        equal & stored.is_some()
+    }
+
     /// Returns the tag of the token with this digest: the first 64 bits of the digest in base62.
     pub(crate) fn tag(&self) -> [u8; 11] {
         alphabet::encode_u64(self.first_word())
@@ -67,6 +77,14 @@ impl Digest {
     fn first_word(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl TokenText<'_> {
+    /// Returns whether the tag in the text belongs to `digest`. The comparison takes constant time.
+    #[inline]
+    pub fn has_tag_of(&self, digest: &Digest) -> bool {
+        digest.has_tag(self.tag())
     }
 }
 
@@ -173,6 +191,16 @@ mod tests {
     #[test]
     fn debug_shows_nothing() {
         assert_eq!(format!("{:?}", Digest::from_bytes([0x5a; 32])), "Digest(..)");
+    }
+
+    #[test]
+    fn an_absent_digest_fits_nothing() {
+        for bytes in [[0; 32], [7; 32]] {
+            let presented = Digest::from_bytes(bytes);
+            assert!(presented.fits(Some(&presented)));
+            assert!(!presented.fits(Some(&Digest::from_bytes([1; 32]))));
+            assert!(!presented.fits(None));
+        }
     }
 
     #[cfg(feature = "serde")]

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::digest::Digest;
 use super::ids::{Prefix, ProjectId, TokenId};
 use super::rejection::Rejection;
 use crate::words::alphabet;
@@ -209,12 +208,6 @@ impl<'a> TokenText<'a> {
 
     pub(crate) fn secret(&self) -> &'a [u8; SECRET] {
         first(self.tail())
-    }
-
-    /// Returns whether the tag in the text belongs to `digest`. The comparison takes constant time.
-    #[inline]
-    pub fn has_tag_of(&self, digest: &Digest) -> bool {
-        digest.has_tag(self.tag())
     }
 
     pub(crate) fn tag(&self) -> &'a [u8; TAG] {

@@ -17,9 +17,9 @@ struct Inline<const N: usize> {
 impl<const N: usize> Inline<N> {
     /// Creates the inline text. The caller must have checked that `text` is ASCII and has at most
     /// `N` bytes.
-    fn new(text: &[u8]) -> Self {
+    const fn new(text: &[u8]) -> Self {
         let mut bytes = [0; N];
-        bytes[..text.len()].copy_from_slice(text);
+        bytes.split_at_mut(text.len()).0.copy_from_slice(text);
         Self { bytes, len: text.len() as u8 }
     }
 
@@ -95,6 +95,18 @@ impl Prefix {
 /// The opaque, immutable id that your service gives to a project. It has 1 to 32 characters of
 /// `[0-9a-z]`. Examples are `145` and a UUID without dashes.
 ///
+/// An unsigned number converts infallibly, and so do the bits of a UUID:
+/// ```
+/// use keyfob::ProjectId;
+///
+/// assert_eq!(ProjectId::from(145u64), ProjectId::new("145")?);
+/// assert_eq!(ProjectId::from_uuid(0xff).as_str(), "000000000000000000000000000000ff");
+/// // A signed number can be negative, and a project id has no sign.
+/// assert_eq!(ProjectId::try_from(145i64)?, ProjectId::from(145u64));
+/// assert!(ProjectId::try_from(-1i64).is_err());
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
+///
 /// **Never change the id of a project, and never use it for another project.** The id is part of
 /// each token's text and digest, and it is the shard key of every store call. A service without
 /// projects should use the id of the user, and not one constant for all users.
@@ -126,7 +138,7 @@ impl ProjectId {
     }
 
     /// Creates a project id from bytes that [`fits`](Self::fits) has accepted.
-    pub(crate) fn from_checked(bytes: &[u8]) -> Self {
+    pub(crate) const fn from_checked(bytes: &[u8]) -> Self {
         Self(Inline::new(bytes))
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::import_alphabet::{ImportAlphabet, UUID};
 use super::import_digest::{ImportDigest, ImportHash};
 use super::invalid::{Invalid, InvalidField, InvalidKind};
+use super::leaked::LeakedToken;
 
 /// The form of the tokens that a service issued before it used keyfob, and the way to find them.
 ///
@@ -65,7 +66,7 @@ pub(crate) enum Matched<'t> {
 
 impl ImportShape {
     /// The maximum number of characters in an imported token, including its prefix.
-    pub const MAX_LEN: usize = 512;
+    pub const MAX_LEN: usize = LeakedToken::MAX_LEN;
 
     /// Creates a shape for SHA-2 hashes: a literal prefix, which may be empty, and then characters
     /// of `alphabet`. The number of these characters must be in the range `rest`.

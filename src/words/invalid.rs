@@ -65,6 +65,8 @@ impl fmt::Display for Invalid {
             InvalidField::ImportBatch => "import batch",
             InvalidField::LeakReport => "leak report",
             InvalidField::GitHubKeys => "list of GitHub's keys",
+            InvalidField::AuthScheme => "authorization scheme",
+            InvalidField::HeaderName => "header name",
             InvalidField::Word => "stored word",
         };
         write!(f, "{field}: ")?;
@@ -122,6 +124,8 @@ pub enum InvalidField {
     LeakReport,
     GitHubKeys,
     /// A text that should be the name of an enum variant, such as a kind, a status or a reason.
+    AuthScheme,
+    HeaderName,
     Word,
 }
 

@@ -6,8 +6,8 @@ use super::ids::{KeyNumber, Prefix};
 use super::invalid::Invalid;
 use super::rng_error::RngError;
 
-/// The reason why a pepper could not be generated, or why a [`Keyring`](crate::Keyring) could not
-/// be built, changed or checked.
+/// The reason why a pepper or the text of a token could not be created, or why a
+/// [`Keyring`](crate::Keyring) could not be built, changed or checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum KeyringError {
@@ -32,7 +32,7 @@ pub enum KeyringError {
     /// The keyring has the wrong peppers for these keys: the check values of the peppers differ
     /// from the stored check values. The keys are sorted by number.
     WrongPepper(Vec<KeyNumber>),
-    /// The operating system returned no random bytes for a new pepper.
+    /// The random number generator failed, so no pepper or text of a token was created.
     Rng,
 }
 

@@ -6,7 +6,6 @@ use zeroize::Zeroizing;
 
 use super::format::TokenText;
 use super::ids::TokenKey;
-use super::import_shape::ImportShape;
 use super::rejection::Rejection;
 
 /// A text that was found or reported as a leaked token.
@@ -34,7 +33,7 @@ pub struct LeakedToken {
 impl LeakedToken {
     /// The maximum length of the text in bytes. It equals the length of the longest token that a
     /// service can import.
-    pub const MAX_LEN: usize = ImportShape::MAX_LEN;
+    pub const MAX_LEN: usize = 512;
 
     /// Creates a leaked token from any text.
     ///

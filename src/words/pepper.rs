@@ -2,10 +2,10 @@
 
 use core::fmt;
 
-use rand_core::TryRng;
 use zeroize::Zeroizing;
 
 use super::invalid::{Invalid, InvalidField, InvalidKind};
+#[cfg(feature = "os-rng")]
 use super::keyring_error::KeyringError;
 
 /// The secret of the server, from which the digest of every token is computed. The pepper is never
@@ -32,9 +32,10 @@ impl Pepper {
     ///
     /// # Errors
     /// Returns [`KeyringError::Rng`] if the operating system returns no random bytes.
+    #[cfg(feature = "os-rng")]
     pub fn generate() -> Result<Self, KeyringError> {
         let mut bytes = Zeroizing::new(vec![0; Self::MIN_BYTES]);
-        getrandom::SysRng.try_fill_bytes(&mut bytes).map_err(|_| KeyringError::Rng)?;
+        rand_core::TryRng::try_fill_bytes(&mut getrandom::SysRng, &mut bytes).map_err(|_| KeyringError::Rng)?;
         Ok(Self(bytes))
     }
 
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!(Pepper::new(vec![b'x'; 64]).unwrap_err().kind(), InvalidKind::Weak);
     }
 
+    #[cfg(feature = "os-rng")]
     #[test]
     fn generated_peppers_differ() {
         let (a, b) = (Pepper::generate().unwrap(), Pepper::generate().unwrap());

@@ -12,7 +12,8 @@ use super::rejection::Rejection;
 /// store.
 ///
 /// **The token is not trusted yet.** [`check`](crate::check()) compares it with the stored record.
-/// Only this comparison shows whether the token was issued and is still live.
+/// Only this comparison shows whether the token was issued and is still live. A service that stores
+/// no records calls [`fits`](Self::fits), which shows only that the token was issued.
 ///
 /// The value keeps the MAC of the presented text, so that a verification computes only one HMAC.
 ///
@@ -67,7 +68,46 @@ impl<'a> PresentedToken<'a> {
         self.text
     }
 
-    pub(crate) fn digest(&self) -> &Digest {
+    /// Returns whether the token has the digest that your service stored under its
+    /// [`key`](Self::key). Pass `None` if your service stores nothing under this key: the method
+    /// then does the same work, and returns false.
+    ///
+    /// If the digest fits, the token was issued with this prefix, project and id, and the caller
+    /// holds its secret. **Nothing else is checked**: whether the token has expired or was revoked,
+    /// and what it may do, are for your service to check.
+    ///
+    /// The running time does not depend on the secret, on the stored digest, or on whether there is
+    /// one.
+    ///
+    /// ```
+    /// use keyfob::{Keyring, Pepper, Prefix, PresentedToken, ProjectId, text::mint_text};
+    ///
+    /// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+    /// let minted = mint_text(&keyring, &ProjectId::from(145u64))?;
+    /// let token = PresentedToken::parse(minted.token.expose_secret(), &keyring)?;
+    /// assert!(token.fits(Some(&minted.digest)));
+    /// assert!(!token.fits(None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn fits(&self, stored: Option<&Digest>) -> bool {
+        self.digest.fits(stored)
+    }
+
+    /// Returns the digest of the presented text, to look up the token in an index of digests. The
+    /// example [`hash_index`] is such a store.
+    ///
+    /// **Use such an index only with a pepper, and compare all 32 bytes.** An index compares its
+    /// keys byte by byte, so its running time may leak how many bytes of a stored digest agree with
+    /// the presented digest. Without the pepper, a caller cannot choose the digest of its text, so
+    /// the leak is of no use. With [`Keyring::unkeyed`], it can: look up the token by its
+    /// [`key`](Self::key) instead, and call [`fits`](Self::fits).
+    ///
+    /// The digest does not reveal the token. To name a token in a log, use its
+    /// [public part](TokenText::public_part).
+    ///
+    /// [`hash_index`]: crate::text#an-index-of-digests
+    pub fn digest(&self) -> &Digest {
         &self.digest
     }
 }

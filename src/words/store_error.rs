@@ -29,6 +29,9 @@ pub enum StoreErrorKind {
     Unavailable,
     /// A value in a stored record does not fit its type.
     Corrupt,
+    /// The database does not have the schema that the store needs, or its user lacks a privilege.
+    /// Run the migrations of this version of keyfob.
+    Schema,
     /// The store failed in another way.
     Other,
 }
@@ -64,6 +67,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Limit => "the owner has too many live tokens",
             StoreErrorKind::Unavailable => "the token store is unavailable",
             StoreErrorKind::Corrupt => "the token store holds a record that cannot be read",
+            StoreErrorKind::Schema => "the database does not have the schema of the token store",
             StoreErrorKind::Other => "the token store failed",
         })
     }

@@ -4,104 +4,6 @@ use super::fold::fold;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use super::visible::is_visible;
 
-/// Implements the conversions and the serde traits for a text type that has an `as_str` method.
-/// `$new` is the function that parses a text.
-macro_rules! text_conversions {
-    ($type:ident, $new:ident) => {
-        impl core::str::FromStr for $type {
-            type Err = $crate::words::invalid::Invalid;
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::$new(text)
-            }
-        }
-
-        impl TryFrom<&str> for $type {
-            type Error = $crate::words::invalid::Invalid;
-            fn try_from(text: &str) -> Result<Self, Self::Error> {
-                Self::$new(text)
-            }
-        }
-
-        impl AsRef<str> for $type {
-            fn as_ref(&self) -> &str {
-                self.as_str()
-            }
-        }
-
-        #[cfg(feature = "serde")]
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        #[cfg(feature = "serde")]
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                Self::$new(&text).map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-
-/// Implements Display, Debug and the conversions for a text type.
-macro_rules! text_type {
-    ($type:ident) => {
-        impl core::fmt::Display for $type {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl core::fmt::Debug for $type {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                write!(f, "{}({:?})", stringify!($type), self.as_str())
-            }
-        }
-
-        text_conversions!($type, new);
-    };
-}
-
-/// Gives each variant of an enum a name for stores, queries and serde. Implements the conversions
-/// between variants and names.
-macro_rules! word_type {
-    ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
-        impl $type {
-            /// All variants, in the order of their declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// Returns the name of the variant. Stores, queries and serde use this name.
-            pub const fn as_str(&self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),+
-                }
-            }
-
-            /// Parses the name of a variant.
-            ///
-            /// # Errors
-            /// Returns [`Invalid`](crate::Invalid) if no variant has this name.
-            pub fn parse(text: &str) -> Result<Self, $crate::words::invalid::Invalid> {
-                use $crate::words::invalid::{Invalid, InvalidField, InvalidKind};
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(Invalid::new(InvalidField::Word, InvalidKind::Shape)),
-                }
-            }
-        }
-
-        impl core::fmt::Display for $type {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        text_conversions!($type, parse);
-    };
-}
-
 /// Defines a type for a text that is shown to people. The text has 1 to 255 characters.
 macro_rules! host_text {
     ($(#[$docs:meta])* $type:ident, $field:ident) => {
@@ -162,7 +64,8 @@ host_text!(
     Name, Name
 );
 host_text!(
-    /// The id of the user that a token acts for, as your service assigned it.
+    /// The id of the user that a token acts for, as your service assigned it. A number converts
+    /// infallibly, as in `OwnerId::from(user.id)`.
     ///
     /// A newer version of keyfob may refuse an id that an older version accepted. To list or revoke
     /// the tokens of such an owner, use the [`TokenView::owner`](crate::TokenView::owner) of one of
@@ -171,7 +74,8 @@ host_text!(
 );
 host_text!(
     /// The user or program that performs an operation, as your service names it. Take the actor
-    /// from the authenticated session, never from the body of a request.
+    /// from the authenticated session, never from the body of a request. A number converts
+    /// infallibly, as in `Actor::from(user.id)`.
     Actor, Actor
 );
 host_text!(
@@ -186,7 +90,22 @@ impl From<&OwnerId> for Actor {
     }
 }
 
+impl OwnerId {
+    /// Creates an owner from a text that needs no check, such as a number.
+    pub(super) fn from_checked(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub(super) fn from_number(number: impl ToString) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
 impl Actor {
+    pub(super) fn from_number(number: impl ToString) -> Self {
+        Self(number.to_string().into())
+    }
+
     /// Creates the actor for a token that performs an operation. The public part has at most 70
     /// characters and needs no check.
     pub(crate) fn of_token(public_part: &str) -> Self {

@@ -2,6 +2,7 @@
 
 mod claims;
 mod english;
+mod features;
 mod layers;
 mod msrv;
 mod package;

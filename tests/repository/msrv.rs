@@ -73,7 +73,7 @@ fn needed() -> BTreeMap<String, Version> {
             .filter_map(|line| line.split_once(" v"))
             .map(|(name, rest)| (name, rest.split(' ').next().expect("a version")))
             .collect();
-        assert!(crates.len() > 10, "the dependencies were listed: {tree}");
+        assert!(crates.len() >= 4, "the dependencies were listed: {tree}");
         crates.into_iter().map(|package| versions[&package]).max().expect("there are dependencies")
     };
     features.chain(["none"]).map(|feature| (feature.to_owned(), tree(feature))).collect()

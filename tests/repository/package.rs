@@ -33,6 +33,7 @@ fn the_package_has_only_the_expected_files() {
         "README.md",
         "SECURITY.md",
         "examples",
+        "migrations",
         "src",
     ];
     assert_eq!(tops.into_iter().collect::<Vec<_>>(), expected);

@@ -13,6 +13,7 @@ mod format;
 mod heap;
 mod keys;
 mod messages;
+mod minted_text;
 mod policy;
 mod record;
 mod secrecy;

@@ -85,6 +85,7 @@ fn an_error_returns_its_source() {
         (StoreErrorKind::Conflict, ErrorKind::Conflict),
         (StoreErrorKind::IssuerChanged, ErrorKind::Conflict),
         (StoreErrorKind::Corrupt, ErrorKind::Store),
+        (StoreErrorKind::Schema, ErrorKind::Store),
         (StoreErrorKind::Other, ErrorKind::Store),
     ] {
         assert_eq!(keyfob::Error::from(StoreError::new(of_store)).kind(), kind);
@@ -126,7 +127,7 @@ async fn debug_of_a_type_that_hides_its_content_shows_its_name() {
     let presented = format!("{:?}", PresentedToken::parse(text, tokens.keyring()).unwrap());
     assert!(presented.starts_with("PresentedToken") && presented.contains(issued.record.id.as_str()), "{presented}");
     let header = format!("Bearer {text}");
-    assert_eq!(format!("{:?}", Credential::from_authorization([&header]).unwrap()), "Credential(..)");
+    assert_eq!(format!("{:?}", Credential::from_authorization([&header], &keyring()).unwrap()), "Credential(..)");
     assert_eq!(format!("{:?}", ImportDigest::from_bytes(ImportHash::Sha256, &[7; 32]).unwrap()), "ImportDigest(..)");
     assert!(format!("{:?}", pepper()).starts_with("Pepper"));
     assert!(format!("{:?}", keyring()).starts_with("Keyring {"));

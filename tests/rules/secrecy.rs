@@ -98,7 +98,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let page = tokens.list(&ListQuery::new(project)).await.unwrap();
     let parsed = PresentedToken::parse(text, tokens.keyring()).unwrap();
     let header = format!("Bearer {text}");
-    let credential = Credential::from_authorization([&header]).unwrap();
+    let credential = Credential::from_authorization([&header], &keyring()).unwrap();
     secrets.absent_from_debug(&issued);
     secrets.absent_from_debug(&issued.token);
     secrets.absent_from_debug(&issued.record);
@@ -166,11 +166,11 @@ async fn no_refusal_shows_its_input() {
     }
     assert!(met.len() >= 7, "{met:?}");
     for value in [text.to_owned(), format!("Digest {text}"), format!("Basic {text}"), format!("{text} {text}")] {
-        if let Err(error) = Credential::from_authorization([&value, &value]) {
+        if let Err(error) = Credential::from_authorization([&value, &value], &keyring()) {
             secrets.absent_from_error(&error);
             secrets.absent_from_debug(&Challenge::from(error));
         }
-        let Err(error) = Credential::from_authorization([&value]) else { panic!("no such scheme") };
+        let Err(error) = Credential::from_authorization([&value], &keyring()) else { panic!("no such scheme") };
         secrets.absent_from_error(&error);
     }
     // A person may paste a token into any other field.

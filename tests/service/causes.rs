@@ -111,7 +111,7 @@ fn each_cause_before_the_service_is_one_pattern() {
     assert!(matches!(long.kind(), InvalidKind::TooLong { max: 255 }));
     assert_eq!(said(&long.into()), "invalid");
     let none: [&[u8]; 0] = [];
-    assert!(matches!(Credential::from_authorization(none), Err(HeaderError::Missing)));
+    assert!(matches!(Credential::from_authorization(none, &keyring()), Err(HeaderError::Missing)));
     let twice = Keyring::builder(prefix()).mint_with(KeyNumber::FIRST, pepper()).accept_prefix(prefix()).build();
     assert!(matches!(twice, Err(KeyringError::DuplicatePrefix(_))));
 }

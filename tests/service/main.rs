@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(all(feature = "actix", feature = "axum"))]
+mod actix;
 #[cfg(feature = "leak")]
 mod attacks;
 #[cfg(feature = "axum")]
@@ -18,6 +20,7 @@ mod events;
 mod github;
 #[cfg(feature = "github")]
 mod github_others;
+mod http;
 #[cfg(feature = "sqlite")]
 #[macro_use]
 mod import;
@@ -28,6 +31,8 @@ mod import_hashes;
 #[cfg(feature = "leak")]
 mod leak;
 mod maintenance;
+#[cfg(feature = "utoipa")]
+mod openapi;
 mod owned;
 mod owners;
 mod recheck;
@@ -35,6 +40,8 @@ mod recheck;
 mod scan;
 #[cfg(feature = "scan")]
 mod scanners;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod usage;
 mod verbs;
 mod within;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use keyfob::{
     Clock, SystemClock, TokenId, TokenKey, TokenStore, Tokens, mint,
     record::{Revocation, RevocationReason},
-    store::{DynStore, PageSize, StoreErrorKind, postgres::PostgresStore},
+    store::{COLUMNS, DynStore, PageSize, StoreErrorKind, postgres::PostgresStore},
 };
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
@@ -136,6 +136,100 @@ async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
     // Each call reads at least one index entry. The margin is for entries of earlier versions of a
     // row.
     assert!((2 * ASKED..10 * ASKED).contains(&read), "{read} entries of indices for {ASKED} tokens");
+}
+
+/// A host may run the migrations with another role than its service. The role of the service then
+/// needs only four privileges.
+#[tokio::test]
+async fn a_role_that_cannot_create_tables_opens_a_checked_store() {
+    let Some(server) = shared() else { return };
+    let owner = server.store().await;
+    let sql = "CREATE ROLE narrow LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE \
+         ON keyfob_tokens, keyfob_turns, keyfob_imports, keyfob_beats TO narrow";
+    sqlx::raw_sql(sql).execute(owner.pool()).await.unwrap();
+    let options = owner.pool().connect_options().as_ref().clone().username("narrow");
+    let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
+    let store = PostgresStore::from_pool(pool).await.unwrap();
+    store.check_schema().await.unwrap();
+    keeps_every_law(&store).await;
+    assert_eq!(store.migrate().await.unwrap_err().kind(), StoreErrorKind::Other);
+
+    for (table, privilege) in [("keyfob_tokens", "UPDATE"), ("keyfob_beats", "SELECT")] {
+        let sql = format!("REVOKE {privilege} ON {table} FROM narrow");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(owner.pool()).await.unwrap();
+        let named = schema_fault(&store).await;
+        assert!(named.contains(&format!("no privilege {privilege} on {table}: run")), "{named}");
+        let sql = format!("GRANT {privilege} ON {table} TO narrow");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(owner.pool()).await.unwrap();
+    }
+    sqlx::raw_sql("DROP OWNED BY narrow; DROP ROLE narrow").execute(owner.pool()).await.unwrap();
+}
+
+/// Checks that the schema is refused. Returns the text of the cause.
+async fn schema_fault(store: &PostgresStore) -> String {
+    let error = store.check_schema().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Schema);
+    std::error::Error::source(&error).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn the_check_of_the_schema_names_each_missing_or_different_part() {
+    let Some(server) = shared() else { return };
+    for partitions in [None, NonZeroU16::new(4)] {
+        // With a single connection, the check sees the open transaction of the test.
+        let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+        let run =
+            async |sql: &str| drop(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap());
+        let store = PostgresStore::from_pool(pool.clone()).await.unwrap();
+        assert!(schema_fault(&store).await.starts_with("the database has no table keyfob_tokens: run the migrations"));
+
+        if let Some(partitions) = partitions {
+            run(&PostgresStore::partitioned_migration(partitions)).await;
+        }
+        store.migrate().await.unwrap();
+        store.check_schema().await.unwrap();
+        run("ALTER TABLE keyfob_tokens ADD COLUMN team TEXT; CREATE INDEX teams ON keyfob_tokens (team)").await;
+        store.check_schema().await.unwrap();
+
+        let parts = "SELECT CASE WHEN relkind IN ('i', 'I') THEN 'DROP INDEX ' || relname ELSE NULL END, \
+                CASE WHEN relkind IN ('i', 'I') THEN 'no index ' || relname ELSE 'no table ' || relname END, relname::text \
+             FROM pg_class WHERE relname ~ '^keyfob_[a-z_]+$' AND relname !~ '_pkey$' AND NOT relispartition";
+        let parts: Vec<(Option<String>, String, String)> = sqlx::query_as(parts).fetch_all(&pool).await.unwrap();
+        let columns = "SELECT relname || '.' || attname, relname::text, attname::text FROM pg_attribute \
+             JOIN pg_class ON pg_class.oid = attrelid WHERE relname ~ '^keyfob_[a-z]+$' AND relkind IN ('r', 'p') \
+             AND attnum > 0 AND attname <> 'team'";
+        let columns: Vec<(String, String, String)> = sqlx::query_as(columns).fetch_all(&pool).await.unwrap();
+        assert!(parts.len() > 14 && columns.len() == COLUMNS.len() + 8, "{parts:?} {columns:?}");
+        let part = |(drop, named, name): &(Option<String>, String, String)| {
+            (drop.clone().unwrap_or_else(|| format!("DROP TABLE {name}")), named.clone())
+        };
+        let column = |(path, table, name): &(String, String, String)| {
+            (format!("ALTER TABLE {table} RENAME COLUMN {name} TO renamed"), format!("no column {path} "))
+        };
+        let other = [
+            (
+                "ALTER TABLE keyfob_tokens ALTER version TYPE numeric",
+                "the column keyfob_tokens.version is \"numeric NOT NULL\"",
+            ),
+            ("ALTER TABLE keyfob_tokens ALTER family DROP NOT NULL", "the column keyfob_tokens.family is"),
+            (
+                "ALTER TABLE keyfob_turns ALTER project TYPE TEXT COLLATE \"POSIX\"",
+                "is \"text COLLATE \"POSIX\" NOT NULL\", but must be \"text COLLATE \"C\" NOT NULL\"",
+            ),
+            (
+                "ALTER TABLE keyfob_imports DROP CONSTRAINT keyfob_imports_pkey",
+                "no primary key of keyfob_imports (import_key)",
+            ),
+        ];
+        let other = other.map(|(change, named)| (change.to_owned(), named.to_owned()));
+        for (change, named) in parts.iter().map(part).chain(columns.iter().map(column)).chain(other) {
+            run(&format!("BEGIN; {change}")).await;
+            let fault = schema_fault(&store).await;
+            assert!(fault.contains(&named), "{change}: {fault}");
+            run("ROLLBACK").await;
+        }
+        store.check_schema().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -92,7 +92,9 @@ async fn a_host_brings_its_own_pool_and_tool() {
     // Migration tools often create the host's tables and the tables of keyfob in one transaction.
     let mut transaction = pool.begin().await.unwrap();
     sqlx::raw_sql("CREATE TABLE users (id TEXT PRIMARY KEY) STRICT").execute(&mut *transaction).await.unwrap();
-    sqlx::raw_sql(SqliteStore::MIGRATION).execute(&mut *transaction).await.unwrap();
+    for migration in SqliteStore::MIGRATIONS {
+        sqlx::raw_sql(migration.sql).execute(&mut *transaction).await.unwrap();
+    }
     transaction.commit().await.unwrap();
 
     let store = SqliteStore::from_pool(pool).await.unwrap();
@@ -109,6 +111,62 @@ async fn from_pool_does_not_migrate() {
     let error = store.insert(fresh(), None, None).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Other);
     assert!(told(&error).contains("no such table: keyfob_tokens"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn the_check_of_the_schema_names_each_missing_or_different_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteStore::connect_options(folder.path().join("host.db")).create_if_missing(true);
+    // With a single connection, the check sees the open transaction of the test.
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let run = async |sql: String| drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap());
+    let store = SqliteStore::from_pool(pool.clone()).await.unwrap();
+    let fault = async || {
+        let error = store.check_schema().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Schema, "{}", told(&error));
+        told(&error)
+    };
+    assert!(fault().await.contains("the database has no table keyfob_tokens (STRICT): run the migrations"));
+
+    store.migrate().await.unwrap();
+    store.check_schema().await.unwrap();
+    run("ALTER TABLE keyfob_tokens ADD COLUMN team TEXT; CREATE INDEX teams ON keyfob_tokens (team)".to_owned()).await;
+    store.check_schema().await.unwrap();
+
+    let names = "SELECT name FROM pragma_index_list('keyfob_tokens') WHERE origin = 'c' AND name <> 'teams'";
+    let indices: Vec<String> = sqlx::query_scalar(names).fetch_all(&pool).await.unwrap();
+    let names = "SELECT name FROM pragma_table_xinfo('keyfob_tokens') WHERE name <> 'team'";
+    let columns: Vec<String> = sqlx::query_scalar(names).fetch_all(&pool).await.unwrap();
+    assert!(indices.len() > 10 && columns.len() == COLUMNS.len() + 3, "{indices:?} {columns:?}");
+    let index = |name: &String| (format!("DROP INDEX {name}"), format!("no index {name}"));
+    let column = |name: &String| {
+        let gone = format!("no column keyfob_tokens.{name} ");
+        (format!("ALTER TABLE keyfob_tokens RENAME COLUMN {name} TO renamed"), gone)
+    };
+    for (change, named) in indices.iter().map(index).chain(columns.iter().map(column)) {
+        run(format!("BEGIN; {change}")).await;
+        let fault = fault().await;
+        assert!(fault.contains(&named), "{change}: {fault}");
+        run("ROLLBACK".to_owned()).await;
+    }
+
+    let script = SqliteStore::MIGRATIONS[0].sql;
+    for (part, other, named) in [
+        (") STRICT;", ");", "the table keyfob_tokens is \"\", but must be \"STRICT\""),
+        (
+            "owner TEXT NOT NULL",
+            "owner TEXT",
+            "the column keyfob_tokens.owner is \"TEXT\", but must be \"TEXT NOT NULL\"",
+        ),
+        ("version INTEGER", "version TEXT", "the column keyfob_tokens.version is \"TEXT NOT NULL\""),
+        ("PRIMARY KEY (project, id)", "PRIMARY KEY (id)", "the primary key of keyfob_tokens is \"id\""),
+        ("CREATE UNIQUE INDEX", "CREATE INDEX", "the index keyfob_tokens_import is \"\", but must be \"UNIQUE\""),
+    ] {
+        assert_eq!(script.matches(part).count(), 1, "{part}");
+        run(format!("DROP TABLE keyfob_tokens; {}", script.replace(part, other))).await;
+        let fault = fault().await;
+        assert!(fault.contains(named), "{other}: {fault}");
+    }
 }
 
 #[tokio::test]
@@ -187,7 +245,8 @@ async fn the_table_is_the_record_and_every_column_is_explained() {
     let more = "SELECT name FROM pragma_table_xinfo('keyfob_tokens') WHERE hidden <> 0";
     let computed: Vec<String> = sqlx::query_scalar(more).fetch_all(store.pool()).await.unwrap();
     assert_eq!(computed, ["expires_order"]);
-    let lines: Vec<&str> = SqliteStore::MIGRATION.lines().map(str::trim).collect();
+    let lines: Vec<&str> =
+        SqliteStore::MIGRATIONS.iter().flat_map(|migration| migration.sql.lines()).map(str::trim).collect();
     for column in known.into_iter().chain(["expires_order"]) {
         let at = lines.iter().position(|line| line.starts_with(&format!("{column} "))).unwrap();
         assert!(lines[at - 1].starts_with("-- "), "{column} is not explained");

@@ -149,7 +149,9 @@ async fn a_sqlite_file() {
     connection.close().await.unwrap();
     // Several processes may run the upgrade at the same time, and may run it again later.
     let (one, other) = tokio::join!(SqliteStore::open(&path), SqliteStore::open(&path));
-    one.unwrap().migrate().await.unwrap();
+    let one = one.unwrap();
+    one.migrate().await.unwrap();
+    one.check_schema().await.unwrap();
     is_as_it_was(other.unwrap(), &old, now).await;
 }
 
@@ -186,6 +188,7 @@ async fn a_postgres_database_plain_and_partitioned() {
         first.unwrap();
         second.unwrap();
         one.migrate().await.unwrap();
+        one.check_schema().await.unwrap();
         is_as_it_was(other, &old, now).await;
     }
 }

@@ -120,7 +120,9 @@ async fn fill(pool: &PgPool, projects: impl Iterator<Item = Vec<TokenRecord>>) {
     }
     copy.finish().await.unwrap();
     // `PostgresStore::migrate` would give up after five seconds.
-    sqlx::raw_sql(PostgresStore::MIGRATION).execute(pool).await.unwrap();
+    for migration in PostgresStore::MIGRATIONS {
+        sqlx::raw_sql(migration.sql).execute(pool).await.unwrap();
+    }
     assert_eq!(self::schema(pool).await, schema, "the migration did not restore the indices");
     // Otherwise the server would run a vacuum and a checkpoint by itself in the next minutes, and
     // they would disturb the measurements.

@@ -128,7 +128,9 @@ async fn fill(path: &Path, projects: impl Iterator<Item = Vec<TokenRecord>>) {
             insert(rows, &mut transaction).await;
         }
     }
-    sqlx::raw_sql(SqliteStore::MIGRATION).execute(&mut *transaction).await.unwrap();
+    for migration in SqliteStore::MIGRATIONS {
+        sqlx::raw_sql(migration.sql).execute(&mut *transaction).await.unwrap();
+    }
     transaction.commit().await.unwrap();
     assert_eq!(self::schema(&mut database).await, schema, "the migration did not restore the indices");
     database.close().await.unwrap();

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use keyfob::{Invalid, Tokens, axum::Refusal, leak::Finder};
+use keyfob::{Invalid, Tokens, http::Refusal, leak::Finder};
 use sqlx::SqlitePool;
 use time::Duration;
 use tower_sessions::cookie::SameSite;
@@ -88,7 +88,7 @@ impl App {
 pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
     let guard = guard::guard(&app);
     let by_token = routes::by_token(&guard)?.into_router().layer(map_response(guard::log_failures));
-    let by_either = routes::by_token_or_session(&guard, app.session_cookie())?.into_router();
+    let by_either = routes::by_token_or_session(&guard)?.into_router();
     let by_either = by_either.layer(map_response(guard::log_failures));
     let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
         .with_name(app.session_cookie())

@@ -2,44 +2,31 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::sync::Arc;
 
+use axum::body::Body;
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::rule::Rule;
+use super::framework::Axum;
+use crate::adapters::http::route::RouteGuard;
+use crate::adapters::parts;
 
-/// A layer that forwards a request only if the request has a token that is valid for the required
-/// project and scopes. A [`Guard`](crate::axum::Guard) creates the layer. Use it with axum's
-/// `MethodRouter::layer` and `Router::route_layer`, or with any tower service that takes
-/// `http::Request`s.
-///
-/// The inner service is called only for verified requests.
-#[derive(Clone, Debug)]
-pub struct GuardLayer(Arc<Rule>);
-
-impl GuardLayer {
-    pub(super) fn new(rule: Rule) -> Self {
-        Self(Arc::new(rule))
-    }
-}
-
-impl<S> Layer<S> for GuardLayer {
+impl<S> Layer<S> for RouteGuard<Axum> {
     type Service = GuardedService<S>;
 
     fn layer(&self, inner: S) -> GuardedService<S> {
-        GuardedService { inner, rule: Arc::clone(&self.0) }
+        GuardedService { inner, route: self.clone() }
     }
 }
 
-/// A service that a [`GuardLayer`] protects. It returns the response of the inner service, or a
-/// [`Refusal`](crate::axum::Refusal), as an axum response.
+/// A service that a [`RouteGuard`] protects. It returns the response of the inner service, or a
+/// [`Refusal`](crate::http::Refusal), as an axum response.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
-    rule: Arc<Rule>,
+    route: RouteGuard<Axum>,
 }
 
 impl<S, B> Service<Request<B>> for GuardedService<S>
@@ -62,12 +49,11 @@ where
         // called.
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);
-        let rule = Arc::clone(&self.rule);
+        let route = self.route.clone();
         Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            match rule.admit(&mut parts).await {
-                Ok(()) => Ok(inner.call(Request::from_parts(parts, body)).await?.into_response()),
-                Err(refusal) => Ok(refusal.into_response()),
+            match parts::admit(&route, request).await {
+                Ok(request) => Ok(inner.call(request).await?.into_response()),
+                Err((refusal, request)) => Ok(parts::refused(refusal, parts::content_type(&request), Body::from)),
             }
         })
     }

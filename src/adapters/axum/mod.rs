@@ -1,12 +1,6 @@
-//! Guards for the routes of axum and tower services.
+//! Guards for the routes of axum.
 
-mod admit;
-pub(crate) mod authenticated;
-mod checks;
-mod config;
-pub(crate) mod guard;
+mod extract;
+pub(crate) mod framework;
 pub(crate) mod layer;
-mod origin;
-pub(crate) mod refusal;
-mod refusal_of;
-mod rule;
+mod respond;

@@ -1,7 +1,6 @@
 //! The public type of the PostgreSQL store, and the methods that begin and commit transactions.
 
 use core::fmt;
-use core::num::NonZeroU16;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -116,28 +115,8 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// The SQL script that creates the schema: four tables and their indices, with a comment on
-    /// each column. Run the script with [`migrate`](Self::migrate) or with your own migration tool.
-    /// It may run more than once, and it neither begins nor commits a transaction.
-    pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
-
-    /// Returns the SQL script that creates the schema and splits the token table into this many
-    /// partitions by the hash of the project. The queries of the store do not change. A query that
-    /// names its project reads only one partition. Run the script only in a database that has no
-    /// table `keyfob_tokens` yet.
-    pub fn partitioned_migration(partitions: NonZeroU16) -> String {
-        let mut parts = String::from("PARTITION BY HASH (project);\n");
-        for part in 0..partitions.get() {
-            parts += &format!(
-                "CREATE TABLE IF NOT EXISTS keyfob_tokens_{part} PARTITION OF keyfob_tokens \
-                 FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part});\n"
-            );
-        }
-        Self::MIGRATION.replace("-- PARTITION BY HASH (project)\n;\n", &parts)
-    }
-
     /// Connects a pool of at most 10 connections to `postgres://user:password@host:port/database`.
-    /// This function does not run the migration.
+    /// This function does not run the migrations.
     ///
     /// # Errors
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached
@@ -164,7 +143,9 @@ impl PostgresStore {
         Self::from_pool(within(pool.connect_with(options)).await?).await
     }
 
-    /// Creates a store that uses a pool of your service. This function does not run the migration.
+    /// Creates a store that uses a pool of your service. This function does not run the migrations.
+    /// Then call [`migrate`](Self::migrate), or [`check_schema`](Self::check_schema) if your own
+    /// tool has run them.
     ///
     /// By default, sqlx checks each connection before its use. If you build the pool with
     /// `test_before_acquire(false)`, a look-up takes one round trip instead of two.
@@ -235,32 +216,6 @@ impl PostgresStore {
             Some(replica) => replica.beat(&self.pool).await,
             None => core::future::pending().await,
         }
-    }
-
-    /// Creates the tables and their indices if they do not exist. Upgrades a table that a version
-    /// before 0.1.0 created. Several processes may call this method at the same time.
-    ///
-    /// # Errors
-    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached, or
-    ///   if the migration takes longer than 5 seconds.
-    /// - Returns [`Other`](StoreErrorKind::Other) if PostgreSQL reports another failure, such as a
-    ///   missing privilege.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        // IF NOT EXISTS does not protect against two concurrent migrations. They take turns by an
-        // advisory lock of this number, which is "keyfob" in ASCII.
-        const TURN: i64 = 0x6b65_7966_6f62;
-        const IS_OLD: &str = "SELECT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('keyfob_tokens') \
-             AND attname = 'notice_stage' AND NOT attisdropped)";
-        within(async {
-            let mut transaction = self.pool.begin().await?;
-            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(TURN).execute(&mut *transaction).await?;
-            if sqlx::query_scalar(IS_OLD).fetch_one(&mut *transaction).await? {
-                sqlx::raw_sql(include_str!("upgrade.sql")).execute(&mut *transaction).await?;
-            }
-            sqlx::raw_sql(Self::MIGRATION).execute(&mut *transaction).await?;
-            transaction.commit().await
-        })
-        .await
     }
 
     /// Returns the pool, so that the service can use the same database for its own tables.

@@ -10,6 +10,7 @@ pub(crate) mod handle;
 mod import;
 mod lease;
 mod maintenance;
+mod migrate;
 mod patience;
 mod plan;
 mod read;

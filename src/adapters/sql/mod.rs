@@ -1,8 +1,10 @@
 //! The parts that the stores on SQL databases share: the statements, and the mapping between
 //! records and rows.
 
+pub(crate) mod migration;
 pub(super) mod query;
 pub(super) mod row;
+pub(super) mod schema;
 pub(super) mod statement;
 pub(super) mod write;
 
@@ -43,8 +45,8 @@ mod tests {
     #[test]
     fn each_schema_has_the_ends_of_its_dialect() {
         #[cfg(feature = "sqlite")]
-        assert!(crate::store::sqlite::SqliteStore::MIGRATION.contains(super::SQLITE.ends));
+        assert!(crate::store::sqlite::SqliteStore::MIGRATIONS[0].sql.contains(super::SQLITE.ends));
         #[cfg(feature = "postgres")]
-        assert!(crate::store::postgres::PostgresStore::MIGRATION.contains(super::POSTGRES.ends));
+        assert!(crate::store::postgres::PostgresStore::MIGRATIONS[0].sql.contains(super::POSTGRES.ends));
     }
 }

@@ -45,8 +45,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// ```
 ///
 /// If your service already has a SQLite file, it can keep its tokens in that file. Build the pool
-/// with [`connect_options`](Self::connect_options), run [`MIGRATION`](Self::MIGRATION) with your
-/// own migration tool, and pass the pool to [`from_pool`](Self::from_pool).
+/// with [`connect_options`](Self::connect_options), run [`MIGRATIONS`](Self::MIGRATIONS) with your
+/// own migration tool, pass the pool to [`from_pool`](Self::from_pool), and call
+/// [`check_schema`](Self::check_schema).
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     pub(super) pool: SqlitePool,
@@ -58,12 +59,7 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// The SQL script that creates the schema: one table and its indices, with a comment on each
-    /// column. Run the script with [`migrate`](Self::migrate) or with your own migration tool. It
-    /// may run more than once, and it neither begins nor commits a transaction.
-    pub const MIGRATION: &'static str = include_str!("0001_keyfob_tokens.sql");
-
-    /// Opens a database file and runs the migration. If the file does not exist, creates it. On
+    /// Opens a database file and runs the migrations. If the file does not exist, creates it. On
     /// Unix, only the owner of the new file can read and write it.
     ///
     /// # Errors
@@ -107,7 +103,9 @@ impl SqliteStore {
             .foreign_keys(true)
     }
 
-    /// Creates a store that uses a pool of your service. This function does not run the migration.
+    /// Creates a store that uses a pool of your service. This function does not run the migrations.
+    /// Then call [`migrate`](Self::migrate), or [`check_schema`](Self::check_schema) if your own
+    /// tool has run them.
     ///
     /// The function checks the settings of one connection of the pool. Each later write checks the
     /// connection that it uses, and returns [`Other`](StoreErrorKind::Other) if the settings of
@@ -122,25 +120,6 @@ impl SqliteStore {
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, StoreError> {
         check_settings(&mut *pool.acquire().await.map_err(failed)?).await?;
         Ok(Self { pool, writers: Arc::default() })
-    }
-
-    /// Creates the table and its indices if they do not exist. Upgrades a table that a version
-    /// before 0.1.0 created.
-    ///
-    /// # Errors
-    /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the file cannot be written, or if
-    ///   another writer locks the file for more than 5 seconds.
-    /// - Returns [`Other`](StoreErrorKind::Other) if the connection is not in WAL mode, if its
-    ///   `synchronous` setting is below `FULL`, or if SQLite reports another failure.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        const IS_OLD: &str =
-            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('keyfob_tokens') WHERE name = 'notice_stage')";
-        let mut writing = self.begin().await?;
-        if sqlx::query_scalar(IS_OLD).fetch_one(&mut *writing.within).await.map_err(failed)? {
-            sqlx::raw_sql(include_str!("upgrade.sql")).execute(&mut *writing.within).await.map_err(failed)?;
-        }
-        sqlx::raw_sql(Self::MIGRATION).execute(&mut *writing.within).await.map_err(failed)?;
-        writing.commit().await
     }
 
     /// Returns the pool, so that the service can use the same file for its own tables.

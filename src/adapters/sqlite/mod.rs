@@ -4,6 +4,7 @@ mod failure;
 pub(crate) mod handle;
 mod import;
 mod maintenance;
+mod migrate;
 #[cfg(test)]
 mod plans;
 mod store;

@@ -26,7 +26,7 @@ use crate::words::timestamp::Timestamp;
 
 #[test]
 fn never_is_what_the_schema_says() {
-    assert!(SqliteStore::MIGRATION.contains(&format!("coalesce(expires_at, {NEVER})")));
+    assert!(SqliteStore::MIGRATIONS[0].sql.contains(&format!("coalesce(expires_at, {NEVER})")));
     for column in ["grace_until", "confirm_by", "expires_at"] {
         assert!(SQLITE.ends.contains(&format!("coalesce({column}, {NEVER})")));
     }
@@ -40,7 +40,9 @@ async fn plan(database: &SqlitePool, sql: Statement) -> String {
 
 async fn migrated() -> SqlitePool {
     let database = SqlitePool::connect("sqlite::memory:").await.unwrap();
-    sqlx::raw_sql(SqliteStore::MIGRATION).execute(&database).await.unwrap();
+    for migration in SqliteStore::MIGRATIONS {
+        sqlx::raw_sql(migration.sql).execute(&database).await.unwrap();
+    }
     database
 }
 

@@ -25,8 +25,12 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use keyfob::{
-    Actor, Clock, Issued, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, SystemClock,
-    keys::KeyNumber, mint, record::Digest, text::TokenText,
+    Actor, Clock, Issued, Keyring, Name, NewToken, OwnerId, Pepper, Policy, Prefix, PresentedToken, ProjectId,
+    SystemClock,
+    keys::KeyNumber,
+    mint,
+    record::Digest,
+    text::{TokenText, mint_text},
 };
 
 use request::{mark_secret, publish, reports, runs, unwatched};
@@ -79,6 +83,7 @@ fn check() -> Result<bool, Box<dyn Error>> {
                 comparisons += 1;
             }
         }
+        comparisons += fits(project)?;
     }
     println!(
         "check: {} digests of {} projects, {comparisons} comparisons, {} reports",
@@ -89,6 +94,30 @@ fn check() -> Result<bool, Box<dyn Error>> {
     Ok(reports() == 0)
 }
 
+/// Compares a presented token with right, wrong and absent digests. Returns the number of
+/// comparisons.
+///
+/// The presented digest and the stored digest are secret. The digest is marked as undefined after
+/// parsing, which branches on whether the tag is right.
+fn fits(project: &str) -> Result<usize, Box<dyn Error>> {
+    let keyring = known()?;
+    let minted = mint_text(&keyring, &ProjectId::new(project)?)?;
+    let token = PresentedToken::parse(minted.token.expose_secret(), &keyring)?;
+    let right = *minted.digest.as_bytes();
+    mark_secret(token.digest().as_bytes());
+    let mut comparisons = 0;
+    for flipped in [None, Some(0), Some(7), Some(8), Some(31)] {
+        let mut stored = Box::new(right);
+        flipped.into_iter().for_each(|at: usize| stored[at] ^= 1);
+        mark_secret(stored.as_slice());
+        let fits = token.fits(Some(&Digest::from_bytes(*stored)));
+        assert_eq!(publish(fits), flipped.is_none());
+        comparisons += 1;
+    }
+    assert!(!publish(token.fits(None)));
+    Ok(comparisons + 1)
+}
+
 type Comparison = fn(&Vec<u8>, &[u8]) -> bool;
 
 /// Two comparisons that branch on the bytes they compare, so memcheck must report both. They
@@ -97,10 +126,16 @@ const LEAKS: [(&str, Comparison); 2] =
     [("Vec == slice", |a, b| a == b), ("Ord::cmp", |a, b| a.as_slice().cmp(b).is_eq())];
 
 /// Runs the comparisons in [`LEAKS`] with the pepper marked as undefined, then with the secret and
-/// the tag marked, then with the digest marked. Returns true if memcheck reported a leak each time.
-/// This shows that memcheck follows each of these values to the comparison.
+/// the tag marked, then with the digest marked, then with the digest of a presented token marked.
+/// Returns true if memcheck reported a leak each time. This shows that memcheck follows each of
+/// these values to the comparison.
 fn control() -> Result<bool, Box<dyn Error>> {
-    let mut all_reported = true;
+    let keyring = known()?;
+    let minted = mint_text(&keyring, &ProjectId::new("145")?)?;
+    let token = PresentedToken::parse(minted.token.expose_secret(), &keyring)?;
+    let stored = minted.digest.as_bytes().to_vec();
+    mark_secret(token.digest().as_bytes());
+    let mut all_reported = leaks("presented digest", &stored, token.digest());
     for what in ["pepper", "secret", "digest"] {
         let issued = issue(&known()?, "145")?;
         let keyring = if what == "pepper" { secret_keyring()? } else { known()? };
@@ -113,14 +148,7 @@ fn control() -> Result<bool, Box<dyn Error>> {
             _ => {}
         }
         let digest = keyring.digest(&parsed)?;
-        for (name, leak) in LEAKS {
-            let before = reports();
-            let equal = black_box(leak)(&stored, digest.as_bytes());
-            assert!(publish(equal));
-            let found = reports() - before;
-            println!("control: {what} under {name}: {found} reports");
-            all_reported &= found > 0;
-        }
+        all_reported &= leaks(what, &stored, &digest);
     }
     if all_reported {
         // `run.sh` looks for this line, because valgrind's exit code hides the exit code of this
@@ -128,6 +156,20 @@ fn control() -> Result<bool, Box<dyn Error>> {
         println!("control: every leak was reported");
     }
     Ok(all_reported)
+}
+
+/// Compares two equal digests by each of [`LEAKS`]. Returns true if memcheck reported each of them.
+fn leaks(what: &str, stored: &Vec<u8>, digest: &Digest) -> bool {
+    let mut all_reported = true;
+    for (name, leak) in LEAKS {
+        let before = reports();
+        let equal = black_box(leak)(stored, digest.as_bytes());
+        assert!(publish(equal));
+        let found = reports() - before;
+        println!("control: {what} under {name}: {found} reports");
+        all_reported &= found > 0;
+    }
+    all_reported
 }
 
 fn issue(keyring: &Keyring, project: &str) -> Result<Issued, Box<dyn Error>> {

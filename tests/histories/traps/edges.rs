@@ -133,15 +133,15 @@ pub async fn presented_texts_that_are_no_tokens<S: TokenStore + StoreMaintenance
         assert_eq!(error.to_string(), "the token is not valid");
     }
     let twice = [format!("Bearer {text}"), format!("Bearer {text}")];
-    assert_eq!(Credential::from_authorization(&twice).unwrap_err(), HeaderError::Repeated);
+    assert_eq!(Credential::from_authorization(&twice, world.tokens.keyring()).unwrap_err(), HeaderError::Repeated);
     let nothing: [&str; 0] = [];
-    assert_eq!(Credential::from_authorization(nothing).unwrap_err(), HeaderError::Missing);
+    assert_eq!(Credential::from_authorization(nothing, world.tokens.keyring()).unwrap_err(), HeaderError::Missing);
     // A header without a credential has its own error. A credential that is not a token is rejected
     // like any other text that is not a token.
     for no_credential in ["Bearer ", "Basic %%%", "Digest a", "\0"] {
-        assert!(Credential::from_authorization([no_credential]).is_err(), "{no_credential}");
+        assert!(Credential::from_authorization([no_credential], world.tokens.keyring()).is_err(), "{no_credential}");
     }
-    let two = Credential::from_authorization(["Bearer a b"]).unwrap();
+    let two = Credential::from_authorization(["Bearer a b"], world.tokens.keyring()).unwrap();
     assert_eq!(world.tokens.verify(&two, &access).await.unwrap_err().rejection(), Some(Rejection::Length));
     assert_eq!(world.outcome(&made).await, "ok");
 }
@@ -150,7 +150,7 @@ pub async fn bearer_in_any_case<S: TokenStore + StoreMaintenance>(world: World<S
     let made = world.issue().await;
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
         let header = format!("{scheme} {}", made.token.expose_secret());
-        let credential = Credential::from_authorization([header.as_str()]).unwrap();
+        let credential = Credential::from_authorization([header.as_str()], world.tokens.keyring()).unwrap();
         assert!(world.tokens.verify(&credential, &Access::to(&world.project, &[])).await.is_ok(), "{scheme}");
     }
 }

@@ -7,4 +7,4 @@ mod projects;
 mod refusals;
 #[cfg(feature = "tracing")]
 mod secrecy;
-mod world;
+pub mod world;

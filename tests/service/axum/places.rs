@@ -10,8 +10,9 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::get as on_get;
-use keyfob::axum::{Authenticated, Guard, Refusal};
+use keyfob::axum::Guard;
 use keyfob::clock::FixedClock;
+use keyfob::http::{Authenticated, Refusal};
 use keyfob::tokens::Usage;
 use keyfob::{MemoryStore, Rejection, Scope, Tokens};
 

@@ -113,7 +113,7 @@ async fn a_route_belongs_to_one_project_or_to_none() {
 #[test]
 fn invalid_scopes_are_found_when_the_route_is_created() {
     let guard = World::new().guard;
-    let field = |made: Result<keyfob::axum::GuardLayer, Invalid>| made.unwrap_err().field();
+    let field = |made: Result<keyfob::http::RouteGuard<keyfob::axum::Axum>, Invalid>| made.unwrap_err().field();
     assert_eq!(field(guard.project_in_path("project", "repo:read \"")), InvalidField::Scope);
     assert_eq!(field(guard.project_in_header(HeaderName::from_static("x"), "é")), InvalidField::Scope);
     assert_eq!(field(guard.project(project("145"), "a\\b")), InvalidField::Scope);

@@ -4,8 +4,8 @@ use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
 use keyfob::{
     Error, ErrorKind, Name, Rejection, Status,
-    axum::Refusal,
     error::{HeaderError, OutsideIssuer},
+    http::Refusal,
     policy::PolicyBreach,
     store::{StoreError, StoreErrorKind},
 };
@@ -40,7 +40,7 @@ fn each_kind_of_error_has_a_status_and_a_reason() {
         (ErrorKind::Unkeyed, 500, "internal"),
     ] {
         let refusal = Refusal::from(Error::from(kind));
-        assert_eq!((refusal.status().as_u16(), refusal.reason()), (status, reason), "{kind:?}");
+        assert_eq!((refusal.status(), refusal.reason()), (status, reason), "{kind:?}");
         // If the caller can correct the request, the detail of the refusal is the message of the
         // error.
         if matches!(status, 400 | 404 | 409 | 422) {
@@ -56,24 +56,24 @@ fn no_response_shows_an_error_of_the_engine() {
     for kind in [StoreErrorKind::Unavailable, StoreErrorKind::Corrupt, StoreErrorKind::Other] {
         let refusal = Refusal::from(StoreError::with_source(kind, "postgres://ada:secret@db"));
         assert!(!format!("{refusal} {}", refusal.detail()).contains("postgres"), "{refusal:?}");
-        assert!(refusal.status().is_server_error());
+        assert!(refusal.status() >= 500);
     }
     let conflict = Refusal::from(StoreError::new(StoreErrorKind::Conflict));
-    assert_eq!((conflict.status().as_u16(), conflict.reason()), (409, "conflict"));
+    assert_eq!((conflict.status(), conflict.reason()), (409, "conflict"));
 }
 
 #[test]
 fn errors_before_an_operation_have_responses_too() {
     let invalid = Name::new("").unwrap_err();
     let refusal = Refusal::from(invalid);
-    assert_eq!((refusal.status().as_u16(), refusal.detail()), (400, "name: empty"));
+    assert_eq!((refusal.status(), refusal.detail()), (400, "name: empty"));
     let refusal = Refusal::from(HeaderError::Missing);
-    assert_eq!((refusal.status().as_u16(), refusal.reason()), (401, "missing_token"));
+    assert_eq!((refusal.status(), refusal.reason()), (401, "missing_token"));
     let refusal = Refusal::from(Rejection::Expired);
-    assert_eq!((refusal.status().as_u16(), refusal.reason()), (401, "expired"));
+    assert_eq!((refusal.status(), refusal.reason()), (401, "expired"));
     let refusal = Refusal::from(keyfob::VerifyError::from(Rejection::Project));
     assert_eq!(
-        (refusal.status().as_u16(), refusal.cause().and_then(|error| error.rejection())),
+        (refusal.status(), refusal.cause().and_then(|error| error.rejection())),
         (403, Some(Rejection::Project))
     );
 }

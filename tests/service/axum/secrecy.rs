@@ -11,8 +11,9 @@ use axum::response::Response;
 use axum::routing::get as on_get;
 use keyfob::{
     MemoryStore, Policy, TokenStore, Tokens,
-    axum::{Authenticated, Guard, Refusal},
+    axum::Guard,
     clock::FixedClock,
+    http::{Authenticated, CredentialPlaces, Refusal},
     record::mint_with,
 };
 use tower::Layer;
@@ -102,7 +103,7 @@ async fn nothing_shows_four_characters_of_a_secret() {
     let text = made.token.expose_secret();
     let tail = text.rsplit('_').next().unwrap();
 
-    let guard = Guard::new(tokens).with_api_key_header();
+    let guard = Guard::new(tokens).with_places(CredentialPlaces::new().with_header("x-api-key").unwrap());
     let layer = guard.project_in_path("project", "").unwrap();
     seen.show(&guard);
     seen.show(&layer);

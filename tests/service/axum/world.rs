@@ -10,8 +10,9 @@ use axum::routing::MethodRouter;
 use keyfob::{
     Issued, Lifetime, MemoryStore, NewToken, OwnerId, ProjectId, ScopeSet, TokenRecord, Tokens,
     access::OwnProject,
-    axum::{Authenticated, Guard},
+    axum::Guard,
     clock::FixedClock,
+    http::Authenticated,
     owners::{OwnerState, Owners, OwnersError},
 };
 use serde_json::Value;

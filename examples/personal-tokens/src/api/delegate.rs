@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use keyfob::{Error, ErrorKind, axum::Refusal};
+use keyfob::{Error, ErrorKind, http::Refusal};
 
 use crate::api::error::ApiError;
 use crate::api::extract::JsonBody;

@@ -11,7 +11,8 @@ use axum::response::Response;
 use keyfob::{
     Challenge, Rejection,
     access::{InProject, OwnProject, ProjectRequirement},
-    axum::{Authenticated, Guard, Refusal},
+    axum::Guard,
+    http::{Authenticated, CredentialPlaces, Refusal},
 };
 
 use crate::api::resource;
@@ -27,10 +28,11 @@ const REALM: &str = "personal-tokens";
 
 /// Creates the guard of the routes that require a token.
 pub fn guard(app: &App) -> Guard {
+    let places = CredentialPlaces::new().with_header("x-api-key").expect("the name of the header is valid");
     let (behind_tls, public_url) = (app.behind_tls, app.config.public_url.clone());
     Guard::new(Arc::clone(&app.tokens))
         .with_realm(REALM)
-        .with_api_key_header()
+        .with_places(places)
         .with_client_address(move |request| client_address(request, behind_tls))
         .with_resource_metadata(move |request| {
             let origin = origin(public_url.as_deref(), behind_tls, &request.headers);

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use keyfob::axum::Refusal;
+use keyfob::http::Refusal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

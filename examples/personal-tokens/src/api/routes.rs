@@ -9,11 +9,11 @@ use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, post};
 use keyfob::{
     Invalid,
-    axum::{Guard, GuardLayer},
+    axum::{Axum, Guard},
+    http::RouteGuard,
     leak::LeakReport,
 };
 
-use crate::api::token_or_session::TokenOrSession;
 use crate::api::{delegate, models, openapi, resource, tokens, whoami};
 use crate::app::App;
 use crate::health;
@@ -40,13 +40,12 @@ pub fn by_session() -> Routes {
         .post("/api/v2/auth/token/{uuid}/end-grace", tokens::end_grace)
 }
 
-/// Returns the routes that accept a token or a session. These routes only read. `cookie` is the
-/// name of the session cookie.
+/// Returns the routes that accept a token or a session. These routes only read.
 ///
 /// # Errors
 /// Returns [`Invalid`] if a scope is malformed.
-pub fn by_token_or_session(guard: &Guard, cookie: &'static str) -> Result<Routes, Invalid> {
-    let models_of_project = TokenOrSession::new(guard.project_in_path("project", scopes::MODELS_USE)?, cookie);
+pub fn by_token_or_session(guard: &Guard) -> Result<Routes, Invalid> {
+    let models_of_project = guard.project_in_path("project", scopes::MODELS_USE)?.or_other();
     let models = get(models::models).route_layer(models_of_project);
     Ok(Routes::default().on("get", "/api/v2/configurations/models/{project}", models))
 }
@@ -137,7 +136,7 @@ impl Routes {
 
     fn guarded_get<T: 'static>(
         self,
-        guard: &GuardLayer,
+        guard: &RouteGuard<Axum>,
         path: &'static str,
         handler: impl Handler<T, Arc<App>>,
     ) -> Self {
@@ -146,7 +145,7 @@ impl Routes {
 
     fn guarded_post<T: 'static>(
         self,
-        guard: &GuardLayer,
+        guard: &RouteGuard<Axum>,
         path: &'static str,
         handler: impl Handler<T, Arc<App>>,
     ) -> Self {

@@ -19,8 +19,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use keyfob::{
     Actor, Error as TokenError, Invalid,
-    axum::Refusal,
     error::InvalidKind,
+    http::Refusal,
     leak::{
         LeakOutcome, LeakReport,
         github::{DeliveryRefusal, GitHubDelivery, ProcessedReport},

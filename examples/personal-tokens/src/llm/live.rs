@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use keyfob::access::ProjectRequirement;
-use keyfob::axum::{Authenticated, Refusal};
+use keyfob::http::{Authenticated, Refusal};
 use tokio::time::{Instant, sleep};
 
 /// The time between two checks of a token.

@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use keyfob::{Scope, axum::Refusal};
+use keyfob::{Scope, http::Refusal};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 

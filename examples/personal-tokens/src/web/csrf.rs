@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use keyfob::axum::Refusal;
+use keyfob::http::Refusal;
 
 use crate::web::error::PageError;
 

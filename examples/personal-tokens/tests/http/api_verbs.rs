@@ -224,7 +224,7 @@ async fn the_document_has_every_route_and_no_other() {
     assert_eq!(document, host.document);
     let guard = guard::guard(&host.app);
     let by_token = routes::by_token(&guard).unwrap();
-    let by_either = routes::by_token_or_session(&guard, host.app.session_cookie()).unwrap();
+    let by_either = routes::by_token_or_session(&guard).unwrap();
     let routed: BTreeSet<String> = [routes::by_session(), by_token, by_either, routes::by_anybody()]
         .iter()
         .flat_map(|routes| &routes.listed)

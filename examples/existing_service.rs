@@ -1,0 +1,143 @@
+//! Adds tokens to an axum service that has users, sessions and a database of its own.
+//!
+//! `cargo run --example existing_service --features axum,sqlite`
+
+use std::{error::Error, sync::Arc};
+
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderValue};
+use axum::http::{StatusCode, request::Parts};
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::{delete, get};
+use axum::{Json, Router, body::Body};
+use keyfob::http::{Caller, Refusal};
+use keyfob::store::{ListQuery, sqlite::SqliteStore};
+use keyfob::{ErrorKind, Keyring, Name, OwnerId, Pepper, Prefix, ProjectId, ScopeSet, TokenId, Tokens};
+use serde_json::{Value, json};
+use sqlx::SqlitePool;
+
+/// The state that the service has anyway, with the tokens.
+#[derive(Clone)]
+struct App {
+    pool: SqlitePool,
+    tokens: Arc<Tokens<SqliteStore>>,
+}
+
+/// Returns the user of the session in the cookie, if there is one. Your service has this already.
+async fn session(parts: &Parts, app: &App) -> Result<Option<u64>, Refusal> {
+    let cookie = parts.headers.get(COOKIE).and_then(|value| value.to_str().ok()?.strip_prefix("session="));
+    let found = sqlx::query_scalar("SELECT user FROM sessions WHERE cookie = $1").bind(cookie);
+    let user: Option<i64> = found.fetch_optional(&app.pool).await.map_err(|_| away())?;
+    Ok(user.and_then(|user| user.try_into().ok()))
+}
+
+/// The user of a session. Routes that take it accept no token.
+struct SignedIn(u64);
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let signed_out = || Refusal::new(403_u16, "signed_out", "sign in first");
+        session(parts, app).await?.map(Self).ok_or_else(signed_out)
+    }
+}
+
+/// The user of a token or of a session.
+struct User(u64);
+
+impl FromRequestParts<App> for User {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        match <Caller>::from_request_parts(parts, app).await? {
+            // Every owner is a number, because `issue` creates it from one.
+            Caller::Token(token) => token.owner().as_str().parse().map(Self).map_err(|_| away()),
+            // A request without a token needs a session. If it has none, the response says that it
+            // needs a token.
+            Caller::Other(other) => session(parts, app).await?.map(Self).ok_or_else(|| other.refusal()),
+        }
+    }
+}
+
+fn away() -> Refusal {
+    Refusal::new(503_u16, "unavailable", "the service is unavailable; try again")
+}
+
+/// Returns the notes of a project. Accepts a token with the scope `notes:read`, or a session.
+async fn notes(User(user): User, Path(project): Path<u64>) -> String {
+    format!("the notes of project {project} for user {user}")
+}
+
+async fn list(
+    SignedIn(user): SignedIn,
+    Path(project): Path<u64>,
+    State(app): State<App>,
+) -> Result<Json<Value>, Refusal> {
+    let project = ProjectId::from(project);
+    let tokens = app.tokens.of(&OwnerId::from(user), &project).list(&ListQuery::new(project)).await?;
+    let tokens = tokens.items.iter().map(|token| json!({"id": token.id.as_str(), "name": token.name.as_str()}));
+    Ok(Json(tokens.collect()))
+}
+
+/// Issues a token. A session may do this, and a token may not.
+async fn issue(
+    SignedIn(user): SignedIn,
+    Path(project): Path<u64>,
+    State(app): State<App>,
+    name: String,
+) -> Result<Json<Value>, Refusal> {
+    let (owner, project) = (OwnerId::from(user), ProjectId::from(project));
+    let own = app.tokens.of(&owner, &project);
+    let new = own.new_token(Name::new(&name)?).with_scopes(ScopeSet::new("notes:read")?);
+    // The only time that the text is shown.
+    Ok(Json(json!({"token": own.issue(new).await?.token.expose_secret()})))
+}
+
+async fn revoke(
+    SignedIn(user): SignedIn,
+    Path((project, id)): Path<(u64, String)>,
+    State(app): State<App>,
+) -> Result<StatusCode, Refusal> {
+    let id = TokenId::new(&id).map_err(|_| keyfob::Error::from(ErrorKind::NotFound))?;
+    app.tokens.of(&OwnerId::from(user), &ProjectId::from(project)).revoke(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives a refusal the form of the other errors of this service. The status and the challenges stay.
+async fn in_our_form(response: Response) -> Response {
+    let Some(refusal) = response.extensions().get::<Refusal>().cloned() else { return response };
+    let body = json!({"error": {"code": refusal.reason(), "message": refusal.detail()}});
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Response::from_parts(parts, Body::from(body.to_string()))
+}
+
+fn app(app: App) -> Result<Router, keyfob::Invalid> {
+    let guard = keyfob::axum::Guard::new(Arc::clone(&app.tokens)).with_realm("acme");
+    let either = guard.project_in_path("project", "notes:read")?.or_other();
+    Ok(Router::new()
+        .route("/projects/{project}/notes", get(notes).layer(either))
+        .route("/projects/{project}/tokens", get(list).post(issue))
+        .route("/projects/{project}/tokens/{id}", delete(revoke))
+        .layer(map_response(in_our_form))
+        .with_state(app))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let pool = SqlitePool::connect_with(SqliteStore::connect_options("existing.db")).await?;
+    sqlx::raw_sql("CREATE TABLE IF NOT EXISTS sessions (cookie TEXT PRIMARY KEY, user INTEGER NOT NULL) STRICT")
+        .execute(&pool)
+        .await?;
+    let store = SqliteStore::from_pool(pool.clone()).await?;
+    // If your own tool runs the migrations, call `check_schema` instead.
+    store.migrate().await?;
+    // In your service, read the pepper from where you keep secrets: see the example `service`.
+    let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
+    let app = app(App { pool, tokens: Arc::new(Tokens::new(keyring, store)) })?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    Ok(axum::serve(listener, app).await?)
+}

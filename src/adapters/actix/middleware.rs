@@ -1,0 +1,80 @@
+//! The guard as a middleware of actix-web.
+
+use core::future::{Ready, ready};
+use core::pin::Pin;
+use std::rc::Rc;
+
+use actix_web::Error;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+
+use super::framework::Actix;
+use super::respond::respond;
+use crate::adapters::http::route::RouteGuard;
+
+impl<S, B> Transform<S, ServiceRequest> for RouteGuard<Actix>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = GuardedService<S>;
+    type InitError = ();
+    type Future = Ready<Result<GuardedService<S>, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(GuardedService { inner: Rc::new(inner), route: self.clone() }))
+    }
+}
+
+/// A service of actix-web that a [`RouteGuard`] protects. It returns the response of the inner
+/// service, or a [`Refusal`](crate::http::Refusal) as a response.
+#[derive(Clone, Debug)]
+pub struct GuardedService<S> {
+    inner: Rc<S>,
+    route: RouteGuard<Actix>,
+}
+
+impl<S, B> Service<ServiceRequest> for GuardedService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+
+    forward_ready!(inner);
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let (inner, route) = (Rc::clone(&self.inner), self.route.clone());
+        Box::pin(async move {
+            hide(request.headers_mut(), route.secret_headers());
+            let (head, _) = request.parts_mut();
+            match route.admit(head).await {
+                Ok(()) => Ok(inner.call(request).await?.map_into_left_body()),
+                // The refusal is a response and not an error, so that outer middleware, such as that
+                // for CORS, adds its headers to it.
+                Err(refusal) => {
+                    let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
+                    let response = respond(refusal, content_type);
+                    Ok(ServiceResponse::new(request.into_parts().0, response).map_into_right_body())
+                }
+            }
+        })
+    }
+}
+
+/// Marks the headers that may contain a credential as sensitive, so that Debug output does not show
+/// their values.
+fn hide<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'n str>) {
+    for name in names {
+        let name = HeaderName::try_from(name).expect("the name of a place is valid");
+        for mut value in headers.remove(&name) {
+            value.set_sensitive(true);
+            headers.append(name.clone(), value);
+        }
+    }
+}

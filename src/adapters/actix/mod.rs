@@ -1,0 +1,6 @@
+//! Guards for the resources and scopes of actix-web.
+
+mod extract;
+pub(crate) mod framework;
+pub(crate) mod middleware;
+mod respond;

@@ -1,0 +1,234 @@
+//! The extractor for the caller of a guarded route.
+
+use core::fmt;
+use core::ops::Deref;
+use core::pin::Pin;
+use std::sync::Arc;
+
+use super::caller::Caller;
+use super::checks::Check;
+use super::framework::Framework;
+use super::origin::Origin;
+use super::refusal::Refusal;
+use super::rule::Rule;
+use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
+use crate::rules::challenge::Challenge;
+use crate::rules::check::Verified;
+use crate::rules::scope::Scope;
+use crate::words::ids::ProjectId;
+use crate::words::rejection::Rejection;
+
+/// The verified caller of a guarded route.
+///
+/// This type is an extractor. Handlers and middleware of a route that a
+/// [`Guard`](crate::http::Guard) protects can take it. It dereferences to [`Verified`].
+///
+/// ```
+/// use keyfob::Verified;
+/// use keyfob::http::{Authenticated, Refusal};
+///
+/// fn delete(by: &Verified, branch: &str) -> bool {
+///     branch != "main" && by.project().as_str() == "145"
+/// }
+///
+/// async fn delete_branch(caller: Authenticated) -> Result<String, Refusal> {
+///     match delete(&caller, "old") {
+///         true => Ok(format!("deleted by {}", caller.owner())),
+///         false => {
+///             let detail = "there is no such branch";
+///             Err(Refusal::new(404_u16, "not_found", detail))
+///         }
+///     }
+/// }
+/// ```
+///
+/// If no guard protects the route, every request gets a response of status 500, and the handler
+/// never runs.
+///
+/// The guard [`Guard::own_project`](crate::http::Guard::own_project) compares no project, so its
+/// handlers must take `Authenticated<OwnProject>`. If such a handler takes `Authenticated`, every
+/// request also gets a response of status 500. A function with a `&Verified` parameter accepts only
+/// callers whose project was compared, so it does not accept an `Authenticated<OwnProject>`. This
+/// code does not compile:
+/// ```compile_fail,E0308
+/// use keyfob::{Verified, access::OwnProject, http::Authenticated};
+///
+/// fn delete(by: &Verified) {}
+///
+/// async fn delete_branch(caller: Authenticated<OwnProject>) {
+///     delete(&caller);
+/// }
+/// ```
+///
+/// If the route also has another authentication, take a [`Caller`](crate::http::Caller) instead.
+pub struct Authenticated<P = InProject> {
+    verified: Verified<P>,
+    tokens: Arc<dyn Check<P>>,
+    rule: Arc<Rule>,
+    origin: Origin,
+    outer: Option<Passed>,
+}
+
+/// The verified caller that a guard attaches to a request. It contains the verified caller that the
+/// previous (outer) guard attached, if there was one.
+#[derive(Clone)]
+struct Passed(Arc<dyn Recheck>);
+
+/// A verified caller that can be checked again. The trait hides the type of the project
+/// requirement.
+trait Recheck: Send + Sync {
+    fn again(&self) -> Rechecked<'_>;
+}
+
+type Rechecked<'f> = Pin<Box<dyn Future<Output = Result<Passed, Refusal>> + Send + 'f>>;
+
+impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
+    fn again(&self) -> Rechecked<'_> {
+        Box::pin(async { Ok(Passed(Arc::new(self.recheck().await?))) })
+    }
+}
+
+impl<P: ProjectRequirement + 'static> Authenticated<P> {
+    /// Attaches a verified caller to its request. The caller also keeps the requirements of the
+    /// outer guards, so that `recheck` checks these requirements, too.
+    pub(super) fn admit<F: Framework>(
+        verified: Verified<P>,
+        tokens: Arc<dyn Check<P>>,
+        rule: Arc<Rule>,
+        origin: Origin,
+        request: &mut F::Request,
+    ) {
+        let outer = F::attached::<Passed>(request);
+        let caller = Self { verified, tokens, rule, origin, outer };
+        F::attach(request, Passed(Arc::new(caller.clone())));
+        F::attach(request, Caller::Token(caller));
+    }
+
+    /// Returns the verified caller that a guard has attached to a request of a framework.
+    /// Extractors of web frameworks call this function.
+    ///
+    /// # Errors
+    /// Returns a refusal of status 500 with the reason `unguarded` if no guard for this project
+    /// requirement protects the route. Returns a refusal of status 401 if the guard has [passed the
+    /// request on](crate::http::RouteGuard::or_other) to another authentication.
+    pub fn of<F: Framework>(request: &F::Request) -> Result<Self, Refusal> {
+        Caller::of::<F>(request)?.token()
+    }
+}
+
+impl Authenticated<OwnProject> {
+    /// Checks that the token is for this project, and returns the caller with this proof. Use this
+    /// method if only the handler knows the project of the request, because the body of the request
+    /// names it.
+    ///
+    /// # Errors
+    /// Returns a refusal of status 403 with the reason `wrong_project` if the token is for another
+    /// project.
+    pub fn in_project(&self, project: &ProjectId) -> Result<Authenticated, Refusal> {
+        let verified = self.verified.clone().in_project(project).map_err(|rejection| self.refuse(rejection))?;
+        let tokens: Arc<dyn Check<InProject>> = Arc::clone(&self.rule.guard.tokens) as _;
+        let (rule, origin, outer) = (Arc::clone(&self.rule), self.origin.clone(), self.outer.clone());
+        Ok(Authenticated { verified, tokens, rule, origin, outer })
+    }
+}
+
+impl<P: ProjectRequirement> Authenticated<P> {
+    /// Returns the result of the verification. It proves that the guard has verified the token.
+    pub fn verified(&self) -> &Verified<P> {
+        &self.verified
+    }
+
+    /// Checks the token of the caller again with [`Tokens::recheck`](crate::Tokens::recheck). The
+    /// check uses the project and the scopes of the route, and the client address of the original
+    /// request.
+    ///
+    /// Use this method for work that continues long after the request began, such as a WebSocket, a
+    /// stream of events or a long download. A caller is `'static` and holds no secret, so a handler
+    /// may keep it while the connection is open. If several guards protect the route, the
+    /// requirements of all guards are checked again, with one call to the store for each guard.
+    ///
+    /// # Errors
+    /// Returns the [`Refusal`] that a new request with the same token would get. If the store
+    /// fails, the status of the refusal is 503. In this case, your service decides whether to close
+    /// the connection or to try again.
+    ///
+    /// ```
+    /// use std::{future::Future, pin::pin, time::Duration};
+    /// use keyfob::http::{Authenticated, Refusal};
+    /// use tokio::time::timeout;
+    ///
+    /// /// Serves a connection until at most 30 seconds after its token has ended.
+    /// async fn serve_while_live(
+    ///     mut caller: Authenticated,
+    ///     connection: impl Future<Output = ()>,
+    /// ) -> Result<(), Refusal> {
+    ///     let mut connection = pin!(connection);
+    ///     while timeout(Duration::from_secs(30), &mut connection).await.is_err() {
+    ///         // An error drops `connection`, which closes it.
+    ///         caller = caller.recheck().await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn recheck(&self) -> Result<Self, Refusal> {
+        let Self { verified, tokens, rule, origin, outer } = self;
+        let outer = match outer {
+            Some(Passed(outer)) => Some(outer.again().await?),
+            None => None,
+        };
+        let again = tokens.recheck(verified, &rule.scopes, origin).await;
+        let verified = again.map_err(|error| rule.refusal(error, origin))?;
+        Ok(Self { verified, outer, ..self.clone() })
+    }
+
+    /// Returns a refusal for a check that the handler makes itself. The challenge in the refusal
+    /// names the realm of the guard.
+    ///
+    /// ```
+    /// use keyfob::{Rejection, Scope, http::{Authenticated, Refusal}};
+    ///
+    /// fn may_overwrite(caller: &Authenticated, overwrite: &Scope) -> Result<(), Refusal> {
+    ///     match caller.allows(overwrite) {
+    ///         true => Ok(()),
+    ///         false => Err(caller.refuse(Rejection::Scope)),
+    ///     }
+    /// }
+    /// ```
+    pub fn refuse(&self, challenge: impl Into<Challenge>) -> Refusal {
+        let challenge = challenge.into();
+        // A 403 here is about a scope that the handler checks, so the guard's scopes would mislead
+        // the client.
+        let scopes = if challenge.status() == 401 { &*self.rule.scopes } else { &[] };
+        self.rule.challenge_for(scopes, challenge, &self.origin)
+    }
+
+    /// Returns the refusal for a request that needs `scopes` in addition to the scopes of the
+    /// guard. The status of the refusal is 403. The challenge names all of these scopes, so that
+    /// the client can obtain a token that has them.
+    pub fn refuse_without(&self, scopes: &[Scope]) -> Refusal {
+        let scopes: Vec<Scope> = self.rule.scopes.iter().chain(scopes).cloned().collect();
+        self.rule.challenge_for(&scopes, Rejection::Scope, &self.origin)
+    }
+}
+
+impl<P> Deref for Authenticated<P> {
+    type Target = Verified<P>;
+
+    fn deref(&self) -> &Verified<P> {
+        &self.verified
+    }
+}
+
+impl<P> Clone for Authenticated<P> {
+    fn clone(&self) -> Self {
+        let Self { verified, tokens, rule, origin, outer } = self;
+        let (tokens, rule) = (Arc::clone(tokens), Arc::clone(rule));
+        Self { verified: verified.clone(), tokens, rule, origin: origin.clone(), outer: outer.clone() }
+    }
+}
+
+impl<P> fmt::Debug for Authenticated<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Authenticated").field(&self.verified).finish()
+    }
+}

@@ -1,0 +1,75 @@
+//! The verification of tokens through a trait object, so that guards do not depend on the type of
+//! the store.
+
+use core::pin::Pin;
+
+use super::origin::Origin;
+use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
+use crate::rules::check::Verified;
+use crate::rules::scope::Scope;
+use crate::rules::verify_error::VerifyError;
+use crate::store::contract::TokenStore;
+use crate::tokens::service::Tokens;
+#[cfg(feature = "utoipa")]
+use crate::words::ids::Prefix;
+
+/// A token service that verifies tokens for both kinds of project requirement. As a trait object,
+/// it hides the type of its store.
+pub(super) trait Checks: Check<InProject> + Check<OwnProject> {
+    /// Returns whether a text begins like a token of the service.
+    fn recognizes(&self, text: &[u8]) -> bool;
+
+    /// Returns the prefix of new tokens.
+    #[cfg(feature = "utoipa")]
+    fn prefix(&self) -> Prefix;
+}
+
+impl<S: TokenStore> Checks for Tokens<S> {
+    fn recognizes(&self, text: &[u8]) -> bool {
+        self.recognizes(text)
+    }
+
+    #[cfg(feature = "utoipa")]
+    fn prefix(&self) -> Prefix {
+        self.keyring().prefix()
+    }
+}
+
+/// The methods of a token service that verify tokens. `P` is the requirement that a request makes
+/// on the project of its token.
+pub(super) trait Check<P>: Send + Sync {
+    fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
+
+    /// Checks a verified token again, for the same project requirement as before.
+    fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P>;
+}
+
+pub(super) type Checking<'f, P> = Pin<Box<dyn Future<Output = Result<Verified<P>, VerifyError>> + Send + 'f>>;
+
+impl<S: TokenStore, P: Demand> Check<P> for Tokens<S> {
+    fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P> {
+        Box::pin(async move { self.verify(token, &access).await })
+    }
+
+    fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P> {
+        Box::pin(async move { self.recheck(verified, &origin.locate(P::again(verified, scopes))).await })
+    }
+}
+
+/// A project requirement that can be rebuilt from the result of a verification, so that the token
+/// can be checked again.
+trait Demand: ProjectRequirement + 'static {
+    fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self>;
+}
+
+impl Demand for InProject {
+    fn again<'a>(verified: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self> {
+        Access::to(verified.project(), scopes)
+    }
+}
+
+impl Demand for OwnProject {
+    fn again<'a>(_: &Verified<Self>, scopes: &'a [Scope]) -> Access<'a, Self> {
+        Access::to_own_project(scopes)
+    }
+}

@@ -1,0 +1,128 @@
+//! Refusals in response to requests of gRPC.
+
+use super::refusal::Refusal;
+
+impl Refusal {
+    /// Returns whether a request with this `Content-Type` is a request of gRPC: whether the value
+    /// begins with `application/grpc`.
+    pub fn is_for_grpc(content_type: &[u8]) -> bool {
+        const GRPC: &[u8] = b"application/grpc";
+        let value = content_type.trim_ascii_start();
+        value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+    }
+
+    /// Returns the status code of gRPC for this refusal.
+    ///
+    /// | status of HTTP | code of gRPC |
+    /// |---|---|
+    /// | 401 | 16 `UNAUTHENTICATED` |
+    /// | 403 | 7 `PERMISSION_DENIED` |
+    /// | 400, 422 | 3 `INVALID_ARGUMENT` |
+    /// | 404 | 5 `NOT_FOUND` |
+    /// | 409 | 9 `FAILED_PRECONDITION` |
+    /// | 429 | 8 `RESOURCE_EXHAUSTED` |
+    /// | 503 | 14 `UNAVAILABLE` |
+    /// | 504 | 4 `DEADLINE_EXCEEDED` |
+    /// | another 4xx | 9 `FAILED_PRECONDITION` |
+    /// | another 5xx | 13 `INTERNAL` |
+    pub fn grpc_code(&self) -> u8 {
+        match self.status() {
+            401 => 16,
+            403 => 7,
+            400 | 422 => 3,
+            404 => 5,
+            429 => 8,
+            503 => 14,
+            504 => 4,
+            400..=499 => 9,
+            _ => 13,
+        }
+    }
+
+    /// Returns the headers of a trailers-only response of gRPC. Send them with status 200 and no
+    /// body. The names are in lower case, and all values are printable ASCII.
+    ///
+    /// The headers are `content-type`, `grpc-status`, `grpc-message` with the detail of this
+    /// refusal, `reason` with the stable word for programs, and the challenges in
+    /// `www-authenticate`. `content_type` is the value of the request, which the response repeats.
+    /// An invalid value is replaced by `application/grpc`.
+    pub fn grpc_headers<'r>(&'r self, content_type: &'r [u8]) -> impl Iterator<Item = (&'static str, String)> + 'r {
+        let content_type = core::str::from_utf8(content_type)
+            .ok()
+            .filter(|text| Self::is_for_grpc(content_type) && text.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        let headers = [
+            ("content-type", content_type.unwrap_or("application/grpc").to_owned()),
+            ("grpc-status", self.grpc_code().to_string()),
+            ("grpc-message", percent_encoded(self.detail())),
+        ];
+        headers.into_iter().chain(self.grpc_metadata())
+    }
+
+    /// Returns the metadata of a response of gRPC: `reason`, and the challenges in
+    /// `www-authenticate`.
+    pub(in crate::adapters) fn grpc_metadata(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let challenges = self.challenges().map(|challenge| ("www-authenticate", challenge.to_owned()));
+        core::iter::once(("reason", percent_encoded(self.reason()))).chain(challenges)
+    }
+}
+
+/// Encodes a message as the protocol of gRPC requires: each byte except printable ASCII, and `%`,
+/// becomes `%` and two hex digits.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
+            _ => encoded += &format!("%{byte:02X}"),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::credential::HeaderError;
+    use crate::words::rejection::Rejection;
+
+    #[test]
+    fn a_request_of_grpc_is_known_by_its_content_type() {
+        for value in ["application/grpc", "application/grpc+proto", "application/grpc-web+proto", " Application/GRPC"] {
+            assert!(Refusal::is_for_grpc(value.as_bytes()), "{value}");
+        }
+        for value in ["", "application/json", "application/grp", "text/plain; application/grpc"] {
+            assert!(!Refusal::is_for_grpc(value.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn each_status_has_a_code_of_grpc() {
+        let code = |status: u16| Refusal::new(status, "x", "x").grpc_code();
+        assert_eq!([401, 403, 400, 503, 500].map(code), [16, 7, 3, 14, 13]);
+        assert_eq!([422, 404, 409, 429, 504, 418, 599].map(code), [3, 5, 9, 8, 4, 9, 13]);
+    }
+
+    #[test]
+    fn the_headers_have_the_code_the_message_and_the_reason() {
+        let refusal = Refusal::challenge(Rejection::Expired, "acme").with_basic_challenge("acme");
+        let headers: Vec<_> = refusal.grpc_headers(b"application/grpc+proto").collect();
+        let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            names,
+            ["content-type", "grpc-status", "grpc-message", "reason", "www-authenticate", "www-authenticate"]
+        );
+        let values: Vec<_> = headers.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values[..4], ["application/grpc+proto", "16", "the token has expired", "expired"]);
+        assert!(values[4].starts_with("Bearer realm=\"acme\"") && values[5].starts_with("Basic realm=\"acme\""));
+        for odd in [&b"application/grpc\xff"[..], b"application/grpc\r\nx: y", b"text/html"] {
+            assert_eq!(refusal.grpc_headers(odd).next().unwrap().1, "application/grpc");
+        }
+    }
+
+    #[test]
+    fn a_message_is_percent_encoded() {
+        assert_eq!(percent_encoded("100 % é\n~"), "100 %25 %C3%A9%0A~");
+        let missing = Refusal::challenge(HeaderError::Missing, "");
+        assert_eq!(missing.grpc_headers(b"").nth(2).unwrap(), ("grpc-message", "the request needs a token".into()));
+    }
+}

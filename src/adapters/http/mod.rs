@@ -1,0 +1,18 @@
+//! Guards for the routes of a service, without any web framework. The adapters for frameworks
+//! translate requests and responses.
+
+mod admit;
+pub(crate) mod authenticated;
+pub(crate) mod caller;
+mod checks;
+mod config;
+pub(crate) mod framework;
+mod grpc;
+pub(crate) mod guard;
+mod origin;
+pub(crate) mod refusal;
+mod refusal_of;
+#[cfg(any(feature = "actix", feature = "axum"))]
+pub(crate) mod response;
+pub(crate) mod route;
+mod rule;

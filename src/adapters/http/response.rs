@@ -1,0 +1,27 @@
+//! The response to a refused request, in the protocol of the request.
+
+use super::refusal::Refusal;
+
+/// The parts of a response that adapters for web frameworks translate.
+pub(crate) struct RefusalResponse {
+    pub(crate) status: u16,
+    /// The names, in lower case, and the values, which are printable ASCII.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
+}
+
+impl Refusal {
+    /// Returns the response to a request with this `Content-Type`: a trailers-only response for a
+    /// request of gRPC, and otherwise the problem document.
+    pub(crate) fn response(&self, content_type: Option<&[u8]>) -> RefusalResponse {
+        match content_type.filter(|value| Self::is_for_grpc(value)) {
+            Some(value) => {
+                RefusalResponse { status: 200, headers: self.grpc_headers(value).collect(), body: String::new() }
+            }
+            None => {
+                let headers = self.headers().map(|(name, value)| (name, value.to_owned())).collect();
+                RefusalResponse { status: self.status(), headers, body: self.body() }
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The guard of one route.
+
+use core::fmt;
+use std::sync::Arc;
+
+use super::config::{GuardConfig, Reading};
+use super::framework::Framework;
+use super::refusal::Refusal;
+use super::rule::Rule;
+use crate::rules::scope::Scope;
+use crate::words::ids::ProjectId;
+
+/// The guard of one route, or of several routes with the same requirements. A
+/// [`Guard`](crate::http::Guard) creates it. It is cheap to clone.
+///
+/// With the feature `axum` or `tonic`, it is a tower layer of this framework. With the feature
+/// `actix`, it is a middleware of actix-web. Use [`admit`](Self::admit) with another framework.
+///
+/// The inner service or handler is called only for requests that the guard admits.
+pub struct RouteGuard<F: Framework> {
+    pub(super) rule: Arc<Rule>,
+    pub(super) reading: Reading<F>,
+    pub(super) project: Project<F>,
+    pub(super) passes_on: bool,
+}
+
+/// The source from which a guard takes the project id for a request.
+pub(super) enum Project<F: Framework> {
+    Path(Arc<str>),
+    /// The name of the header, in lower case.
+    Header(Arc<str>),
+    Fixed(ProjectId),
+    By(Arc<OwnProjectOf<F::Request>>),
+    /// The request names no project. The guard uses the project of the token.
+    Own,
+}
+
+/// A function of the host that returns the project that a request names.
+pub(super) type OwnProjectOf<R> = dyn Fn(&R) -> Result<ProjectId, Refusal> + Send + Sync;
+
+impl<F: Framework> RouteGuard<F> {
+    pub(super) fn new(guard: GuardConfig, reading: Reading<F>, project: Project<F>, scopes: Box<[Scope]>) -> Self {
+        Self { rule: Arc::new(Rule { guard, scopes }), reading, project, passes_on: false }
+    }
+
+    /// Returns the scopes that the route requires.
+    pub fn scopes(&self) -> &[Scope] {
+        &self.rule.scopes
+    }
+
+    /// Returns the names, in lower case, of the headers that may hold a token. Adapters for web
+    /// frameworks keep their values out of Debug output.
+    pub fn secret_headers(&self) -> impl Iterator<Item = &str> {
+        self.reading.places.headers()
+    }
+
+    /// Returns the guard, changed so that it passes a request without any credential of keyfob on
+    /// to another authentication, such as a cookie of a session. Handlers take a
+    /// [`Caller`](crate::http::Caller), whose variant says which authentication the request has.
+    ///
+    /// A credential is a text that begins with a prefix of the keyring and `_`, or that has the
+    /// shape of an imported token, in one of the
+    /// [places](crate::http::CredentialPlaces) of the guard. The guard judges such a text, and
+    /// **never passes on a request with a bad token**, even if the request also has a good session.
+    /// Other values of the header `Authorization` are passed on.
+    ///
+    /// If a handler takes an [`Authenticated`](crate::http::Authenticated) instead of a `Caller`, a
+    /// request without a token gets a response of status 401.
+    #[must_use]
+    pub fn or_other(self) -> Self {
+        Self { passes_on: true, ..self }
+    }
+}
+
+impl<F: Framework> Clone for Project<F> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Path(name) => Self::Path(Arc::clone(name)),
+            Self::Header(name) => Self::Header(Arc::clone(name)),
+            Self::Fixed(project) => Self::Fixed(*project),
+            Self::By(project) => Self::By(Arc::clone(project)),
+            Self::Own => Self::Own,
+        }
+    }
+}
+
+impl<F: Framework> Clone for RouteGuard<F> {
+    fn clone(&self) -> Self {
+        let Self { rule, reading, project, passes_on } = self;
+        Self { rule: Arc::clone(rule), reading: reading.clone(), project: project.clone(), passes_on: *passes_on }
+    }
+}
+
+impl<F: Framework> fmt::Debug for RouteGuard<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut guard = f.debug_struct("RouteGuard");
+        guard.field("scopes", &self.rule.scopes).field("passes_on", &self.passes_on).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! The guard as a tower layer for tonic.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Request, Response};
+use tonic::server::NamedService;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::framework::Tonic;
+use super::methods::MethodGuards;
+use crate::adapters::http::refusal::Refusal;
+use crate::adapters::http::route::RouteGuard;
+use crate::adapters::parts;
+
+impl<S> Layer<S> for RouteGuard<Tonic> {
+    type Service = GuardedService<S>;
+
+    fn layer(&self, inner: S) -> GuardedService<S> {
+        MethodGuards::new(self.clone()).layer(inner)
+    }
+}
+
+impl<S> Layer<S> for MethodGuards {
+    type Service = GuardedService<S>;
+
+    fn layer(&self, inner: S) -> GuardedService<S> {
+        GuardedService { inner, guards: self.clone() }
+    }
+}
+
+/// A service of tonic that a [`RouteGuard`] or [`MethodGuards`] protect. It has the name of the
+/// inner service.
+///
+/// The response to a refused call is a trailers-only response, and its extensions contain the
+/// [`Refusal`]. A request whose `Content-Type` is not one of gRPC gets the status and the headers
+/// of the refusal in HTTP, without a body.
+#[derive(Clone, Debug)]
+pub struct GuardedService<S> {
+    inner: S,
+    guards: MethodGuards,
+}
+
+impl<S, B, R> Service<Request<B>> for GuardedService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // `poll_ready` was called on this instance, not on the clone, so this instance must be
+        // called.
+        let next = self.inner.clone();
+        let mut inner = core::mem::replace(&mut self.inner, next);
+        let guard = self.guards.of_path(request.uri().path()).clone();
+        Box::pin(async move {
+            match parts::admit(&guard, request).await {
+                Ok(request) => inner.call(request).await,
+                Err((refusal, request)) => Ok(respond(refusal, &request)),
+            }
+        })
+    }
+}
+
+impl<S: NamedService> NamedService for GuardedService<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+/// Returns the refusal as a response, in the protocol of the request. The response has no body.
+fn respond<R: Default>(refusal: Refusal, request: &Parts) -> Response<R> {
+    let content_type = parts::content_type(request);
+    let is_grpc = content_type.is_some_and(Refusal::is_for_grpc);
+    let mut response = parts::refused(refusal, content_type, |_| R::default());
+    if !is_grpc {
+        response.headers_mut().remove(CONTENT_TYPE);
+    }
+    response
+}
