@@ -145,7 +145,7 @@ pub mod http {
 pub mod import {
     #![doc = include_str!("guide/import.md")]
 
-    #[cfg(feature = "os-rng")]
+    pub use crate::rules::adopt::adopt_with;
     #[cfg(feature = "os-rng")]
     pub use crate::rules::adopt::{adopt, adopt_without_pepper};
     pub use crate::rules::import_look_up::{ImportLookUp, check_imported};

@@ -1,5 +1,7 @@
 //! The import of one token, without a store.
 
+use rand_core::TryCryptoRng;
+
 use super::error::Error;
 use super::error_kind::ErrorKind;
 use super::import_row::ImportRow;
@@ -16,9 +18,9 @@ use crate::words::timestamp::Timestamp;
 
 /// Creates the record of a token that your service issued before it used keyfob, and its look-up
 /// keys. **This function stores nothing**: insert the record, and store its
-/// [`import_key`](ImportRow::import_key) in a unique column beside it. Of the policy, only the lead
-/// times of notices count. If a record exists under one
-/// of the [keys](ImportRow::keys) of the row, the token was imported before.
+/// [`import_key`](ImportRow::import_key) in a unique column beside it. If a record exists under one
+/// of the [keys](ImportRow::keys) of the row, the token was imported before. Of the policy, only
+/// the lead times of the notices count.
 ///
 /// [`check_imported`](crate::import::check_imported) verifies the old text of the token.
 /// [`Tokens::import`](crate::Tokens::import) does all of this with a store.
@@ -45,7 +47,27 @@ use crate::words::timestamp::Timestamp;
 /// assert_eq!(row.record.created_at, since);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[cfg(feature = "os-rng")]
 pub fn adopt(
+    keyring: &Keyring,
+    policy: &Policy,
+    imports: &Imports,
+    token: ImportToken,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<ImportRow, Error> {
+    adopt_with(&mut getrandom::SysRng, keyring, policy, imports, token, actor, now)
+}
+
+/// Creates the record and the look-up keys as `adopt` does, but with random numbers from `rng`. The
+/// generator must be cryptographically secure.
+///
+/// # Errors
+/// Returns [`ErrorKind::Unkeyed`] if the keyring has no pepper. Returns [`ErrorKind::Invalid`] if
+/// the token is salted, and `imports` do not declare the function of its scheme or allow its cost.
+/// Returns [`ErrorKind::Rng`] if the generator fails.
+pub fn adopt_with<R: TryCryptoRng + ?Sized>(
+    rng: &mut R,
     keyring: &Keyring,
     policy: &Policy,
     imports: &Imports,
@@ -56,7 +78,7 @@ pub fn adopt(
     if keyring.minting_key() == KeyNumber::UNKEYED {
         return Err(ErrorKind::Unkeyed.into());
     }
-    row(keyring, policy, imports, token, actor, now)
+    row(rng, keyring, policy, imports, token, actor, now)
 }
 
 /// Creates the record and the look-up keys as [`adopt`] does, but for a keyring without a pepper.
@@ -65,6 +87,7 @@ pub fn adopt(
 /// # Errors
 /// Returns [`ErrorKind::Keyed`] if the keyring has a pepper for new tokens. Otherwise returns the
 /// errors of [`adopt`], except `Unkeyed`.
+#[cfg(feature = "os-rng")]
 pub fn adopt_without_pepper(
     keyring: &Keyring,
     policy: &Policy,
@@ -76,10 +99,11 @@ pub fn adopt_without_pepper(
     if keyring.minting_key() != KeyNumber::UNKEYED {
         return Err(ErrorKind::Keyed.into());
     }
-    row(keyring, policy, imports, token, actor, now)
+    row(&mut getrandom::SysRng, keyring, policy, imports, token, actor, now)
 }
 
-fn row(
+fn row<R: TryCryptoRng + ?Sized>(
+    rng: &mut R,
     keyring: &Keyring,
     policy: &Policy,
     imports: &Imports,
@@ -98,7 +122,7 @@ fn row(
     let import_key = key_under(minting);
     let other_keys = keyring.import_macs().skip(1).map(key_under).collect();
     let digest = minting.digest(&token.digest);
-    let id = random::id(&mut getrandom::SysRng, minting.number())?;
+    let id = random::id(rng, minting.number())?;
     let record = token.into_record(keyring.prefix(), id, digest, policy.notices(), actor, now);
     Ok(ImportRow { record, import_key, other_keys })
 }

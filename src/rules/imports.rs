@@ -152,8 +152,8 @@ impl Imports {
         Self { spawn: Some(Arc::new(spawn)), ..self }
     }
 
-    /// Returns whether a text has one of the declared shapes. Computes no hash. Use this method to
-    /// decide whether a credential belongs to keyfob or to another authenticator.
+    /// Returns whether a text has one of the declared shapes. Computes no hash. If your service has
+    /// another authentication beside keyfob, such a text belongs to keyfob.
     pub fn fits(&self, text: &[u8]) -> bool {
         self.shapes.iter().any(|shape| shape.fits(text))
     }

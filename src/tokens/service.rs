@@ -154,7 +154,7 @@ impl<S: TokenStore> Tokens<S> {
     /// `_`, or in the shape of an [imported](Self::with_imports) token. The service must judge such
     /// a text, and must never leave it to another authentication. This function calls no store.
     pub fn recognizes(&self, text: &[u8]) -> bool {
-        self.keyring.recognizes(text) || self.imports.as_ref().is_some_and(|imports| imports.recognizes(text))
+        self.keyring.recognizes(text) || self.imports().is_some_and(|imports| imports.fits(text))
     }
 
     /// Returns the keyring that the service was created with.
