@@ -68,20 +68,22 @@ pub fn check<P: ProjectRequirement>(
 ) -> Result<Verified<P>, Rejection> {
     prove(token.digest(), chain, |record| token.text().names(record.prefix, &record.project, &record.id))?
         .live(policy, now, |_| LaterUses::default())?
-        .permit(OwnerState::Active, access, Duration::ZERO)
+        .permit(OwnerState::Active, access, policy, Duration::ZERO)
 }
 
 /// The last stage of a verification, after the checks of digest, status, policy and issuers.
 impl Live {
     /// Checks that the owner is active, and that the token allows this access. Returns the proof of
-    /// the verification. It contains `age`, the age of the oldest record that was used.
+    /// the verification. It contains `age`, the age of the oldest record that was used. The policy
+    /// compares the scopes.
     pub(crate) fn permit<P: ProjectRequirement>(
         self,
         owner: OwnerState,
         access: &Access<'_, P>,
+        policy: &Policy,
         age: Duration,
     ) -> Result<Verified<P>, Rejection> {
-        let scope_rules = self.scope_rules();
+        let scope_rules = policy.scope_rules();
         let first = limits(self.held(), owner, access, scope_rules).next();
         match first {
             Some(rejection) => Err(rejection),
@@ -293,7 +295,7 @@ mod tests {
         let age = Duration::from_millis(3);
         let project = project();
         let access = Access::to(&project, &[]).from_address("10.0.0.1".parse().unwrap());
-        let verified = live.permit(OwnerState::Active, &access, age).unwrap();
+        let verified = live.permit(OwnerState::Active, &access, &Policy::default(), age).unwrap();
         assert_eq!((verified.owner(), verified.project(), verified.key()), (&record.owner, &project, record.key()));
         assert_eq!(
             (verified.name(), verified.kind(), verified.scopes()),

@@ -33,7 +33,7 @@ mod tests {
     use crate::rules::scope::Scope;
 
     fn limited(record: &TokenRecord, owner: OwnerState, access: &Access<'_>) -> Vec<Rejection> {
-        limits(&Held::alone(record.clone()), owner, access, ScopeRules::Wildcards).collect()
+        limits(&Held::alone(record.clone()), owner, access, ScopeRules::WILDCARDS).collect()
     }
 
     #[test]

@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn a_verified_token_is_compared_with_a_project() {
         let age = Duration::from_millis(3);
-        let scope_rules = ScopeRules::Wildcards;
+        let scope_rules = ScopeRules::WILDCARDS;
         let own = Verified::<OwnProject> { held: Held::alone(record()), scope_rules, age, demand: PhantomData };
         assert_eq!(own.clone().in_project(&"146".parse().unwrap()).err(), Some(Rejection::Project));
         let verified = own.in_project(&project()).unwrap();

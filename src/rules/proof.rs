@@ -10,7 +10,6 @@ use super::chain::{Chain, Issuers};
 use super::outside::LaterUses;
 use super::policy::Policy;
 use super::record::TokenRecord;
-use super::scope_rules::ScopeRules;
 use super::status::Status;
 use crate::words::digest::Digest;
 use crate::words::rejection::Rejection;
@@ -22,11 +21,7 @@ pub(crate) struct Proven(Held);
 
 /// The records of a token that the service found to work. At the time of the check, the token's
 /// status, its issuers and the policy allowed it to work.
-pub(crate) struct Live {
-    held: Held,
-    /// The rules by which the policy compares scopes.
-    scope_rules: ScopeRules,
-}
+pub(crate) struct Live(Held);
 
 /// The record of a token and the records of the tokens that it is bound to.
 #[derive(Clone)]
@@ -138,7 +133,7 @@ impl Proven {
     ) -> Result<Live, Rejection> {
         match self.0.life(policy, now, later) {
             Some(rejection) => Err(rejection),
-            None => Ok(Live { held: self.0, scope_rules: policy.scope_rules() }),
+            None => Ok(Live(self.0)),
         }
     }
 
@@ -161,23 +156,19 @@ impl Live {
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
     ) -> Result<Self, Rejection> {
-        Proven(self.held).live(policy, now, later)
+        Proven(self.0).live(policy, now, later)
     }
 
     pub(crate) fn record(&self) -> &TokenRecord {
-        &self.held.record
+        &self.0.record
     }
 
     pub(super) fn held(&self) -> &Held {
-        &self.held
-    }
-
-    pub(super) fn scope_rules(&self) -> ScopeRules {
-        self.scope_rules
+        &self.0
     }
 
     pub(super) fn into_held(self) -> Held {
-        self.held
+        self.0
     }
 }
 
@@ -232,7 +223,7 @@ mod tests {
     /// because the types are private to the crate.
     #[test]
     fn only_a_live_token_is_permitted() {
-        type Permit = fn(Live, OwnerState, &Access<'_, InProject>, Duration) -> Result<Verified, Rejection>;
+        type Permit = fn(Live, OwnerState, &Access<'_, InProject>, &Policy, Duration) -> Result<Verified, Rejection>;
         let live = |proven: Proven, policy: &Policy, now| proven.live(policy, now, |_| LaterUses::default());
         let permit: Permit = Live::permit;
 
@@ -244,7 +235,7 @@ mod tests {
             |record: &TokenRecord| prove(&record.digest, Some(Arc::new(record.clone())).into(), |_| true).unwrap();
         assert_eq!(prove(&record).permit(), "its status is not judged yet");
         let judged = live(prove(&record), &policy, now).unwrap();
-        assert!(permit(judged, OwnerState::Active, &Access::to(&project, &[]), Duration::ZERO).is_ok());
+        assert!(permit(judged, OwnerState::Active, &Access::to(&project, &[]), &policy, Duration::ZERO).is_ok());
         record.revoke(&Revocation { at: now, by, reason: Default::default() });
         assert_eq!(live(prove(&record), &policy, now).err(), Some(Rejection::Revoked));
     }

@@ -6,34 +6,47 @@ use core::fmt;
 use super::scope::{Scope, ScopeSet};
 use super::scope_matcher::ScopeMatcher;
 
-/// The rules by which a policy compares scopes.
+/// The rules by which a policy compares scopes: its matcher, or the default wildcards if there is
+/// none. This type has only the size of a reference, because each verification copies it.
 #[derive(Clone, Copy)]
-pub(crate) enum ScopeRules {
-    /// The default wildcards.
-    Wildcards,
-    /// The matcher of the service.
-    Host(&'static dyn ScopeMatcher),
-    /// No rules, because the policy names a matcher that was not set. No scope is granted.
-    Missing,
+pub(crate) struct ScopeRules(Option<&'static dyn ScopeMatcher>);
+
+/// The matcher of a policy that names a matcher that was not set. It is recognized by its address.
+/// It has a size, because only then is its address unique.
+struct Missing(#[expect(dead_code, reason = "for the size")] u8);
+
+static MISSING: Missing = Missing(0);
+
+impl ScopeMatcher for Missing {
+    fn name(&self) -> &'static str {
+        "missing"
+    }
+
+    fn allows(&self, _granted: &str, _needed: &str) -> bool {
+        false
+    }
+}
+
+fn is_missing(matcher: &'static dyn ScopeMatcher) -> bool {
+    core::ptr::addr_eq(matcher, &raw const MISSING)
 }
 
 impl ScopeRules {
+    /// The default wildcards.
+    pub(super) const WILDCARDS: Self = Self(None);
+
     /// Returns whether the set grants this scope.
     #[inline]
     pub(super) fn allows(self, granted: &ScopeSet, needed: &Scope) -> bool {
-        match self {
-            Self::Wildcards => granted.allows(needed),
-            Self::Host(matcher) => granted.iter().any(|granted| allows(matcher, granted, needed.as_str())),
-            Self::Missing => false,
+        match self.0 {
+            None => granted.allows(needed),
+            Some(matcher) => any_allows(matcher, granted, needed.as_str()),
         }
     }
 
     /// Returns whether the set `granted` allows every scope that the set `other` allows.
     pub(super) fn covers(self, granted: &ScopeSet, other: &ScopeSet) -> bool {
-        match self {
-            Self::Wildcards => granted.covers(other),
-            Self::Host(_) | Self::Missing => other.iter().all(|scope| self.covers_scope(granted, scope)),
-        }
+        other.iter().all(|scope| self.covers_scope(granted, scope))
     }
 
     /// Returns the scopes that both sets cover. If a wildcard in one set covers a scope in the
@@ -45,22 +58,27 @@ impl ScopeRules {
     }
 
     fn covers_scope(self, granted: &ScopeSet, scope: &str) -> bool {
-        match self {
-            Self::Wildcards => granted.grants(scope),
-            Self::Host(matcher) => granted.iter().any(|granted| covers(matcher, granted, scope)),
-            Self::Missing => false,
+        match self.0 {
+            None => granted.grants(scope),
+            Some(matcher) => granted.iter().any(|granted| covers(matcher, granted, scope)),
         }
     }
 }
 
-fn allows(matcher: &dyn ScopeMatcher, granted: &str, needed: &str) -> bool {
-    granted == needed || matcher.allows(granted, needed)
+/// Returns whether a scope of the set allows `needed` by the matcher of the service.
+#[cold]
+fn any_allows(matcher: &'static dyn ScopeMatcher, granted: &ScopeSet, needed: &str) -> bool {
+    granted.iter().any(|granted| allows(matcher, granted, needed))
+}
+
+fn allows(matcher: &'static dyn ScopeMatcher, granted: &str, needed: &str) -> bool {
+    granted == needed && !is_missing(matcher) || matcher.allows(granted, needed)
 }
 
 /// Returns whether a scope covers another one. A scope that covers another scope must allow it too,
 /// so a matcher that confuses unrelated scopes in `covers` alone has no effect.
-fn covers(matcher: &dyn ScopeMatcher, granted: &str, other: &str) -> bool {
-    granted == other || matcher.covers(granted, other) && matcher.allows(granted, other)
+fn covers(matcher: &'static dyn ScopeMatcher, granted: &str, other: &str) -> bool {
+    granted == other && !is_missing(matcher) || matcher.covers(granted, other) && matcher.allows(granted, other)
 }
 
 /// The matcher that a policy has, or the name of the matcher that it needs.
@@ -80,9 +98,9 @@ impl PolicyMatcher {
     #[inline]
     pub(super) fn rules(&self) -> ScopeRules {
         match self {
-            Self::Wildcards => ScopeRules::Wildcards,
-            Self::Host(matcher) => ScopeRules::Host(*matcher),
-            Self::Missing(_) => ScopeRules::Missing,
+            Self::Wildcards => ScopeRules::WILDCARDS,
+            Self::Host(matcher) => ScopeRules(Some(*matcher)),
+            Self::Missing(_) => ScopeRules(Some(&MISSING)),
         }
     }
 
@@ -155,7 +173,7 @@ mod tests {
         ScopeSet::new(text).unwrap()
     }
 
-    const CONFUSED: ScopeRules = ScopeRules::Host(&Confused);
+    const CONFUSED: ScopeRules = ScopeRules(Some(&Confused));
 
     #[test]
     fn a_scope_always_allows_and_covers_itself() {
@@ -175,13 +193,13 @@ mod tests {
     fn common_scopes_are_covered_by_both_sets() {
         let common = |rules: ScopeRules, one: &str, other: &str| rules.common(&set(one), &set(other)).to_string();
         assert_eq!(
-            common(ScopeRules::Wildcards, "repo:* user", "repo:read repo:write:* admin"),
+            common(ScopeRules::WILDCARDS, "repo:* user", "repo:read repo:write:* admin"),
             "repo:read repo:write:*"
         );
-        assert_eq!(common(ScopeRules::Wildcards, "* user", "repo:* user"), "repo:* user");
+        assert_eq!(common(ScopeRules::WILDCARDS, "* user", "repo:* user"), "repo:* user");
         assert_eq!(common(CONFUSED, "all x", "a b x"), "a b x");
         assert_eq!(common(CONFUSED, "a x", "b x"), "x");
-        assert_eq!(common(ScopeRules::Missing, "a", "a"), "");
+        assert_eq!(common(ScopeRules(Some(&MISSING)), "a", "a"), "");
     }
 
     #[test]

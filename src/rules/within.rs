@@ -167,7 +167,7 @@ mod tests {
     fn issued_tokens_stay_within_every_token_of_the_chain() {
         let admitted = |by: &Delegation, project: &str, owner: &str, scopes: &str, addresses: &str| {
             let (scopes, addresses) = (ScopeSet::new(scopes).unwrap(), AddressRanges::new(addresses).unwrap());
-            by.admit(&project.parse().unwrap(), &owner.parse().unwrap(), &scopes, &addresses, ScopeRules::Wildcards)
+            by.admit(&project.parse().unwrap(), &owner.parse().unwrap(), &scopes, &addresses, ScopeRules::WILDCARDS)
         };
         let by = delegation(issuer());
         assert_eq!(admitted(&by, "145", "ada", "repo:read", "10.1.0.0/16"), Ok(()));
@@ -198,7 +198,7 @@ mod tests {
             let by = delegation(TokenRecord { scopes: ScopeSet::new(granted).unwrap(), ..issuer() });
             let admitted = |by: Delegation| {
                 let scopes = ScopeSet::new(scopes).unwrap();
-                by.admit(&issuer().project, &issuer().owner, &scopes, &issuer().addresses, ScopeRules::Wildcards)
+                by.admit(&issuer().project, &issuer().owner, &scopes, &issuer().addresses, ScopeRules::WILDCARDS)
             };
             assert_eq!(admitted(by.clone()), Err(OutsideIssuer::Manage), "{scopes}");
             assert_eq!(admitted(by.clone().allow_manage()), Ok(()));
@@ -210,7 +210,7 @@ mod tests {
     fn a_delegation_rotates_its_own_token_and_tokens_it_issued() {
         let by = delegation(issuer());
         let own = by.clone().for_rotation_of(&issuer());
-        assert_eq!(own.admit_rotation(&issuer(), ScopeRules::Wildcards), Ok(()));
+        assert_eq!(own.admit_rotation(&issuer(), ScopeRules::WILDCARDS), Ok(()));
         let scopes = ScopeSet::new("repo:read").unwrap();
         for bound in [true, false] {
             let issued = TokenRecord {
@@ -219,19 +219,19 @@ mod tests {
                 scopes: scopes.clone(),
                 ..issuer()
             };
-            assert_eq!(by.admit_rotation(&issued, ScopeRules::Wildcards), Ok(()));
+            assert_eq!(by.admit_rotation(&issued, ScopeRules::WILDCARDS), Ok(()));
             let wider = TokenRecord { scopes: ScopeSet::new("user").unwrap(), ..issued };
-            assert_eq!(by.admit_rotation(&wider, ScopeRules::Wildcards), Err(OutsideIssuer::Scopes));
+            assert_eq!(by.admit_rotation(&wider, ScopeRules::WILDCARDS), Err(OutsideIssuer::Scopes));
         }
         // `created_by` proves nothing, because a service may name any actor as the creator.
         let another = TokenRecord { id: id('2'), created_by: by.actor(), scopes, ..issuer() };
-        assert_eq!(by.admit_rotation(&another, ScopeRules::Wildcards), Err(OutsideIssuer::NotIssued));
+        assert_eq!(by.admit_rotation(&another, ScopeRules::WILDCARDS), Err(OutsideIssuer::NotIssued));
         let of_another = TokenRecord { issuer: Some(Issuer { id: id('3'), bound: true }), ..another.clone() };
-        assert_eq!(by.admit_rotation(&of_another, ScopeRules::Wildcards), Err(OutsideIssuer::NotIssued));
+        assert_eq!(by.admit_rotation(&of_another, ScopeRules::WILDCARDS), Err(OutsideIssuer::NotIssued));
         let elsewhere = TokenRecord { project: "146".parse().unwrap(), ..another.clone() };
-        assert_eq!(by.admit_rotation(&elsewhere, ScopeRules::Wildcards), Err(OutsideIssuer::Project));
+        assert_eq!(by.admit_rotation(&elsewhere, ScopeRules::WILDCARDS), Err(OutsideIssuer::Project));
         let of_bob = TokenRecord { owner: "bob".parse().unwrap(), ..another };
-        assert_eq!(by.admit_rotation(&of_bob, ScopeRules::Wildcards), Err(OutsideIssuer::Owner));
+        assert_eq!(by.admit_rotation(&of_bob, ScopeRules::WILDCARDS), Err(OutsideIssuer::Owner));
     }
 
     #[test]

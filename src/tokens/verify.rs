@@ -140,7 +140,7 @@ impl<S: TokenStore> Tokens<S> {
                 }
             }
         }
-        live.permit(owner, access, age).map_err(|rejection| failed(rejection.into()))
+        live.permit(owner, access, &self.applied, age).map_err(|rejection| failed(rejection.into()))
     }
 
     /// Returns the uses of a token that its record may not contain yet. `age` is the age of the
