@@ -144,7 +144,7 @@ pub fn check_imported<P: ProjectRequirement>(
     // names no prefix, project or id of a record.
     let proven = prove(&digest, record.into(), |_| true);
     let live = proven.and_then(|proven| proven.live(policy, now, |_| LaterUses::default()));
-    let verified = live.and_then(|live| live.permit(OwnerState::Active, access, Duration::ZERO));
+    let verified = live.and_then(|live| live.permit(OwnerState::Active, access, policy, Duration::ZERO));
     verified.map_err(|rejection| ErrorKind::Rejected(rejection).into())
 }
 

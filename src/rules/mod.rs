@@ -4,7 +4,6 @@
 pub(crate) mod access;
 pub(crate) mod acting;
 pub(crate) mod address;
-#[cfg(feature = "os-rng")]
 pub(crate) mod adopt;
 pub(crate) mod breach;
 pub(crate) mod chain;
