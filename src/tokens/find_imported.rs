@@ -58,11 +58,6 @@ impl<S> ImportFinder<S> {
         &self.imports
     }
 
-    /// Returns whether a text has one of the declared shapes.
-    pub(crate) fn recognizes(&self, text: &[u8]) -> bool {
-        self.imports.fits(text)
-    }
-
     /// Returns the record of the imported token with this text, and the digest of the text. The
     /// caller compares this digest with that of the record. Returns `None` without a store call if
     /// the text has no shape that the service accepts.
