@@ -30,12 +30,14 @@ use crate::words::timestamp::Timestamp;
 ///
 /// ```
 /// use keyfob::import::{ImportDigest, ImportHash, ImportToken, Imports, adopt};
-/// use keyfob::{Actor, Clock, Keyring, Name, OwnerId, Pepper, Prefix, ProjectId, SystemClock};
+/// use keyfob::{Actor, Clock, Keyring, Name, OwnerId, Pepper, Prefix, ProjectId};
+/// use keyfob::SystemClock;
 ///
 /// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
 /// let hex = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 /// let digest = ImportDigest::from_text(ImportHash::Sha256, hex)?;
-/// let (project, owner, name) = (ProjectId::new("145")?, OwnerId::new("ada")?, Name::new("CI")?);
+/// let project = ProjectId::new("145")?;
+/// let (owner, name) = (OwnerId::new("ada")?, Name::new("CI")?);
 /// let since = "2020-02-29T00:00:00Z".parse()?;
 /// let token = ImportToken::new(digest, project, owner, name, since);
 /// let (actor, now) = (Actor::new("migration")?, SystemClock.now());
@@ -75,7 +77,7 @@ pub fn adopt_with<R: TryCryptoRng + ?Sized>(
     row(rng, keyring, imports, token, actor, now)
 }
 
-/// Creates the record and the look-up keys as [`adopt`] does, but for a keyring without a pepper.
+/// Creates the record and the look-up keys as [`adopt`] does, with a keyring that has no pepper.
 /// [`Tokens::import_without_pepper`](crate::Tokens::import_without_pepper) says what this gives up.
 ///
 /// # Errors

@@ -138,8 +138,8 @@ impl fmt::Display for TooSlow {
 impl Error for TooSlow {}
 
 /// Calls the hook for each entry of a delivery in which no token of keyfob was found. `body` must
-/// be a valid report. `leaks` are the outcomes for the texts that may be tokens of keyfob. All calls
-/// together take at most `time`.
+/// be a valid report. `leaks` are the outcomes for the texts that may be tokens of keyfob. All
+/// calls together take at most `time`.
 pub(super) async fn label_others(
     hook: &dyn ErasedOtherTokens,
     time: Duration,
