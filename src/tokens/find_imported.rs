@@ -63,7 +63,7 @@ impl<S> ImportFinder<S> {
     /// the text has no shape that the service accepts.
     ///
     /// Otherwise, calls the store with one look-up key after the other until a record matches. If
-    /// none matches, returns a record with another digest, or if there is none, no record.
+    /// none matches, returns a record with another digest, or no record if the store has no record.
     pub(crate) async fn find(
         &self,
         store: &S,
@@ -105,8 +105,8 @@ impl<S> ImportFinder<S> {
         Ok(unknown)
     }
 
-    /// Returns whether the text would need a slow hash for which there is no place. Then it needs no
-    /// store call either, so that a flood of such texts costs little.
+    /// Returns whether the text would need a slow hash for which there is no place. Then it needs
+    /// no store call either, so that a flood of such texts costs little.
     fn is_overloaded(&self, text: &[u8]) -> bool {
         self.slow.are_full() && self.imports.are_all_slow() && !self.passed.know(text)
     }
