@@ -105,7 +105,8 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives a refusal the form of the other errors of this service. The status and the challenges stay.
+/// Gives a refusal the form of the other errors of this service. The status and the challenges
+/// stay.
 async fn in_our_form(response: Response) -> Response {
     let Some(refusal) = response.extensions().get::<Refusal>().cloned() else { return response };
     let body = json!({"error": {"code": refusal.reason(), "message": refusal.detail()}});

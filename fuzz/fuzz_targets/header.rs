@@ -6,8 +6,8 @@
 //!   this value. With the scheme Basic, it is a part of the bytes that the value encodes as base64:
 //!   the user name or the password.
 //! - If a credential parses as a token, it is the canonical text of this token.
-//! - A text that begins with the prefix of a token is never left to another authentication, in no
-//!   place, whatever follows the prefix, and whatever else the request has.
+//! - A text that begins with the prefix of a token is never left to another authentication, in any
+//!   place, for any text after the prefix, and beside any other header.
 //! - A token is found even if it is surrounded by quotes, spaces or other characters. Clients add
 //!   such characters, and pasted texts contain them.
 #![no_main]
@@ -96,7 +96,8 @@ fn value(u: &mut Unstructured<'_>, way: u8) -> Result<Value> {
     let is_token = u.ratio(2, 3)?;
     let text = if is_token { token.as_bytes().to_vec() } else { mangled(u)? };
     let mut bytes = [around(u)?.as_bytes(), &text, around(u)?.as_bytes()].concat();
-    // Without a colon, the base64 text is no credential of the scheme Basic, but it is not passed on.
+    // Without a colon, the base64 text is no credential of the scheme Basic, but it is not passed
+    // on.
     let is_cut = way == 2 && !is_token && u.arbitrary()?;
     if is_cut {
         bytes = encoded(&bytes, u.arbitrary()?);
@@ -127,8 +128,8 @@ fn value(u: &mut Unstructured<'_>, way: u8) -> Result<Value> {
     Ok(value)
 }
 
-/// Returns a text that begins with the prefix and `_`. Other bytes follow, but no colon, which would
-/// end a user name.
+/// Returns a text that begins with the prefix and `_`. Other bytes follow, but no colon, which
+/// would end a user name.
 fn mangled(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let rest: &[u8] = u.arbitrary()?;
     let rest = rest.iter().copied().filter(|byte| *byte != b':');

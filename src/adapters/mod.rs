@@ -1,5 +1,5 @@
-//! Adapters that connect keyfob to databases, web frameworks, GitHub and `tracing`. Each adapter has
-//! a Cargo feature of its own. `http` is the part that all web frameworks share.
+//! Adapters that connect keyfob to databases, web frameworks, GitHub and `tracing`. Each adapter
+//! has a Cargo feature of its own. `http` is the part that all web frameworks share.
 
 #[cfg(feature = "actix")]
 pub(crate) mod actix;

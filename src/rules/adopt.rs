@@ -39,11 +39,13 @@ use crate::words::timestamp::Timestamp;
 /// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
 /// let hex = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 /// let digest = ImportDigest::from_text(ImportHash::Sha256, hex)?;
-/// let (project, owner, name) = (ProjectId::new("145")?, OwnerId::new("ada")?, Name::new("CI")?);
+/// let project = ProjectId::new("145")?;
+/// let (owner, name) = (OwnerId::new("ada")?, Name::new("CI")?);
 /// let since = "2020-02-29T00:00:00Z".parse()?;
 /// let token = ImportToken::new(digest, project, owner, name, since);
 /// let (actor, now) = (Actor::new("migration")?, SystemClock.now());
-/// let row = adopt(&keyring, &Policy::default(), &Imports::new([]), token, &actor, now)?;
+/// let (policy, imports) = (Policy::default(), Imports::new([]));
+/// let row = adopt(&keyring, &policy, &imports, token, &actor, now)?;
 /// assert_eq!(row.record.created_at, since);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -81,7 +83,7 @@ pub fn adopt_with<R: TryCryptoRng + ?Sized>(
     row(rng, keyring, policy, imports, token, actor, now)
 }
 
-/// Creates the record and the look-up keys as [`adopt`] does, but for a keyring without a pepper.
+/// Creates the record and the look-up keys as [`adopt`] does, with a keyring that has no pepper.
 /// [`Tokens::import_without_pepper`](crate::Tokens::import_without_pepper) says what this gives up.
 ///
 /// # Errors

@@ -121,7 +121,11 @@ impl core::fmt::Debug for ImportLookUp<'_> {
 /// # fn find(_: &ImportKey) -> Option<Arc<TokenRecord>> { None }
 /// /// `find` reads the record from the database of the service.
 /// fn verify(
-///     imports: &Imports, keyring: &Keyring, text: &str, access: &Access<'_>, now: Timestamp,
+///     imports: &Imports,
+///     keyring: &Keyring,
+///     text: &str,
+///     access: &Access<'_>,
+///     now: Timestamp,
 /// ) -> Result<Verified, Error> {
 ///     let policy = Policy::default();
 ///     for look_up in imports.look_ups(keyring, text.as_bytes()) {

@@ -58,8 +58,8 @@ pub struct ImportToken {
 
 impl ImportToken {
     /// Creates the description of a token to import. Its hash is not salted. The token is for a
-    /// person, has no scopes, may be used from any address and never expires. To change these values, set the fields
-    /// afterwards.
+    /// person, has no scopes, may be used from any address and never expires. To change these
+    /// values, set the fields afterwards.
     pub fn new(digest: ImportDigest, project: ProjectId, owner: OwnerId, name: Name, created_at: Timestamp) -> Self {
         Self {
             digest,

@@ -23,9 +23,9 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 ///
 /// - A slow hash runs only if the store has a token with the public part of the presented text. So
 ///   the time of a response shows which public parts exist.
-/// - Slow hashes run on threads of their own. Half as many as the machine has processor cores run at
-///   the same time, but at least one and at most four, and at most 16 more wait. The checks of one
-///   token get at most half of these places. A check that gets no place fails immediately with
+/// - Slow hashes run on threads of their own. Half as many as the machine has processor cores run
+///   at the same time, but at least one and at most four, and at most 16 more wait. The checks of
+///   one token get at most half of these places. A check that gets no place fails immediately with
 ///   [`Unavailable`](crate::store::StoreErrorKind::Unavailable), a 503. See
 ///   [`with_slow_limits`](Self::with_slow_limits).
 /// - A process remembers the last 10,000 texts that have passed, as MACs under a random key. Such a
@@ -39,7 +39,8 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 /// // The tokens are old_17_SECRET. The old table has a bcrypt hash of SECRET, or
 /// // in older rows, a salt and a SHA-256 hash.
 /// let alphabet = ImportAlphabet::Base64Url;
-/// let shape = ImportShape::salted("old_", 34..=60, alphabet, |text| text.rsplit_once('_'))?;
+/// let shape =
+///     ImportShape::salted("old_", 34..=60, alphabet, |text| text.rsplit_once('_'))?;
 /// let imports = Imports::new([shape])
 ///     .with_function("salted-sha256", |scheme, text| {
 ///         let hash = Sha256::new().chain_update(scheme.salt()).chain_update(text);
@@ -74,7 +75,7 @@ pub(crate) type Spawn = dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync;
 /// for them.
 #[derive(Clone, Copy)]
 pub(crate) struct SlowLimits {
-    /// `None` stands for the default, which depends on the machine.
+    /// `None` means the default, which depends on the machine.
     pub(crate) running: Option<usize>,
     pub(crate) waiting: usize,
 }
@@ -145,7 +146,8 @@ impl Imports {
     ///
     /// ```
     /// # use keyfob::import::Imports;
-    /// let imports = Imports::new([]).with_spawner(|job| drop(tokio::task::spawn_blocking(job)));
+    /// let imports = Imports::new([])
+    ///     .with_spawner(|job| drop(tokio::task::spawn_blocking(job)));
     /// ```
     #[must_use]
     pub fn with_spawner(self, spawn: impl Fn(Box<dyn FnOnce() + Send>) + Send + Sync + 'static) -> Self {

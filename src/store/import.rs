@@ -12,8 +12,9 @@ use crate::words::store_error::StoreError;
 /// A store that can import the tokens of an earlier system.
 ///
 /// The store finds an imported record by its look-up key, which keyfob computes from the hash or
-/// from the public part of the old token. A store needs this trait only if its service imports tokens. The laws and the
-/// errors that [`TokenStore`](crate::TokenStore) states for all its methods apply here too.
+/// from the public part of the old token. A store needs this trait only if its service imports
+/// tokens. The laws and the errors that [`TokenStore`](crate::TokenStore) states for all its
+/// methods apply here too.
 pub trait ImportStore: Send + Sync {
     /// Inserts records with their look-up keys. Returns one outcome for each row, in the order of
     /// the batch.
@@ -30,8 +31,8 @@ pub trait ImportStore: Send + Sync {
     /// twice, even if they use different keys of the keyring.
     ///
     /// # Errors
-    /// Returns [`StoreErrorKind::Other`](crate::store::StoreErrorKind::Other), and imports nothing, if a record is bound to another
-    /// token. The store calls [`ImportRow::ensure_unbound`] to check this.
+    /// Returns [`StoreErrorKind::Other`](crate::store::StoreErrorKind::Other), and imports nothing,
+    /// if a record is bound to another token. The store calls [`ImportRow::ensure_unbound`] to check this.
     fn import(&self, batch: Vec<ImportRow>) -> impl Future<Output = Result<Vec<ImportRowOutcome>, StoreError>> + Send;
 
     /// Returns the record that was imported under this key, live or ended, or `None` if there is no

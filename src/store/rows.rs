@@ -64,7 +64,8 @@ impl Rows {
         record
     }
 
-    /// Imports one row. Changes nothing if the token or one of the row's import keys already exists.
+    /// Imports one row. Changes nothing if the token or one of the row's import keys already
+    /// exists.
     pub(super) fn import(&mut self, row: ImportRow) -> ImportRowOutcome {
         // The look-up keys are checked before the token key, and in all projects.
         if let Some(existing) = row.keys().find_map(|import_key| self.imported(import_key)) {

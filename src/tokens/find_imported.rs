@@ -58,17 +58,12 @@ impl<S> ImportFinder<S> {
         &self.imports
     }
 
-    /// Returns whether a text has one of the declared shapes.
-    pub(crate) fn recognizes(&self, text: &[u8]) -> bool {
-        self.imports.fits(text)
-    }
-
     /// Returns the record of the imported token with this text, and the digest of the text. The
     /// caller compares this digest with that of the record. Returns `None` without a store call if
     /// the text has no shape that the service accepts.
     ///
     /// Otherwise, calls the store with one look-up key after the other until a record matches. If
-    /// none matches, returns a record with another digest, or if there is none, no record.
+    /// none matches, returns a record with another digest, or no record if the store has no record.
     pub(crate) async fn find(
         &self,
         store: &S,
@@ -110,8 +105,8 @@ impl<S> ImportFinder<S> {
         Ok(unknown)
     }
 
-    /// Returns whether the text would need a slow hash for which there is no place. Then it needs no
-    /// store call either, so that a flood of such texts costs little.
+    /// Returns whether the text would need a slow hash for which there is no place. Then it needs
+    /// no store call either, so that a flood of such texts costs little.
     fn is_overloaded(&self, text: &[u8]) -> bool {
         self.slow.are_full() && self.imports.are_all_slow() && !self.passed.know(text)
     }

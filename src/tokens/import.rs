@@ -35,9 +35,9 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// **Input and result.** The result holds one outcome for each entry of `tokens`, in the same
     /// order. If a row of the old table cannot be read, pass an `Err` for it. This row is reported
     /// as [`Rejected`](ImportOutcome::Rejected), and the other rows are imported. A
-    /// [salted](ImportToken::salted) token is rejected if [`Imports`] do not declare the function of
-    /// its scheme or allow its cost, or if another token has its public part. The imported records
-    /// name `actor` as their creator. Import project by project, because database indexes
+    /// [salted](ImportToken::salted) token is rejected if [`Imports`] do not declare the function
+    /// of its scheme or allow its cost, or if another token has its public part. The imported
+    /// records name `actor` as their creator. Import project by project, because database indexes
     /// then work best.
     ///
     /// **Policy.** The import itself checks no policy. The current policy applies each time that an
@@ -107,22 +107,22 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
         self.import_by(adopt, actor, tokens).await
     }
 
-    /// Imports tokens as [`import`](Self::import) does, with a keyring that has no pepper. The store
-    /// then keeps an HMAC of the old hash under an empty key.
+    /// Imports tokens as [`import`](Self::import) does, with a keyring that has no pepper. The
+    /// store then keeps an HMAC of the old hash under an empty key.
     ///
-    /// **What this gives up.** Whoever can read the store can test guesses of an old token, as with
-    /// the old table: the salt and the cost of a hash still protect it, and nothing else does.
-    /// Whoever can write to the store can add a token with a text of their choice. Tokens that the
-    /// service issues have the same second weakness without a pepper, but not the first, because
-    /// their secrets cannot be guessed.
+    /// **What this gives up.** A reader of the store can test guesses of an old token, as with the
+    /// old table: only the salt and the cost of the old hash make this harder. A writer to the
+    /// store can add a token with a text of their choice. Without a pepper, this is also true of
+    /// the tokens that the service issues. Their secrets cannot be guessed, however.
     ///
-    /// To change to a first pepper later, accept unkeyed tokens for the migration
-    /// ([`accept_unkeyed_for_migration`](crate::keys::KeyringBuilder::accept_unkeyed_for_migration)).
-    /// As long as the keyring accepts unkeyed tokens, it verifies these tokens too.
+    /// To change to a first pepper later, [accept unkeyed tokens] for the migration. As long as the
+    /// keyring accepts unkeyed tokens, it verifies these tokens too.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Keyed`] if the keyring has a pepper for new tokens. Otherwise returns
     /// the errors of [`import`](Self::import), except `Unkeyed`.
+    ///
+    /// [accept unkeyed tokens]: crate::keys::KeyringBuilder::accept_unkeyed_for_migration
     pub async fn import_without_pepper(
         &self,
         actor: &Actor,

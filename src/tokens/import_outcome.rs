@@ -8,9 +8,9 @@ use crate::words::invalid::Invalid;
 pub enum ImportOutcome {
     /// The token was imported, and has this key.
     Inserted(TokenKey),
-    /// The token already existed, and has this key. If the [`ImportToken`](crate::import::ImportToken) says that the token is
-    /// revoked or disabled, the import revoked or disabled the existing token. The import changed
-    /// nothing else.
+    /// The token already existed, and has this key. If the
+    /// [`ImportToken`](crate::import::ImportToken) says that the token is revoked or disabled, the
+    /// import revoked or disabled the existing token. The import changed nothing else.
     Exists(TokenKey),
     /// The token could not be imported, for this reason.
     Rejected(Invalid),

@@ -45,11 +45,12 @@ impl fmt::Display for NoticeId {
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Claims up to `most` notices that are due, in all projects, and returns them.
     ///
-    /// The lead times are those of the policy: see [`Policy::with_notices`]. Send each notice, then
-    /// [acknowledge](Self::acknowledge_notice) it. If a notice is not acknowledged, it can be claimed
-    /// again after the time `lease`. Call this method regularly,
-    /// for instance each hour. Each time, repeat the call until it returns no notices. Several
-    /// senders may call it concurrently: each notice goes to only one of them.
+    /// The lead times are those of the policy: see
+    /// [`Policy::with_notices`](crate::Policy::with_notices). Send each notice, then
+    /// [acknowledge](Self::acknowledge_notice) it. If a notice is not acknowledged, it can be
+    /// claimed again after the time `lease`. Call this method regularly, for instance each hour.
+    /// Each time, repeat the call until it returns no notices. Several senders may call it
+    /// concurrently: each notice goes to only one of them.
     ///
     /// No notice is due for a token that was rotated, has ended, or is pending. A token has also
     /// ended if it is bound to an ended token. If several notices of a token are due because no

@@ -98,7 +98,8 @@ mod tests {
         }
         let has = |number: u32| texts.have(&number.to_be_bytes(), &digest);
         assert!(!has(0) && has(1) && has(MOST as u32));
-        assert_eq!((texts.lock().digests.len(), texts.lock().in_order.len()), (MOST, MOST));
+        let passed = texts.lock();
+        assert_eq!((passed.digests.len(), passed.in_order.len()), (MOST, MOST));
     }
 
     #[test]

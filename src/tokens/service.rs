@@ -130,8 +130,9 @@ impl<S: TokenStore> Tokens<S> {
         Self { events: Some(Events::new(Arc::new(sink))), ..self }
     }
 
-    /// Makes the service verify [imported](Self::import) tokens too. Pass the shapes of their texts.
-    /// If some of their hashes are salted or slow, pass [`Imports`], which have the functions too.
+    /// Makes the service verify [imported](Self::import) tokens too. Pass the shapes of their
+    /// texts. If some of their hashes are salted or slow, pass [`Imports`], which have the
+    /// functions too.
     ///
     /// The service looks up an imported token only if the presented text has one of the shapes and
     /// is not a keyfob token with a correct checksum. Unlike a keyfob token, an imported token has

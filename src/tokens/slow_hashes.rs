@@ -155,7 +155,7 @@ impl Worker {
         }
     }
 
-    /// Returns the next hash to compute. If there is none, the worker no longer counts.
+    /// Returns the next hash to compute. If no hash waits, the worker no longer counts.
     fn next(&mut self) -> Option<Job> {
         let mut queue = self.places.lock();
         let next = queue.waiting.pop_front();

@@ -60,6 +60,8 @@ mod project_number;
 #[cfg(feature = "mac")]
 pub(crate) mod random;
 #[cfg(feature = "mac")]
+mod read_credential;
+#[cfg(feature = "mac")]
 mod recognize;
 pub(crate) mod rejection;
 #[cfg(feature = "mac")]

@@ -1,5 +1,5 @@
-//! Tests of the import of tokens whose hashes are not SHA-2 hashes of the text: BLAKE3, SHA-256 with
-//! a salt in a column, and bcrypt.
+//! Tests of the import of tokens whose hashes are not SHA-2 hashes of the text: BLAKE3, SHA-256
+//! with a salt in a column, and bcrypt.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -199,7 +199,7 @@ on_both_stores! {
         let mut revoked = of_bcrypt(3).unwrap();
         let revocation = Revocation { at: now(), by: actor(), reason: RevocationReason::KeyCompromise };
         revoked.revoked = Some(revocation.clone());
-        // Another token with the same public part is not the existing one, so it does not revoke it.
+        // Another token with the same public part is not the existing one, and does not revoke it.
         let mut other = salted(3, ImportScheme::new("salted-sha256", "", b"").unwrap(), [7; 32].into()).unwrap();
         other.revoked = Some(revocation);
         let outcomes = service.import(vec![Ok(other)]).await;

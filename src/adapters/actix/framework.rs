@@ -16,7 +16,8 @@ pub struct Actix;
 ///
 /// ```
 /// use actix_web::web::{ServiceConfig, get, resource};
-/// use keyfob::{MemoryStore, Tokens, access::OwnProject, actix::Guard, http::Authenticated};
+/// use keyfob::{MemoryStore, Tokens, access::OwnProject};
+/// use keyfob::{actix::Guard, http::Authenticated};
 ///
 /// async fn notes(caller: Authenticated) -> String {
 ///     format!("{} reads the notes of project {}", caller.owner(), caller.project())
@@ -60,15 +61,15 @@ pub struct Actix;
 /// # }
 /// ```
 ///
-/// The guard first marks the values of all headers that may hold a token as sensitive, so that inner
-/// middleware and handlers do not print them with Debug. Middleware outside the guard receives these
-/// values unmarked. There, the Debug output of `HttpRequest` hides only the header `Authorization`,
-/// and the Debug output of `ServiceRequest` and `HeaderMap` hides no header.
+/// The guard first marks the values of all headers that may hold a token as sensitive, so that
+/// inner middleware and handlers do not print them with Debug. Middleware outside the guard
+/// receives these values unmarked. There, the Debug output of `HttpRequest` hides only the header
+/// `Authorization`, and the Debug output of `ServiceRequest` and `HeaderMap` hides no header.
 ///
-/// To mark a header, actix-web needs the only reference to the request. **It panics on every request
-/// if middleware outside the guard keeps a clone of the `HttpRequest`**, for example as an argument
-/// of `from_fn`. Without a guard, such middleware makes actix-web panic only if it wraps a scope or
-/// an app.
+/// To mark a header, actix-web needs the only reference to the request. **It panics on every
+/// request if middleware outside the guard keeps a clone of the `HttpRequest`**, for example as an
+/// argument of `from_fn`. Without a guard, such middleware makes actix-web panic only if it wraps a
+/// scope or an app.
 pub type Guard = guard::Guard<Actix>;
 
 impl Framework for Actix {

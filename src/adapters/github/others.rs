@@ -25,7 +25,8 @@ pub type OtherTokensError = Box<dyn Error + Send + Sync>;
 /// ids, deploy keys or the tokens of an earlier system. GitHub sends the reports of all kinds to
 /// one address.
 ///
-/// [`GitHubWebhook::with_other_tokens`](super::GitHubWebhook::with_other_tokens) sets the hook.
+/// [`GitHubWebhook::with_other_tokens`](crate::leak::github::GitHubWebhook::with_other_tokens) sets
+/// the hook.
 pub trait OtherTokens: Send + Sync {
     /// Handles a reported text in which keyfob has found no token of your service. If the text is
     /// one of your other tokens, revoke it, and return its label. Return `None` if the text is of
@@ -138,8 +139,8 @@ impl fmt::Display for TooSlow {
 impl Error for TooSlow {}
 
 /// Calls the hook for each entry of a delivery in which no token of keyfob was found. `body` must
-/// be a valid report. `leaks` are the outcomes for the texts that may be tokens of keyfob. All calls
-/// together take at most `time`.
+/// be a valid report. `leaks` are the outcomes for the texts that may be tokens of keyfob. All
+/// calls together take at most `time`.
 pub(super) async fn label_others(
     hook: &dyn ErasedOtherTokens,
     time: Duration,

@@ -70,7 +70,8 @@ impl<F: Framework> RouteGuard<F> {
         if Authenticated::<P>::outer::<F>(request).is_some_and(|outer| outer != verified.key()) {
             return Err(rule.challenge(HeaderError::Repeated, &origin));
         }
-        Authenticated::admit::<F>(verified, tokens, Arc::clone(rule), origin, request);
+        let caller = Authenticated::entered::<F>(verified, tokens, Arc::clone(rule), origin, request);
+        F::attach(request, Caller::Token(caller));
         Ok(())
     }
 

@@ -5,7 +5,6 @@ use core::ops::Deref;
 use core::pin::Pin;
 use std::sync::Arc;
 
-use super::caller::Caller;
 use super::checks::Check;
 use super::framework::Framework;
 use super::origin::Origin;
@@ -95,35 +94,24 @@ impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
 }
 
 impl<P: ProjectRequirement + 'static> Authenticated<P> {
-    /// Attaches a verified caller to its request. The caller also keeps the requirements of the
-    /// outer guards, so that `recheck` checks these requirements, too.
-    pub(super) fn admit<F: Framework>(
+    /// Creates the caller of a request that a guard has verified. The caller also keeps the
+    /// requirements of the outer guards, so that `recheck` checks these requirements, too.
+    pub(super) fn entered<F: Framework>(
         verified: Verified<P>,
         tokens: Arc<dyn Check<P>>,
         rule: Arc<Rule>,
         origin: Origin,
         request: &mut F::Request,
-    ) {
+    ) -> Self {
         let outer = F::attached::<Passed>(request);
         let caller = Self { verified, tokens, rule, origin, outer };
         F::attach(request, Passed(Arc::new(caller.clone())));
-        F::attach(request, Caller::Token(caller));
+        caller
     }
 
     /// Returns the key of the token that a guard has verified before, if there is one.
     pub(super) fn outer<F: Framework>(request: &F::Request) -> Option<TokenKey> {
         F::attached::<Passed>(request).map(|Passed(caller)| caller.key())
-    }
-
-    /// Returns the verified caller that a guard has attached to a request of a framework.
-    /// Extractors of web frameworks call this function.
-    ///
-    /// # Errors
-    /// Returns a refusal of status 500 with the reason `unguarded` if no guard for this project
-    /// requirement protects the route. Returns a refusal of status 401 if the guard has [passed the
-    /// request on](crate::http::RouteGuard::or_other) to another authentication.
-    pub fn of<F: Framework>(request: &F::Request) -> Result<Self, Refusal> {
-        Caller::of::<F>(request)?.token()
     }
 }
 

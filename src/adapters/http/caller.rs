@@ -87,6 +87,19 @@ impl<P: ProjectRequirement + 'static> Caller<P> {
     }
 }
 
+impl<P: ProjectRequirement + 'static> Authenticated<P> {
+    /// Returns the verified caller that a guard has attached to a request of a framework.
+    /// Extractors of web frameworks call this function.
+    ///
+    /// # Errors
+    /// Returns a refusal of status 500 with the reason `unguarded` if no guard for this project
+    /// requirement protects the route. Returns a refusal of status 401 if the guard has [passed the
+    /// request on](crate::http::RouteGuard::or_other) to another authentication.
+    pub fn of<F: Framework>(request: &F::Request) -> Result<Self, Refusal> {
+        Caller::of::<F>(request)?.token()
+    }
+}
+
 impl fmt::Debug for OtherCaller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("OtherCaller").field(&self.why.reason()).finish()

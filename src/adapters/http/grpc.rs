@@ -47,11 +47,13 @@ impl Refusal {
     /// `www-authenticate`. `content_type` is the value of the request, which the response repeats.
     /// An invalid value is replaced by `application/grpc`.
     pub fn grpc_headers<'r>(&'r self, content_type: &'r [u8]) -> impl Iterator<Item = (&'static str, String)> + 'r {
-        let content_type = core::str::from_utf8(content_type)
-            .ok()
-            .filter(|text| Self::is_for_grpc(content_type) && text.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        let is_shown = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let content_type = match core::str::from_utf8(content_type) {
+            Ok(text) if Self::is_for_grpc(content_type) && is_shown(text) => text,
+            _ => "application/grpc",
+        };
         let headers = [
-            ("content-type", content_type.unwrap_or("application/grpc").to_owned()),
+            ("content-type", content_type.to_owned()),
             ("grpc-status", self.grpc_code().to_string()),
             ("grpc-message", percent_encoded(self.detail())),
         ];

@@ -21,7 +21,8 @@ use crate::support::{actor, keyring, new_token, project, with_checksum};
 
 const SESSION: (&str, &str) = ("cookie", "session=grace");
 
-/// The other authentication: the user of the session cookie, or of a foreign `Authorization`.
+/// Returns the user of the other authentication: of the session cookie, or of a foreign
+/// `Authorization`.
 fn other_user(headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     let (cookies, authorizations): (Vec<_>, Vec<_>) = (text(header::COOKIE), text(header::AUTHORIZATION));
@@ -32,7 +33,7 @@ fn other_user(headers: &HeaderMap) -> Option<String> {
     signed.then(|| "grace by signature".into())
 }
 
-/// A handler for callers of both kinds.
+/// Handles callers of both kinds.
 async fn user(caller: Caller, headers: HeaderMap) -> Result<String, Refusal> {
     match caller {
         Caller::Token(token) => Ok(format!("{} by token", token.owner())),
