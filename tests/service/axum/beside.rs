@@ -155,7 +155,7 @@ async fn a_malformed_token_is_passed_on_in_no_place() {
     let texts: Vec<Vec<u8>> = vec![
         b"acme_pat_".to_vec(),
         b"acme_pat_145".to_vec(),
-        good[..good.len() - 1].as_bytes().to_vec(),
+        good.as_bytes()[..good.len() - 1].to_vec(),
         with_checksum(&good.replace("_145_", "_146_")).into_bytes(),
         format!("{good} {good}").into_bytes(),
         format!("{good},{good}").into_bytes(),
