@@ -171,6 +171,12 @@ mod tests {
     }
 
     #[test]
+    fn two_records_of_one_token_have_different_ids() {
+        let [one, other] = [(); 2].map(|()| adopted(&two_keys(), old()).unwrap().record.id);
+        assert_ne!(one, other);
+    }
+
+    #[test]
     fn a_salted_token_is_found_by_its_public_part_and_keeps_its_scheme() {
         let (plain, salted) = (adopted(&two_keys(), old()).unwrap(), adopted(&two_keys(), salted("12")).unwrap());
         assert!(plain.record.digest.ct_eq(&salted.record.digest));

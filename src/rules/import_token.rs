@@ -163,11 +163,6 @@ mod tests {
     }
 
     #[test]
-    fn two_records_of_one_token_have_different_ids() {
-        assert_ne!(record(old(), at(0)).id, record(old(), at(0)).id);
-    }
-
-    #[test]
     fn notices_that_would_come_too_late_are_left_out() {
         let lead = |days: u32| {
             let expires_at = Some(at(0).saturating_add(days * DAY));
