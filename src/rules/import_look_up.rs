@@ -43,8 +43,9 @@ pub(crate) enum By<'i> {
 
 impl Imports {
     /// Returns the look-ups for a presented text, in the order in which to try them: for each shape
-    /// that the text has, one for each key of the keyring. Returns none if the text has no declared
-    /// shape.
+    /// that the text has, one for each key of the keyring. The shapes whose tokens are found by a
+    /// hash come before the [salted](crate::import::ImportShape::salted) ones. Returns none if the
+    /// text has no declared shape.
     ///
     /// Pass a text here only after [`PresentedToken::parse`](crate::PresentedToken::parse) has
     /// rejected it.

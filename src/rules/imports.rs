@@ -83,12 +83,11 @@ pub(crate) struct SlowLimits {
 impl Imports {
     /// Creates a declaration with these shapes and without functions.
     pub fn new(shapes: impl IntoIterator<Item = ImportShape>) -> Self {
-        Self {
-            shapes: shapes.into_iter().collect(),
-            functions: BTreeMap::new(),
-            slow_limits: SlowLimits { running: None, waiting: 16 },
-            spawn: None,
-        }
+        let mut shapes: Vec<ImportShape> = shapes.into_iter().collect();
+        // The look-ups by a hash come first. They cannot fail because of a slow hash or a scheme.
+        // The sort is stable.
+        shapes.sort_by_key(ImportShape::is_salted);
+        Self { shapes, functions: BTreeMap::new(), slow_limits: SlowLimits { running: None, waiting: 16 }, spawn: None }
     }
 
     /// Declares the function that computes the hashes of an algorithm, for

@@ -144,7 +144,9 @@ fn unavailable(busy: Busy) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::import_scheme::ImportScheme;
     use crate::rules::import_token::ImportToken;
+    use crate::rules::salted_import::SaltedImport;
     use crate::store::memory::MemoryStore;
     use crate::store::ready::now;
     use crate::tokens::import_outcome::ImportOutcome;
@@ -216,5 +218,24 @@ mod tests {
         let shapes = vec![shape(ImportHash::Sha512), shape(ImportHash::Sha256)];
         let imports = ImportFinder::new(shapes.into());
         assert!(now(imports.find(&store, &ring(&[1]), OLD)).unwrap().unwrap().1.is_some());
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_hashed_does_not_stop_a_token_that_is_found_by_its_hash() {
+        let store = Arc::new(MemoryStore::new());
+        let ImportOutcome::Inserted(key) = import(&store, &[1], token(OLD)) else { panic!("not inserted") };
+        let mut salted = token(b"another").unwrap();
+        let scheme = ImportScheme::new("gone", "", b"salt").unwrap();
+        salted.salted = Some(SaltedImport::new("old-0123", scheme).unwrap());
+        let before = Imports::new([]).with_function("gone", |_, _| None);
+        let before = Tokens::new(ring(&[1]), Arc::clone(&store)).with_imports(before);
+        let outcomes = now(before.import(&"root".parse().unwrap(), vec![Ok(salted)])).unwrap();
+        assert!(matches!(outcomes[0], ImportOutcome::Inserted(_)));
+        let by_id = ImportShape::salted("old-", 16..=16, ImportAlphabet::LowerHex, |text| text.split_at_checked(8));
+        let imports = ImportFinder::new(Imports::new([by_id.unwrap(), shape(ImportHash::Sha256)]));
+        let (_, record) = now(imports.find(&store, &ring(&[1]), OLD)).unwrap().unwrap();
+        assert_eq!(record.unwrap().key(), key);
+        let other = now(imports.find(&store, &ring(&[1]), b"old-0123ffffffffffff"));
+        assert_eq!(other.map(drop).map_err(|error| error.kind()), Err(StoreErrorKind::Corrupt));
     }
 }

@@ -197,6 +197,11 @@ impl ImportShape {
         }
     }
 
+    /// Returns whether a token is found by the public part of its text.
+    pub(crate) fn is_salted(&self) -> bool {
+        matches!(self.way, Way::PublicPart(_))
+    }
+
     fn rest_of<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         let rest = text.strip_prefix(self.prefix.as_bytes())?;
         (self.rest.contains(&rest.len()) && self.alphabet.has_all(rest)).then_some(rest)
@@ -207,7 +212,7 @@ impl ImportShape {
 impl fmt::Debug for ImportShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { prefix, rest, alphabet, .. } = self;
-        let is_salted = matches!(self.way, Way::PublicPart(_));
+        let is_salted = self.is_salted();
         let mut shape = f.debug_struct("ImportShape");
         shape.field("prefix", prefix).field("rest", rest).field("alphabet", alphabet).field("is_salted", &is_salted);
         shape.finish_non_exhaustive()
