@@ -109,7 +109,8 @@ impl core::fmt::Debug for ImportLookUp<'_> {
 /// calls run at the same time, as [`Tokens`](crate::Tokens) does.
 ///
 /// # Errors
-/// - Returns [`ErrorKind::Rejected`] with the rejection of the first check that fails.
+/// - Returns [`ErrorKind::Rejected`] with the rejection of the first check that fails. After
+///   [`Rejection::Digest`](crate::Rejection::Digest), try the next look-up.
 /// - Returns [`ErrorKind::Invalid`] if the record has a scheme that is not declared, that costs too
 ///   much, or that its function does not understand. The token was neither accepted nor rejected.
 ///
@@ -128,13 +129,18 @@ impl core::fmt::Debug for ImportLookUp<'_> {
 ///     access: &Access<'_>,
 ///     now: Timestamp,
 /// ) -> Result<Verified, Error> {
-///     let policy = Policy::default();
+///     let (policy, mut kind) = (Policy::default(), ErrorKind::Rejected(Rejection::Unknown));
 ///     for look_up in imports.look_ups(keyring, text.as_bytes()) {
-///         if let Some(record) = find(look_up.key()) {
-///             return check_imported(&look_up, Some(record), access, &policy, now);
+///         let Some(record) = find(look_up.key()) else { continue };
+///         match check_imported(&look_up, Some(record), access, &policy, now) {
+///             // The text may have another shape too, by which its token is found.
+///             Err(error) if error.kind() == ErrorKind::Rejected(Rejection::Digest) => {
+///                 kind = error.kind();
+///             }
+///             outcome => return outcome,
 ///         }
 ///     }
-///     Err(ErrorKind::Rejected(Rejection::Unknown).into())
+///     Err(kind.into())
 /// }
 /// ```
 pub fn check_imported<P: ProjectRequirement>(
