@@ -46,8 +46,8 @@ impl VerifyError {
     }
 
     /// Returns the key of the presented token, for your logs. The key consists of the project and
-    /// the id. Returns `None` if the text, key number or tag of the token is wrong, or if an
-    /// imported token was not found.
+    /// the id. Returns `None` if the text, key number or tag of the token is wrong. For the text of
+    /// an imported token, returns `None` unless the token was found and its hash matches.
     pub fn key(&self) -> Option<TokenKey> {
         self.key
     }

@@ -23,7 +23,7 @@ pub(super) struct Found<'a> {
     /// The parsed text of the token, or `None` for an imported token.
     token: Option<PresentedToken<'a>>,
     /// The key of the token. The text of a keyfob token contains the key. The key of an imported
-    /// token comes from its record, and is `None` if there is no such record.
+    /// token comes from its record, and is `None` if there is no record with this digest.
     pub(super) key: Option<TokenKey>,
     digest: Digest,
     chain: Chain,
@@ -82,7 +82,8 @@ impl<S: TokenStore> Tokens<S> {
         // The box keeps the state of this rare path out of the future of each verification.
         match Box::pin(imports.find(&self.store, &self.keyring, text)).await {
             Ok(Some((digest, record))) => {
-                let key = record.as_ref().map(|record| record.key());
+                // The public part of a salted token is no secret, so it alone names no token.
+                let key = record.as_ref().filter(|record| record.digest.ct_eq(&digest)).map(|record| record.key());
                 Ok(Found { token: None, key, digest, chain: record.into(), age: Duration::ZERO })
             }
             Ok(None) => Err(rejection.into()),

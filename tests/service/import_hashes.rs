@@ -163,6 +163,10 @@ on_both_stores! {
         assert_eq!(service.rejection(&blake3_text(9)).await, Some(Rejection::Unknown));
         assert_eq!(service.rejection(&with_secret(2, 3)).await, Some(Rejection::Digest));
         assert_eq!(service.rejection(&with_secret(3, 2)).await, Some(Rejection::Digest));
+        let elsewhere = project("146");
+        let key_in = async |text: &str| service.0.verify(text, &Access::to(&elsewhere, &[])).await.unwrap_err().key();
+        assert_eq!(key_in(&with_secret(2, 3)).await, None, "the public part is no proof");
+        assert_eq!(key_in(&salted_text(2)).await, Some(keys[1]));
         assert_eq!(service.rejection(&with_secret(9, 9)).await, Some(Rejection::Unknown));
         assert!(service.rejection(&format!("old_2.{}", secret(2))).await.is_some_and(Rejection::is_before_store));
     }
