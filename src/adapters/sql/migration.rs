@@ -3,7 +3,7 @@
 /// A migration: an SQL script that creates or changes the schema of a store.
 ///
 /// A store has a list of migrations, in the order in which they run. The files are also in the
-/// folder `migrations` of the published crate, one folder for each engine, so that your own
+/// folder `src/migrations` of the published crate, one folder for each engine, so that your own
 /// migration tool can run them. A later version of keyfob may add a migration to the end of the
 /// list. A published migration never changes, because tools store the checksums of the migrations
 /// that they have run.
