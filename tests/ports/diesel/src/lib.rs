@@ -14,6 +14,9 @@
 //! The statements are raw SQL, because diesel's query builder needs a field for each of the 38
 //! columns. diesel prepares raw SQL at each call, which takes one more round trip. Put the store
 //! into a `Cached` store if this matters.
+//!
+//! `insert` with a limit loads every unrevoked token of the owner and of the issuer, so that
+//! keyfob's own rule can count them. If owners have many tokens, count them in SQL.
 
 mod maintenance;
 mod row;

@@ -1,4 +1,8 @@
 //! The methods for maintenance jobs.
+//!
+//! `ended_issuers` loads every unrevoked bound token of the project, and reads each of their
+//! issuers with a statement of its own. `claim_notices` loads every unrevoked token that has not
+//! expired. If your projects have many tokens, write these conditions in SQL.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
