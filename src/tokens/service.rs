@@ -136,8 +136,8 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// The service looks up an imported token only if the presented text has one of the shapes and
     /// is not a keyfob token with a correct checksum. Unlike a keyfob token, an imported token has
-    /// no keyed tag, so forgeries cannot be rejected without the store. Each unknown text that has
-    /// one of the shapes costs one store call for each key of the keyring.
+    /// no keyed tag, so forgeries cannot be rejected without the store. Each unknown text costs one
+    /// store call for each shape that it has and each key of the keyring.
     #[must_use]
     pub fn with_imports(self, imports: impl Into<Imports>) -> Self
     where

@@ -31,11 +31,14 @@ impl<S: TokenStore> Tokens<S> {
     /// - No call for a malformed token, and none for a forged token if the keyring has a pepper.
     /// - Without a cache, one call. It reads the token and the tokens that it is bound to.
     /// - With a cache, one call for each of these tokens that the cache does not hold.
-    /// - Up to one call for each key of the keyring if the text may be an
-    ///   [imported](Self::with_imports) token.
+    /// - If the text may be an [imported](Self::with_imports) token, up to one call for each
+    ///   declared shape that the text has and each key of the keyring.
     ///
-    /// If an imported token has a slow hash, this process computes the hash once for each token.
-    /// See [`Imports`](crate::import::Imports).
+    /// If an imported token has a slow hash, this process computes it at the first use, and then
+    /// remembers the text until 10,000 later texts have passed. Each of several parallel first uses
+    /// computes the hash, and so does each use of a wrong text with a known public part. If too
+    /// many hashes run or wait, the verification fails with
+    /// [`Unavailable`](StoreErrorKind::Unavailable). See [`Imports`](crate::import::Imports).
     ///
     /// # Errors
     /// Returns a [`VerifyError`] if a check fails, or if the store or the [owners
