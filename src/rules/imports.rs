@@ -29,7 +29,11 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 ///   [`Unavailable`](crate::store::StoreErrorKind::Unavailable), a 503. See
 ///   [`with_slow_limits`](Self::with_slow_limits).
 /// - A process remembers the last 10,000 texts that have passed, as MACs under a random key. Such a
-///   text costs no second slow hash, as long as the token's record has the same digest.
+///   text costs no second slow hash, as long as the token's record has the same digest. Parallel
+///   first uses of a text compute one hash each.
+///
+/// **bcrypt uses only the first 72 bytes** of what it hashes, and ignores the rest without an error.
+/// So if the hashed part of a token is longer, every text with the same first 72 bytes passes.
 ///
 /// ```
 /// use keyfob::import::{ImportAlphabet, ImportShape, Imports};
