@@ -51,6 +51,12 @@ impl<S: TokenStore + ImportStore> Tokens<S> {
     /// earlier import. If the old table now says that the token is revoked or disabled, the repeat
     /// revokes or disables the imported token. It changes nothing else of an existing token.
     ///
+    /// The repeat does not recognize a [salted](ImportToken::salted) token whose stored hash has
+    /// changed since the earlier import, for example after a change of the cost of bcrypt. It
+    /// rejects the token as a [`Duplicate`](InvalidKind::Duplicate) of a public part, and does not
+    /// revoke or disable it. Handle this outcome: if the old table says that such a token is
+    /// revoked, find its record among the tokens of its owner, and [`revoke`](Self::revoke) it.
+    ///
     /// **Do not import a token again after it was forgotten: it would work again, even if it was
     /// revoked here.** A token is forgotten in two cases: it was purged, or it was imported under a
     /// key that is now [retired](Tokens::retire_key). The import finds existing tokens only with
