@@ -184,9 +184,12 @@ impl Policy {
     /// Sets the matcher that compares scopes, in place of the default
     /// [`Wildcards`](crate::policy::Wildcards). Set the same matcher in every process of the
     /// service. For a matcher that is created at run time, use `Box::leak`.
+    ///
+    /// If the policy was deserialized and names a matcher, only a matcher with this name is set.
+    /// With another one, the policy still grants no scope.
     #[must_use]
     pub fn with_scope_matcher(self, matcher: &'static dyn ScopeMatcher) -> Self {
-        Self { scope_matcher: PolicyMatcher::Host(matcher), ..self }
+        Self { scope_matcher: self.scope_matcher.set(matcher), ..self }
     }
 
     /// Returns the allowed and the default lifetimes of tokens of a kind.
@@ -312,6 +315,18 @@ mod tests {
     #[cfg(feature = "serde")]
     #[test]
     fn a_policy_that_was_read_grants_no_scope_until_its_matcher_is_set_again() {
+        struct Other;
+
+        impl ScopeMatcher for Other {
+            fn name(&self) -> &'static str {
+                "other"
+            }
+
+            fn allows(&self, _: &str, _: &str) -> bool {
+                true
+            }
+        }
+
         let host = Policy::default().with_scope_matcher(&crate::rules::scope_matcher::Wildcards);
         let written = serde_json::to_string(&host).unwrap();
         assert!(written.contains(r#""scope_matcher":"wildcards""#), "{written}");
@@ -320,6 +335,9 @@ mod tests {
         assert!(!read.allows_scope(&granted, &scope) && !read.covers_scopes(&granted, &granted));
         assert_ne!(read, host);
         assert_eq!(serde_json::to_string(&read).unwrap(), written, "the name is kept");
+        let other = read.clone().with_scope_matcher(&Other);
+        assert!(!other.allows_scope(&granted, &scope) && !other.covers_scopes(&granted, &granted));
+        assert_eq!(other, read);
         let set = read.with_scope_matcher(&crate::rules::scope_matcher::Wildcards);
         assert!(set.allows_scope(&granted, &scope) && set.covers_scopes(&granted, &granted));
         assert_eq!(set, host);

@@ -104,6 +104,13 @@ impl PolicyMatcher {
         }
     }
 
+    /// Returns the matcher of a policy for which the service sets this matcher. A policy that names
+    /// another matcher still lacks its own.
+    pub(super) fn set(self, matcher: &'static dyn ScopeMatcher) -> Self {
+        let names_another = matches!(&self, Self::Missing(name) if **name != *matcher.name());
+        if names_another { self } else { Self::Host(matcher) }
+    }
+
     fn name(&self) -> Option<&str> {
         match self {
             Self::Wildcards => None,
