@@ -129,7 +129,8 @@ impl core::fmt::Debug for ImportLookUp<'_> {
 ///     access: &Access<'_>,
 ///     now: Timestamp,
 /// ) -> Result<Verified, Error> {
-///     let (policy, mut kind) = (Policy::default(), ErrorKind::Rejected(Rejection::Unknown));
+///     let policy = Policy::default();
+///     let mut kind = ErrorKind::Rejected(Rejection::Unknown);
 ///     for look_up in imports.look_ups(keyring, text.as_bytes()) {
 ///         let Some(record) = find(look_up.key()) else { continue };
 ///         match check_imported(&look_up, Some(record), access, &policy, now) {

@@ -32,8 +32,9 @@ use crate::words::invalid::{Invalid, InvalidField, InvalidKind};
 ///   text costs no second slow hash, as long as the token's record has the same digest. Parallel
 ///   first uses of a text compute one hash each.
 ///
-/// **bcrypt uses only the first 72 bytes** of what it hashes, and ignores the rest without an error.
-/// So if the hashed part of a token is longer, every text with the same first 72 bytes passes.
+/// **bcrypt uses only the first 72 bytes** of what it hashes, and ignores the rest without an
+/// error. So if the hashed part of a token is longer, every text with the same first 72 bytes
+/// passes.
 ///
 /// ```
 /// use keyfob::import::{ImportAlphabet, ImportShape, Imports};

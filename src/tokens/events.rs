@@ -70,7 +70,7 @@ pub enum Event<'a> {
     },
     /// A token was rejected. The service emits only a sample of these events: see [`Event`].
     Failed {
-        /// The key of the token, if its text and tag, or the hash of an imported token, are correct.
+        /// The key of the token, if its text and tag, or the hash of an imported one, are correct.
         key: Option<TokenKey>,
         /// The reason for which the token was rejected.
         rejection: Rejection,
