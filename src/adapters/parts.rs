@@ -45,11 +45,11 @@ pub(super) fn content_type(request: &Parts) -> Option<&[u8]> {
     request.headers.get(CONTENT_TYPE).map(|value| value.as_bytes())
 }
 
-/// Returns the response to a refused request with this content type, in the protocol of the
-/// request. `body` converts the text of the body. The extensions of the response contain the
+/// Returns the response to a refused request. `grpc` is the content type of a call of gRPC, which
+/// gets a response of gRPC. `body` converts the text of the body. The extensions of the response contain the
 /// refusal.
-pub(super) fn refused<B>(refusal: Refusal, content_type: Option<&[u8]>, body: impl FnOnce(String) -> B) -> Response<B> {
-    let RefusalResponse { status, headers, body: text } = refusal.response(content_type);
+pub(super) fn refused<B>(refusal: Refusal, grpc: Option<&[u8]>, body: impl FnOnce(String) -> B) -> Response<B> {
+    let RefusalResponse { status, headers, body: text } = refusal.response(grpc);
     let mut response = Response::new(body(text));
     *response.status_mut() = StatusCode::from_u16(status).expect("the status is 200 or from 400 to 599");
     *response.headers_mut() = header_map(headers.into_iter());

@@ -117,8 +117,14 @@ impl CredentialPlaces {
             },
         };
         let credential = text.and_then(Credential::of_text);
-        let found = credential.as_ref().is_ok_and(|credential| recognizes(credential.as_ref()));
-        found_in(credential, found, bytes)
+        if credential.as_ref().is_ok_and(|credential| recognizes(credential.as_ref())) {
+            return found_in(credential, true, bytes);
+        }
+        // An imported token may end with a character that is often pasted around a token.
+        match text.map(<[u8]>::trim_ascii) {
+            Ok(text) if recognizes(text) => found_in(Ok(Credential::of_trimmed(text)), true, bytes),
+            _ => found_in(credential, false, bytes),
+        }
     }
 
     /// Reads the scheme of a value, which has no pasted characters around it.

@@ -82,9 +82,16 @@ impl CredentialPlaces {
     ///
     /// # Errors
     /// Returns [`Invalid`] if the name is empty, longer than 64 characters, or has a character that
-    /// RFC 9110 section 5.6.2 does not allow.
+    /// RFC 9110 section 5.6.2 does not allow. Returns `Invalid` for `Authorization` too: use
+    /// [`with_bare_token`](Self::with_bare_token).
     pub fn with_header(mut self, header: &str) -> Result<Self, Invalid> {
-        self.headers.push(header_name(header, InvalidField::HeaderName)?);
+        let name = header_name(header, InvalidField::HeaderName)?;
+        if &*name == AUTHORIZATION {
+            return Err(Invalid::new(InvalidField::HeaderName, InvalidKind::Duplicate));
+        }
+        if !self.headers.contains(&name) {
+            self.headers.push(name);
+        }
         Ok(self)
     }
 
@@ -137,6 +144,9 @@ mod tests {
         for name in ["a b", "a:", "é", "a\n"] {
             assert_eq!(kind(name), Err(InvalidKind::Character), "{name:?}");
         }
+        assert_eq!(kind("Authorization"), Err(InvalidKind::Duplicate));
+        let twice = CredentialPlaces::new().with_header("X-Key").unwrap().with_header("x-key").unwrap();
+        assert_eq!(twice.headers().collect::<Vec<_>>(), ["authorization", "x-key"]);
         let scheme = CredentialPlaces::new().with_scheme("a b").unwrap_err();
         assert_eq!(scheme.field(), InvalidField::AuthScheme);
     }

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, TE};
 
 use super::framework::Actix;
 use super::respond::respond;
+use crate::adapters::http::refusal::Refusal;
 use crate::adapters::http::route::RouteGuard;
 
 impl<S, B> Transform<S, ServiceRequest> for RouteGuard<Actix>
@@ -30,7 +31,7 @@ where
 }
 
 /// A service of actix-web that a [`RouteGuard`] protects. It returns the response of the inner
-/// service, or a [`Refusal`](crate::http::Refusal) as a response.
+/// service, or a [`Refusal`] as a response.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: Rc<S>,
@@ -58,8 +59,10 @@ where
                 // The refusal is a response and not an error, so that outer middleware adds its
                 // headers to it, such as those for CORS.
                 Err(refusal) => {
-                    let content_type = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes());
-                    let response = respond(refusal, content_type);
+                    let header = |name| request.headers().get(name).map(|value| value.as_bytes());
+                    let (method, te) = (request.method().as_str(), header(TE));
+                    let is_call = |content_type: &&[u8]| Refusal::is_for_grpc(method, content_type, te);
+                    let response = respond(refusal, header(CONTENT_TYPE).filter(is_call));
                     Ok(ServiceResponse::new(request.into_parts().0, response).map_into_right_body())
                 }
             }

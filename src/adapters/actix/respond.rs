@@ -39,9 +39,10 @@ impl ResponseError for Refusal {
     }
 }
 
-/// Returns the refusal as a response, in the protocol of the request with this content type.
-pub(super) fn respond(refusal: Refusal, content_type: Option<&[u8]>) -> HttpResponse {
-    let content = refusal.response(content_type);
+/// Returns the refusal as a response. `grpc` is the content type of a call of gRPC, which gets a
+/// response of gRPC.
+pub(super) fn respond(refusal: Refusal, grpc: Option<&[u8]>) -> HttpResponse {
+    let content = refusal.response(grpc);
     // Only this function keeps the error in the response.
     fill(HttpResponse::from_error(refusal), content)
 }

@@ -5,11 +5,14 @@ use core::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::Request;
+use axum::http::header::TE;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::framework::Axum;
+use crate::adapters::http::refusal::Refusal;
 use crate::adapters::http::route::RouteGuard;
 use crate::adapters::parts;
 
@@ -22,7 +25,7 @@ impl<S> Layer<S> for RouteGuard<Axum> {
 }
 
 /// A service that a [`RouteGuard`] protects. It returns the response of the inner service, or a
-/// [`Refusal`](crate::http::Refusal), as an axum response.
+/// [`Refusal`], as an axum response.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
@@ -53,8 +56,15 @@ where
         Box::pin(async move {
             match parts::admit(&route, request).await {
                 Ok(request) => Ok(inner.call(request).await?.into_response()),
-                Err((refusal, request)) => Ok(parts::refused(refusal, parts::content_type(&request), Body::from)),
+                Err((refusal, request)) => Ok(parts::refused(refusal, grpc_type(&request), Body::from)),
             }
         })
     }
+}
+
+/// Returns the content type of a call of gRPC, or `None` for another request.
+fn grpc_type(request: &Parts) -> Option<&[u8]> {
+    let te = request.headers.get(TE).map(|value| value.as_bytes());
+    let is_call = |content_type: &&[u8]| Refusal::is_for_grpc(request.method.as_str(), content_type, te);
+    parts::content_type(request).filter(is_call)
 }

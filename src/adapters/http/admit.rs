@@ -16,6 +16,10 @@ use crate::words::find_credential::FoundCredential;
 use crate::words::ids::ProjectId;
 use crate::words::rejection::Rejection;
 
+/// The mark of a request that a guard has passed on to another authentication.
+#[derive(Clone)]
+struct PassedOn;
+
 impl<F: Framework> RouteGuard<F> {
     /// Checks a request, and attaches the verified caller to it. Adapters for web frameworks call
     /// this function before the handler.
@@ -60,14 +64,17 @@ impl<F: Framework> RouteGuard<F> {
                 let why = other.map_or_else(Challenge::from, |_| Challenge::from(Rejection::Prefix));
                 let other = OtherCaller { rule: Arc::clone(rule), origin, why };
                 F::attach(request, Caller::<P>::Other(other));
+                F::attach(request, PassedOn);
                 return Ok(());
             }
             Ok(found) => found.judged().map_err(|error| rule.challenge(error, &origin))?,
         };
         let verified = tokens.verify(credential.as_ref(), origin.locate(access)).await;
         let verified = verified.map_err(|error| rule.refusal(error, &origin))?;
-        // Guards that read different places could verify two tokens, perhaps of two owners.
-        if Authenticated::<P>::outer::<F>(request).is_some_and(|outer| outer != verified.key()) {
+        // Guards that read different places could verify two tokens, or a token beside a session
+        // that was accepted because an outer guard found no token. Both have two identities.
+        let is_other = |outer| outer != verified.key();
+        if Authenticated::<P>::outer::<F>(request).is_some_and(is_other) || F::attached::<PassedOn>(request).is_some() {
             return Err(rule.challenge(HeaderError::Repeated, &origin));
         }
         let caller = Authenticated::entered::<F>(verified, tokens, Arc::clone(rule), origin, request);

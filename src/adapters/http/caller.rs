@@ -65,14 +65,9 @@ impl<P: ProjectRequirement + 'static> Caller<P> {
     ///
     /// # Errors
     /// Returns a refusal of status 500 with the reason `unguarded` if no guard for this project
-    /// requirement protects the route. Returns [`OtherCaller::refusal`] if this guard found no
-    /// token, but another guard of the route has verified one.
+    /// requirement protects the route.
     pub fn of<F: Framework>(request: &F::Request) -> Result<Self, Refusal> {
-        match F::attached::<Self>(request) {
-            // Another guard has verified a token that the guard of this caller did not find.
-            Some(Self::Other(other)) if Authenticated::<P>::outer::<F>(request).is_some() => Err(other.refusal()),
-            caller => caller.ok_or_else(Refusal::unguarded),
-        }
+        F::attached::<Self>(request).ok_or_else(Refusal::unguarded)
     }
 
     /// Returns the verified caller of a token.

@@ -3,12 +3,21 @@
 use super::refusal::Refusal;
 
 impl Refusal {
-    /// Returns whether a request with this `Content-Type` is a request of gRPC: whether the value
-    /// begins with `application/grpc`.
-    pub fn is_for_grpc(content_type: &[u8]) -> bool {
-        const GRPC: &[u8] = b"application/grpc";
-        let value = content_type.trim_ascii_start();
-        value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+    /// Returns whether a request is a call of gRPC, so that its refusal has the status 200 of HTTP.
+    /// `te` is the value of the header `TE`.
+    ///
+    /// A call is a POST whose `Content-Type` begins with `application/grpc`. Unless it is a call of
+    /// gRPC-Web, it also has `TE: trailers`, which no proxy forwards to another server. So a
+    /// gateway that asks a guarded route whether a request is allowed does not take a refusal for a
+    /// permission, unless it forwards calls of gRPC-Web.
+    pub fn is_for_grpc(method: &str, content_type: &[u8], te: Option<&[u8]>) -> bool {
+        let has_trailers = te.is_some_and(|te| te.to_ascii_lowercase().windows(8).any(|word| word == b"trailers"));
+        method == "POST" && Self::is_grpc_type(content_type) && (has_trailers || is_type(content_type, b"-web"))
+    }
+
+    /// Returns whether the value of a `Content-Type` begins with `application/grpc`.
+    pub(in crate::adapters) fn is_grpc_type(content_type: &[u8]) -> bool {
+        is_type(content_type, b"")
     }
 
     /// Returns the status code of gRPC for this refusal.
@@ -42,18 +51,19 @@ impl Refusal {
     /// Returns the headers of a trailers-only response of gRPC. Send them with status 200 and no
     /// body. The names are in lower case, and all values are printable ASCII.
     ///
-    /// The headers are `content-type`, `grpc-status`, `grpc-message` with the detail of this
-    /// refusal, `reason` with the stable word for programs, and the challenges in
+    /// The headers are `content-type`, `cache-control`, `grpc-status`, `grpc-message` with the
+    /// detail of this refusal, `reason` with the stable word for programs, and the challenges in
     /// `www-authenticate`. `content_type` is the value of the request, which the response repeats.
     /// An invalid value is replaced by `application/grpc`.
     pub fn grpc_headers<'r>(&'r self, content_type: &'r [u8]) -> impl Iterator<Item = (&'static str, String)> + 'r {
         let is_shown = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         let content_type = match core::str::from_utf8(content_type) {
-            Ok(text) if Self::is_for_grpc(content_type) && is_shown(text) => text,
+            Ok(text) if Self::is_grpc_type(content_type) && is_shown(text) => text,
             _ => "application/grpc",
         };
         let headers = [
             ("content-type", content_type.to_owned()),
+            ("cache-control", "no-store".to_owned()),
             ("grpc-status", self.grpc_code().to_string()),
             ("grpc-message", percent_encoded(self.detail())),
         ];
@@ -66,6 +76,13 @@ impl Refusal {
         let challenges = self.challenges().map(|challenge| ("www-authenticate", challenge.to_owned()));
         core::iter::once(("reason", percent_encoded(self.reason()))).chain(challenges)
     }
+}
+
+/// Returns whether a content type begins with `application/grpc` and this text.
+fn is_type(content_type: &[u8], rest: &[u8]) -> bool {
+    let wanted = [b"application/grpc", rest].concat();
+    let value = content_type.trim_ascii_start();
+    value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(&wanted))
 }
 
 /// Encodes a message as the protocol of gRPC requires: each byte except printable ASCII, and `%`,
@@ -88,12 +105,21 @@ mod tests {
     use crate::words::rejection::Rejection;
 
     #[test]
-    fn a_request_of_grpc_is_known_by_its_content_type() {
-        for value in ["application/grpc", "application/grpc+proto", "application/grpc-web+proto", " Application/GRPC"] {
-            assert!(Refusal::is_for_grpc(value.as_bytes()), "{value}");
+    fn a_call_of_grpc_is_known_by_its_method_type_and_trailers() {
+        let is = |method, content_type: &str, te: Option<&str>| {
+            Refusal::is_for_grpc(method, content_type.as_bytes(), te.map(str::as_bytes))
+        };
+        for value in ["application/grpc", "application/grpc+proto", " Application/GRPC"] {
+            assert!(is("POST", value, Some("trailers")), "{value}");
+            assert!(is("POST", value, Some("gzip, Trailers;q=0.5")), "{value}");
+            for (method, te) in [("GET", Some("trailers")), ("POST", None), ("POST", Some("gzip")), ("HEAD", None)] {
+                assert!(!is(method, value, te), "{method} {value} {te:?}");
+            }
         }
+        assert!(is("POST", "application/grpc-web+proto", None));
+        assert!(!is("GET", "application/grpc-web+proto", None));
         for value in ["", "application/json", "application/grp", "text/plain; application/grpc"] {
-            assert!(!Refusal::is_for_grpc(value.as_bytes()), "{value}");
+            assert!(!is("POST", value, Some("trailers")), "{value}");
         }
     }
 
@@ -111,11 +137,19 @@ mod tests {
         let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names,
-            ["content-type", "grpc-status", "grpc-message", "reason", "www-authenticate", "www-authenticate"]
+            [
+                "content-type",
+                "cache-control",
+                "grpc-status",
+                "grpc-message",
+                "reason",
+                "www-authenticate",
+                "www-authenticate"
+            ]
         );
         let values: Vec<_> = headers.iter().map(|(_, value)| value.as_str()).collect();
-        assert_eq!(values[..4], ["application/grpc+proto", "16", "the token has expired", "expired"]);
-        assert!(values[4].starts_with("Bearer realm=\"acme\"") && values[5].starts_with("Basic realm=\"acme\""));
+        assert_eq!(values[..5], ["application/grpc+proto", "no-store", "16", "the token has expired", "expired"]);
+        assert!(values[5].starts_with("Bearer realm=\"acme\"") && values[6].starts_with("Basic realm=\"acme\""));
         for odd in [&b"application/grpc\xff"[..], b"application/grpc\r\nx: y", b"text/html"] {
             assert_eq!(refusal.grpc_headers(odd).next().unwrap().1, "application/grpc");
         }
@@ -125,6 +159,6 @@ mod tests {
     fn a_message_is_percent_encoded() {
         assert_eq!(percent_encoded("100 % é\n~"), "100 %25 %C3%A9%0A~");
         let missing = Refusal::challenge(HeaderError::Missing, "");
-        assert_eq!(missing.grpc_headers(b"").nth(2).unwrap(), ("grpc-message", "the request needs a token".into()));
+        assert_eq!(missing.grpc_headers(b"").nth(3).unwrap(), ("grpc-message", "the request needs a token".into()));
     }
 }

@@ -11,10 +11,10 @@ pub(crate) struct RefusalResponse {
 }
 
 impl Refusal {
-    /// Returns the response to a request with this `Content-Type`: a trailers-only response for a
-    /// request of gRPC, and otherwise the problem document.
-    pub(crate) fn response(&self, content_type: Option<&[u8]>) -> RefusalResponse {
-        match content_type.filter(|value| Self::is_for_grpc(value)) {
+    /// Returns the response to a request: a trailers-only response to a call of gRPC, and otherwise
+    /// the problem document. `grpc` is the content type of a call of gRPC.
+    pub(crate) fn response(&self, grpc: Option<&[u8]>) -> RefusalResponse {
+        match grpc {
             Some(value) => {
                 RefusalResponse { status: 200, headers: self.grpc_headers(value).collect(), body: String::new() }
             }

@@ -80,10 +80,10 @@ impl<S: NamedService> NamedService for GuardedService<S> {
 
 /// Returns the refusal as a response, in the protocol of the request. The response has no body.
 fn respond<R: Default>(refusal: Refusal, request: &Parts) -> Response<R> {
-    let content_type = parts::content_type(request);
-    let is_grpc = content_type.is_some_and(Refusal::is_for_grpc);
-    let mut response = parts::refused(refusal, content_type, |_| R::default());
-    if !is_grpc {
+    // A server of tonic serves nothing else, so the content type is enough.
+    let grpc = parts::content_type(request).filter(|content_type| Refusal::is_grpc_type(content_type));
+    let mut response = parts::refused(refusal, grpc, |_| R::default());
+    if grpc.is_none() {
         response.headers_mut().remove(CONTENT_TYPE);
     }
     response

@@ -17,9 +17,15 @@ use crate::adapters::http::route::RouteGuard;
 ///     // A method that is not named here needs the scope `notes:write`.
 ///     Ok(MethodGuards::new(write)
 ///         .with_method("acme.Notes/List", read.clone())
-///         .with_method("acme.Notes/Watch", read))
+///         .with_method("acme.Notes/Watch", read)
+///         .with_method("acme.Notes/WhoAmI", guard.own_project("")?))
 /// }
 /// ```
+///
+/// Use it like a [`RouteGuard`]: `guards.named_layer(NotesServer::new(notes))`, or with
+/// `Server::layer`. The guards may name the project in different ways, so each handler takes the
+/// caller of its own guard. A method that needs no token belongs into a service without a guard, or
+/// gets a guard with [`or_other`](RouteGuard::or_other).
 #[derive(Clone, Debug)]
 pub struct MethodGuards {
     otherwise: RouteGuard<Tonic>,

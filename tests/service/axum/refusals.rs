@@ -1,5 +1,6 @@
 //! Tests of the response to a request whose handler returns an error of keyfob with `?`.
 
+use axum::http::Method;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
 use keyfob::{
@@ -10,7 +11,8 @@ use keyfob::{
     store::{StoreError, StoreErrorKind},
 };
 
-use crate::support::now;
+use crate::axum::world::{World, app, in_project, request, send};
+use crate::support::{now, project};
 
 #[test]
 fn each_kind_of_error_has_a_status_and_a_reason() {
@@ -76,4 +78,25 @@ fn errors_before_an_operation_have_responses_too() {
         (refusal.status(), refusal.cause().and_then(|error| error.rejection())),
         (403, Some(Rejection::Project))
     );
+}
+
+/// Only a call of gRPC may get status 200: for any other request, a gateway or a cache would take
+/// the refusal for a success.
+#[tokio::test]
+async fn only_a_call_of_grpc_gets_a_response_of_grpc() {
+    let world = World::new();
+    let app = app("/", axum::routing::any(in_project).layer(world.guard.project(project("145"), "").unwrap()));
+    let types = ("content-type", "application/grpc");
+    let call = send(&app, request(Method::POST, "/", &[types, ("te", "trailers")])).await;
+    assert_eq!((call.status.as_u16(), call.body.as_str()), (200, ""));
+    for (name, value) in [("grpc-status", "16"), ("reason", "missing_token"), ("cache-control", "no-store")] {
+        assert_eq!(call.headers[name], value);
+    }
+    for (method, headers) in [
+        (Method::GET, &[types, ("te", "trailers")][..]),
+        (Method::POST, &[types]),
+        (Method::POST, &[("te", "trailers")]),
+    ] {
+        send(&app, request(method, "/", headers)).await.refused(401, "missing_token");
+    }
 }

@@ -42,13 +42,14 @@ async fn a_refusal_has_the_content_type_of_its_call() {
         assert_eq!(status, StatusCode::OK, "{content_type}");
         for (name, value) in [
             ("content-type", content_type),
+            ("cache-control", "no-store"),
             ("grpc-status", "16"),
             ("grpc-message", "the request needs a token"),
             ("reason", "missing_token"),
         ] {
             assert_eq!(headers[name], value, "{content_type}");
         }
-        assert_eq!(headers.len(), 5, "{headers:?}");
+        assert_eq!(headers.len(), 6, "{headers:?}");
     }
 }
 
