@@ -33,8 +33,8 @@ use crate::words::timestamp::Timestamp;
 ///
 /// ```
 /// use keyfob::import::{ImportDigest, ImportHash, ImportToken, Imports, adopt};
-/// use keyfob::{Actor, Clock, Keyring, Name, OwnerId, Pepper, Policy, Prefix, ProjectId};
-/// use keyfob::SystemClock;
+/// use keyfob::{Actor, Clock, Keyring, Name, OwnerId, Pepper, Policy};
+/// use keyfob::{Prefix, ProjectId, SystemClock};
 ///
 /// let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
 /// let hex = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";

@@ -80,8 +80,8 @@ impl ImportToken {
         }
     }
 
-    /// Returns the record of the token, with `digest` in place of the imported hash and with the new
-    /// id `id`.
+    /// Returns the record of the token, with `digest` in place of the imported hash and with the
+    /// new id `id`.
     pub(crate) fn into_record(
         self,
         prefix: Prefix,

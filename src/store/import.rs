@@ -32,7 +32,8 @@ pub trait ImportStore: Send + Sync {
     ///
     /// # Errors
     /// Returns [`StoreErrorKind::Other`](crate::store::StoreErrorKind::Other), and imports nothing,
-    /// if a record is bound to another token. The store calls [`ImportRow::ensure_unbound`] to check this.
+    /// if a record is bound to another token. The store calls [`ImportRow::ensure_unbound`] to
+    /// check this.
     fn import(&self, batch: Vec<ImportRow>) -> impl Future<Output = Result<Vec<ImportRowOutcome>, StoreError>> + Send;
 
     /// Returns the record that was imported under this key, live or ended, or `None` if there is no

@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 /// use keyfob::{Credential, Keyring, Prefix, error::HeaderError};
 ///
 /// let keyring = Keyring::unkeyed(Prefix::new("acme_pat")?);
-/// let credential = Credential::from_authorization([b"bearer  'acme_pat_1_...' "], &keyring)?;
+/// let header = b"bearer  'acme_pat_1_...' ";
+/// let credential = Credential::from_authorization([header], &keyring)?;
 /// assert_eq!(credential.as_ref(), b"acme_pat_1_...");
 ///
 /// let none: [&[u8]; 0] = [];

@@ -160,9 +160,9 @@ pub enum InvalidKind {
     Shape,
     /// A number or a time is outside the range of the type.
     OutOfRange,
-    /// The value is given twice: a lead time in a notice schedule, or the public part of two imported
-    /// tokens. Sets such as scopes and addresses drop duplicates instead. For duplicates in a
-    /// keyring, keyfob returns a [`KeyringError`](crate::keys::KeyringError).
+    /// The value is given twice: a lead time in a notice schedule, or the public part of two
+    /// imported tokens. Sets such as scopes and addresses drop duplicates instead. For duplicates
+    /// in a keyring, keyfob returns a [`KeyringError`](crate::keys::KeyringError).
     Duplicate,
     /// All bytes of a pepper are equal.
     Weak,
