@@ -63,8 +63,11 @@ use crate::words::ids::ProjectId;
 /// }
 ///
 /// /// The middleware. It calls the handler only if the guard admits the request.
-/// async fn middleware(route: &RouteGuard<MyFramework>, mut request: Request) -> Response {
-///     // A real adapter first marks the values of `route.secret_headers()` as sensitive.
+/// async fn middleware(
+///     route: &RouteGuard<MyFramework>,
+///     mut request: Request,
+/// ) -> Response {
+///     // A real adapter first marks all values of `route.secret_headers()`.
 ///     match route.admit(&mut request).await {
 ///         Ok(()) => handler(&request).unwrap_or_else(|refusal| refused(&refusal)),
 ///         Err(refusal) => refused(&refusal),
