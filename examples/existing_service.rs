@@ -28,8 +28,7 @@ struct App {
 async fn session(parts: &Parts, app: &App) -> Result<Option<i64>, Refusal> {
     let cookie = parts.headers.get(COOKIE).and_then(|value| value.to_str().ok()?.strip_prefix("session="));
     let found = sqlx::query_scalar("SELECT user FROM sessions WHERE cookie = $1").bind(cookie);
-    let user: Option<i64> = found.fetch_optional(&app.pool).await.map_err(|_| away())?;
-    Ok(user)
+    found.fetch_optional(&app.pool).await.map_err(|_| away())
 }
 
 /// Returns the project in the path if the user is a member of it. Your service has this already.
