@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example existing_service --features axum,sqlite`
 
-use std::{error::Error, sync::Arc};
+use std::{collections::HashMap, error::Error, sync::Arc};
 
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderValue};
@@ -25,38 +25,55 @@ struct App {
 }
 
 /// Returns the user of the session in the cookie, if there is one. Your service has this already.
-async fn session(parts: &Parts, app: &App) -> Result<Option<u64>, Refusal> {
+async fn session(parts: &Parts, app: &App) -> Result<Option<i64>, Refusal> {
     let cookie = parts.headers.get(COOKIE).and_then(|value| value.to_str().ok()?.strip_prefix("session="));
     let found = sqlx::query_scalar("SELECT user FROM sessions WHERE cookie = $1").bind(cookie);
-    let user: Option<i64> = found.fetch_optional(&app.pool).await.map_err(|_| away())?;
-    Ok(user.and_then(|user| user.try_into().ok()))
+    found.fetch_optional(&app.pool).await.map_err(|_| away())
 }
 
-/// The user of a session. Routes that take it accept no token.
-struct SignedIn(u64);
+/// Returns the project in the path if the user is a member of it. Your service has this already.
+/// Without this check, every user could issue tokens for every project.
+async fn project_of(user: i64, parts: &mut Parts, app: &App) -> Result<ProjectId, Refusal> {
+    let no_project = || Refusal::new(404_u16, "not_found", "there is no such project");
+    let path = Path::<HashMap<String, String>>::from_request_parts(parts, app).await;
+    let Path(path) = path.map_err(|_| no_project())?;
+    let project: Option<i64> = path.get("project").and_then(|project| project.parse().ok());
+    let found = sqlx::query_scalar("SELECT project FROM members WHERE project = $1 AND user = $2");
+    let found = found.bind(project).bind(user).fetch_optional(&app.pool);
+    let project: Option<i64> = found.await.map_err(|_| away())?;
+    project.and_then(|project| ProjectId::try_from(project).ok()).ok_or_else(no_project)
+}
+
+/// The user of a session and the project in the path. Routes that take it accept no token.
+struct SignedIn(OwnerId, ProjectId);
 
 impl FromRequestParts<App> for SignedIn {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        // Not 401, because a response of this status must name a scheme of `Authorization`.
         let signed_out = || Refusal::new(403_u16, "signed_out", "sign in first");
-        session(parts, app).await?.map(Self).ok_or_else(signed_out)
+        let user = session(parts, app).await?.ok_or_else(signed_out)?;
+        Ok(Self(OwnerId::from(user), project_of(user, parts, app).await?))
     }
 }
 
-/// The user of a token or of a session.
-struct User(u64);
+/// The user of a token or of a session, and the project in the path.
+struct User(OwnerId, ProjectId);
 
 impl FromRequestParts<App> for User {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         match <Caller>::from_request_parts(parts, app).await? {
-            // Every owner is a number, because `issue` creates it from one.
-            Caller::Token(token) => token.owner().as_str().parse().map(Self).map_err(|_| away()),
+            // The guard has compared the project of the token with the project in the path.
+            Caller::Token(token) => Ok(Self(token.owner().clone(), *token.project())),
             // A request without a token needs a session. If it has none, the response says that it
             // needs a token.
-            Caller::Other(other) => session(parts, app).await?.map(Self).ok_or_else(|| other.refusal()),
+            Caller::Other(other) => {
+                let user = session(parts, app).await?.ok_or_else(|| other.refusal())?;
+                Ok(Self(OwnerId::from(user), project_of(user, parts, app).await?))
+            }
         }
     }
 }
@@ -66,42 +83,35 @@ fn away() -> Refusal {
 }
 
 /// Returns the notes of a project. Accepts a token with the scope `notes:read`, or a session.
-async fn notes(User(user): User, Path(project): Path<u64>) -> String {
+async fn notes(User(user, project): User) -> String {
     format!("the notes of project {project} for user {user}")
 }
 
-async fn list(
-    SignedIn(user): SignedIn,
-    Path(project): Path<u64>,
-    State(app): State<App>,
-) -> Result<Json<Value>, Refusal> {
-    let project = ProjectId::from(project);
-    let tokens = app.tokens.of(&OwnerId::from(user), &project).list(&ListQuery::new(project)).await?;
+async fn list(SignedIn(user, project): SignedIn, State(app): State<App>) -> Result<Json<Value>, Refusal> {
+    let tokens = app.tokens.of(&user, &project).list(&ListQuery::new(project)).await?;
     let tokens = tokens.items.iter().map(|token| json!({"id": token.id.as_str(), "name": token.name.as_str()}));
     Ok(Json(tokens.collect()))
 }
 
 /// Issues a token. A session may do this, and a token may not.
 async fn issue(
-    SignedIn(user): SignedIn,
-    Path(project): Path<u64>,
+    SignedIn(user, project): SignedIn,
     State(app): State<App>,
     name: String,
 ) -> Result<Json<Value>, Refusal> {
-    let (owner, project) = (OwnerId::from(user), ProjectId::from(project));
-    let own = app.tokens.of(&owner, &project);
+    let own = app.tokens.of(&user, &project);
     let new = own.new_token(Name::new(&name)?).with_scopes(ScopeSet::new("notes:read")?);
     // The only time that the text is shown.
     Ok(Json(json!({"token": own.issue(new).await?.token.expose_secret()})))
 }
 
 async fn revoke(
-    SignedIn(user): SignedIn,
-    Path((project, id)): Path<(u64, String)>,
+    SignedIn(user, project): SignedIn,
+    Path((_, id)): Path<(String, String)>,
     State(app): State<App>,
 ) -> Result<StatusCode, Refusal> {
     let id = TokenId::new(&id).map_err(|_| keyfob::Error::from(ErrorKind::NotFound))?;
-    app.tokens.of(&OwnerId::from(user), &ProjectId::from(project)).revoke(&id).await?;
+    app.tokens.of(&user, &project).revoke(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -130,9 +140,9 @@ fn app(app: App) -> Result<Router, keyfob::Invalid> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let pool = SqlitePool::connect_with(SqliteStore::connect_options("existing.db")).await?;
-    sqlx::raw_sql("CREATE TABLE IF NOT EXISTS sessions (cookie TEXT PRIMARY KEY, user INTEGER NOT NULL) STRICT")
-        .execute(&pool)
-        .await?;
+    let tables = "CREATE TABLE IF NOT EXISTS sessions (cookie TEXT PRIMARY KEY, user INTEGER NOT NULL) STRICT;
+        CREATE TABLE IF NOT EXISTS members (project INTEGER, user INTEGER, PRIMARY KEY (project, user)) STRICT";
+    sqlx::raw_sql(tables).execute(&pool).await?;
     let store = SqliteStore::from_pool(pool.clone()).await?;
     // If your own tool runs the migrations, call `check_schema` instead.
     store.migrate().await?;

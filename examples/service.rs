@@ -46,10 +46,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Returns an error if the file cannot be read or written, if it contains no valid pepper, or if it
 /// is missing although the database exists.
 fn pepper(path: &str, database: &str) -> Result<Pepper, Box<dyn Error>> {
-    // If the database exists but the file of the pepper does not, the pepper is lost. `read` fails
-    // then. With a new pepper, the service would reject all existing tokens.
-    if std::fs::exists(path)? || std::fs::exists(database)? {
-        return Ok(Pepper::new(std::fs::read(path)?)?);
+    if std::fs::exists(path)? {
+        let bytes = std::fs::read(path).map_err(|error| format!("cannot read the pepper {path}: {error}"))?;
+        return Ok(Pepper::new(bytes)?);
+    }
+    // The pepper is lost. With a new one, the service would reject all existing tokens.
+    if std::fs::exists(database)? {
+        return Err(format!("the pepper {path} is missing although {database} exists").into());
     }
     let pepper = Pepper::generate()?;
     let mut options = std::fs::OpenOptions::new();

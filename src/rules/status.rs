@@ -15,6 +15,18 @@ use crate::words::timestamp::Timestamp;
 ///
 /// A store does not check the status before a change. If your code calls a store directly, it must
 /// not change a token that has ended.
+///
+/// [`as_str`](Self::as_str) and Display return the name of the status in lower case, with `_`
+/// between words. [`parse`](Self::parse) accepts these names:
+///
+/// ```
+/// use keyfob::Status;
+///
+/// assert_eq!(Status::Active.as_str(), "active");
+/// assert_eq!(Status::NotYetValid.to_string(), "not_yet_valid");
+/// assert_eq!(Status::parse("issuer_ended")?, Status::IssuerEnded);
+/// # Ok::<(), keyfob::Invalid>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Status {
     /// The token works.

@@ -96,6 +96,15 @@ fn a_route_requires_one_scheme_and_all_scopes() {
     assert_eq!(document(&security)["paths"]["/repo"]["get"]["security"], json!([{ "token": ["repo:read"] }]));
 }
 
+#[test]
+fn basic_is_required_once_if_it_is_added_twice() {
+    let guard = guard().with_basic_challenge();
+    let route = guard.own_project("").unwrap();
+    let security = TokenSecurity::of(&guard).with_basic();
+    let requirements = serde_json::to_value(security.requirements(&route)).unwrap();
+    assert_eq!(requirements, json!([{ "token": [] }, { "token_basic": [] }]));
+}
+
 /// Every reference of the document has a target, and the schema has the members of the body.
 #[test]
 fn a_refusal_is_described() {

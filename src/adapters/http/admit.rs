@@ -27,6 +27,9 @@ impl<F: Framework> RouteGuard<F> {
     /// The checks run in the order of their cost: first the text of the project id, then the
     /// credential, then the token.
     ///
+    /// The returned future is `Send` if `F::Request` and the future of
+    /// [`path_parameter`](Framework::path_parameter) are `Send`.
+    ///
     /// # Errors
     /// Returns the [`Refusal`] to send if the request must not reach the handler.
     pub async fn admit(&self, request: &mut F::Request) -> Result<(), Refusal> {

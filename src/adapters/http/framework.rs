@@ -13,7 +13,7 @@ use crate::words::ids::ProjectId;
 /// use std::any::{Any, TypeId};
 /// use std::{collections::HashMap, net::IpAddr};
 ///
-/// use keyfob::http::{Framework, PathParameter, RouteGuard};
+/// use keyfob::http::{Authenticated, Framework, PathParameter, Refusal, RouteGuard};
 ///
 /// /// The request of a framework. A real one comes from the framework.
 /// struct Request {
@@ -53,12 +53,30 @@ use crate::words::ids::ProjectId;
 ///     }
 /// }
 ///
+/// /// The response of a framework: status, headers and body.
+/// type Response = (u16, Vec<(String, String)>, String);
+///
+/// fn refused(refusal: &Refusal) -> Response {
+///     let headers = refusal.headers();
+///     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+///     (refusal.status(), headers.collect(), refusal.body())
+/// }
+///
 /// /// The middleware. It calls the handler only if the guard admits the request.
-/// async fn middleware(route: &RouteGuard<MyFramework>, mut request: Request) -> u16 {
+/// async fn middleware(
+///     route: &RouteGuard<MyFramework>,
+///     mut request: Request,
+/// ) -> Response {
+///     // A real adapter first marks all values of `route.secret_headers()`.
 ///     match route.admit(&mut request).await {
-///         Ok(()) => 200,
-///         Err(refusal) => refusal.status(),
+///         Ok(()) => handler(&request).unwrap_or_else(|refusal| refused(&refusal)),
+///         Err(refusal) => refused(&refusal),
 ///     }
+/// }
+///
+/// fn handler(request: &Request) -> Result<Response, Refusal> {
+///     let caller: Authenticated = Authenticated::of::<MyFramework>(request)?;
+///     Ok((200, Vec::new(), caller.owner().to_string()))
 /// }
 /// ```
 pub trait Framework: 'static {
@@ -69,7 +87,9 @@ pub trait Framework: 'static {
     /// headers are case-insensitive.
     fn header<'r>(request: &'r Self::Request, name: &'r str) -> impl Iterator<Item = &'r [u8]>;
 
-    /// Returns the parameter with this name from the path of the route.
+    /// Returns the parameter with this name from the path of the route. If its value cannot be
+    /// decoded, for example because it is not UTF-8, return
+    /// [`NoProject`](PathParameter::NoProject).
     fn path_parameter(request: &mut Self::Request, name: &str) -> impl Future<Output = PathParameter>;
 
     /// Returns the address of the other end of the connection, if the framework knows it. This is
@@ -89,7 +109,8 @@ pub trait Framework: 'static {
 pub enum PathParameter {
     /// The path names this project.
     Project(ProjectId),
-    /// The value of the parameter is not a valid project id. The refusal has the status 404.
+    /// The value of the parameter cannot be decoded, or is not a valid project id. The refusal has
+    /// the status 404.
     NoProject,
     /// The route does not have exactly one parameter with the name. The refusal has the status 500,
     /// because the guard was placed on the wrong route.

@@ -48,8 +48,11 @@ impl<F: Framework> RouteGuard<F> {
         &self.rule.scopes
     }
 
-    /// Returns the names, in lower case, of the headers that may hold a token. Adapters for web
-    /// frameworks keep their values out of Debug output.
+    /// Returns the names, in lower case, of the headers that may hold a token. An adapter for a web
+    /// framework keeps their values out of logs and Debug output: before it calls
+    /// [`admit`](Self::admit), it marks every value of these headers as sensitive, if the framework
+    /// has such a mark. A header may be repeated, so it marks all values of the header and not only
+    /// the first. The guard must still be able to read the values.
     pub fn secret_headers(&self) -> impl Iterator<Item = &str> {
         self.reading.places.headers()
     }

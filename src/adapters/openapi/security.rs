@@ -43,6 +43,10 @@ impl TokenSecurity {
 
     /// Creates the schemes for the [places](Guard::with_places) of a guard. The scheme for Basic is
     /// one of them if refusals [ask for Basic](Guard::with_basic_challenge).
+    ///
+    /// A place that your service reads itself ([`Guard::with_credential`]) has no scheme, because
+    /// the guard does not know where it is. Add the scheme of such a place to the document
+    /// yourself, and its requirement to the [requirements](Self::requirements).
     pub fn of<F: Framework>(guard: &Guard<F>) -> Self {
         let (prefix, places, asks_for_basic) = guard.presentation();
         let security = Self::new(&prefix, places);
@@ -68,10 +72,13 @@ impl TokenSecurity {
         security
     }
 
-    /// Adds the scheme for Basic. A guard always accepts Basic, so use this method to show it to
-    /// the readers of the document.
+    /// Adds the scheme for Basic, unless it is present. A guard always accepts Basic, so use this
+    /// method to show it to the readers of the document.
     #[must_use]
     pub fn with_basic(mut self) -> Self {
+        if self.schemes.iter().any(|(name, _)| name == Self::BASIC) {
+            return self;
+        }
         let description = "The token is the user name or the password. The other part is ignored.";
         let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some(description)).build();
         self.schemes.insert(1, (Self::BASIC.to_owned(), SecurityScheme::Http(basic)));
