@@ -46,8 +46,8 @@ pub(super) fn content_type(request: &Parts) -> Option<&[u8]> {
 }
 
 /// Returns the response to a refused request. `grpc` is the content type of a call of gRPC, which
-/// gets a response of gRPC. `body` converts the text of the body. The extensions of the response contain the
-/// refusal.
+/// gets a response of gRPC. `body` converts the text of the body. The extensions of the response
+/// contain the refusal.
 pub(super) fn refused<B>(refusal: Refusal, grpc: Option<&[u8]>, body: impl FnOnce(String) -> B) -> Response<B> {
     let RefusalResponse { status, headers, body: text } = refusal.response(grpc);
     let mut response = Response::new(body(text));

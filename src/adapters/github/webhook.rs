@@ -121,8 +121,8 @@ impl fmt::Debug for GitHubDelivery<'_> {
 pub struct ProcessedReport {
     /// Each token that was found in a reported text, with the outcome of revoking it.
     pub leaks: Vec<(LeakReport, Result<LeakOutcome, Error>)>,
-    /// The texts that your [hook](GitHubWebhook::with_other_tokens) labelled or could not handle, in
-    /// the order of the report.
+    /// The texts that your [hook](GitHubWebhook::with_other_tokens) labelled or could not handle,
+    /// in the order of the report.
     pub others: Vec<OtherReport>,
     digest: [u8; 32],
 }
@@ -143,8 +143,8 @@ impl GitHubWebhook {
     /// Sets the hook that labels the reported texts which are not tokens of keyfob.
     ///
     /// ```
-    /// use keyfob::leak::github::{GitHubLabel, GitHubWebhook, OtherTokens, OtherTokensError};
-    /// use keyfob::leak::github::ReportedText;
+    /// use keyfob::leak::github::{GitHubLabel, GitHubWebhook, OtherTokens};
+    /// use keyfob::leak::github::{OtherTokensError, ReportedText};
     ///
     /// struct DeployKeys;
     ///
@@ -160,7 +160,10 @@ impl GitHubWebhook {
     ///             return Ok(None);
     ///         }
     ///         let is_ours = self.revoke(reported.expose_secret()).await?;
-    ///         Ok(Some(if is_ours { GitHubLabel::TruePositive } else { GitHubLabel::FalsePositive }))
+    ///         Ok(Some(match is_ours {
+    ///             true => GitHubLabel::TruePositive,
+    ///             false => GitHubLabel::FalsePositive,
+    ///         }))
     ///     }
     /// }
     /// let webhook = GitHubWebhook::default().with_other_tokens(DeployKeys);
