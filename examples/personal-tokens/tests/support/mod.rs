@@ -111,7 +111,13 @@ impl Answer {
         assert_eq!(self.header("content-type"), "application/problem+json");
         let problem = self.json();
         assert_eq!(problem["type"], "about:blank");
-        assert_eq!(problem["title"], self.status.canonical_reason().unwrap());
+        // The crate http has older phrases for two statuses than RFC 9110.
+        let phrase = match self.status.as_u16() {
+            413 => "Content Too Large",
+            422 => "Unprocessable Content",
+            _ => self.status.canonical_reason().unwrap(),
+        };
+        assert_eq!(problem["title"], phrase);
         assert_eq!(problem["status"], status);
         assert_eq!(problem["reason"], reason);
         assert!(problem["detail"].as_str().unwrap().len() > 10);
