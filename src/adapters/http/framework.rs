@@ -87,7 +87,10 @@ pub trait Framework: 'static {
     /// headers are case-insensitive.
     fn header<'r>(request: &'r Self::Request, name: &'r str) -> impl Iterator<Item = &'r [u8]>;
 
-    /// Returns the parameter with this name from the path of the route. If its value cannot be
+    /// Returns the parameter with this name from the path of the route. Pass all values that the
+    /// route has under this name to [`PathParameter::of`], because a handler might read another one
+    /// than the guard. The value may be percent-encoded or decoded: a project id has no character
+    /// that is encoded. If its value cannot be
     /// decoded, for example because it is not UTF-8, return
     /// [`NoProject`](PathParameter::NoProject).
     fn path_parameter(request: &mut Self::Request, name: &str) -> impl Future<Output = PathParameter>;

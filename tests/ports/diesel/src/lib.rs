@@ -15,6 +15,11 @@
 //! columns. diesel prepares raw SQL at each call, which takes one more round trip. Put the store
 //! into a `Cached` store if this matters.
 //!
+//! To use it, copy `lib.rs`, `row.rs` and `maintenance.rs` into a crate of their own, with the
+//! dependencies in the `Cargo.toml` beside them. The store needs only the table `keyfob_tokens`. It
+//! does not use the other tables of the migrations, but create them all the same, so that later
+//! migrations apply. There is no `check_schema`: run the conformance kit in your tests instead.
+//!
 //! `insert` with a limit loads every unrevoked token of the owner and of the issuer, so that
 //! keyfob's own rule can count them. If owners have many tokens, count them in SQL.
 
