@@ -149,10 +149,10 @@ fn scopes(u: &mut Unstructured<'_>) -> Result<Vec<String>> {
 }
 
 /// Returns whether one of the granted scopes covers the needed scope. A scope `a:*` covers all
-/// scopes that begin with `a:`.
+/// scopes that begin with `a:`. The scope `*` covers all scopes.
 fn grants(granted: &[String], needed: &str) -> bool {
     granted.iter().any(|granted| match granted.rsplit_once(':') {
         Some((under, "*")) if !under.is_empty() => needed.strip_prefix(under).is_some_and(|rest| rest.starts_with(':')),
-        _ => granted == needed,
+        _ => granted == "*" || granted == needed,
     })
 }
