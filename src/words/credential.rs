@@ -172,7 +172,7 @@ pub(super) fn trim_paste(text: &[u8]) -> &[u8] {
     trim_end(trim_start(text))
 }
 
-fn trim_start(mut text: &[u8]) -> &[u8] {
+pub(super) fn trim_start(mut text: &[u8]) -> &[u8] {
     while let Some(rest) = AROUND.iter().find_map(|around| text.strip_prefix(around.as_bytes())) {
         text = rest;
     }

@@ -1,7 +1,7 @@
 //! The search for the credential of a request.
 
-use super::credential::{BasicPair, BasicPart, Credential, HeaderError, trim_paste};
-use super::places::{AUTHORIZATION, CredentialPlaces};
+use super::credential::{BasicPair, BasicPart, Credential, HeaderError, trim_paste, trim_start};
+use super::places::{AUTHORIZATION, CredentialPlaces, MAX_VALUE};
 
 /// The result of the search for a credential in a request. It will never have other variants.
 #[derive(Debug)]
@@ -27,9 +27,6 @@ impl<'h> FoundCredential<'h> {
         }
     }
 }
-
-/// The maximum length of a header value in bytes. A longer value is refused.
-const MAX_VALUE: usize = 8 * 1024;
 
 /// A value in one of the places.
 #[derive(Clone, Copy)]
@@ -110,7 +107,7 @@ impl CredentialPlaces {
     ) -> Result<FoundCredential<'h>, HeaderError> {
         let (text, bytes) = match value {
             Value::Text(text) => (Ok(text), text.len()),
-            Value::Authorization(value) => match self.after_scheme(trim_paste(value), recognizes) {
+            Value::Authorization(value) => match self.after_scheme(trim_start(value).trim_ascii_end(), recognizes) {
                 Ok(Authorization::Basic(encoded)) => return basic(encoded, value.len(), recognizes),
                 Ok(Authorization::Text(text)) => (Ok(text), value.len()),
                 Err(error) => (Err(error), value.len()),
@@ -127,7 +124,7 @@ impl CredentialPlaces {
         }
     }
 
-    /// Reads the scheme of a value, which has no pasted characters around it.
+    /// Reads the scheme of a value, which has no pasted characters before it.
     fn after_scheme<'h>(
         &self,
         value: &'h [u8],
@@ -258,6 +255,16 @@ mod tests {
             assert_eq!(authorization(value), token("k9_t"), "{value:?}");
         }
         assert_eq!(authorization("Bearer k9_ken x"), token("k9_ken x"), "the parser refuses the inside");
+    }
+
+    #[test]
+    fn an_imported_token_may_end_with_a_character_that_is_pasted_around_tokens() {
+        let is_token = |value: &str| {
+            let found = CredentialPlaces::new().find_in([value.as_bytes()], |text| text == b"old;" || text == b"new");
+            matches!(found, Ok(FoundCredential::Token(_)))
+        };
+        assert!(is_token("Bearer  old; ") && is_token("Bearer 'new';"));
+        assert!(!is_token("Bearer 'old;") && !is_token("Bearer old"));
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct CredentialPlaces {
     pub(super) headers: Vec<Box<str>>,
 }
 
+/// The maximum length of a header value in bytes. A longer value is refused.
+pub(super) const MAX_VALUE: usize = 8 * 1024;
+
 pub(super) const AUTHORIZATION: &str = "authorization";
 
 impl CredentialPlaces {

@@ -7,9 +7,9 @@ impl Refusal {
     /// `te` is the value of the header `TE`.
     ///
     /// A call is a POST whose `Content-Type` begins with `application/grpc`. Unless it is a call of
-    /// gRPC-Web, it also has `TE: trailers`, which no proxy forwards to another server. So a
-    /// gateway that asks a guarded route whether a request is allowed does not take a refusal for a
-    /// permission, unless it forwards calls of gRPC-Web.
+    /// gRPC-Web, it also has `TE: trailers`. The header `TE` concerns one connection (RFC 9110
+    /// section 10.1.4), so a gateway that asks another server whether a request is allowed seldom
+    /// forwards it. Let such a gateway send a GET: its refusal always has a status of HTTP.
     pub fn is_for_grpc(method: &str, content_type: &[u8], te: Option<&[u8]>) -> bool {
         let has_trailers = te.is_some_and(|te| te.to_ascii_lowercase().windows(8).any(|word| word == b"trailers"));
         method == "POST" && Self::is_grpc_type(content_type) && (has_trailers || is_type(content_type, b"-web"))
