@@ -1,20 +1,21 @@
 //! Adds tokens to an axum service that has users, sessions and a database of its own.
 //!
-//! `cargo run --example existing_service --features axum,sqlite`
+//! `cargo run --example existing_service --features axum,sqlite,token-api`
 
 use std::{collections::HashMap, error::Error, sync::Arc};
 
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderValue};
-use axum::http::{StatusCode, request::Parts};
+use axum::http::request::Parts;
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{delete, get};
-use axum::{Json, Router, body::Body};
-use keyfob::http::{Caller, Refusal};
-use keyfob::store::{ListQuery, sqlite::SqliteStore};
-use keyfob::{ErrorKind, Keyring, Name, OwnerId, Pepper, Prefix, ProjectId, ScopeSet, TokenId, Tokens};
-use serde_json::{Value, json};
+use axum::routing::get;
+use axum::{Router, body::Body};
+use keyfob::axum::{Guard, token_api};
+use keyfob::http::{Caller, Member, Refusal};
+use keyfob::store::sqlite::SqliteStore;
+use keyfob::{Keyring, OwnerId, Pepper, Prefix, ProjectId, ScopeSet, Tokens};
+use serde_json::json;
 use sqlx::SqlitePool;
 
 /// The state that the service has anyway, with the tokens.
@@ -87,32 +88,10 @@ async fn notes(User(user, project): User) -> String {
     format!("the notes of project {project} for user {user}")
 }
 
-async fn list(SignedIn(user, project): SignedIn, State(app): State<App>) -> Result<Json<Value>, Refusal> {
-    let tokens = app.tokens.of(&user, &project).list(&ListQuery::new(project)).await?;
-    let tokens = tokens.items.iter().map(|token| json!({"id": token.id.as_str(), "name": token.name.as_str()}));
-    Ok(Json(tokens.collect()))
-}
-
-/// Issues a token. A session may do this, and a token may not.
-async fn issue(
-    SignedIn(user, project): SignedIn,
-    State(app): State<App>,
-    name: String,
-) -> Result<Json<Value>, Refusal> {
-    let own = app.tokens.of(&user, &project);
-    let new = own.new_token(Name::new(&name)?).with_scopes(ScopeSet::new("notes:read")?);
-    // The only time that the text is shown.
-    Ok(Json(json!({"token": own.issue(new).await?.token.expose_secret()})))
-}
-
-async fn revoke(
-    SignedIn(user, project): SignedIn,
-    Path((_, id)): Path<(String, String)>,
-    State(app): State<App>,
-) -> Result<StatusCode, Refusal> {
-    let id = TokenId::new(&id).map_err(|_| keyfob::Error::from(ErrorKind::NotFound))?;
-    app.tokens.of(&user, &project).revoke(&id).await?;
-    Ok(StatusCode::NO_CONTENT)
+/// Returns the user of a session as the owner of tokens, for the routes on which users list, issue
+/// and revoke their tokens. A session may do this, and a token may not.
+async fn member(SignedIn(user, project): SignedIn) -> Result<Member, Refusal> {
+    Ok(Member::new(user, project, ScopeSet::new("notes:read")?))
 }
 
 /// Gives a refusal the form of the other errors of this service. The status and the challenges
@@ -127,12 +106,11 @@ async fn in_our_form(response: Response) -> Response {
 }
 
 fn app(app: App) -> Result<Router, keyfob::Invalid> {
-    let guard = keyfob::axum::Guard::new(Arc::clone(&app.tokens)).with_realm("acme");
+    let guard = Guard::new(Arc::clone(&app.tokens)).with_realm("acme");
     let either = guard.project_in_path("project", "notes:read")?.or_other();
     Ok(Router::new()
         .route("/projects/{project}/notes", get(notes).layer(either))
-        .route("/projects/{project}/tokens", get(list).post(issue))
-        .route("/projects/{project}/tokens/{id}", delete(revoke))
+        .nest("/projects/{project}/tokens", token_api(app.tokens.clone(), member))
         .layer(map_response(in_our_form))
         .with_state(app))
 }

@@ -70,6 +70,8 @@ pub mod access {
 pub mod actix {
     #![doc = include_str!("guide/actix.md")]
 
+    #[cfg(feature = "token-api")]
+    pub use crate::adapters::actix::token_api::token_api;
     pub use crate::adapters::actix::{
         framework::{Actix, Guard},
         middleware::GuardedService,
@@ -86,6 +88,8 @@ pub mod axum {
     #![doc = include_str!("../examples/service.rs")]
     //! ```
 
+    #[cfg(feature = "token-api")]
+    pub use crate::adapters::axum::token_api::token_api;
     pub use crate::adapters::axum::{
         framework::{Axum, Guard},
         layer::GuardedService,
@@ -136,6 +140,11 @@ pub mod http {
         guard::Guard,
         refusal::Refusal,
         route::RouteGuard,
+    };
+    #[cfg(feature = "token-api")]
+    pub use crate::adapters::http::{
+        member::Member,
+        token_api::{TokenApiRequest, TokenApiResponse},
     };
     pub use crate::words::find_credential::FoundCredential;
     pub use crate::words::places::CredentialPlaces;
@@ -398,7 +407,7 @@ pub mod tokens {
     pub(crate) mod issued;
     mod issuers;
     pub(crate) mod notices;
-    mod owned;
+    pub(crate) mod owned;
     pub(crate) mod owners;
     mod passed_texts;
     pub(crate) mod projects;

@@ -34,8 +34,8 @@ pub mod design {}
 
 #[doc = include_str!("existing_service.md")]
 ///
-#[cfg_attr(all(feature = "axum", feature = "sqlite"), doc = "```no_run")]
-#[cfg_attr(not(all(feature = "axum", feature = "sqlite")), doc = "```ignore")]
+#[cfg_attr(all(feature = "axum", feature = "sqlite", feature = "token-api"), doc = "```no_run")]
+#[cfg_attr(not(all(feature = "axum", feature = "sqlite", feature = "token-api")), doc = "```ignore")]
 #[doc = include_str!("../../examples/existing_service.rs")]
 /// ```
 pub mod existing_service {}

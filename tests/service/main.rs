@@ -43,6 +43,8 @@ mod scan;
 #[cfg(feature = "scan")]
 mod scanners;
 mod scope_matcher;
+#[cfg(all(feature = "actix", feature = "axum", feature = "token-api"))]
+mod token_api;
 #[cfg(feature = "tonic")]
 mod tonic;
 mod usage;

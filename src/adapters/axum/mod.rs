@@ -4,3 +4,5 @@ mod extract;
 pub(crate) mod framework;
 pub(crate) mod layer;
 mod respond;
+#[cfg(feature = "token-api")]
+pub(crate) mod token_api;

@@ -9,6 +9,8 @@ mod config;
 pub(crate) mod framework;
 mod grpc;
 pub(crate) mod guard;
+#[cfg(feature = "token-api")]
+pub(crate) mod member;
 mod origin;
 pub(crate) mod refusal;
 mod refusal_of;
@@ -16,3 +18,5 @@ mod refusal_of;
 pub(crate) mod response;
 pub(crate) mod route;
 mod rule;
+#[cfg(feature = "token-api")]
+pub(crate) mod token_api;

@@ -5,4 +5,4 @@ mod places;
 mod projects;
 mod refusals;
 mod secrecy;
-mod world;
+pub mod world;
