@@ -48,18 +48,20 @@ use crate::tokens::service::Tokens;
 ///     project: u64,
 /// }
 ///
-/// async fn member((user, path): (User, Path<InProject>)) -> Result<Member, Refusal> {
+/// async fn member(
+///     (user, path): (User, Path<InProject>),
+/// ) -> Result<Member, Refusal> {
 ///     if path.project != 145 {
 ///         // Your service looks the user up among the members of the project.
-///         return Err(Refusal::new(404_u16, "not_found", "there is no such project"));
+///         return Err(Refusal::new(404_u16, "not_found", "no such project"));
 ///     }
 ///     let (user, project) = (OwnerId::from(user.id), ProjectId::from(path.project));
 ///     Ok(Member::new(user, project, ScopeSet::new("notes:read notes:write")?))
 /// }
 ///
 /// fn routes(app: &mut ServiceConfig, tokens: Arc<Tokens<MemoryStore>>) {
-///     let api = scope("/projects/{project}/tokens").configure(token_api(tokens, member));
-///     app.service(api);
+///     let api = scope("/projects/{project}/tokens");
+///     app.service(api.configure(token_api(tokens, member)));
 /// }
 /// ```
 ///

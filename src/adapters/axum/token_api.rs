@@ -51,7 +51,9 @@ use crate::tokens::service::Tokens;
 ///     project: u64,
 /// }
 ///
-/// async fn member((user, Path(path)): (User, Path<InProject>)) -> Result<Member, Refusal> {
+/// async fn member(
+///     (user, Path(path)): (User, Path<InProject>),
+/// ) -> Result<Member, Refusal> {
 ///     if path.project != 145 {
 ///         // Your service looks the user up among the members of the project.
 ///         return Err(Refusal::new(404_u16, "not_found", "there is no such project"));
