@@ -278,11 +278,25 @@ async fn other_methods_do_nothing() {
         let head = through.send(&world, Call::new("HEAD", LIST)).await;
         assert_eq!(head.status, StatusCode::OK);
         assert_eq!(verified(&world, text(&issued["token"])).await, Ok("ada".into()));
+    }
+}
 
-        let request = TokenApiRequest { method: "PUT", token_id: None, query: None, content_type: None, body: b"" };
-        let member = member_of(Some("ada"), &InProject { project: "145".into() }).unwrap();
+/// The frameworks refuse these requests before they are read.
+#[tokio::test]
+async fn a_request_without_a_framework_is_checked_too() {
+    let world = World::new();
+    let member = member_of(Some("ada"), &InProject { project: "145".into() }).unwrap();
+    let long = format!(r#"{{"name":"CI"{}}}"#, " ".repeat(TokenApiRequest::MAX_BODY));
+    let rows = [
+        ("PUT", None, "", 405, "method_not_allowed"),
+        ("GET", Some("0"), "", 405, "method_not_allowed"),
+        ("POST", None, long.as_str(), 413, "body_too_long"),
+    ];
+    for (method, token_id, body, status, reason) in rows {
+        let content_type = Some(b"application/json".as_slice());
+        let request = TokenApiRequest { method, token_id, query: None, content_type, body: body.as_bytes() };
         let refusal = member.respond(&world.tokens, request).await.unwrap_err();
-        assert_eq!((refusal.status(), refusal.reason()), (405, "method_not_allowed"));
+        assert_eq!((refusal.status(), refusal.reason()), (status, reason));
     }
 }
 
