@@ -8,6 +8,8 @@ use super::http::framework::Framework;
 use super::http::refusal::Refusal;
 use super::http::response::RefusalResponse;
 use super::http::route::RouteGuard;
+#[cfg(feature = "token-api")]
+use super::http::token_api::TokenApiResponse;
 
 /// Checks a request against a guard. Before the check, all headers that may hold a token are marked
 /// as sensitive. Returns the request with the verified caller attached, or the refusal with the
@@ -57,11 +59,31 @@ pub(super) fn refused<B>(refusal: Refusal, grpc: Option<&[u8]>, body: impl FnOnc
     response
 }
 
-/// Returns the headers of a refusal as a map.
+/// For services of the crate `http`: a refusal as a response, without any web framework. Needs the
+/// feature `axum` or `tonic`. The extensions of the response contain the refusal.
+impl<B: From<String>> From<Refusal> for Response<B> {
+    fn from(refusal: Refusal) -> Self {
+        refused(refusal, None, B::from)
+    }
+}
+
+/// For services of the crate `http`. Needs the feature `axum` or `tonic`.
+#[cfg(feature = "token-api")]
+impl<B: From<String>> From<TokenApiResponse> for Response<B> {
+    fn from(answer: TokenApiResponse) -> Self {
+        let (status, headers) = (answer.status(), header_map(answer.headers()));
+        let mut response = Self::new(answer.into_body().into());
+        *response.status_mut() = StatusCode::from_u16(status).expect("the status is 200, 201 or 204");
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Returns the headers of a response of keyfob as a map.
 pub(super) fn header_map(headers: impl Iterator<Item = (&'static str, impl AsRef<str>)>) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let value = HeaderValue::from_str(value.as_ref()).expect("the headers of a refusal are printable ASCII");
+        let value = HeaderValue::from_str(value.as_ref()).expect("the headers are printable ASCII");
         map.append(HeaderName::from_static(name), value);
     }
     map

@@ -44,12 +44,12 @@ use crate::tokens::service::Tokens;
 /// # }
 ///
 /// #[derive(serde::Deserialize)]
-/// struct InProject {
+/// struct TokensPath {
 ///     project: u64,
 /// }
 ///
 /// async fn member(
-///     (user, path): (User, Path<InProject>),
+///     (user, path): (User, Path<TokensPath>),
 /// ) -> Result<Member, Refusal> {
 ///     if path.project != 145 {
 ///         // Your service looks the user up among the members of the project.
@@ -66,7 +66,8 @@ use crate::tokens::service::Tokens;
 /// ```
 ///
 /// The path of a token has the parameter `token_id`. So an extractor of the path has to accept
-/// further parameters, as a struct or a map does. `Path<u64>` would refuse this path.
+/// further parameters, as a struct or a map does. `Path<u64>` would refuse this path. The struct
+/// above needs the feature `derive` of serde.
 pub fn token_api<S, E, F, R>(tokens: impl Into<Arc<Tokens<S>>>, member: F) -> impl Fn(&mut ServiceConfig) + Clone
 where
     S: TokenStore + 'static,

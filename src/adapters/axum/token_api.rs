@@ -7,14 +7,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, RawPathParams, RawQuery};
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
-use axum::http::{Method, StatusCode};
-use axum::response::Response;
+use axum::http::{Method, Response, StatusCode};
 use axum::routing::{delete, get};
 
 use crate::adapters::http::member::Member;
 use crate::adapters::http::refusal::Refusal;
-use crate::adapters::http::token_api::{TokenApiRequest, TokenApiResponse};
-use crate::adapters::parts::header_map;
+use crate::adapters::http::token_api::TokenApiRequest;
 use crate::store::contract::TokenStore;
 use crate::tokens::service::Tokens;
 
@@ -47,12 +45,12 @@ use crate::tokens::service::Tokens;
 /// # }
 ///
 /// #[derive(serde::Deserialize)]
-/// struct InProject {
+/// struct TokensPath {
 ///     project: u64,
 /// }
 ///
 /// async fn member(
-///     (user, Path(path)): (User, Path<InProject>),
+///     (user, Path(path)): (User, Path<TokensPath>),
 /// ) -> Result<Member, Refusal> {
 ///     if path.project != 145 {
 ///         // Your service looks the user up among the members of the project.
@@ -68,7 +66,8 @@ use crate::tokens::service::Tokens;
 /// ```
 ///
 /// The path of a token has the parameter `token_id`. So an extractor of the path has to accept
-/// further parameters, as a struct or a map does. `Path<u64>` would refuse this path.
+/// further parameters, as a struct or a map does. `Path<u64>` would refuse this path. The struct
+/// above needs the feature `derive` of serde.
 pub fn token_api<T, S, E, F, R>(tokens: impl Into<Arc<Tokens<S>>>, member: F) -> Router<T>
 where
     T: Clone + Send + Sync + 'static,
@@ -92,7 +91,7 @@ where
             content_type: headers.get(CONTENT_TYPE).map(|value| value.as_bytes()),
             body: &body.map_err(|rejection| unread(&rejection))?,
         };
-        member.respond(&tokens, request).await.map(respond)
+        member.respond(&tokens, request).await.map(Response::<Body>::from)
     };
     Router::new()
         .route("/", get(handle.clone()).post(handle.clone()))
@@ -106,12 +105,4 @@ fn unread(rejection: &BytesRejection) -> Refusal {
         StatusCode::PAYLOAD_TOO_LARGE => TokenApiRequest::too_long(),
         _ => Refusal::new(400_u16, "invalid_body", "the body could not be read"),
     }
-}
-
-fn respond(answer: TokenApiResponse) -> Response {
-    let (status, headers) = (answer.status(), header_map(answer.headers()));
-    let mut response = Response::new(Body::from(answer.into_body()));
-    *response.status_mut() = StatusCode::from_u16(status).expect("the status is 200, 201 or 204");
-    *response.headers_mut() = headers;
-    response
 }

@@ -53,7 +53,9 @@ pub struct OtherCaller {
 
 impl OtherCaller {
     /// Returns the refusal for a request that the other authentication does not accept either. It
-    /// is the refusal of a guard that passes no requests on, such as 401 `missing_token`.
+    /// is the refusal of a guard that passes no requests on. Its status is 401, and its reason is
+    /// `missing_token` or `wrong_scheme`, or `invalid_token` if `Authorization` has a text that is
+    /// not a credential of keyfob.
     pub fn refusal(&self) -> Refusal {
         self.rule.challenge(self.why, &self.origin)
     }

@@ -90,9 +90,9 @@ pub trait Framework: 'static {
     /// Returns the parameter with this name from the path of the route. Pass all values that the
     /// route has under this name to [`PathParameter::of`], because a handler might read another one
     /// than the guard. The value may be percent-encoded or decoded: a project id has no character
-    /// that is encoded. If its value cannot be
-    /// decoded, for example because it is not UTF-8, return
-    /// [`NoProject`](PathParameter::NoProject).
+    /// that is encoded. If its value cannot be decoded, for example because it is not UTF-8, return
+    /// [`NoProject`](PathParameter::NoProject). If the route has no parameters at all, return
+    /// [`Misplaced`](PathParameter::Misplaced).
     fn path_parameter(request: &mut Self::Request, name: &str) -> impl Future<Output = PathParameter>;
 
     /// Returns the address of the other end of the connection, if the framework knows it. This is

@@ -30,7 +30,8 @@ use crate::rules::verify_error::VerifyError;
 ///
 /// Your service can create its own refusals in the same format with [`Refusal::new`].
 ///
-/// With axum, actix-web and tonic, a refusal is a response. In another framework, send
+/// With axum, actix-web and tonic, a refusal is a response. With the feature `axum` or `tonic`, it
+/// also converts into a response of the crate `http`. In another framework, send
 /// [`status`](Self::status), [`headers`](Self::headers) and [`body`](Self::body). In response to a
 /// request of gRPC, send [`grpc_headers`](Self::grpc_headers) with status 200 and no body.
 #[derive(Clone, Debug)]

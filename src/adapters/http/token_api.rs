@@ -28,7 +28,8 @@ pub struct TokenApiRequest<'r> {
     pub query: Option<&'r str>,
     /// The value of the header `Content-Type`.
     pub content_type: Option<&'r [u8]>,
-    /// The body. A body of more than [`MAX_BODY`](Self::MAX_BODY) bytes is refused.
+    /// The body. A body of more than [`MAX_BODY`](Self::MAX_BODY) bytes is refused, so read at most
+    /// one byte more than that.
     pub body: &'r [u8],
 }
 
@@ -114,7 +115,7 @@ impl TokenApiResponse {
     }
 
     /// Returns the names, in lower case, and the values of the response's headers.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         let json = (self.status != 204).then_some(("content-type", "application/json"));
         [("cache-control", "no-store")].into_iter().chain(json)
     }
@@ -180,6 +181,10 @@ impl Member {
     ///     Ok((response.status(), response.headers().collect(), response.into_body()))
     /// }
     /// ```
+    ///
+    /// Register one handler for every method of both paths: the path of the list, without a
+    /// `token_id`, and the path below it that ends in a `token_id`. A method that a path does not
+    /// have is refused with status 405 and the reason `method_not_allowed`.
     ///
     /// # Errors
     /// Returns the [`Refusal`] to send. Its reason is one of those that the page of the module

@@ -14,6 +14,6 @@ pub struct Migration {
     /// among the migrations of a store.
     pub name: &'static str,
     /// The SQL script. It may contain several statements. It neither begins nor commits a
-    /// transaction.
+    /// transaction. It may run more than once: a second run changes nothing.
     pub sql: &'static str,
 }

@@ -5,14 +5,15 @@
 mod answers;
 
 use answers::{Answer, cases};
+use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, header};
+use axum::http::{Request, StatusCode, header};
 use tower::ServiceExt;
 
 #[tokio::test]
 async fn the_routes_are_guarded() {
     let (tokens, cases) = cases().await;
-    let app = axum07_port::app(tokens).unwrap();
+    let app = axum07_port::app(tokens.into()).unwrap();
     for case in cases {
         let mut request = Request::get(case.path);
         for (name, value) in &case.headers {
@@ -25,4 +26,35 @@ async fn the_routes_are_guarded() {
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         case.check(&Answer { status, challenges, body: String::from_utf8(body.to_vec()).unwrap() });
     }
+}
+
+/// Sends a request of the user ada.
+async fn send(app: &Router, method: &str, path: &str, body: &'static str) -> (StatusCode, String) {
+    let request = Request::builder().method(method).uri(path).header("x-user", "ada");
+    let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_user_manages_their_tokens() {
+    let (tokens, _) = cases().await;
+    let app = axum07_port::app(tokens.into()).unwrap();
+    let (status, body) = send(&app, "POST", "/projects/146/tokens", r#"{"name":"CI","scopes":"notes:read"}"#).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    let issued: serde_json::Value = serde_json::from_str(&body).unwrap();
+
+    let notes = Request::get("/projects/146/notes");
+    let notes = notes.header(header::AUTHORIZATION, format!("Bearer {}", issued["token"].as_str().unwrap()));
+    let response = app.clone().oneshot(notes.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+
+    let (status, body) = send(&app, "GET", "/projects/146/tokens", "").await;
+    assert_eq!((status, body.matches(r#""name":"CI""#).count()), (StatusCode::OK, 1), "{body}");
+    let one = format!("/projects/146/tokens/{}", issued["id"].as_str().unwrap());
+    assert_eq!(send(&app, "DELETE", &one, "").await, (StatusCode::NO_CONTENT, String::new()));
+    let (status, body) = send(&app, "GET", "/projects/A/tokens", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
 }
