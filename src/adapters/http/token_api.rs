@@ -28,8 +28,8 @@ pub struct TokenApiRequest<'r> {
     pub query: Option<&'r str>,
     /// The value of the header `Content-Type`.
     pub content_type: Option<&'r [u8]>,
-    /// The body. A body of more than [`MAX_BODY`](Self::MAX_BODY) bytes is refused, so read at most
-    /// one byte more than that.
+    /// The body. A body of more than [`MAX_BODY`](Self::MAX_BODY) bytes is refused. Let your
+    /// framework refuse a longer one with status 413 while it reads it.
     pub body: &'r [u8],
 }
 
@@ -184,7 +184,8 @@ impl Member {
     ///
     /// Register one handler for every method of both paths: the path of the list, without a
     /// `token_id`, and the path below it that ends in a `token_id`. A method that a path does not
-    /// have is refused with status 405 and the reason `method_not_allowed`.
+    /// have is refused with status 405 and the reason `method_not_allowed`. The returned future is
+    /// `Send`.
     ///
     /// # Errors
     /// Returns the [`Refusal`] to send. Its reason is one of those that the page of the module

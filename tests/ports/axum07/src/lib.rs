@@ -20,7 +20,7 @@ use keyfob::{Invalid, MemoryStore, OwnerId, ProjectId, ScopeSet, Tokens};
 /// a user.
 pub fn app(tokens: Arc<Tokens<MemoryStore>>) -> Result<Router, Invalid> {
     let guard = Guard::new(Arc::clone(&tokens)).with_realm("acme");
-    let in_project = guard.project_by(|parts| project(parts.uri.path()), "notes:read")?;
+    let in_project = guard.project_by(project, "notes:read")?;
     Ok(Router::new()
         .route("/projects/:project/notes", get(notes).layer(in_project))
         .route("/whoami", get(whoami).layer(guard.own_project("")?))
@@ -36,18 +36,20 @@ async fn whoami(Extension(caller): Extension<Caller<OwnProject>>) -> Result<Stri
     Ok(caller.token()?.owner().to_string())
 }
 
-/// Returns the project in a path that begins with `/projects/`. Handlers take it from the caller.
-fn project(path: &str) -> Result<ProjectId, Refusal> {
-    let project = path.strip_prefix("/projects/").and_then(|rest| rest.split('/').next());
+/// Returns the project in the path `/projects/PROJECT`. Handlers take it from the caller.
+fn project(request: &Parts) -> Result<ProjectId, Refusal> {
+    // A nested router removes the beginning of the path from `request.uri`.
+    let path = request.extensions.get().map_or("", |OriginalUri(uri)| uri.path());
+    let project = path.split_once("/projects/").and_then(|(_, rest)| rest.split('/').next());
     let no_project = |_| Refusal::new(404_u16, "not_found", "there is no such project");
     ProjectId::new(project.unwrap_or_default()).map_err(no_project)
 }
 
 /// Returns the user of a session in the project of the path. Your service also checks that the user
-/// belongs to the project.
+/// belongs to the project. It can take the user with an extractor of its own:
+/// `User::from_request_parts(&mut request, &state).await`.
 async fn member(request: Parts) -> Result<Member, Refusal> {
     let user = request.headers.get("x-user").and_then(|user| user.to_str().ok());
     let user = user.ok_or_else(|| Refusal::new(403_u16, "signed_out", "sign in first"))?;
-    let path = request.extensions.get().map_or("", |OriginalUri(uri)| uri.path());
-    Ok(Member::new(OwnerId::new(user)?, project(path)?, ScopeSet::new("notes:read")?))
+    Ok(Member::new(OwnerId::new(user)?, project(&request)?, ScopeSet::new("notes:read")?))
 }

@@ -14,8 +14,9 @@ use tower::ServiceExt;
 async fn the_routes_are_guarded() {
     let (tokens, cases) = cases().await;
     let app = axum07_port::app(tokens.into()).unwrap();
-    for case in cases {
-        let mut request = Request::get(case.path);
+    let app = app.clone().nest("/api/v1", app);
+    for (case, beginning) in cases.iter().flat_map(|case| [(case, ""), (case, "/api/v1")]) {
+        let mut request = Request::get(format!("{beginning}{}", case.path));
         for (name, value) in &case.headers {
             request = request.header(*name, value);
         }
@@ -41,20 +42,21 @@ async fn send(app: &Router, method: &str, path: &str, body: &'static str) -> (St
 #[tokio::test]
 async fn a_user_manages_their_tokens() {
     let (tokens, _) = cases().await;
-    let app = axum07_port::app(tokens.into()).unwrap();
-    let (status, body) = send(&app, "POST", "/projects/146/tokens", r#"{"name":"CI","scopes":"notes:read"}"#).await;
+    let app = Router::new().nest("/api", axum07_port::app(tokens.into()).unwrap());
+    let list = "/api/projects/146/tokens";
+    let (status, body) = send(&app, "POST", list, r#"{"name":"CI","scopes":"notes:read"}"#).await;
     assert_eq!(status, StatusCode::CREATED, "{body}");
     let issued: serde_json::Value = serde_json::from_str(&body).unwrap();
 
-    let notes = Request::get("/projects/146/notes");
+    let notes = Request::get("/api/projects/146/notes");
     let notes = notes.header(header::AUTHORIZATION, format!("Bearer {}", issued["token"].as_str().unwrap()));
     let response = app.clone().oneshot(notes.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
 
-    let (status, body) = send(&app, "GET", "/projects/146/tokens", "").await;
+    let (status, body) = send(&app, "GET", list, "").await;
     assert_eq!((status, body.matches(r#""name":"CI""#).count()), (StatusCode::OK, 1), "{body}");
-    let one = format!("/projects/146/tokens/{}", issued["id"].as_str().unwrap());
+    let one = format!("{list}/{}", issued["id"].as_str().unwrap());
     assert_eq!(send(&app, "DELETE", &one, "").await, (StatusCode::NO_CONTENT, String::new()));
-    let (status, body) = send(&app, "GET", "/projects/A/tokens", "").await;
+    let (status, body) = send(&app, "GET", "/api/projects/A/tokens", "").await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
 }

@@ -1,23 +1,28 @@
 //! A service with poem whose routes keyfob guards.
 
-use std::net::IpAddr;
+pub mod connect;
 
-use keyfob::access::{InProject, OwnProject, ProjectRequirement};
-use keyfob::http::{Authenticated, Framework, Guard, PathParameter, Refusal, RouteGuard};
-use keyfob::{Invalid, MemoryStore, Tokens};
-use poem::{
-    Addr, Endpoint, EndpointExt, Error, FromRequest, Request, RequestBody, Response, Result, Route, get, handler,
-};
+use std::sync::Arc;
 
-// The service.
+use keyfob::access::OwnProject;
+use keyfob::http::{Guard, Member, Refusal};
+use keyfob::{Invalid, MemoryStore, OwnerId, ProjectId, ScopeSet, Tokens};
+use poem::web::Data;
+use poem::{Body, Endpoint, EndpointExt, Request, Response, Result, Route, get, handler};
 
-/// Returns the service: the notes of a project, and the owner of the presented token.
-pub fn app(tokens: Tokens<MemoryStore>) -> Result<Route, Invalid> {
-    let guard = Guard::<Poem>::new(tokens).with_realm("acme");
+use crate::connect::{Caller, Poem, answer, guarded, refused};
+
+/// Returns the service: the notes of a project, the owner of the presented token, and the tokens of
+/// a user.
+pub fn app(tokens: Arc<Tokens<MemoryStore>>) -> Result<impl Endpoint, Invalid> {
+    let guard = Guard::<Poem>::new(Arc::clone(&tokens)).with_realm("acme");
     let in_project = guard.project_in_path("project", "notes:read")?;
     Ok(Route::new()
         .at("/projects/:project/notes", guarded(get(notes), in_project))
-        .at("/whoami", guarded(get(whoami), guard.own_project("")?)))
+        .at("/whoami", guarded(get(whoami), guard.own_project("")?))
+        .at("/projects/:project/tokens", token_api)
+        .at("/projects/:project/tokens/:token_id", token_api)
+        .data(tokens))
 }
 
 #[handler]
@@ -30,64 +35,17 @@ fn whoami(Caller(caller): Caller<OwnProject>) -> String {
     caller.owner().to_string()
 }
 
-// What connects keyfob to poem.
-
-/// The web framework poem.
-pub struct Poem;
-
-impl Framework for Poem {
-    type Request = Request;
-
-    fn header<'r>(request: &'r Request, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-        request.headers().get_all(name).iter().map(|value| value.as_bytes())
-    }
-
-    async fn path_parameter(request: &mut Request, name: &str) -> PathParameter {
-        // Without a value, the client has sent bytes that are not UTF-8, or the route has no such
-        // parameter.
-        request.raw_path_param(name).map_or(PathParameter::NoProject, |value| PathParameter::of([value]))
-    }
-
-    fn peer_address(request: &Request) -> Option<IpAddr> {
-        match &**request.remote_addr() {
-            Addr::SocketAddr(address) => Some(address.ip()),
-            _ => None,
-        }
-    }
-
-    fn attach<T: Clone + Send + Sync + 'static>(request: &mut Request, value: T) {
-        request.set_data(value);
-    }
-
-    fn attached<T: Clone + Send + Sync + 'static>(request: &Request) -> Option<T> {
-        request.data().cloned()
-    }
+/// Responds to a user who manages their own tokens.
+#[handler]
+async fn token_api(request: &Request, body: Body, tokens: Data<&Arc<Tokens<MemoryStore>>>) -> Result<Response> {
+    answer(&tokens, &member(request).map_err(refused)?, request, body).await
 }
 
-/// Puts a guard in front of an end point.
-fn guarded(inner: impl Endpoint<Output = Response> + 'static, route: RouteGuard<Poem>) -> impl Endpoint {
-    inner.around(move |inner, mut request| {
-        let route = route.clone();
-        async move {
-            route.admit(&mut request).await.map_err(refused)?;
-            inner.call(request).await
-        }
-    })
-}
-
-/// The verified caller of a guarded route, as an extractor.
-pub struct Caller<P = InProject>(pub Authenticated<P>);
-
-impl<'a, P: ProjectRequirement + 'static> FromRequest<'a> for Caller<P> {
-    async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
-        Authenticated::of::<Poem>(request).map(Self).map_err(refused)
-    }
-}
-
-/// Returns a refusal as an error with a response.
-fn refused(refusal: Refusal) -> Error {
-    let status = refusal.status().try_into().expect("the status of a refusal is valid");
-    let response = Response::builder().status(status);
-    let response = refusal.headers().fold(response, |response, (name, value)| response.header(name, value));
-    Error::from_response(response.body(refusal.body()))
+/// Returns the user of a session in the project of the path. Your service also checks that the user
+/// belongs to the project.
+fn member(request: &Request) -> Result<Member, Refusal> {
+    let signed_out = || Refusal::new(403_u16, "signed_out", "sign in first");
+    let user = request.header("x-user").ok_or_else(signed_out)?;
+    let project = ProjectId::new(request.raw_path_param("project").unwrap_or_default())?;
+    Ok(Member::new(OwnerId::new(user)?, project, ScopeSet::new("notes:read")?))
 }

@@ -5,9 +5,11 @@
 mod answers;
 
 use answers::{Answer, cases};
-use salvo::Service;
+use keyfob::http::Guard;
 use salvo::http::header;
 use salvo::test::{ResponseExt, TestClient};
+use salvo::{Request, Router, Service, handler};
+use salvo_port::connect::{Guarded, Salvo};
 
 #[tokio::test]
 async fn the_routes_are_guarded() {
@@ -24,4 +26,20 @@ async fn the_routes_are_guarded() {
         let status = response.status_code.unwrap().as_u16();
         case.check(&Answer { status, challenges, body: response.take_string().await.unwrap() });
     }
+}
+
+#[handler]
+async fn shown(request: &mut Request) -> String {
+    format!("{:?}", request.headers())
+}
+
+#[tokio::test]
+async fn the_debug_text_of_a_guarded_request_has_no_token() {
+    let (tokens, cases) = cases().await;
+    let guard = Guard::<Salvo>::new(tokens).own_project("").unwrap();
+    let service = Service::new(Router::new().hoop(Guarded(guard)).get(shown));
+    let (name, value) = &cases[0].headers[0];
+    let request = TestClient::get("http://127.0.0.1/").add_header(*name, value, false);
+    let body = request.send(&service).await.take_string().await.unwrap();
+    assert!(body.contains(r#""authorization": Sensitive"#), "{body}");
 }
