@@ -4,13 +4,15 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::seats::{Seat, Turn};
 
@@ -24,19 +26,41 @@ impl Late {
     }
 }
 
+/// The rest of a request body that the handler has not read.
+#[derive(Clone, Default)]
+pub(super) struct Rest(Arc<Mutex<Option<Incoming>>>);
+
+impl Rest {
+    /// Returns the rest, if there is any.
+    pub(super) fn take(&self) -> Option<Incoming> {
+        let rest = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        rest.filter(|rest| !rest.is_end_stream())
+    }
+}
+
+/// Reads the rest of a body, and returns whether this succeeded. Fails if the rest has more than
+/// `most` bytes, or does not arrive within `patience`.
+pub(super) async fn is_read(rest: Incoming, most: usize, patience: Duration) -> bool {
+    rest.size_hint().lower() <= most as u64
+        && timeout(patience, Limited::new(rest, most).collect()).await.is_ok_and(|read| read.is_ok())
+}
+
 /// The body of a request. Reading it fails if the body is not complete at its deadline.
 pub(super) struct Coming {
-    body: Incoming,
+    /// `None` after the body has ended.
+    body: Option<Incoming>,
     seat: Arc<Seat>,
     deadline: Instant,
     /// The timer of the deadline. It exists while the handler waits for the body.
     waiting: Option<Pin<Box<Sleep>>>,
     late: Late,
+    /// The place for the body if the handler does not read it to its end.
+    rest: Rest,
 }
 
 impl Coming {
-    pub(super) fn new(body: Incoming, seat: Arc<Seat>, deadline: Instant, late: Late) -> Self {
-        Self { body, seat, deadline, waiting: None, late }
+    pub(super) fn new(body: Incoming, seat: Arc<Seat>, deadline: Instant, late: Late, rest: Rest) -> Self {
+        Self { body: Some(body), seat, deadline, waiting: None, late, rest }
     }
 }
 
@@ -46,9 +70,11 @@ impl HttpBody for Coming {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.body).poll_frame(cx) {
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
             Poll::Ready(ended) => {
+                this.body = None;
                 if this.waiting.take().is_some() {
                     this.seat.work();
                 }
@@ -74,11 +100,11 @@ impl HttpBody for Coming {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 
@@ -87,6 +113,7 @@ impl Drop for Coming {
         if self.waiting.is_some() {
             self.seat.work();
         }
+        *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
     }
 }
 

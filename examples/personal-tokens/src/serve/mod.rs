@@ -33,7 +33,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use crate::app::with_fixed_headers;
-use body::{Answer, Coming, Late};
+use body::{Answer, Coming, Late, Rest, is_read};
 use queue::SEAT;
 use seats::{NoTurn, Seat, Seats};
 
@@ -209,15 +209,35 @@ async fn respond(
         Err(NoTurn::Cut) => return Err(Cut),
         Err(NoTurn::Busy) => return Ok(busy().await),
     };
-    let late = Late::default();
+    let (late, rest) = (Late::default(), Rest::default());
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(ConnectInfo(peer));
-    let body = Coming::new(body, Arc::clone(&seat), Instant::now() + patience, late.clone());
-    let handled = SEAT.scope(seat, router.oneshot(Request::from_parts(parts, body)));
-    let response = handled.await.unwrap_or_else(|error: Infallible| match error {});
-    let response = if late.is_set() { too_late().await } else { response };
+    // Such a client sends the body only if it is told to.
+    let waits_for_answer = parts.headers.contains_key(header::EXPECT);
+    let body = Coming::new(body, Arc::clone(&seat), Instant::now() + patience, late.clone(), rest.clone());
+    let handled = SEAT.scope(Arc::clone(&seat), router.oneshot(Request::from_parts(parts, body)));
+    let mut response = handled.await.unwrap_or_else(|error: Infallible| match error {});
+    if late.is_set() {
+        response = too_late().await;
+    } else if let Some(rest) = rest.take() {
+        // Many clients send the headers and the body separately. If the handler responds without
+        // the body, hyper would close the connection without a notice, and the client would lose
+        // this response or its next request. So the service reads a short rest first. If the rest
+        // is long or late, the response says that the connection ends.
+        seat.wait_for_body(Instant::now());
+        let is_read = !waits_for_answer && is_read(rest, MOST_REST, REST_PATIENCE).await;
+        seat.work();
+        if !is_read {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
     Ok(response.map(|body| Body::new(Answer::new(body, turn))))
 }
+
+/// The maximum number of bytes that the service reads of a body that no handler needs.
+const MOST_REST: usize = 64 * 1024;
+/// The maximum time for which the service waits for them.
+const REST_PATIENCE: Duration = Duration::from_secs(1);
 
 async fn too_late() -> Response<Body> {
     let detail = "the body of the request did not arrive in time";

@@ -512,3 +512,44 @@ async fn connection_whose_client_reads_nothing_is_closed() {
     assert!(tokio::time::timeout(Duration::from_secs(20), asking).await.is_ok(), "it is held for ever");
     is_live(address).await.unwrap();
 }
+
+/// The head of a request that the service refuses before it reads the body.
+fn refused_head(length: usize, more: &str) -> String {
+    format!("POST /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\ncontent-length: {length}\r\n{more}\r\n")
+}
+
+/// Many clients send the headers and the body of a request separately.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_before_the_body_arrives_leaves_the_connection_open() {
+    let host = Host::start().await;
+    let mut stream = connect(host.serve().await).await;
+    for _ in 0..2 {
+        stream.write_all(refused_head(2, "").as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stream.write_all(b"{}").await.unwrap();
+        let answer = answer(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 401 ") && !answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
+}
+
+/// Returns the next response, whose head and body arrive together.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut buffer = vec![0; 4096];
+    let read = tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.unwrap().unwrap();
+    String::from_utf8(buffer[..read].to_vec()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_that_the_connection_ends_if_the_body_does_not_arrive() {
+    let host = Host::start().await;
+    let address = host.serve().await;
+    let heads = [refused_head(2, ""), refused_head(1 << 20, ""), refused_head(2, "expect: 100-continue\r\n")];
+    for head in heads {
+        let mut stream = connect(address).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+}
