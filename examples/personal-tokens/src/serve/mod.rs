@@ -212,7 +212,7 @@ async fn respond(
     let (late, rest) = (Late::default(), Rest::default());
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(ConnectInfo(peer));
-    // Such a client sends the body only if it is told to.
+    // Such a client sends the body only after the service has asked for it.
     let waits_for_answer = parts.headers.contains_key(header::EXPECT);
     let body = Coming::new(body, Arc::clone(&seat), Instant::now() + patience, late.clone(), rest.clone());
     let handled = SEAT.scope(Arc::clone(&seat), router.oneshot(Request::from_parts(parts, body)));

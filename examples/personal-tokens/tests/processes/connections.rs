@@ -513,7 +513,7 @@ async fn connection_whose_client_reads_nothing_is_closed() {
     is_live(address).await.unwrap();
 }
 
-/// The head of a request that the service refuses before it reads the body.
+/// Returns the head of a request that the service refuses before it reads the body.
 fn refused_head(length: usize, more: &str) -> String {
     format!("POST /mcp HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\ncontent-length: {length}\r\n{more}\r\n")
 }
