@@ -307,6 +307,7 @@ pub mod rotation {
 pub mod store {
     //! The contract that every store must fulfil, and the stores that keyfob provides.
 
+    pub(crate) mod basic;
     pub(crate) mod columns;
     pub(crate) mod contract;
     pub(crate) mod cursor;
@@ -314,8 +315,10 @@ pub mod store {
     pub(crate) mod group;
     pub(crate) mod import;
     pub(crate) mod last_use;
+    pub(crate) mod layered;
     pub(crate) mod maintenance;
     pub(crate) mod memory;
+    mod operations;
     pub(crate) mod order;
     pub(crate) mod query;
     #[cfg(test)]
@@ -323,12 +326,14 @@ pub mod store {
     pub(crate) mod row;
     mod rows;
 
+    pub use self::basic::{BasicStore, Write};
     pub use self::columns::{COLUMNS, Column, ColumnKind, ColumnValue};
     pub use self::contract::{ChainResult, ReadResult};
     pub use self::cursor::{Cursor, Expiry, SortKey};
     pub use self::erased::DynStore;
     pub use self::group::{BatchResult, RevokeBatch, RevokeGroup};
     pub use self::last_use::LastUse;
+    pub use self::layered::Layered;
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};

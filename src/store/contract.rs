@@ -18,11 +18,13 @@ use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
 /// A store of token records. Implement this trait for your database, or use one of the stores in
-/// [`store`](crate::store).
+/// [`store`](crate::store). **For a first store, implement [`BasicStore`](crate::store::BasicStore)
+/// instead.** It has four operations, and [`Layered`](crate::store::Layered) implements this trait
+/// over it.
 ///
-/// Write each method as a plain `async fn`. [`MemoryStore`](crate::MemoryStore) is a short
-/// implementation to start from. Every sentence in the docs of a method is a law. The functions of
-/// the `conformance` feature test a store against these laws, one function for each law.
+/// Write each method as a plain `async fn`. Every sentence in the docs of a method is a law. The
+/// functions of the `conformance` feature test a store against these laws, one function for each
+/// law.
 ///
 /// All methods share these laws:
 /// - **A store does not decide whether a token works.** It returns the records of

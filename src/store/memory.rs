@@ -1,19 +1,18 @@
 //! A store in memory. It is also a model for stores on other engines.
 //!
 //! Each call is one atomic operation, because it holds the lock from its first read to its last
-//! write. In a database, a transaction does the same. This file contains no rules: a function of
-//! [`TokenRecord`], [`LiveLimit`] or [`IssuerCondition`] makes every decision.
+//! write. In a database, a transaction does the same. The operations themselves are in
+//! [`operations`].
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::contract::{ChainResult, TokenStore};
-use super::cursor::Cursor;
 use super::group::{BatchResult, RevokeBatch};
 use super::import::{ImportRowOutcome, ImportStore};
 use super::last_use::LastUse;
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
+use super::operations;
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::rows::Rows;
 use crate::rules::chain::Chain;
@@ -24,7 +23,7 @@ use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::{Revocation, TokenRecord};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::import_key::ImportKey;
-use crate::words::store_error::{StoreError, StoreErrorKind};
+use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
@@ -75,22 +74,7 @@ impl TokenStore for MemoryStore {
         limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
-        let mut rows = self.write();
-        // The records of ended tokens keep their keys too. This check comes before the other
-        // conditions.
-        if rows.get(&record.key()).is_some() {
-            return Err(StoreErrorKind::Conflict.into());
-        }
-        // The lock is held until the insert, so two calls cannot both use up the limit.
-        let others = rows.of_project(record.project).map(Arc::as_ref);
-        if limit.is_some_and(|limit| !limit.has_room_for(&record, others)) {
-            return Err(StoreErrorKind::Limit.into());
-        }
-        // This check fails after the revocation of the issuer is acknowledged.
-        if !holds(&rows, record.project, issuer) {
-            return Err(StoreErrorKind::IssuerChanged.into());
-        }
-        Ok(rows.insert(record))
+        operations::insert(&mut self.write(), record, limit, issuer)
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
@@ -110,28 +94,11 @@ impl TokenStore for MemoryStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
-        // A cursor of another order is an error.
-        let after = query.checked_after().map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?;
-        let compare = |a: &Cursor, b: &Cursor| if query.descending { b.compare(a) } else { a.compare(b) };
-        let mut found: Vec<(Cursor, Arc<TokenRecord>)> = {
-            let rows = self.read();
-            let matching = rows.of_project(query.project).filter(|record| query.matches(record));
-            matching.map(|record| (Cursor::of(record, query.order), Arc::clone(record))).collect()
-        };
-        // The cursor is a position in the order. The record from which it was created may be
-        // deleted.
-        found.retain(|(place, _)| after.is_none_or(|after| compare(after, place).is_lt()));
-        found.sort_by(|(a, _), (b, _)| compare(a, b));
-        // `next` is set exactly if more records follow.
-        let more = found.len() > query.most.get();
-        found.truncate(query.most.get());
-        let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
-        Ok(Page { items: found.into_iter().map(|(_, record)| record).collect(), next })
+        operations::list(&self.read(), query)
     }
 
     async fn count(&self, query: &CountQuery) -> Result<u64, StoreError> {
-        let rows = self.read();
-        Ok(rows.of_project(query.project).filter(|record| query.matches(record)).count() as u64)
+        Ok(operations::count(&self.read(), query))
     }
 
     async fn update(
@@ -140,18 +107,11 @@ impl TokenStore for MemoryStore {
         expected_version: u64,
         change: Change,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        let mut rows = self.write();
-        // The lock is held until the write, so only one of two racing updates of a version
-        // succeeds.
-        if rows.get(key).is_some_and(|record| record.version != expected_version) {
-            return Err(StoreErrorKind::Conflict.into());
-        }
-        Ok(rows.change(key, |record| record.apply(change)))
+        operations::update(&mut self.write(), key, expected_version, change)
     }
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        // A revoked record keeps its first revocation, and the call returns the record unchanged.
-        Ok(self.write().change(key, |record| record.revoke(revocation)))
+        Ok(operations::revoke(&mut self.write(), key, revocation))
     }
 
     async fn revoke_owner(
@@ -160,10 +120,7 @@ impl TokenStore for MemoryStore {
         owner: &OwnerId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        let mut rows = self.write();
-        // One step revokes every token that can still work. Other stores may need several.
-        let keys = rows.keys(*project, |record| record.owner == *owner && record.can_still_work(revocation.at));
-        Ok(revoke_all(&mut rows, &keys, revocation))
+        Ok(self.revoke_all(*project, |record| record.owner == *owner, revocation))
     }
 
     async fn revoke_family(
@@ -172,9 +129,7 @@ impl TokenStore for MemoryStore {
         family: &TokenId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        let mut rows = self.write();
-        let keys = rows.keys(*project, |record| record.family == *family && record.can_still_work(revocation.at));
-        Ok(revoke_all(&mut rows, &keys, revocation))
+        Ok(self.revoke_all(*project, |record| record.family == *family, revocation))
     }
 
     async fn revoke_issued_by(
@@ -183,9 +138,7 @@ impl TokenStore for MemoryStore {
         issuer: &TokenId,
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
-        let mut rows = self.write();
-        let keys = rows.keys(*project, |record| record.is_bound_to(issuer) && record.can_still_work(revocation.at));
-        Ok(revoke_all(&mut rows, &keys, revocation))
+        Ok(self.revoke_all(*project, |record| record.is_bound_to(issuer), revocation))
     }
 
     async fn revoke_batch(
@@ -195,12 +148,9 @@ impl TokenStore for MemoryStore {
         batch: RevokeBatch,
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
-        let mut rows = self.write();
         // Tokens that ended in another way, such as by expiry, are revoked too.
-        let keys = rows.keys(*project, |record| record.revoked.is_none() && batch.contains(record));
-        let most = most.get().min(keys.len());
-        let count = revoke_all(&mut rows, &keys[..most], revocation);
-        Ok(BatchResult { count, done: most == keys.len() })
+        let wanted = |record: &TokenRecord| batch.contains(record);
+        Ok(operations::revoke_some(&mut self.write(), *project, wanted, revocation, most.get()))
     }
 
     async fn rotate(
@@ -211,50 +161,20 @@ impl TokenStore for MemoryStore {
         grace_until: Timestamp,
         issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        let mut rows = self.write();
-        let Some(old) = rows.get(key) else { return Ok(None) };
-        // The rule considers the version, the predecessor and an earlier successor. The lock is
-        // held until the write.
-        let neighbour = |id: Option<TokenId>| rows.get(&TokenKey { project: key.project, id: id? }).map(Arc::as_ref);
-        let (predecessor, earlier) = (neighbour(old.rotated_from), neighbour(old.rotated_to));
-        let may_rotate = old.may_rotate(expected_version, &successor, predecessor, earlier);
-        if !may_rotate || rows.get(&successor.key()).is_some() {
-            return Err(StoreErrorKind::Conflict.into());
-        }
-        if !holds(&rows, key.project, issuer) {
-            return Err(StoreErrorKind::IssuerChanged.into());
-        }
-        // Nothing below can fail, so all three writes take effect or none.
-        if let Some(earlier) = earlier.map(TokenRecord::key) {
-            rows.change(&earlier, |earlier| earlier.revoke(&Revocation::superseded_by(&successor)));
-        }
-        let id = rows.insert(successor).id;
-        Ok(rows.change(key, |old| old.rotate_to(id, grace_until)))
+        operations::rotate(&mut self.write(), key, expected_version, successor, grace_until, issuer)
     }
 
     async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
-        let mut rows = self.write();
-        let mut moved = 0;
-        for touch in touches {
-            // A touch never moves a last use backwards and keeps the version. It ignores unknown
-            // keys.
-            rows.change(&touch.key, |record| moved += u64::from(record.touch(touch.used_at, touch.from.as_ref())));
-        }
-        Ok(moved)
+        Ok(operations::touch(&mut self.write(), touches))
     }
 }
 
-/// Returns true if there is no condition on the issuer, or if the issuer fulfils it.
-fn holds(rows: &Rows, project: ProjectId, issuer: Option<IssuerCondition>) -> bool {
-    issuer.is_none_or(|issuer| issuer.holds(rows.get(&TokenKey { project, id: issuer.id }).map(Arc::as_ref)))
-}
-
-/// Revokes these rows, none of which may be revoked yet, and returns their number.
-fn revoke_all(rows: &mut Rows, keys: &[TokenKey], revocation: &Revocation) -> u64 {
-    for key in keys {
-        rows.change(key, |record| record.revoke(revocation));
+impl MemoryStore {
+    /// Revokes, in one step, those tokens of a group that can still work.
+    fn revoke_all(&self, project: ProjectId, group: impl Fn(&TokenRecord) -> bool, revocation: &Revocation) -> u64 {
+        let wanted = |record: &TokenRecord| group(record) && record.can_still_work(revocation.at);
+        operations::revoke_some(&mut self.write(), project, wanted, revocation, usize::MAX).count
     }
-    keys.len() as u64
 }
 
 impl StoreMaintenance for MemoryStore {
@@ -273,14 +193,7 @@ impl StoreMaintenance for MemoryStore {
         ended_before: Timestamp,
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
-        let mut rows = self.write();
-        // A row that ended exactly at `ended_before` stays.
-        let keys = rows.keys(*project, |record| record.ends_at().is_some_and(|end| end < ended_before));
-        let most = most.get().min(keys.len());
-        for key in &keys[..most] {
-            rows.remove(key);
-        }
-        Ok(BatchResult { count: most as u64, done: most == keys.len() })
+        Ok(operations::purge(&mut self.write(), *project, ended_before, most.get()))
     }
 
     async fn ended_issuers(
@@ -289,11 +202,7 @@ impl StoreMaintenance for MemoryStore {
         now: Timestamp,
         most: PageSize,
     ) -> Result<Vec<TokenId>, StoreError> {
-        let rows = self.read();
-        let has_ended = |key: &TokenKey| rows.get(key).is_none_or(|issuer| !issuer.status(now).is_live());
-        let bound = rows.of_project(*project).filter(|record| record.can_still_work(now));
-        let ended: BTreeSet<_> = bound.filter_map(|record| record.bound_to()).filter(has_ended).collect();
-        Ok(ended.into_iter().take(most.get()).map(|key| key.id).collect())
+        Ok(operations::ended_issuers(&self.read(), *project, now, most.get()))
     }
 
     async fn claim_notices(
@@ -304,14 +213,7 @@ impl StoreMaintenance for MemoryStore {
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
-        let mut rows = self.write();
-        // A lease that ends at `now` has ended. Tokens that expire sooner come first.
-        let is_free = |record: &TokenRecord| record.notice_lease_until.is_none_or(|lease| lease <= now);
-        let due = rows.of_project(*project).filter(|record| record.due_notice(leads, now).is_some() && is_free(record));
-        let mut due: Vec<_> = due.map(|record| (record.expires_at, record.key())).collect();
-        due.sort();
-        due.truncate(most.get());
-        Ok(due.iter().filter_map(|(_, key)| rows.change(key, |record| record.claim_notice(lease_until))).collect())
+        Ok(operations::claim_notices(&mut self.write(), *project, leads, now, lease_until, most.get()))
     }
 
     async fn acknowledge_notice(
@@ -319,7 +221,7 @@ impl StoreMaintenance for MemoryStore {
         key: &TokenKey,
         lead: NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        Ok(self.write().change(key, |record| record.acknowledge_notice(lead)))
+        Ok(operations::acknowledge_notice(&mut self.write(), key, lead))
     }
 }
 

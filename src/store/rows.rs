@@ -23,6 +23,13 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// Returns rows with these records, without links to import keys.
+    pub(super) fn of(records: &[Arc<TokenRecord>]) -> Self {
+        let mut rows = Self::default();
+        records.iter().for_each(|record| rows.add(Arc::clone(record)));
+        rows
+    }
+
     /// Returns the number of rows in all projects.
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
@@ -58,10 +65,14 @@ impl Rows {
 
     /// Adds a row. The caller must have checked that no row with the same key exists.
     pub(super) fn insert(&mut self, record: TokenRecord) -> Arc<TokenRecord> {
-        let (key, record) = (record.key(), Arc::new(record));
-        self.by_key.insert(Row(Arc::clone(&record)));
-        self.by_project.entry(key.project).or_default().insert(key.id);
+        let record = Arc::new(record);
+        self.add(Arc::clone(&record));
         record
+    }
+
+    fn add(&mut self, record: Arc<TokenRecord>) {
+        self.by_project.entry(record.project).or_default().insert(record.id);
+        self.by_key.insert(Row(record));
     }
 
     /// Imports one row. Changes nothing if the token or one of the row's import keys already

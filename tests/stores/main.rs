@@ -10,6 +10,8 @@ mod broken_stores;
 mod conformance;
 #[cfg(all(feature = "cache", any(feature = "postgres", feature = "redis")))]
 mod issued;
+#[cfg(feature = "conformance")]
+mod layered;
 #[cfg(all(feature = "postgres", feature = "sqlite"))]
 mod move_to_postgres;
 #[cfg(all(feature = "postgres", feature = "conformance"))]

@@ -1,0 +1,83 @@
+//! The small contract: what a first store needs.
+
+use core::future::Future;
+use std::sync::Arc;
+
+use crate::rules::record::TokenRecord;
+use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::store_error::StoreError;
+
+/// A store with four operations: read one record, read a project, write to a project, list the
+/// projects. [`Layered`](crate::store::Layered) turns it into a [`TokenStore`](crate::TokenStore)
+/// with [`StoreMaintenance`](crate::store::StoreMaintenance), and applies all rules for tokens.
+///
+/// Implement this trait for a first store, and for engines without queries, such as key-value
+/// stores. A verification reads one record, or the few records of its chain. Every other operation
+/// reads **all records of a project**, and begins again if another process has written to the
+/// project meanwhile. If your projects have thousands of tokens or many writers at the same time,
+/// implement `TokenStore` itself.
+///
+/// The laws:
+/// - **A read shows every acknowledged write**, by any process.
+/// - **A [`commit`](Self::commit) takes effect as a whole or not at all**, even if its future is
+///   dropped. After it returns `true`, it is durable.
+/// - **A commit takes effect only if no other commit to its project took effect since the scan**
+///   from which its mark comes.
+/// - **A failure is an error**, never an absent record and never `false`:
+///   [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the engine cannot be reached, is
+///   busy or times out. A commit that failed may have taken effect.
+///
+/// The folder `tests/ports/redb` of the repository has a store in a file. The example `own_store`
+/// is a store in memory:
+#[cfg_attr(feature = "conformance", doc = "```no_run")]
+#[cfg_attr(not(feature = "conformance"), doc = "```ignore")]
+#[doc = include_str!("../../examples/own_store.rs")]
+/// ```
+pub trait BasicStore: Send + Sync {
+    /// The mark of a state of a project: the number of its commits, a revision of the engine, or a
+    /// version column. Two states of a project never have the same mark.
+    type Mark: Send;
+
+    /// The maximum number of writes in one commit, for engines that limit the size of a
+    /// transaction. At least 3, because a rotation writes 3 records. Larger operations take several
+    /// commits, where the contract allows it.
+    const MOST_WRITES: usize = 1000;
+
+    /// Returns the record with this key, live or ended, or `None` if there is no such record.
+    fn get(&self, key: &TokenKey) -> impl Future<Output = Result<Option<Arc<TokenRecord>>, StoreError>> + Send;
+
+    /// Returns all records of a project, live and ended, in any order, with the mark of this state.
+    /// If the records and the mark are read one after the other, the mark must be read first.
+    fn scan(
+        &self,
+        project: &ProjectId,
+    ) -> impl Future<Output = Result<(Vec<Arc<TokenRecord>>, Self::Mark), StoreError>> + Send;
+
+    /// Writes to a project if its state still has this mark, and gives it a new mark. Returns
+    /// whether it had the mark. If it had not, writes nothing, and keyfob scans the project again.
+    ///
+    /// `writes` has 1 to [`MOST_WRITES`](Self::MOST_WRITES) elements, at most one for each id.
+    fn commit(
+        &self,
+        project: &ProjectId,
+        mark: Self::Mark,
+        writes: Vec<Write>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Returns at most `most` projects in ascending order, beginning with the first one after
+    /// `after`. A project without records may be returned, and one with records must be.
+    fn projects(
+        &self,
+        after: Option<&ProjectId>,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<ProjectId>, StoreError>> + Send;
+}
+
+/// A write of a [`BasicStore::commit`]. It will never have other variants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Write {
+    /// Stores this record under its id, in place of an earlier one if there is one.
+    Put(Arc<TokenRecord>),
+    /// Deletes the record with this id.
+    Delete(TokenId),
+}
