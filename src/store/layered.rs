@@ -30,8 +30,15 @@ use crate::words::timestamp::Timestamp;
 /// If a commit takes fewer than 1,000 writes, a claim of notices may take several commits. If its
 /// future is dropped between two of them, the claimed notices are claimed again after their lease.
 ///
+/// Two limits follow:
+/// - A revocation of a group reads the whole project once for each
+///   [`MOST_WRITES`](BasicStore::MOST_WRITES) tokens that it revokes.
+/// - A flood of changes in a project can make a revocation in this project fail. The caller repeats
+///   it. If members of a project could cause such a flood, limit the rate of their changes, or
+///   implement `TokenStore` itself.
+///
 /// The layer does not support imports.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Layered<S> {
     store: S,
 }
