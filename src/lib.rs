@@ -316,6 +316,7 @@ pub mod store {
     pub(crate) mod import;
     pub(crate) mod last_use;
     pub(crate) mod layered;
+    mod layered_import;
     pub(crate) mod maintenance;
     pub(crate) mod memory;
     mod operations;
@@ -326,7 +327,7 @@ pub mod store {
     pub(crate) mod row;
     mod rows;
 
-    pub use self::basic::{BasicStore, Write};
+    pub use self::basic::{BasicImportStore, BasicStore, Write};
     pub use self::columns::{COLUMNS, Column, ColumnKind, ColumnValue};
     pub use self::contract::{ChainResult, ReadResult};
     pub use self::cursor::{Cursor, Expiry, SortKey};

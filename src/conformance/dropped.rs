@@ -7,6 +7,7 @@ use super::verdict::{Broken, Verdict, ensure};
 use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
+use crate::store::import::ImportRowOutcome::{Exists, Inserted};
 use crate::store::import::ImportStore;
 use crate::words::ids::TokenKey;
 
@@ -72,31 +73,36 @@ async fn revoked<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, B
     Ok(count)
 }
 
-pub(super) async fn a_dropped_import_is_whole_or_nothing<S: TokenStore + ImportStore>(store: &S) -> Verdict {
+pub(super) async fn a_dropped_import_can_be_repeated<S: TokenStore + ImportStore>(store: &S) -> Verdict {
     for polls in POLLS {
         let (project, mut batch) = (project()?, Vec::new());
         for _ in 0..4 {
             batch.push(ImportRow::new(record(project)?, import_key()?));
         }
-        let keys: Vec<TokenKey> = batch.iter().map(|row| row.record.key()).collect();
-        cut(polls, store.import(batch)).await;
-        let mut count = 0;
-        for _ in 0..READS {
-            count = there(store, &keys).await?;
-            if count == 0 || count == keys.len() {
-                break;
+        cut(polls, store.import(batch.clone())).await;
+        for row in &batch {
+            let mut half = None;
+            for _ in 0..READS {
+                let found = store.find_imported(&row.import_key).await?.is_some();
+                let there = store.find(&row.record.key()).await?.is_some();
+                half = (there != found).then_some(there);
+                if half.is_none() {
+                    break;
+                }
+            }
+            if let Some(there) = half {
+                let (is, is_not) = if there { ("record", "import key") } else { ("import key", "record") };
+                ensure!(false, "dropped after {polls} polls: a row has a {is} but no {is_not}");
             }
         }
-        ensure!(count == 0 || count == keys.len(), "dropped after {polls} polls: imported {count} of {}", keys.len());
+        let outcomes = store.import(batch.clone()).await?;
+        for (row, outcome) in batch.iter().zip(outcomes) {
+            let key = row.record.key();
+            let is_own = matches!(outcome, Inserted) || outcome == Exists(key);
+            ensure!(is_own, "dropped after {polls} polls and repeated: the outcome of row {key:?} is {outcome:?}");
+            let found = store.find_imported(&row.import_key).await?.map(|record| record.key());
+            ensure!(found == Some(key), "dropped after {polls} polls and repeated: {found:?} has the key of {key:?}");
+        }
     }
     Ok(())
-}
-
-/// Returns how many of the tokens exist.
-async fn there<S: TokenStore>(store: &S, keys: &[TokenKey]) -> Result<usize, Broken> {
-    let mut count = 0;
-    for key in keys {
-        count += usize::from(store.find(key).await?.is_some());
-    }
-    Ok(count)
 }

@@ -47,9 +47,9 @@ laws! {
             a_purged_import_key_is_free;
         }
         dropped {
-            /// Checks that an import whose future is dropped before it completes takes effect as a
-            /// whole or not at all.
-            a_dropped_import_is_whole_or_nothing;
+            /// Checks that an import can be repeated after its future was dropped before it completed,
+            /// and that each row takes effect as a whole or not at all.
+            a_dropped_import_can_be_repeated;
         }
         races {
             /// Checks that exactly one of several concurrent imports under one import key succeeds,

@@ -3,8 +3,10 @@
 use core::future::Future;
 use std::sync::Arc;
 
+use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
+use crate::words::import_key::ImportKey;
 use crate::words::store_error::StoreError;
 
 /// A store with four operations: read one record, read a project, write to a project, list the
@@ -80,4 +82,32 @@ pub enum Write {
     Put(Arc<TokenRecord>),
     /// Deletes the record with this id.
     Delete(TokenId),
+}
+
+/// A [`BasicStore`] that can also import the tokens of an earlier system. With this trait,
+/// [`Layered`](crate::store::Layered) implements [`ImportStore`](crate::import::ImportStore) too.
+///
+/// The store keeps a link from each import key to the token key of the imported record. Import keys
+/// are unique in the whole store, not only in a project. The laws of `BasicStore` apply.
+pub trait BasicImportStore: BasicStore {
+    /// Returns the token key that this import key is linked to, or `None` if there is no link.
+    fn linked(&self, import_key: &ImportKey) -> impl Future<Output = Result<Option<TokenKey>, StoreError>> + Send;
+
+    /// Stores the record of each row and links the row's import key to it. Takes effect only if the
+    /// state of the project still has this mark, and if each import key of `seen` is still linked
+    /// as stated there. Gives the project a new mark. Returns whether it took effect. If not, it
+    /// writes nothing, and keyfob reads the project and the links again.
+    ///
+    /// The store ignores [`other_keys`](ImportRow::other_keys), because `seen` has all keys of the
+    /// rows. A link that leads to a deleted record may stay: a later import replaces it.
+    ///
+    /// All rows have records of this project. The rows, their links and `seen` have together at
+    /// most [`MOST_WRITES`](BasicStore::MOST_WRITES) elements, unless there is only one row.
+    fn commit_imports(
+        &self,
+        project: &ProjectId,
+        mark: Self::Mark,
+        rows: Vec<ImportRow>,
+        seen: Vec<(ImportKey, Option<TokenKey>)>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

@@ -25,10 +25,14 @@ pub trait ImportStore: Send + Sync {
     /// order, and then the token key. If a row exists already, the store leaves the existing record
     /// unchanged and continues with the next row.
     ///
-    /// The batch is one atomic operation: if it fails, no row is inserted. One operation for each
-    /// row would need a disk sync for each row, which takes hours for a million rows. The store
-    /// checks all look-up keys of a row in the same operation. So two nodes never import one token
-    /// twice, even if they use different keys of the keyring.
+    /// **Each row is one atomic operation**: its record and its look-up key are stored together or
+    /// not at all. The store checks all look-up keys of a row in the same operation. So two nodes
+    /// never import one token twice, even if they use different keys of the keyring.
+    ///
+    /// If a call fails or its future is dropped, some rows of the batch may be inserted. The caller
+    /// repeats the batch, and the outcome of such a row is then `Exists` with its own token key.
+    /// Insert the whole batch in one transaction if the engine can: one transaction for each row
+    /// needs a disk sync for each row, which takes hours for a million rows.
     ///
     /// # Errors
     /// Returns [`StoreErrorKind::Other`](crate::store::StoreErrorKind::Other), and imports nothing,

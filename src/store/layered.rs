@@ -37,16 +37,42 @@ use crate::words::timestamp::Timestamp;
 ///   it. If members of a project could cause such a flood, limit the rate of their changes, or
 ///   implement `TokenStore` itself.
 ///
-/// The layer does not support imports.
+/// With a [`BasicImportStore`](crate::store::BasicImportStore), the layer supports imports: it is
+/// an [`ImportStore`](crate::import::ImportStore). A commit then has the rows of one project, as
+/// many as fit.
 #[derive(Clone, Debug)]
 pub struct Layered<S> {
     store: S,
 }
 
 /// The maximum number of times that an operation is tried.
-const ATTEMPTS: usize = 100;
+pub(super) const ATTEMPTS: usize = 100;
+
+/// Returns the error after the last attempt.
+pub(super) fn too_many_writers() -> StoreError {
+    let why = "the project has too many writers at the same time";
+    StoreError::with_source(StoreErrorKind::Unavailable, why)
+}
 
 impl<S: BasicStore> Layered<S> {
+    /// Fails the compilation if a commit takes fewer than 3 writes.
+    ///
+    /// ```compile_fail,E0080
+    /// # use std::sync::Arc;
+    /// # use keyfob::store::{BasicStore, Layered, StoreError, Write};
+    /// # use keyfob::{ProjectId, TokenKey, TokenRecord};
+    /// struct Two;
+    ///
+    /// impl BasicStore for Two {
+    ///     const MOST_WRITES: usize = 2;
+    /// #   type Mark = ();
+    /// #   async fn get(&self, _: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> { todo!() }
+    /// #   async fn scan(&self, _: &ProjectId) -> Result<(Vec<Arc<TokenRecord>>, ()), StoreError> { todo!() }
+    /// #   async fn commit(&self, _: &ProjectId, _: (), _: Vec<Write>) -> Result<bool, StoreError> { todo!() }
+    /// #   async fn projects(&self, _: Option<&ProjectId>, _: usize) -> Result<Vec<ProjectId>, StoreError> { todo!() }
+    /// }
+    /// let store = Layered::new(Two);
+    /// ```
     const ENOUGH_FOR_A_ROTATION: () = assert!(S::MOST_WRITES >= 3, "a rotation writes 3 records in one commit");
 
     /// Creates a complete store from a basic one.
@@ -85,8 +111,7 @@ impl<S: BasicStore> Layered<S> {
                 return Ok(result);
             }
         }
-        let why = "the project has too many writers at the same time";
-        Err(StoreError::with_source(StoreErrorKind::Unavailable, why))
+        Err(too_many_writers())
     }
 
     /// Revokes, step by step, those tokens of a group that can still work. Each step selects among

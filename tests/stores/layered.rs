@@ -1,18 +1,21 @@
 //! Checks that `Layered` keeps every law over a store with four operations: if operations overlap,
 //! if a commit takes only three writes, and if other commits always come first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use keyfob::import::{ImportKey, ImportRow};
 use keyfob::record::{Revocation, RevocationReason};
-use keyfob::store::{BasicStore, Layered, PageSize, StoreError, StoreErrorKind, StoreMaintenance, Write};
+use keyfob::store::{
+    BasicImportStore, BasicStore, Layered, PageSize, StoreError, StoreErrorKind, StoreMaintenance, Write,
+};
 use keyfob::{OwnerId, Policy, ProjectId, TokenId, TokenKey, TokenRecord, TokenStore, conformance, mint};
 use tokio::task::yield_now;
 
-use crate::support::kit::keeps_the_laws_of_tokens;
+use crate::support::kit::keeps_every_law;
 use crate::support::{actor, keyring, new_token, now, project};
 
 type Project = (u64, BTreeMap<TokenId, Arc<TokenRecord>>);
@@ -22,6 +25,7 @@ type Project = (u64, BTreeMap<TokenId, Arc<TokenRecord>>);
 #[derive(Default)]
 struct Basic<const MOST: usize> {
     projects: Mutex<BTreeMap<ProjectId, Project>>,
+    links: Mutex<HashMap<ImportKey, TokenKey>>,
     commits: AtomicUsize,
     /// The number of commits that a commit of another process still precedes.
     late: AtomicUsize,
@@ -30,6 +34,54 @@ struct Basic<const MOST: usize> {
 impl<const MOST: usize> Basic<MOST> {
     fn projects(&self) -> MutexGuard<'_, BTreeMap<ProjectId, Project>> {
         self.projects.lock().unwrap()
+    }
+
+    /// Returns the records of a project for a commit, or `None` if another commit came first.
+    fn records<'p>(
+        &self,
+        projects: &'p mut BTreeMap<ProjectId, Project>,
+        project: &ProjectId,
+        mark: u64,
+    ) -> Option<&'p mut BTreeMap<TokenId, Arc<TokenRecord>>> {
+        let (commits, records) = projects.entry(*project).or_default();
+        if self.late.fetch_update(Relaxed, Relaxed, |late| late.checked_sub(1)).is_ok() {
+            *commits += 1;
+        }
+        if *commits != mark {
+            return None;
+        }
+        *commits += 1;
+        self.commits.fetch_add(1, Relaxed);
+        Some(records)
+    }
+}
+
+impl<const MOST: usize> BasicImportStore for Basic<MOST> {
+    async fn linked(&self, import_key: &ImportKey) -> Result<Option<TokenKey>, StoreError> {
+        yield_now().await;
+        Ok(self.links.lock().unwrap().get(import_key).copied())
+    }
+
+    async fn commit_imports(
+        &self,
+        project: &ProjectId,
+        mark: u64,
+        rows: Vec<ImportRow>,
+        seen: Vec<(ImportKey, Option<TokenKey>)>,
+    ) -> Result<bool, StoreError> {
+        assert!(rows.len() == 1 || 2 * rows.len() + seen.len() <= MOST, "{} rows", rows.len());
+        yield_now().await;
+        let (mut projects, mut links) = (self.projects(), self.links.lock().unwrap());
+        if seen.iter().any(|(import_key, key)| links.get(import_key) != key.as_ref()) {
+            return Ok(false);
+        }
+        let Some(records) = self.records(&mut projects, project, mark) else { return Ok(false) };
+        for row in rows {
+            assert_eq!(row.record.project, *project);
+            links.insert(row.import_key, row.record.key());
+            records.insert(row.record.id, Arc::new(row.record));
+        }
+        Ok(true)
     }
 }
 
@@ -53,15 +105,7 @@ impl<const MOST: usize> BasicStore for Basic<MOST> {
         assert!((1..=MOST).contains(&writes.len()), "{} writes", writes.len());
         yield_now().await;
         let mut projects = self.projects();
-        let (commits, records) = projects.entry(*project).or_default();
-        if self.late.fetch_update(Relaxed, Relaxed, |late| late.checked_sub(1)).is_ok() {
-            *commits += 1;
-        }
-        if *commits != mark {
-            return Ok(false);
-        }
-        *commits += 1;
-        self.commits.fetch_add(1, Relaxed);
+        let Some(records) = self.records(&mut projects, project, mark) else { return Ok(false) };
         for write in writes {
             match write {
                 Write::Put(record) => records.insert(record.id, record),
@@ -81,7 +125,7 @@ impl<const MOST: usize> BasicStore for Basic<MOST> {
 
 #[tokio::test]
 async fn every_law_is_kept() {
-    keeps_the_laws_of_tokens(Layered::new(Basic::<1000>::default())).await;
+    keeps_every_law(Layered::new(Basic::<1000>::default())).await;
 }
 
 /// Operations on many tokens then take several commits.
@@ -89,6 +133,7 @@ async fn every_law_is_kept() {
 async fn the_laws_are_kept_with_three_writes_in_a_commit() {
     let store = Layered::new(Basic::<3>::default());
     conformance::maintenance(&store).await.assert();
+    conformance::import(&store).await.assert();
     conformance::owner_and_family_take_all_that_can_still_work(&store).await.unwrap();
     conformance::a_group_is_an_owner(&store).await.unwrap();
     conformance::no_rotation_slips_past_a_group(&store).await.unwrap();

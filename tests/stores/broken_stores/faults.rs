@@ -290,7 +290,7 @@ faults! {
     PurgeKeepsImportKeys => a_purged_import_key_is_free,
     FindImportedAnswersACopy => imported_records_are_revoked_like_others,
     /// `import` inserts the first row, pauses, and then inserts the other rows.
-    ImportInTwoActs => a_dropped_import_is_whole_or_nothing,
+    ImportInTwoActs => a_dropped_import_can_be_repeated,
     RaceOfImports => one_import_of_a_key_wins,
     /// `import` looks up all import keys of the first row, and pauses. Before the insert, it
     /// repeats the look-up only for the first of these keys.
