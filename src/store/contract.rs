@@ -49,6 +49,8 @@ use crate::words::timestamp::Timestamp;
 /// cannot be reached, is busy or times out, and another [kind](crate::store::StoreErrorKind) of
 /// error if the engine fails in another way. The docs of a method list only the errors that follow
 /// from its laws.
+///
+#[doc = include_str!("../guide/database_store.md")]
 pub trait TokenStore: Send + Sync {
     /// Inserts a new record, and never overwrites an existing record.
     ///
