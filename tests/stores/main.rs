@@ -8,6 +8,8 @@ mod support;
 mod broken_stores;
 #[cfg(feature = "conformance")]
 mod conformance;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod frozen;
 #[cfg(all(feature = "cache", any(feature = "postgres", feature = "redis")))]
 mod issued;
 #[cfg(feature = "conformance")]

@@ -128,6 +128,26 @@ impl Server {
         run(self.program("pg_ctl").args(["-D", &self.data(), "-w", "-m", mode, "stop"]));
     }
 
+    /// Suspends all processes of the server, as if its machine hung. The connections stay open.
+    pub fn suspend(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Resumes a suspended server.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let file = fs::read_to_string(Path::new(&self.data()).join("postmaster.pid")).unwrap();
+        let main = file.lines().next().unwrap();
+        let send = |process: &str| Command::new("kill").args([signal, process]).status().unwrap().success();
+        assert!(send(main));
+        let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap();
+        // A process that served a connection may end meanwhile.
+        assert!(children.split_whitespace().filter(|child| send(child)).count() > 0, "the server has no processes");
+    }
+
     /// Pauses the replay on a standby. The standby then applies no more changes from its primary.
     pub fn pause_replay(&self) {
         self.ask("SELECT pg_wal_replay_pause()");

@@ -14,5 +14,6 @@ async fn every_law_is_kept() {
     let store = Layered::new(Redb::new(database).unwrap());
     conformance::token_store(&store).await.assert();
     conformance::maintenance(&store).await.assert();
+    conformance::import(&store).await.assert();
     conformance::rules(&store).await.assert();
 }
