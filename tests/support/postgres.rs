@@ -141,7 +141,7 @@ impl Server {
     fn signal(&self, signal: &str) {
         let file = fs::read_to_string(Path::new(&self.data()).join("postmaster.pid")).unwrap();
         let main = file.lines().next().unwrap();
-        let send = |process: &str| Command::new("kill").args([signal, process]).status().unwrap().success();
+        let send = |process: &str| Command::new("kill").args([signal, process]).output().unwrap().status.success();
         assert!(send(main));
         let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap();
         // A process that served a connection may end meanwhile.
