@@ -338,7 +338,7 @@ pub mod store {
     pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub use crate::adapters::sql::migration::Migration;
     pub use crate::rules::precondition::{IssuerCondition, LiveLimit};
     pub use crate::words::folded::FoldedName;
@@ -353,6 +353,13 @@ pub mod store {
             counts::CacheCounts,
             feed::{Feed, FeedEvent},
         };
+    }
+
+    #[cfg(feature = "mysql")]
+    pub mod mysql {
+        //! A store on MariaDB. Needs the feature `mysql`.
+
+        pub use crate::adapters::mysql::handle::MysqlStore;
     }
 
     #[cfg(feature = "postgres")]

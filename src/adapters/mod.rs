@@ -5,12 +5,14 @@
 pub(crate) mod actix;
 #[cfg(feature = "axum")]
 pub(crate) mod axum;
-#[cfg(any(feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
 mod fault;
 #[cfg(feature = "github")]
 pub(crate) mod github;
 #[cfg(feature = "service")]
 pub(crate) mod http;
+#[cfg(feature = "mysql")]
+pub(crate) mod mysql;
 #[cfg(feature = "utoipa")]
 pub(crate) mod openapi;
 #[cfg(any(feature = "axum", feature = "tonic"))]
@@ -19,11 +21,11 @@ mod parts;
 pub(crate) mod postgres;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) mod sql;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-#[cfg(all(feature = "tls", any(feature = "postgres", feature = "redis")))]
+#[cfg(all(feature = "tls", any(feature = "postgres", feature = "mysql", feature = "redis")))]
 mod tls;
 #[cfg(feature = "tonic")]
 pub(crate) mod tonic;

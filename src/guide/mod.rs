@@ -8,8 +8,8 @@ use crate::{
     store::*, tokens::*, *,
 };
 
-#[cfg(all(feature = "cache", feature = "postgres", feature = "redis", feature = "sqlite"))]
-use crate::store::{cache::*, postgres::*, redis::*, sqlite::*};
+#[cfg(all(feature = "cache", feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
+use crate::store::{cache::*, mysql::*, postgres::*, redis::*, sqlite::*};
 
 #[doc = include_str!("lifecycle.md")]
 pub mod lifecycle {}

@@ -66,7 +66,7 @@ impl Chain {
 
     /// Creates a chain. The first record is the record of the token itself. Adds each further
     /// record if it is the next issuer of the chain, and skips it otherwise.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "redis"))]
     pub(crate) fn of(records: impl IntoIterator<Item = Arc<TokenRecord>>) -> Self {
         let mut records = records.into_iter();
         let mut chain = Self::from(records.next());

@@ -54,7 +54,7 @@ impl NoticeLead {
 
     /// Returns `now` plus this lead time. At `now`, a notice with this lead time can be due only
     /// for tokens that expire at or before the returned time.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "redis"))]
     pub(crate) fn horizon(self, now: Timestamp) -> Timestamp {
         now.saturating_add(Duration::from_millis(self.0))
     }

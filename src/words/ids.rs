@@ -241,7 +241,7 @@ impl KeyNumber {
 
     /// Returns the character that follows [`as_char`](Self::as_char) in ASCII. Every token id with
     /// this key sorts before this character.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql", feature = "redis"))]
     pub(crate) const fn char_behind(self) -> char {
         (alphabet::digit(self.0) + 1) as char
     }

@@ -156,7 +156,7 @@ text_type!(Metadata);
 /// A type of text that people see. Its values can be created from stored text even if the current
 /// rule for new values refuses the text.
 #[cfg_attr(
-    not(any(feature = "serde", feature = "sqlite", feature = "postgres", feature = "redis")),
+    not(any(feature = "serde", feature = "sqlite", feature = "postgres", feature = "mysql", feature = "redis")),
     allow(dead_code, reason = "only these read stored text")
 )]
 pub(crate) trait StoredText: Sized {

@@ -16,6 +16,8 @@ mod issued;
 mod layered;
 #[cfg(all(feature = "postgres", feature = "sqlite"))]
 mod move_to_postgres;
+#[cfg(all(feature = "mysql", feature = "conformance"))]
+mod mysql;
 #[cfg(all(feature = "postgres", feature = "conformance"))]
 mod postgres;
 #[cfg(all(feature = "cache", feature = "postgres", feature = "conformance"))]

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::env;
+use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -59,25 +60,35 @@ fn worker() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let store = SqliteStore::open(&database).await.unwrap();
-        let workers: Vec<_> = (1..=3).map(|number| tokio::spawn(work(store.clone(), number))).collect();
+        let workers: Vec<_> = (1..=3)
+            .map(|number| {
+                let store = store.clone();
+                tokio::spawn(async move { work(store, number, |line| acknowledge(&line)).await.unwrap() })
+            })
+            .collect();
         for worker in workers {
             worker.await.unwrap();
         }
     });
 }
 
-async fn work(store: SqliteStore, number: u32) {
+/// Performs operations until one fails, and calls `acknowledge` after each acknowledged operation.
+/// Each task begins with another kind of operation, so that a crash can interrupt every kind.
+pub async fn work<S: TokenStore>(
+    store: S,
+    number: u32,
+    acknowledge: impl Fn(String),
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let tokens = Tokens::new(keyring(), store);
     let actor = Actor::new("ada").unwrap();
-    // Each task begins with another kind of operation, so that a kill can interrupt every kind.
     for act in number.. {
         let name = format!("{} {number} {act}", std::process::id());
-        let issued = tokens.issue(&actor, new_token("ada", &name)).await.unwrap().record;
-        acknowledge(&format!("issued {} {name}", issued.id));
+        let issued = tokens.issue(&actor, new_token("ada", &name)).await?.record;
+        acknowledge(format!("issued {} {name}", issued.id));
         match act % 4 {
             1 => {
-                tokens.revoke(&actor, &issued.key(), RevocationReason::KeyCompromise).await.unwrap();
-                acknowledge(&format!("revoked {}", issued.id));
+                tokens.revoke(&actor, &issued.key(), RevocationReason::KeyCompromise).await?;
+                acknowledge(format!("revoked {}", issued.id));
             }
             2 => {
                 let now = SystemClock.now();
@@ -87,40 +98,41 @@ async fn work(store: SqliteStore, number: u32) {
                     record.rotated_from = Some(issued.id);
                 });
                 let id = next.id;
-                tokens.store().rotate(&issued.key(), issued.version, next, now, None).await.unwrap().unwrap();
-                acknowledge(&format!("rotated {} {id}", issued.id));
+                tokens.store().rotate(&issued.key(), issued.version, next, now, None).await?.unwrap();
+                acknowledge(format!("rotated {} {id}", issued.id));
             }
             3 => {
                 // Issues four tokens to a new owner, and revokes all of them in one operation.
                 let owner = format!("owner {name}");
                 for _ in 0..GROUP {
-                    tokens.issue(&actor, new_token(&owner, &name)).await.unwrap();
+                    tokens.issue(&actor, new_token(&owner, &name)).await?;
                 }
-                acknowledge(&format!("ending {owner}"));
+                acknowledge(format!("ending {owner}"));
                 let revocation =
                     Revocation { at: SystemClock.now(), by: actor.clone(), reason: RevocationReason::default() };
                 let id = OwnerId::new(&owner).unwrap();
-                let count = tokens.store().revoke_owner(&project(), &id, &revocation).await.unwrap();
+                let count = tokens.store().revoke_owner(&project(), &id, &revocation).await?;
                 assert_eq!(count, GROUP as u64);
-                acknowledge(&format!("ended {owner}"));
+                acknowledge(format!("ended {owner}"));
             }
             _ => {}
         }
     }
+    Ok(())
 }
 
 /// The operations that the killed workers acknowledged, by kind.
 #[derive(Default)]
-struct Acknowledged {
-    issued: HashMap<String, String>,
-    revoked: HashSet<String>,
-    rotated: HashMap<String, String>,
-    ending: HashSet<String>,
-    ended: HashSet<String>,
+pub struct Acknowledged {
+    pub issued: HashMap<String, String>,
+    pub revoked: HashSet<String>,
+    pub rotated: HashMap<String, String>,
+    pub ending: HashSet<String>,
+    pub ended: HashSet<String>,
 }
 
 impl Acknowledged {
-    fn take(&mut self, line: &str) {
+    pub fn take(&mut self, line: &str) {
         let (act, rest) = line.split_once(' ').unwrap_or((line, ""));
         let pair = || rest.split_once(' ').map(|(id, rest)| (id.to_owned(), rest.to_owned())).unwrap();
         match act {
@@ -192,7 +204,7 @@ fn run_and_kill(database: &Path, lives: Duration, act: &str) -> Vec<String> {
 }
 
 /// Returns all records of the project by token id.
-async fn rows(store: &SqliteStore) -> HashMap<String, TokenRecord> {
+pub async fn rows(store: &impl TokenStore) -> HashMap<String, TokenRecord> {
     let mut query = ListQuery { most: PageSize::MAX, ..ListQuery::new(project()) };
     let mut rows = HashMap::new();
     loop {
@@ -205,7 +217,8 @@ async fn rows(store: &SqliteStore) -> HashMap<String, TokenRecord> {
     }
 }
 
-fn check(acknowledged: &Acknowledged, rows: &HashMap<String, TokenRecord>) {
+/// Checks that every acknowledged operation is complete, and that no operation is half done.
+pub fn check(acknowledged: &Acknowledged, rows: &HashMap<String, TokenRecord>) {
     for (id, name) in &acknowledged.issued {
         let row = rows.get(id).unwrap_or_else(|| panic!("an acknowledged token is gone: {id}"));
         assert_eq!(row.name.as_str(), name);

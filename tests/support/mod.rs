@@ -8,6 +8,8 @@ pub mod alone;
 pub mod certificates;
 #[cfg(feature = "conformance")]
 pub mod kit;
+#[cfg(feature = "mysql")]
+pub mod mariadb;
 pub mod notes;
 pub mod old_tokens;
 pub mod other;

@@ -4,13 +4,13 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
+use sqlx::Postgres;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
-use super::changed::CHANNEL;
-use super::handle::PostgresStore;
-use super::patience::{PATIENCE, within};
+use super::handle::{CHANNEL, PostgresStore};
 use super::replica::Replica;
 use crate::adapters::fault::Faults;
+use crate::adapters::sql::patience::{PATIENCE, within};
 use crate::cache::feed::{Feed, FeedEvent};
 use crate::words::ids::TokenKey;
 
@@ -44,8 +44,8 @@ pub struct PostgresFeed {
 impl PostgresStore {
     /// Returns a feed of the changes that any process makes in this database from now on.
     pub fn feed(&self) -> PostgresFeed {
-        let options = self.pool.connect_options().as_ref().clone();
-        let (replica, faults) = (self.replica.clone(), Arc::clone(&self.faults));
+        let options = self.access.pool.connect_options().as_ref().clone();
+        let (replica, faults) = (self.replica.clone(), Arc::clone(&self.access.faults));
         PostgresFeed { options, replica, faults, listener: None, asked: false }
     }
 }
@@ -74,7 +74,7 @@ impl PostgresFeed {
     async fn hear(&mut self) -> FeedEvent {
         loop {
             let Some(listener) = &mut self.listener else {
-                match within(listen(&self.options)).await {
+                match within::<Postgres, _>(listen(&self.options)).await {
                     Ok(listener) => self.listener = Some(listener),
                     Err(error) => {
                         self.faults.note("cannot listen for changes", &error);

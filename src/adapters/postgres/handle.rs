@@ -4,18 +4,23 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres};
 
-use super::changed::{CHANNEL, Changed};
-use super::failure::{failed, is_lost};
-use super::gate::{Gate, Pass};
-use super::lease::{BEGIN, Lease};
-use super::patience::{PATIENCE, within};
+use super::failure::failed;
 use super::replica::Replica;
-use crate::adapters::fault::Faults;
+use crate::adapters::sql::access::Access;
+use crate::adapters::sql::changed::Changed;
+use crate::adapters::sql::lease::Lease;
+use crate::adapters::sql::patience::{PATIENCE, within};
+use crate::adapters::sql::server::Server;
+use crate::rules::precondition::LiveLimit;
+use crate::rules::record::TokenRecord;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::{StoreError, StoreErrorKind};
+
+/// The channel on which the store sends changes with `NOTIFY`.
+pub(super) const CHANNEL: &str = "keyfob";
 
 /// The idle time after which the pool checks a connection before the next use.
 const IDLE: Duration = Duration::from_secs(1);
@@ -100,9 +105,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// support them, as PgBouncer does from 1.21.
 #[derive(Clone)]
 pub struct PostgresStore {
-    pub(super) pool: PgPool,
-    pub(super) gate: Arc<Gate>,
-    pub(super) faults: Arc<Faults>,
+    pub(super) access: Access<Postgres>,
     tells: bool,
     pub(super) replica: Option<Arc<Replica>>,
 }
@@ -140,7 +143,7 @@ impl PostgresStore {
                 Ok(true)
             })
         });
-        Self::from_pool(within(pool.connect_with(options)).await?).await
+        Self::from_pool(within::<Postgres, _>(pool.connect_with(options)).await?).await
     }
 
     /// Creates a store that uses a pool of your service. This function does not run the migrations.
@@ -162,14 +165,13 @@ impl PostgresStore {
     pub async fn from_pool(pool: PgPool) -> Result<Self, StoreError> {
         let setting = async |name: &str| {
             let value = sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(&pool);
-            within(value).await
+            within::<Postgres, _>(value).await
         };
         let (synchronous_commit, fsync) = (setting("synchronous_commit").await?, setting("fsync").await?);
         if synchronous_commit == "off" || fsync == "off" {
             return Err(StoreError::with_source(StoreErrorKind::Other, WeakSettings { synchronous_commit, fsync }));
         }
-        let gate = Arc::new(Gate::new(pool.options().get_max_connections()));
-        Ok(Self { pool, gate, faults: Arc::default(), tells: false, replica: None })
+        Ok(Self { access: Access::new(pool), tells: false, replica: None })
     }
 
     /// Returns the store with notifications: it sends each change on the channel `keyfob` with
@@ -201,7 +203,7 @@ impl PostgresStore {
     #[must_use]
     pub fn with_replica(self, replica: PgPool, most_lag: Duration) -> Self {
         // A standby's records always have an age above zero.
-        let replica = (!most_lag.is_zero()).then(|| Arc::new(Replica::new(replica, most_lag, &self.faults)));
+        let replica = (!most_lag.is_zero()).then(|| Arc::new(Replica::new(replica, most_lag, &self.access.faults)));
         Self { replica, ..self }
     }
 
@@ -213,14 +215,14 @@ impl PostgresStore {
     /// [`background_faults`](Self::background_faults) and goes on with the next beat.
     pub async fn beat(&self) {
         match &self.replica {
-            Some(replica) => replica.beat(&self.pool).await,
+            Some(replica) => replica.beat(&self.access.pool).await,
             None => core::future::pending().await,
         }
     }
 
     /// Returns the pool, so that the service can use the same database for its own tables.
     pub fn pool(&self) -> &PgPool {
-        &self.pool
+        &self.access.pool
     }
 
     /// Returns the number of failures of this store and its clones that no call returned as an
@@ -235,42 +237,36 @@ impl PostgresStore {
     /// is logged as a warning. A number that grows steadily means that a standby or a feed is not
     /// used at all.
     pub fn background_faults(&self) -> u64 {
-        self.faults.count()
+        self.access.faults.count()
     }
 
     /// Begins a transaction that writes in the project and does not take the project's turn (a lock
     /// on the project).
-    pub(super) async fn begin(&self, project: &ProjectId) -> Result<Lease, StoreError> {
-        self.begin_with(self.gate.write(project.as_str()).await?, BEGIN).await
+    pub(super) async fn begin(&self, project: &ProjectId) -> Result<Lease<Postgres>, StoreError> {
+        self.access.begin(project).await
     }
 
-    pub(super) async fn begin_with(&self, mut pass: Pass, begin: &'static str) -> Result<Lease, StoreError> {
-        for left in (0..=self.pool.size()).rev() {
-            let connection = match self.pool.acquire().await {
-                Err(error) if left > 0 && is_lost(&error) => continue,
-                connection => connection.map_err(failed)?,
-            };
-            let mut lease = Lease::new(connection, pass, &self.faults);
-            match lease.begin(begin).await {
-                // The transaction has done nothing yet, and the next connection may still be open.
-                Err(error) if left > 0 && is_lost(&error) => pass = lease.into_pass(),
-                begun => return begun.map(|()| lease).map_err(failed),
-            }
-        }
-        unreachable!("the last try returns")
+    /// Begins a transaction that holds the project's turn (a lock on the project) until the
+    /// transaction ends.
+    pub(super) async fn begin_turn(&self, project: &str) -> Result<Lease<Postgres>, StoreError> {
+        self.access.begin_turn(project).await
     }
 
     /// Commits the transaction, and lets the next call in the project's queue proceed. If
     /// notifications are enabled, sends one for each change.
-    pub(super) async fn commit(&self, mut transaction: Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
-        self.commit_step(&mut transaction, changed).await?;
-        transaction.leave_line();
-        Ok(())
+    pub(super) async fn commit(&self, transaction: Lease<Postgres>, changed: &[Changed<'_>]) -> Result<(), StoreError> {
+        Server::commit(self, transaction, changed).await
+    }
+}
+
+impl Server for PostgresStore {
+    type Engine = Postgres;
+
+    fn access(&self) -> &Access<Postgres> {
+        &self.access
     }
 
-    /// Commits in the same way as [`commit`](Self::commit), but keeps the call's place in the queue
-    /// for another transaction.
-    pub(super) async fn commit_step(&self, transaction: &mut Lease, changed: &[Changed<'_>]) -> Result<(), StoreError> {
+    async fn commit_step(&self, transaction: &mut Lease<Postgres>, changed: &[Changed<'_>]) -> Result<(), StoreError> {
         if self.tells {
             for changed in changed {
                 let tell = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(changed.to_string());
@@ -282,6 +278,10 @@ impl PostgresStore {
             changed.iter().for_each(|changed| replica.mark(changed.project()));
         }
         committed
+    }
+
+    async fn refuse_by_count(&self, record: &TokenRecord, limit: LiveLimit) -> Result<(), StoreError> {
+        self.count_before_insert(record, limit).await
     }
 }
 

@@ -2,10 +2,12 @@
 
 use core::num::NonZeroU16;
 
+use sqlx::Postgres;
+
 use super::handle::PostgresStore;
-use super::patience::{in_time, within};
 use crate::adapters::postgres::failure::failed;
 use crate::adapters::sql::migration::Migration;
+use crate::adapters::sql::patience::{in_time, within};
 use crate::adapters::sql::schema::{Part, check, columns, indices, part};
 use crate::store::columns::ColumnKind;
 use crate::words::store_error::StoreError;
@@ -85,8 +87,8 @@ impl PostgresStore {
     /// - Returns [`Other`](crate::store::StoreErrorKind::Other) if PostgreSQL reports another
     ///   failure, such as a missing privilege.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        within(async {
-            let mut transaction = self.pool.begin().await?;
+        within::<Postgres, _>(async {
+            let mut transaction = self.access.pool.begin().await?;
             sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(TURN).execute(&mut *transaction).await?;
             if sqlx::query_scalar(IS_OLD).fetch_one(&mut *transaction).await? {
                 sqlx::raw_sql(include_str!("upgrade.sql")).execute(&mut *transaction).await?;
@@ -110,7 +112,7 @@ impl PostgresStore {
     /// - Returns [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the server does not
     ///   reply within 5 seconds.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let found = sqlx::query_as::<_, Part>(PARTS).bind(TABLES).bind(PRIVILEGES).fetch_all(&self.pool);
+        let found = sqlx::query_as::<_, Part>(PARTS).bind(TABLES).bind(PRIVILEGES).fetch_all(&self.access.pool);
         let found = in_time(async { found.await.map_err(failed) }).await?;
         check(wanted(), found)
     }

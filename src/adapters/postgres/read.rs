@@ -3,18 +3,17 @@
 
 use std::sync::Arc;
 
+use sqlx::Postgres;
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgConnection, Postgres};
 
 use super::failure::{failed, is_lost};
-use super::gate::Pass;
 use super::handle::PostgresStore;
-use super::lease::Lease;
-use super::patience::in_time;
 use super::plan::{find, planned};
 use crate::adapters::sql::POSTGRES;
+use crate::adapters::sql::gate::Pass;
+use crate::adapters::sql::patience::in_time;
 use crate::adapters::sql::row;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{key_exists, place_is_left};
@@ -38,12 +37,14 @@ impl PostgresStore {
         mut pass: Pass,
         query: impl Fn() -> Query<'q, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
-        for left in (0..=self.pool.size()).rev() {
-            let connection = match self.pool.acquire().await {
-                Err(error) if left > 0 && is_lost(&error) => continue,
-                connection => connection.map_err(failed)?,
+        for left in (0..=self.access.pool.size()).rev() {
+            let mut lease = match self.access.lease(pass, left > 0).await? {
+                Ok(lease) => lease,
+                Err(kept) => {
+                    pass = kept;
+                    continue;
+                }
             };
-            let mut lease = Lease::new(connection, pass, &self.faults);
             match query().fetch_all(&mut *lease).await {
                 // The next connection may still be open.
                 Err(error) if left > 0 && is_lost(&error) => pass = lease.into_pass(),
@@ -64,12 +65,12 @@ impl PostgresStore {
     /// Returns an error if the insert of this record would exceed the limit on live tokens, or if a
     /// row with the same key exists. This check does not take the project's turn (a lock on the
     /// project). So a flood of refused inserts does not block other operations that need the turn.
-    pub(super) async fn refuse_by_count(&self, record: &TokenRecord, limit: LiveLimit) -> Result<(), StoreError> {
+    pub(super) async fn count_before_insert(&self, record: &TokenRecord, limit: LiveLimit) -> Result<(), StoreError> {
         let mut sql = Statement::new("SELECT ");
         key_exists(&mut sql, &record.key());
         sql.push(", ");
         place_is_left(&POSTGRES, &mut sql, record, limit);
-        let pass = self.gate.count(record.project.as_str()).await?;
+        let pass = self.access.gate.count(record.project.as_str()).await?;
         let rows = self.rows_with(pass, || planned(sql.clone())).await?;
         let row = rows.first().expect("a SELECT without FROM has one row");
         match (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?) {
@@ -78,9 +79,4 @@ impl PostgresStore {
             (false, true) => Ok(()),
         }
     }
-}
-
-/// Returns whether a row with this key exists. The query runs in the transaction of the connection.
-pub(super) async fn is_there(key: &TokenKey, connection: &mut PgConnection) -> Result<bool, StoreError> {
-    find(key).fetch_optional(connection).await.map(|row| row.is_some()).map_err(failed)
 }

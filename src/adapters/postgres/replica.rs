@@ -19,11 +19,11 @@ use sqlx::query::Query;
 use sqlx::{PgPool, Postgres, Row};
 
 use super::failure::failed;
-use super::gate::Pass;
-use super::lease::Lease;
-use super::patience::in_time;
 use super::plan::{by_primary_key, chain};
 use crate::adapters::fault::Faults;
+use crate::adapters::sql::gate::Pass;
+use crate::adapters::sql::lease::Lease;
+use crate::adapters::sql::patience::in_time;
 use crate::adapters::sql::row::{columns, records};
 use crate::rules::chain::Chain;
 use crate::rules::record::TokenRecord;

@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use sqlx::{PgConnection, Row};
 
-use super::changed::Changed;
+pub(super) use super::engine::changed;
 use super::failure::failed;
 use super::handle::PostgresStore;
-use super::lease::{BEGIN, Lease};
-use super::patience::in_time;
 use super::plan::{find_chain, planned};
-use super::read::is_there;
 use crate::adapters::sql::POSTGRES;
+use crate::adapters::sql::engine::Session;
+use crate::adapters::sql::patience::in_time;
 use crate::adapters::sql::query::{self, and_project};
-use crate::adapters::sql::row::{self, columns, records};
+use crate::adapters::sql::row::{self, records};
+use crate::adapters::sql::server::Server;
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, InSteps, and_key, and_left, and_limit};
+use crate::adapters::sql::write::{self, InSteps, and_left};
 use crate::rules::chain::Chain;
 use crate::rules::change::Change;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
@@ -42,34 +42,7 @@ impl TokenStore for PostgresStore {
         limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
-        in_time(async {
-            let mut sql = row::insert(&record, None)?;
-            let mut transaction = match limit {
-                None if issuer.is_none() => self.begin(&record.project).await?,
-                None => self.begin_turn(record.project.as_str()).await?,
-                Some(limit) => {
-                    self.refuse_by_count(&record, limit).await?;
-                    and_limit(&POSTGRES, &mut sql, &record, limit);
-                    self.begin_turn(record.project.as_str()).await?
-                }
-            };
-            // The issuer's row stays locked from here to the commit. So no revocation of the issuer
-            // is acknowledged before the commit.
-            let holds = match issuer {
-                Some(condition) => holds(&record.project, condition, &mut transaction).await?,
-                None => true,
-            };
-            match execute(sql, &mut transaction).await {
-                Ok(0) => refused(transaction, Err(StoreErrorKind::Limit.into())).await,
-                Ok(_) if !holds => refused(transaction, Err(StoreErrorKind::IssuerChanged.into())).await,
-                Ok(_) => {
-                    self.commit(transaction, &[Changed::Token(&record.key())]).await?;
-                    Ok(Arc::new(record))
-                }
-                Err(error) => refused(transaction, Err(error)).await,
-            }
-        })
-        .await
+        self.insert_record(record, limit, issuer).await
     }
 
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
@@ -122,32 +95,11 @@ impl TokenStore for PostgresStore {
         expected_version: u64,
         change: Change,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        in_time(async {
-            let mut transaction = self.begin(&key.project).await?;
-            let record = changed(write::update(key, expected_version, &change), &mut transaction).await?;
-            if record.is_none() {
-                let outcome = if is_there(key, &mut transaction).await? {
-                    Err(StoreErrorKind::Conflict.into())
-                } else {
-                    Ok(None)
-                };
-                return refused(transaction, outcome).await;
-            }
-            self.commit(transaction, &[Changed::Token(key)]).await?;
-            Ok(record)
-        })
-        .await
+        self.update_record(key, expected_version, &change).await
     }
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        in_time(async {
-            let pass = self.gate.revocation(key.project.as_str()).await?;
-            let mut transaction = self.begin_with(pass, BEGIN).await?;
-            let record = changed(write::revoke(key, revocation), &mut transaction).await?;
-            self.commit(transaction, &[Changed::Token(key)]).await?;
-            Ok(record)
-        })
-        .await
+        self.revoke_token(key, revocation).await
     }
 
     async fn revoke_owner(
@@ -185,7 +137,7 @@ impl TokenStore for PostgresStore {
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
         let group = batch.into();
-        self.revoke_some(project, revocation, most, |sql| and_left(sql, project, &group)).await
+        self.revoke_batch_of(project, revocation, most, &|sql| and_left(sql, project, &group)).await
     }
 
     async fn rotate(
@@ -196,21 +148,7 @@ impl TokenStore for PostgresStore {
         grace_until: Timestamp,
         issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        in_time(async {
-            // With the turn, no other call revokes a group between the read of the old token and
-            // the insert of the new one.
-            let mut transaction = self.begin_turn(key.project.as_str()).await?;
-            match rotate(key, expected_version, &successor, grace_until, issuer, &mut transaction).await {
-                Ok(Some((record, changed))) => {
-                    let changed: Vec<_> = changed.iter().map(Changed::Token).collect();
-                    self.commit(transaction, &changed).await?;
-                    Ok(Some(record))
-                }
-                Ok(None) => refused(transaction, Ok(None)).await,
-                Err(error) => refused(transaction, Err(error)).await,
-            }
-        })
-        .await
+        self.rotate_token(key, expected_version, &successor, grace_until, issuer).await
     }
 
     async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
@@ -249,94 +187,9 @@ pub(super) fn and_chosen(sql: &mut Statement, project: &ProjectId) {
     sql.push(" AND id = chosen_id");
 }
 
-/// Rotates a token. The connection must be in a transaction that holds the project's turn (a lock).
-/// Returns the new record of the rotated token, and the keys of all tokens that changed.
-async fn rotate(
-    key: &TokenKey,
-    expected_version: u64,
-    successor: &TokenRecord,
-    grace_until: Timestamp,
-    issuer: Option<IssuerCondition>,
-    connection: &mut PgConnection,
-) -> Result<Option<(Arc<TokenRecord>, Vec<TokenKey>)>, StoreError> {
-    let chain = chain(key, issuer, connection).await?;
-    let near = |id: TokenId| chain.iter().find(|record| record.id == id);
-    let Some(old) = near(key.id) else { return Ok(None) };
-    let earlier = old.rotated_to.and_then(near);
-    if !old.may_rotate(expected_version, successor, old.rotated_from.and_then(near), earlier) {
-        return Err(StoreErrorKind::Conflict.into());
-    }
-    let judged = issuer.is_none_or(|condition| condition.holds(near(condition.id)));
-    let mut keys = vec![*key, successor.key()];
-    if let Some(earlier) = earlier {
-        let mut sql = write::set_revoked(&Revocation::superseded_by(successor));
-        and_key(&mut sql, &earlier.key());
-        execute(sql, connection).await?;
-        keys.push(earlier.key());
-    }
-    // The insert comes before the check of the issuer, because an existing key is a conflict even
-    // if the issuer has changed.
-    execute(row::insert(successor, None)?, connection).await?;
-    if !judged {
-        return Err(StoreErrorKind::IssuerChanged.into());
-    }
-    let record = changed(write::rotate_to(key, &successor.id, grace_until), connection).await?;
-    Ok(record.map(|record| (record, keys)))
-}
-
-/// Rolls the transaction back, and then returns the outcome, so that no locks remain. A dropped
-/// transaction would keep its locks until a background task rolls it back.
-async fn refused<T>(transaction: Lease, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
-    transaction.rollback().await.map_err(failed)?;
-    outcome
-}
-
-/// Returns whether the issuer condition holds. The issuer's row stays locked until the transaction
-/// ends.
-async fn holds(
-    project: &ProjectId,
-    condition: IssuerCondition,
-    connection: &mut PgConnection,
-) -> Result<bool, StoreError> {
-    const ISSUER: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2 FOR SHARE");
-    let query = sqlx::query(ISSUER).bind(project.as_str()).bind(condition.id.as_str());
-    let row = query.fetch_optional(connection).await.map_err(failed)?;
-    Ok(condition.holds(row.as_ref().map(row::record).transpose()?.as_ref()))
-}
-
-/// Returns the records of a token, its predecessor, its successor and the issuer, if they exist,
-/// and locks their rows.
-async fn chain(
-    key: &TokenKey,
-    issuer: Option<IssuerCondition>,
-    connection: &mut PgConnection,
-) -> Result<Vec<TokenRecord>, StoreError> {
-    const CHAIN: &str = concat!(
-        "SELECT ",
-        columns!(),
-        " FROM keyfob_tokens WHERE project = $1 AND id IN ($2, $3, \
-         (SELECT rotated_to FROM keyfob_tokens WHERE project = $1 AND id = $2), \
-         (SELECT rotated_from FROM keyfob_tokens WHERE project = $1 AND id = $2)) ORDER BY id FOR UPDATE"
-    );
-    let query = sqlx::query(CHAIN).bind(key.project.as_str()).bind(key.id.as_str());
-    let query = query.bind(issuer.map(|condition| condition.id.as_str().to_owned()));
-    let rows = query.fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(row::record).collect()
-}
-
 /// Runs a statement and returns the number of rows that it changed.
 pub(super) async fn execute(sql: Statement, connection: &mut PgConnection) -> Result<u64, StoreError> {
-    planned(sql).execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
-}
-
-/// Runs an `UPDATE … RETURNING` of at most one row. Returns the new record, or `None` if no row was
-/// updated.
-pub(super) async fn changed(
-    sql: Statement,
-    connection: &mut PgConnection,
-) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    let rows = planned(sql).fetch_all(connection).await.map_err(failed)?;
-    Ok(records(rows.iter())?.pop())
+    connection.write(sql).await
 }
 
 /// Returns whether no row meets the conditions.
@@ -344,6 +197,5 @@ pub(super) async fn none_left(
     conditions: impl FnOnce(&mut Statement),
     connection: &mut PgConnection,
 ) -> Result<bool, StoreError> {
-    let row = planned(write::none_left(conditions)).fetch_one(connection).await.map_err(failed)?;
-    row.try_get(0).map_err(failed)
+    connection.is_true(write::none_left(conditions)).await
 }

@@ -1,14 +1,31 @@
 //! The parts that the stores on SQL databases share: the statements, and the mapping between
 //! records and rows.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod access;
+pub(super) mod calls;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod changed;
+pub(super) mod engine;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod gate;
+pub(super) mod groups;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod lease;
 pub(crate) mod migration;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod patience;
 pub(super) mod query;
 pub(super) mod row;
 pub(super) mod schema;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod server;
 pub(super) mod statement;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(super) mod turn;
 pub(super) mod write;
 
-/// The SQL expressions that differ between SQLite and PostgreSQL.
+/// The SQL expressions that differ between the engines.
 pub(super) struct Dialect {
     /// The name of the SQL function that returns the position of one text in another text, or 0 if
     /// the other text does not contain it.
@@ -20,6 +37,16 @@ pub(super) struct Dialect {
     /// changes its row. A token that never ends sorts last. The indices of the schema contain the
     /// same expression, character by character.
     pub(super) ends: &'static str,
+    /// The condition that a row is not revoked, for the rows that end after a time. It is empty if
+    /// the expression `ends` is null for revoked rows.
+    and_not_revoked: &'static str,
+    /// The `FROM` of a `SELECT` that has conditions, but reads no table.
+    from_nothing: &'static str,
+    /// Whether the engine can seek a pair of values in an index. If not, the condition on a pair
+    /// must name each column.
+    seeks_pairs: bool,
+    /// Whether a subquery in `FROM` may use the columns of the query around it.
+    is_lateral: bool,
 }
 
 #[cfg(feature = "sqlite")]
@@ -29,6 +56,10 @@ pub(super) const SQLITE: Dialect = Dialect {
     // SQLite's MIN returns NULL if one argument is NULL, whereas PostgreSQL's LEAST ignores NULL.
     ends: "min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), \
            coalesce(expires_at, 253402300800000))",
+    and_not_revoked: " AND revoked_at IS NULL",
+    from_nothing: "",
+    seeks_pairs: true,
+    is_lateral: true,
 };
 
 #[cfg(feature = "postgres")]
@@ -36,6 +67,22 @@ pub(super) const POSTGRES: Dialect = Dialect {
     place_of: "strpos",
     expires_order: "coalesce(expires_at, 253402300800000)",
     ends: "coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)",
+    and_not_revoked: " AND revoked_at IS NULL",
+    from_nothing: "",
+    seeks_pairs: true,
+    is_lateral: true,
+};
+
+/// MySQL has no index on an expression and no partial index, so the schema has generated columns.
+#[cfg(feature = "mysql")]
+pub(super) const MYSQL: Dialect = Dialect {
+    place_of: "instr",
+    expires_order: "expires_order",
+    ends: "ends_order",
+    and_not_revoked: "",
+    from_nothing: " FROM DUAL",
+    seeks_pairs: false,
+    is_lateral: false,
 };
 
 #[cfg(test)]

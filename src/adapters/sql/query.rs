@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::Dialect;
 use super::row::columns;
-use super::statement::Statement;
+use super::statement::{Statement, Value};
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::record::TokenRecord;
 use crate::rules::status::Status;
@@ -45,13 +45,19 @@ pub(in crate::adapters) fn list(dialect: &Dialect, query: &ListQuery, after: Opt
     }
     let (column, direction) = (sort_column(dialect, query.order), if query.descending { " DESC" } else { "" });
     if let Some(cursor) = after {
-        sql.push(" AND (").push(column).push(", id) ").push(if query.descending { "<" } else { ">" }).push(" (");
-        match &cursor.key {
-            SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => sql.bind(time.as_unix_millis()),
-            SortKey::Expires(Expiry::Never) => sql.bind(NEVER),
-            SortKey::Name(name) => sql.bind(name.as_str()),
+        let value: Value = match &cursor.key {
+            SortKey::Created(time) | SortKey::Expires(Expiry::At(time)) => time.as_unix_millis().into(),
+            SortKey::Expires(Expiry::Never) => NEVER.into(),
+            SortKey::Name(name) => name.as_str().into(),
         };
-        sql.push(", ").bind(cursor.id.as_str()).push(")");
+        let beyond = if query.descending { " < " } else { " > " };
+        sql.push(" AND (").push(column);
+        if dialect.seeks_pairs {
+            sql.push(", id)").push(beyond).push("(").bind(value).push(", ").bind(cursor.id.as_str()).push(")");
+        } else {
+            sql.push(beyond).bind(value.clone()).push(" OR ").push(column).push(" = ").bind(value);
+            sql.push(" AND id").push(beyond).bind(cursor.id.as_str()).push(")");
+        }
     }
     sql.push(" ORDER BY ").push(column).push(direction).push(", id").push(direction);
     sql.push(" LIMIT ").bind(query.most.get() as i64 + 1);
@@ -133,12 +139,16 @@ pub(in crate::adapters) fn ended_issuers(
     // Each issuer is looked up once in the primary key. The inner ORDER BY and LIMIT enforce this
     // in PostgreSQL. Without them, PostgreSQL might join all rows of a project with each other if
     // it has no statistics on the project.
-    sql.push(
-        ") AS bound_to WHERE NOT EXISTS (SELECT 1 FROM (SELECT * FROM keyfob_tokens \
-         WHERE id BETWEEN bound_to.issuer AND bound_to.issuer AND ",
-    );
-    and_project(&mut sql, project);
-    sql.push(" ORDER BY id LIMIT 1) AS above WHERE id = bound_to.issuer");
+    sql.push(") AS bound_to WHERE NOT EXISTS (SELECT 1 FROM ");
+    if dialect.is_lateral {
+        sql.push("(SELECT * FROM keyfob_tokens WHERE id BETWEEN bound_to.issuer AND bound_to.issuer AND ");
+        and_project(&mut sql, project);
+        sql.push(" ORDER BY id LIMIT 1) AS above WHERE id = bound_to.issuer");
+    } else {
+        sql.push("keyfob_tokens AS above WHERE ");
+        and_project(&mut sql, project);
+        sql.push(" AND id = bound_to.issuer");
+    }
     and_ends_after(dialect, &mut sql, now);
     sql.push(") ORDER BY issuer LIMIT ").bind(most.get() as i64);
     sql
@@ -157,7 +167,7 @@ pub(in crate::adapters) fn cut(now: Timestamp) -> Timestamp {
 /// selects exactly the live rows ([`Status::is_live`]). An index on the ends of rows serves this
 /// condition, so the cost does not depend on how many rows have ended.
 pub(in crate::adapters) fn and_ends_after(dialect: &Dialect, sql: &mut Statement, time: Timestamp) {
-    sql.push(" AND revoked_at IS NULL AND ").push(dialect.ends).push(" > ").bind(time.as_unix_millis());
+    sql.push(dialect.and_not_revoked).push(" AND ").push(dialect.ends).push(" > ").bind(time.as_unix_millis());
 }
 
 pub(in crate::adapters) fn and_owner(sql: &mut Statement, owner: Option<&OwnerId>) {

@@ -113,6 +113,25 @@ impl Statement {
         })
     }
 
+    /// Converts the statement into a query of sqlx for MySQL, which knows only placeholders without
+    /// a number. The placeholders of a statement are in the order of their values.
+    #[cfg(feature = "mysql")]
+    pub(in crate::adapters) fn mysql_query(mut self) -> Query<'static, sqlx::MySql, sqlx::mysql::MySqlArguments> {
+        let mut text = String::with_capacity(self.text.len());
+        for (place, part) in self.text.split('$').enumerate() {
+            // Only the first part does not follow a placeholder.
+            let part = if place == 0 {
+                part
+            } else {
+                text.push('?');
+                part.trim_start_matches(|digit: char| digit.is_ascii_digit())
+            };
+            text.push_str(part);
+        }
+        self.text = text;
+        self.query()
+    }
+
     /// Inserts a text, such as `EXPLAIN`, before the text of the statement.
     #[cfg(test)]
     pub(in crate::adapters) fn before(mut self, text: &str) -> Self {

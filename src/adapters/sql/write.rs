@@ -2,7 +2,6 @@
 
 use super::Dialect;
 use super::query::{and_bound_to, and_ends_after, and_group, and_owner, and_project, cut, millis};
-use super::row::columns;
 use super::statement::Statement;
 use crate::rules::change::Change;
 use crate::rules::notice_lead::NoticeLead;
@@ -25,7 +24,7 @@ macro_rules! raised_version {
 /// The condition also holds if a row with the key of the record exists. The insert then fails with
 /// a conflict, because a conflict takes precedence over the limit.
 pub(in crate::adapters) fn and_limit(dialect: &Dialect, sql: &mut Statement, record: &TokenRecord, limit: LiveLimit) {
-    sql.push(" WHERE ");
+    sql.push(dialect.from_nothing).push(" WHERE ");
     key_exists(sql, &record.key());
     sql.push(" OR ");
     place_is_left(dialect, sql, record, limit);
@@ -96,22 +95,20 @@ pub(in crate::adapters) fn update(key: &TokenKey, expected_version: u64, change:
     and_key(&mut sql, key);
     // No row has the version -1, so a version beyond i64 matches no row.
     sql.push(" AND version = ").bind(i64::try_from(expected_version).unwrap_or(-1));
-    sql.push(concat!(" RETURNING ", columns!()));
     sql
 }
 
 /// Returns a statement that revokes a token, or changes nothing if the token is already revoked.
-/// One statement serves both cases, because its expressions read the values that the row had before
-/// the update.
+/// One statement serves both cases.
 pub(in crate::adapters) fn revoke(key: &TokenKey, revocation: &Revocation) -> Statement {
-    let mut sql = Statement::new("UPDATE keyfob_tokens SET revoked_at = coalesce(revoked_at, ");
-    sql.bind(revocation.at.as_unix_millis());
+    // The version comes first, because MySQL evaluates the assignments in their order, each with
+    // the new values of the assignments before it.
+    let mut sql = Statement::new("UPDATE keyfob_tokens SET version = CASE WHEN revoked_at IS NULL");
+    sql.push(" AND version < 9223372036854775807 THEN version + 1 ELSE version END");
+    sql.push(", revoked_at = coalesce(revoked_at, ").bind(revocation.at.as_unix_millis());
     sql.push("), revoked_by = coalesce(revoked_by, ").bind(revocation.by.as_str());
-    sql.push("), revoked_reason = coalesce(revoked_reason, ").bind(revocation.reason.as_str());
-    sql.push("), version = CASE WHEN revoked_at IS NULL AND version < 9223372036854775807");
-    sql.push(" THEN version + 1 ELSE version END WHERE ");
+    sql.push("), revoked_reason = coalesce(revoked_reason, ").bind(revocation.reason.as_str()).push(") WHERE ");
     and_key(&mut sql, key);
-    sql.push(concat!(" RETURNING ", columns!()));
     sql
 }
 
@@ -170,7 +167,6 @@ pub(in crate::adapters) fn rotate_to(key: &TokenKey, successor: &TokenId, grace_
     sql.bind(successor.as_str()).push(", grace_until = ").bind(grace_until.as_unix_millis());
     sql.push(concat!(", ", raised_version!(), " WHERE "));
     and_key(&mut sql, key);
-    sql.push(concat!(" RETURNING ", columns!()));
     sql
 }
 
@@ -189,7 +185,6 @@ pub(in crate::adapters) fn acknowledge_notice(key: &TokenKey, lead: NoticeLead) 
     sql.push("CASE WHEN notice_lead <= ").bind(millis(lead)).push(" THEN notice_lead ELSE ").bind(millis(lead));
     sql.push(" END WHERE ");
     and_key(&mut sql, key);
-    sql.push(concat!(" RETURNING ", columns!()));
     sql
 }
 

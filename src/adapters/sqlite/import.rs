@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlx::SqliteConnection;
-
 use super::failure::failed;
 use super::handle::SqliteStore;
-use super::store::execute;
+use crate::adapters::sql::calls;
 use crate::adapters::sql::row::{self, columns};
 use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
@@ -17,10 +15,11 @@ use crate::words::store_error::StoreError;
 impl ImportStore for SqliteStore {
     async fn import(&self, batch: Vec<ImportRow>) -> Result<Vec<ImportRowOutcome>, StoreError> {
         ImportRow::ensure_unbound(&batch)?;
+        const FIND: &str = "SELECT project, id FROM keyfob_tokens WHERE import_key = ";
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut writing = self.begin().await?;
         for row in &batch {
-            outcomes.push(import(row, &mut writing.within).await?);
+            outcomes.push(calls::import(&mut *writing.within, row, FIND).await?);
         }
         writing.commit().await?;
         Ok(outcomes)
@@ -32,23 +31,4 @@ impl ImportStore for SqliteStore {
         let row = query.fetch_optional(&self.pool).await.map_err(failed)?;
         Ok(row.as_ref().map(row::record).transpose()?.map(Arc::new))
     }
-}
-
-/// Imports one row. The connection must be in a transaction that holds the write lock.
-async fn import(row: &ImportRow, connection: &mut SqliteConnection) -> Result<ImportRowOutcome, StoreError> {
-    const FIND: &str = "SELECT project, id FROM keyfob_tokens WHERE import_key = $1";
-    for key in row.keys() {
-        let found = sqlx::query(FIND).bind(key.as_bytes().as_slice()).fetch_optional(&mut *connection).await;
-        if let Some(found) = found.map_err(failed)? {
-            return row::key(&found).map(ImportRowOutcome::Exists);
-        }
-    }
-    let mut sql = row::insert(&row.record, Some(&row.import_key))?;
-    // The import keys were looked up above, so only the primary key can conflict. Without the
-    // WHERE, SQLite parses ON as part of a join (https://www.sqlite.org/lang_upsert.html).
-    sql.push(" WHERE true ON CONFLICT DO NOTHING");
-    Ok(match execute(sql, connection).await? {
-        0 => ImportRowOutcome::Exists(row.record.key()),
-        _ => ImportRowOutcome::Inserted,
-    })
 }

@@ -1,5 +1,6 @@
 //! The token store in a SQLite file.
 
+mod engine;
 mod failure;
 pub(crate) mod handle;
 mod import;

@@ -9,13 +9,15 @@ use std::sync::{Arc, LazyLock};
 
 use sqlx::{Row, Sqlite, SqliteConnection};
 
+pub(super) use super::engine::changed;
 use super::failure::failed;
 use super::handle::SqliteStore;
-use crate::adapters::sql::SQLITE;
-use crate::adapters::sql::query::{self, and_project};
+use crate::adapters::sql::engine::{Conditions, Session};
+use crate::adapters::sql::query;
 use crate::adapters::sql::row::{self, columns, records};
 use crate::adapters::sql::statement::Statement;
-use crate::adapters::sql::write::{self, InSteps, and_key, and_left, and_limit};
+use crate::adapters::sql::write::{self, InSteps, and_left};
+use crate::adapters::sql::{SQLITE, calls, groups};
 use crate::rules::chain::Chain;
 use crate::rules::change::Change;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
@@ -38,27 +40,15 @@ impl TokenStore for SqliteStore {
         limit: Option<LiveLimit>,
         issuer: Option<IssuerCondition>,
     ) -> Result<Arc<TokenRecord>, StoreError> {
-        let mut sql = row::insert(&record, None)?;
-        if let Some(limit) = limit {
-            and_limit(&SQLITE, &mut sql, &record, limit);
-        }
-        let Some(condition) = issuer else {
+        if issuer.is_none() {
             let mut writer = self.writer().await?;
-            return match execute(sql, &mut writer.within).await? {
-                0 => Err(StoreErrorKind::Limit.into()),
-                _ => Ok(Arc::new(record)),
-            };
-        };
+            calls::insert(&mut *writer.within, &record, limit, None).await?;
+            return Ok(Arc::new(record));
+        }
         // This transaction is the only writer, so no call can revoke the issuer before the
         // transaction ends.
         let mut writing = self.begin().await?;
-        let holds = holds(&record.project, condition, &mut writing.within).await?;
-        if execute(sql, &mut writing.within).await? == 0 {
-            return Err(StoreErrorKind::Limit.into());
-        }
-        if !holds {
-            return Err(StoreErrorKind::IssuerChanged.into());
-        }
+        calls::insert(&mut *writing.within, &record, limit, issuer).await?;
         writing.commit().await?;
         Ok(Arc::new(record))
     }
@@ -111,10 +101,7 @@ impl TokenStore for SqliteStore {
         change: Change,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut writing = self.begin().await?;
-        let record = changed(write::update(key, expected_version, &change), &mut writing.within).await?;
-        if record.is_none() && find(key, &mut writing.within).await?.is_some() {
-            return Err(StoreErrorKind::Conflict.into());
-        }
+        let record = calls::update(&mut *writing.within, key, expected_version, &change).await?;
         writing.commit().await?;
         Ok(record)
     }
@@ -159,7 +146,7 @@ impl TokenStore for SqliteStore {
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
         let group = batch.into();
-        self.revoke_some(project, revocation, most, |sql| and_left(sql, project, &group)).await
+        self.revoke_some(project, revocation, most, &|sql| and_left(sql, project, &group)).await
     }
 
     async fn rotate(
@@ -171,31 +158,13 @@ impl TokenStore for SqliteStore {
         issuer: Option<IssuerCondition>,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut writing = self.begin().await?;
-        let Some(old) = find(key, &mut writing.within).await? else { return Ok(None) };
-        let mut near = async |id: Option<TokenId>| match id {
-            Some(id) => find(&TokenKey { project: key.project, id }, &mut writing.within).await,
-            None => Ok(None),
+        let Some((record, _)) =
+            calls::rotate(&mut *writing.within, key, expected_version, &successor, grace_until, issuer).await?
+        else {
+            return Ok(None);
         };
-        let (predecessor, earlier) = (near(old.rotated_from).await?, near(old.rotated_to).await?);
-        if !old.may_rotate(expected_version, &successor, predecessor.as_ref(), earlier.as_ref()) {
-            return Err(StoreErrorKind::Conflict.into());
-        }
-        let holds = match issuer {
-            Some(condition) => holds(&key.project, condition, &mut writing.within).await?,
-            None => true,
-        };
-        if let Some(earlier) = earlier {
-            let mut sql = write::set_revoked(&Revocation::superseded_by(&successor));
-            and_key(&mut sql, &earlier.key());
-            execute(sql, &mut writing.within).await?;
-        }
-        execute(row::insert(&successor, None)?, &mut writing.within).await?;
-        if !holds {
-            return Err(StoreErrorKind::IssuerChanged.into());
-        }
-        let record = changed(write::rotate_to(key, &successor.id, grace_until), &mut writing.within).await?;
         writing.commit().await?;
-        Ok(record)
+        Ok(Some(record))
     }
 
     async fn touch_many(&self, touches: &[LastUse]) -> Result<u64, StoreError> {
@@ -231,7 +200,7 @@ impl SqliteStore {
         let left = |sql: &mut Statement| group.and_left(&SQLITE, sql, project, revocation.at);
         let mut count = 0;
         loop {
-            let step = self.revoke_some(project, revocation, PageSize::MAX, left).await?;
+            let step = self.revoke_some(project, revocation, PageSize::MAX, &left).await?;
             count += step.count;
             if step.done {
                 return Ok(count);
@@ -245,35 +214,18 @@ impl SqliteStore {
         project: &ProjectId,
         revocation: &Revocation,
         most: PageSize,
-        left: impl Fn(&mut Statement),
+        left: Conditions<'_>,
     ) -> Result<BatchResult, StoreError> {
-        let mut sql = write::set_revoked(revocation);
-        and_project(&mut sql, project);
-        sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
-        left(&mut sql);
-        sql.push(" LIMIT ").bind(most.get() as i64).push(")");
         let mut writing = self.begin().await?;
-        let count = execute(sql, &mut writing.within).await?;
-        let done = none_left(left, &mut writing.within).await?;
+        let batch = groups::revoke_some(&mut *writing.within, project, revocation, most, left).await?;
         writing.commit().await?;
-        Ok(BatchResult { count, done })
+        Ok(batch)
     }
-}
-
-/// Returns whether the issuer condition holds. The connection must be in a transaction that holds
-/// the write lock.
-async fn holds(
-    project: &ProjectId,
-    condition: IssuerCondition,
-    connection: &mut SqliteConnection,
-) -> Result<bool, StoreError> {
-    let issuer = find(&TokenKey { project: *project, id: condition.id }, connection).await?;
-    Ok(condition.holds(issuer.as_ref()))
 }
 
 /// Finds a record by its key. Every verification runs this query. Its text is constant, so that
 /// SQLite prepares the query only once for each connection.
-async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Option<TokenRecord>, StoreError> {
+pub(super) async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Option<TokenRecord>, StoreError> {
     const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
     let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str());
     query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
@@ -281,17 +233,7 @@ async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Optio
 
 /// Runs a statement to its end and returns the number of rows that it changed.
 pub(super) async fn execute(sql: Statement, connection: &mut SqliteConnection) -> Result<u64, StoreError> {
-    sql.query::<Sqlite>().execute(connection).await.map(|done| done.rows_affected()).map_err(failed)
-}
-
-/// Runs an `UPDATE … RETURNING` statement that updates at most one row, and reads all of its
-/// result. Returns the new record, or `None` if no row was updated.
-pub(super) async fn changed(
-    sql: Statement,
-    connection: &mut SqliteConnection,
-) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-    let rows = sql.query::<Sqlite>().fetch_all(connection).await.map_err(failed)?;
-    Ok(records(rows.iter())?.pop())
+    connection.write(sql).await
 }
 
 /// Returns whether no row meets the conditions.
@@ -299,6 +241,5 @@ pub(super) async fn none_left(
     conditions: impl FnOnce(&mut Statement),
     connection: &mut SqliteConnection,
 ) -> Result<bool, StoreError> {
-    let row = write::none_left(conditions).query::<Sqlite>().fetch_one(connection).await.map_err(failed)?;
-    row.try_get(0).map_err(failed)
+    connection.is_true(write::none_left(conditions)).await
 }

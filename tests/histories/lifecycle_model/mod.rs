@@ -183,6 +183,20 @@ fn histories_on_postgres() {
     });
 }
 
+#[cfg(feature = "mysql")]
+#[test]
+fn histories_on_mariadb() {
+    let Some(server) = crate::support::mariadb::shared() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(server.store());
+    run(true, ONE_OF, |steps, tally| {
+        runtime.block_on(async {
+            sqlx::query("DELETE FROM keyfob_tokens").execute(store.pool()).await.unwrap();
+            live(store.clone(), steps, tally).await
+        })
+    });
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn histories_on_a_redis_cluster() {

@@ -80,7 +80,9 @@ stores_that_import!(
     Arc<keyfob::MemoryStore>,
     keyfob::store::sqlite::SqliteStore,
     #[cfg(feature = "postgres")]
-    keyfob::store::postgres::PostgresStore
+    keyfob::store::postgres::PostgresStore,
+    #[cfg(feature = "mysql")]
+    keyfob::store::mysql::MysqlStore
 );
 
 #[cfg(feature = "redis")]

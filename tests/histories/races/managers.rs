@@ -517,6 +517,20 @@ async fn a_store_without_the_lock_is_found_out_on_postgres() {
     the_missing_lock_shows_on(&super::postgres_database(&server).await).await;
 }
 
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn a_revoked_manager_issues_nothing_from_another_process_on_mariadb() {
+    let Some(server) = crate::support::mariadb::shared() else { return };
+    no_token_comes_after_on(&super::mariadb_database(&server).await).await;
+}
+
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn a_store_without_the_lock_is_found_out_on_mariadb() {
+    let Some(server) = crate::support::mariadb::shared() else { return };
+    the_missing_lock_shows_on(&super::mariadb_database(&server).await).await;
+}
+
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn a_revoked_manager_issues_nothing_from_another_process_on_a_redis_cluster() {

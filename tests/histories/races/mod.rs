@@ -132,6 +132,10 @@ async fn perform(store: &DynStore, line: &str) -> String {
 }
 
 async fn open(database: &str) -> DynStore {
+    #[cfg(feature = "mysql")]
+    if database.starts_with("mysql:") {
+        return DynStore::new(keyfob::store::mysql::MysqlStore::connect(database).await.unwrap());
+    }
     #[cfg(feature = "postgres")]
     if database.starts_with("postgres:") {
         return DynStore::new(keyfob::store::postgres::PostgresStore::connect(database).await.unwrap());
@@ -257,6 +261,13 @@ async fn postgres_database(server: &crate::support::postgres::Server) -> String 
     database
 }
 
+#[cfg(feature = "mysql")]
+async fn mariadb_database(server: &crate::support::mariadb::Server) -> String {
+    let database = server.database();
+    keyfob::store::mysql::MysqlStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    database
+}
+
 #[tokio::test]
 async fn two_processes_on_sqlite_give_what_one_order_gives() {
     let file = SqliteFile::new();
@@ -271,6 +282,14 @@ async fn two_processes_on_sqlite_give_what_one_order_gives() {
 async fn two_processes_on_postgres_give_what_one_order_gives() {
     let Some(server) = crate::support::postgres::shared() else { return };
     let database = postgres_database(&server).await;
+    race_on(&database).await;
+}
+
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn two_processes_on_mariadb_give_what_one_order_gives() {
+    let Some(server) = crate::support::mariadb::shared() else { return };
+    let database = mariadb_database(&server).await;
     race_on(&database).await;
 }
 

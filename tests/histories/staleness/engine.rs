@@ -1,4 +1,4 @@
-//! Opens a store of PostgreSQL or Redis with a cache, for both processes of the test.
+//! Opens a store of PostgreSQL, MariaDB or Redis with a cache, for both processes of the test.
 
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub async fn open(database: &str, bound: Duration, follows: bool, standby: Optio
         let store = RedisStore::connect(database.split(',')).await.unwrap().with_feed();
         let feed = follows.then(|| store.feed());
         cached(store, bound, feed)
+    } else if database.starts_with("mysql:") {
+        without_feed(database, bound).await
     } else {
         let mut store = PostgresStore::connect(database).await.unwrap().telling_changes();
         if let Some(standby) = standby {
@@ -45,6 +47,17 @@ pub async fn open(database: &str, bound: Duration, follows: bool, standby: Optio
         let feed = follows.then(|| store.feed());
         cached(store, bound, feed)
     }
+}
+
+/// MariaDB has no feed, so the cache relies on its bound.
+#[cfg(feature = "mysql")]
+async fn without_feed(database: &str, bound: Duration) -> Cached<DynStore> {
+    Cached::new(DynStore::new(keyfob::store::mysql::MysqlStore::connect(database).await.unwrap()), bound)
+}
+
+#[cfg(not(feature = "mysql"))]
+async fn without_feed(_database: &str, _bound: Duration) -> Cached<DynStore> {
+    unreachable!("no test of this build opens MariaDB")
 }
 
 fn cached(

@@ -53,11 +53,11 @@ enum Ends {
     Issuer,
 }
 
-async fn is_bounded(engine: &str, database: &str, ends: Ends) {
+async fn is_bounded(engine: &str, database: &str, ends: Ends, feeds: &[bool]) {
     let _turn = TURNS.acquire().await.unwrap();
     let rounds = rounds();
     let issuers: &[_] = if ends == Ends::Issuer { &[(ISSUERS, "1")] } else { &[] };
-    for feed in [false, true] {
+    for &feed in feeds {
         let environment: &[_] = if feed { &[(FORGETS, "1"), (FEED, "1")] } else { &[(FORGETS, "1")] };
         let mut revoker = Revoker::start(database, database, &[environment, issuers].concat()).await;
         let began = Instant::now();
@@ -106,12 +106,21 @@ async fn is_bounded_on_postgres(ends: Ends) {
     let Some(server) = crate::support::postgres::shared() else { return };
     let database = server.database();
     PostgresStore::connect(&database).await.unwrap().migrate().await.unwrap();
-    is_bounded("PostgreSQL", &database, ends).await;
+    is_bounded("PostgreSQL", &database, ends, &[false, true]).await;
+}
+
+/// The store on MariaDB has no feed.
+#[cfg(feature = "mysql")]
+async fn is_bounded_on_mariadb(ends: Ends) {
+    let Some(server) = crate::support::mariadb::shared() else { return };
+    let database = server.database();
+    keyfob::store::mysql::MysqlStore::connect(&database).await.unwrap().migrate().await.unwrap();
+    is_bounded("MariaDB", &database, ends, &[false]).await;
 }
 
 async fn is_bounded_on_a_redis_cluster(ends: Ends) {
     let Some(servers) = crate::support::redis::shared_cluster() else { return };
-    is_bounded("Redis Cluster", &servers.urls().join(","), ends).await;
+    is_bounded("Redis Cluster", &servers.urls().join(","), ends, &[false, true]).await;
 }
 
 #[tokio::test]
@@ -132,4 +141,16 @@ async fn no_token_of_an_ended_issuer_is_accepted_beyond_the_bound_on_postgres() 
 #[tokio::test]
 async fn no_token_of_an_ended_issuer_is_accepted_beyond_the_bound_on_a_redis_cluster() {
     is_bounded_on_a_redis_cluster(Ends::Issuer).await;
+}
+
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn no_revoked_token_is_accepted_beyond_the_bound_on_mariadb() {
+    is_bounded_on_mariadb(Ends::Token).await;
+}
+
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn no_token_of_an_ended_issuer_is_accepted_beyond_the_bound_on_mariadb() {
+    is_bounded_on_mariadb(Ends::Issuer).await;
 }

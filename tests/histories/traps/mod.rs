@@ -51,6 +51,17 @@ macro_rules! on_each_store {
             )+)+
         }
 
+        #[cfg(feature = "mysql")]
+        mod mariadb {
+            $($(
+                #[tokio::test]
+                async fn $trap() {
+                    let Some(server) = crate::support::mariadb::shared() else { return };
+                    crate::traps::$module::$trap(crate::traps::world::World::$world(server.store().await)).await;
+                }
+            )+)+
+        }
+
         #[cfg(feature = "postgres")]
         mod postgres {
             $($(

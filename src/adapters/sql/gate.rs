@@ -28,7 +28,7 @@ const IN_LINE: usize = 1_000;
 /// made it take 1.6 times as long.
 const COUNTING: usize = 1;
 
-pub(super) struct Gate {
+pub(in crate::adapters) struct Gate {
     /// The queues of the calls that take a project's turn (a lock on the project). There is one
     /// queue for each project.
     turns: Lines,
@@ -58,7 +58,7 @@ impl Gate {
     /// - In all projects together, the calls that take a turn use at most half of the pool.
     ///
     /// So in a pool of at least 6 connections, one project cannot use all connections for writes.
-    pub(super) fn new(connections: u32) -> Self {
+    pub(in crate::adapters) fn new(connections: u32) -> Self {
         let connections = connections as usize;
         let fifth = (connections / 5).max(1);
         let writers = connections.saturating_sub(fifth);
@@ -76,32 +76,32 @@ impl Gate {
 
     /// Waits until this call gets a connection for a write. The write does not take the project's
     /// turn (a lock on the project in the database).
-    pub(super) async fn write(&self, project: &str) -> Result<Pass, StoreError> {
+    pub(in crate::adapters) async fn write(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.writes, None, project).await
     }
 
     /// Waits until this call is the only call of this process that takes the project's turn (a lock
     /// on the project in the database), and until a connection for a turn is free.
-    pub(super) async fn turn(&self, project: &str) -> Result<Pass, StoreError> {
+    pub(in crate::adapters) async fn turn(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.turns, Some(&self.of_turns), project).await
     }
 
     /// Waits until this call is the only call of this process that revokes tokens of the project,
     /// and until a connection for a write is free.
-    pub(super) async fn revocation(&self, project: &str) -> Result<Pass, StoreError> {
+    pub(in crate::adapters) async fn revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, None, project).await
     }
 
     /// Waits until this call is the only call of this process that revokes tokens of the project,
     /// and until a connection for a turn is free. To revoke a group of tokens, the caller then
     /// takes the project's turn (a lock on the project in the database).
-    pub(super) async fn group_revocation(&self, project: &str) -> Result<Pass, StoreError> {
+    pub(in crate::adapters) async fn group_revocation(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.revocations, Some(&self.of_turns), project).await
     }
 
     /// Waits until this call may count the tokens of the project before an insert. At most
     /// [`COUNTING`] calls of this process count in one project at the same time.
-    pub(super) async fn count(&self, project: &str) -> Result<Pass, StoreError> {
+    pub(in crate::adapters) async fn count(&self, project: &str) -> Result<Pass, StoreError> {
         self.pass(&self.counts, Some(&self.of_counts), project).await
     }
 
@@ -109,7 +109,7 @@ impl Gate {
     /// (a lock on a project). `place` is the call's place in its queue. The call kept this place
     /// when it returned its connection after the previous try. `None` means that the call is in no
     /// queue.
-    pub(super) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
+    pub(in crate::adapters) async fn proceed_to_turn(&self, place: Option<Place>) -> Pass {
         self.with_connection(place, Some(&self.of_turns)).await
     }
 
@@ -134,7 +134,7 @@ async fn permit(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
 /// The right of a call to a connection. The call holds the pass until its connection is back in the
 /// pool.
 #[derive(Default)]
-pub(super) struct Pass {
+pub(in crate::adapters) struct Pass {
     place: Option<Place>,
     _shares: [Option<OwnedSemaphorePermit>; 2],
 }
@@ -142,7 +142,7 @@ pub(super) struct Pass {
 impl Pass {
     /// Gives up the place in the queue, so that the next call proceeds. The caller must first
     /// release the project's lock in the database, or finish the query that counts tokens.
-    pub(super) fn leave_line(&mut self) {
+    pub(in crate::adapters) fn leave_line(&mut self) {
         self.place = None;
     }
 
@@ -150,7 +150,7 @@ impl Pass {
     /// if the pass has no place. If another process holds the project's turn (a lock on the
     /// project), the caller uses this function to keep its place while it gives up its connection
     /// and its pass.
-    pub(super) fn keep_place(&mut self) -> Option<Place> {
+    pub(in crate::adapters) fn keep_place(&mut self) -> Option<Place> {
         self.place.take()
     }
 }
@@ -173,7 +173,7 @@ struct Line {
 /// The place of a call that proceeds, at the head of its queue. When the place is dropped, the
 /// first field lets the next call proceed. Then the second field removes the call from the queue,
 /// and removes the queue if it is empty.
-pub(super) struct Place {
+pub(in crate::adapters) struct Place {
     _first: OwnedSemaphorePermit,
     _counted: Counted,
 }

@@ -5,13 +5,10 @@ use core::fmt;
 
 use crate::words::ids::{ProjectId, TokenKey};
 
-/// The channel on which the store sends changes with `NOTIFY`.
-pub(super) const CHANNEL: &str = "keyfob";
-
 /// A token or a project that a commit has changed. After the commit, caches of other processes must
 /// no longer serve the older state, and this store must not read the older state from a standby.
 /// The `Display` text is the payload of the notification.
-pub(super) enum Changed<'c> {
+pub(in crate::adapters) enum Changed<'c> {
     Token(&'c TokenKey),
     Project(&'c ProjectId),
 }
@@ -26,7 +23,7 @@ impl fmt::Display for Changed<'_> {
 }
 
 impl Changed<'_> {
-    pub(super) fn project(&self) -> &ProjectId {
+    pub(in crate::adapters) fn project(&self) -> &ProjectId {
         match self {
             Self::Token(key) => &key.project,
             Self::Project(project) => project,

@@ -1,0 +1,194 @@
+//! Starts a MariaDB server for a test, with the installed program and on a free loopback port.
+//! Stops the server when the test ends.
+
+use std::env;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use keyfob::store::mysql::MysqlStore;
+use tempfile::TempDir;
+
+/// The longest time that a start or a stop of the server may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Server {
+    folder: TempDir,
+    settings: Vec<String>,
+    process: Mutex<Option<Child>>,
+    pub port: u16,
+}
+
+/// Returns the server that the tests of this process share. The server runs as long as a test holds
+/// it. If MariaDB is not installed, returns `None`, or panics if `CI` is `true`.
+pub fn shared() -> Option<Arc<Server>> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(server) = shared.upgrade() {
+        return Some(server);
+    }
+    let server = Arc::new(Server::start()?);
+    *shared = Arc::downgrade(&server);
+    Some(server)
+}
+
+impl Server {
+    /// Starts a server. If MariaDB is not installed, returns `None`, or panics if `CI` is `true`.
+    pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with these settings, which have the form `name=value`.
+    pub fn start_with(settings: &[&str]) -> Option<Self> {
+        let Some(version) = version() else {
+            test_summary::missing("MariaDB is not installed");
+            return None;
+        };
+        test_summary::engine(&format!("MariaDB {version}"));
+        let folder = tempfile::tempdir_in(quick()).unwrap();
+        if is_root() {
+            // The server runs as the user `mysql`. That user must be able to enter this folder.
+            run(Command::new("chown").arg("mysql").arg(folder.path()));
+        }
+        let settings = settings.iter().map(|setting| format!("--{setting}")).collect();
+        let server = Self { folder, settings, process: Mutex::default(), port: free_port() };
+        let data = format!("--datadir={}", server.path("data"));
+        let mut install = Command::new("mariadb-install-db");
+        install.args(["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        install.arg("--innodb-log-file-size=32M");
+        if is_root() {
+            install.arg("--user=mysql");
+        }
+        run(&mut install);
+        server.go();
+        // The tests connect over TCP, so the user needs a host other than `localhost`.
+        server.ask("CREATE USER tests@'127.0.0.1'; GRANT ALL ON *.* TO tests@'127.0.0.1' WITH GRANT OPTION");
+        Some(server)
+    }
+
+    /// Starts the server, or starts it again after it was stopped. Waits until it accepts
+    /// connections.
+    pub fn go(&self) {
+        let log = fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
+        let mut server = Command::new("/usr/sbin/mariadbd");
+        server.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=500"]);
+        server.args(["--innodb-buffer-pool-size=128M", "--innodb-log-file-size=32M"]);
+        server.arg(format!("--datadir={}", self.path("data")));
+        server.arg(format!("--socket={}", self.path("socket")));
+        server.arg(format!("--pid-file={}", self.path("pid")));
+        server.arg(format!("--port={}", self.port)).args(&self.settings);
+        if is_root() {
+            server.arg("--user=mysql");
+        }
+        let server = server.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).current_dir("/");
+        *self.process.lock().unwrap() = Some(server.spawn().unwrap());
+        let asked = Instant::now();
+        while !self.client("SELECT 1").output().unwrap().status.success() {
+            let log = || fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert!(asked.elapsed() < PATIENCE, "the server does not start: {}", log());
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Kills the server with SIGKILL, like a crash of its process.
+    pub fn kill(&self) {
+        let mut process = self.process.lock().unwrap().take().expect("the server runs");
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Returns the id of the server's process.
+    pub fn pid(&self) -> u32 {
+        self.process.lock().unwrap().as_ref().expect("the server runs").id()
+    }
+
+    /// Creates a database and returns its URL.
+    pub fn database(&self) -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tokens_{}", NEXT.fetch_add(1, Ordering::SeqCst));
+        self.ask(&format!("CREATE DATABASE {name}"));
+        format!("mysql://tests@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Returns the URL `database` with the given port instead of the port of this server.
+    pub fn url_by(&self, port: u16, database: &str) -> String {
+        database.replace(&format!(":{}/", self.port), &format!(":{port}/"))
+    }
+
+    /// Creates a store in a new database.
+    pub async fn store(&self) -> MysqlStore {
+        let store = MysqlStore::connect(&self.database()).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// Runs SQL as the administrator and returns its output.
+    pub fn ask(&self, sql: &str) -> String {
+        let told = self.client(sql).output().unwrap();
+        assert!(told.status.success(), "{sql}: {}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8_lossy(&told.stdout).trim().to_owned()
+    }
+
+    fn client(&self, sql: &str) -> Command {
+        let mut client = Command::new("mariadb");
+        client.args(["--no-defaults", "-uroot", "-BN", "-e", sql]).arg(format!("--socket={}", self.path("socket")));
+        client
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.process.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// Returns the version of the installed MariaDB, or `None` if it is not installed.
+fn version() -> Option<String> {
+    let told = Command::new("/usr/sbin/mariadbd").arg("--version").output().ok()?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let (_, version) = told.split_once("Ver ")?;
+    version.split(['-', ' ']).next().map(str::to_owned)
+}
+
+/// Returns a folder in memory, where a sync costs nothing. If the system has no such folder,
+/// returns the temporary folder.
+fn quick() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
+}
+
+/// Returns a free port from 20000 to 24999. The system gives outgoing connections ports from 32768
+/// on, so no connection takes the port before the server does.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Each process begins at another number, so two processes seldom try the same port.
+        let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
+        let port = 20_000 + (number % 5_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Runs a command and panics if it fails.
+fn run(command: &mut Command) {
+    let told = command.output().unwrap();
+    assert!(told.status.success(), "{command:?}: {}", String::from_utf8_lossy(&told.stderr));
+}
