@@ -29,7 +29,7 @@ impl Address {
         if address.has_password() {
             return Err(format!(
                 "{address} has a password, which other users can read on the command line \
-                 (put the address into an environment variable, and pass env:NAME)"
+                 (put the address into an environment variable, and write env:NAME)"
             ));
         }
         Ok(address)
@@ -81,13 +81,14 @@ impl fmt::Display for Address {
             Self::Url(url) => url,
         };
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        // The text before the last `@` is the user and the password, even if the password has
-        // characters that a URL does not allow.
         let (user, rest) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+        // A password may have characters that a URL does not allow. Then its end is not known.
+        if user.is_some_and(|user| user.contains(['/', '?', '@'])) {
+            return write!(f, "{scheme}://…");
+        }
         write!(f, "{scheme}://")?;
         if let Some(user) = user {
-            let name = user.split([':', '/', '?', '@']).next().unwrap_or("");
-            write!(f, "{name}@")?;
+            write!(f, "{}@", user.split(':').next().unwrap_or(""))?;
         }
         f.write_str(rest.split('?').next().unwrap_or(""))
     }

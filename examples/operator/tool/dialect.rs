@@ -1,5 +1,4 @@
-//! The differences between the SQL engines. An engine needs one [`Dialect`] and one line in
-//! `sql.rs`.
+//! The differences between the SQL engines.
 //!
 //! A fence is a set of triggers that refuse writes to the tokens. The stores report a refused write
 //! as [`Unavailable`](keyfob::store::StoreErrorKind::Unavailable), as for a read-only database.

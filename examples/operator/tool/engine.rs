@@ -1,5 +1,8 @@
-//! Opens the engine that an address names. To add an engine, add it here: one arm in [`store`] and
-//! one in [`side`].
+//! Opens the engine that an address names.
+//!
+//! To add an engine, add one arm in [`store`] and one in [`side`]. The arm of an SQL engine also
+//! needs a [`Dialect`](super::dialect::Dialect), and the type of its connection at the ends of
+//! `connection.rs` and `sql.rs`. The arm of any other engine creates a [`Contract`].
 
 use std::path::Path;
 

@@ -50,10 +50,11 @@ pub async fn run(options: ImportOptions, mut progress: Progress) -> Result<(), F
     let (mut counts, mut wrong, mut read) = (ImportProgress::default(), 0u64, 0);
     let mut lines = BufReader::new(file).lines().enumerate();
     loop {
-        let mut batch = Vec::new();
+        let (mut batch, mut ended) = (Vec::new(), true);
         for (number, line) in lines.by_ref().take(PageSize::MAX.get()) {
             let line = line.map_err(|error| context(what(), error))?;
             read += line.len() as u64 + 1;
+            ended = false;
             match parse(&line, options.hash, &options.actor) {
                 Ok(token) => batch.push((number + 1, token)),
                 Err(error) => {
@@ -62,7 +63,7 @@ pub async fn run(options: ImportOptions, mut progress: Progress) -> Result<(), F
                 }
             }
         }
-        if batch.is_empty() && read >= size {
+        if ended {
             break;
         }
         if options.dry_run {

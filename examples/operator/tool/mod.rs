@@ -112,7 +112,7 @@ async fn execute(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Copy { from, to, dry_run: true } => {
-            println!("a copy would do this: {}", Move::to_read(&from, &to, progress).await?.plan().await?);
+            println!("a copy would do this: {}", Move::to_plan(&from, &to, progress).await?.plan().await?);
             Ok(())
         }
         Command::Finish { from, to, writes_stopped } => {
@@ -129,7 +129,7 @@ async fn execute(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Verify { from, to } => {
-            let compared = Move::to_read(&from, &to, progress).await?.compare().await?;
+            let compared = Move::to_compare(&from, &to, progress).await?.compare().await?;
             if !compared.is_equal() {
                 return Err(Differ(compared.to_string()).into());
             }

@@ -60,12 +60,23 @@ impl Move {
         Ok(Self { source, target, progress })
     }
 
-    /// Connects to both stores to read them only. If TO does not exist yet or has no tables, an
-    /// empty store takes its place.
+    /// Connects to both stores to compare them, and writes nothing.
+    ///
+    /// # Errors
+    /// Returns an error if a connection or a query fails, or if a store is missing or has unknown
+    /// columns.
+    pub async fn to_compare(from: &Address, to: &Address, progress: Progress) -> Result<Self, Failure> {
+        let source = engine::side(from, Purpose::Existing).await?;
+        let target = engine::side(to, Purpose::Existing).await?;
+        Ok(Self { source, target, progress })
+    }
+
+    /// Connects to both stores for [`plan`](Self::plan), and writes nothing. If TO does not exist
+    /// yet or has no tables, an empty store takes its place.
     ///
     /// # Errors
     /// Returns an error if a connection or a query fails, or if FROM has unknown columns.
-    pub async fn to_read(from: &Address, to: &Address, progress: Progress) -> Result<Self, Failure> {
+    pub async fn to_plan(from: &Address, to: &Address, progress: Progress) -> Result<Self, Failure> {
         let source = engine::side(from, Purpose::Existing).await?;
         let target = engine::side(to, Purpose::IfAny).await?;
         Ok(Self { source, target, progress })
@@ -108,6 +119,9 @@ impl Move {
                 "FROM has imported tokens, which {} cannot hold (choose another engine for TO)",
                 self.target.engine()
             ));
+        }
+        if matches!(self.source.target().await?, Target::Copy { .. }) {
+            return refuse("FROM is itself a copy that is not open yet (finish and open that move first)");
         }
         match self.target.target().await? {
             Target::Empty => return Ok(true),
@@ -177,7 +191,10 @@ impl Move {
     /// Returns an error if TO holds no fenced copy of FROM, if the last [`finish`](Self::finish)
     /// did not find FROM and TO equal, if FROM is no longer fenced, or if an engine fails.
     pub async fn open(&mut self) -> Result<(), Failure> {
-        let equal = self.copied_before().await?;
+        let equal = match self.copied_before().await? {
+            Some(equal) => equal,
+            None => self.compare().await?.is_equal(),
+        };
         if !equal || (self.source.has_fence() && !self.source.is_fenced().await?) {
             return refuse("the move is not finished (run finish)");
         }
@@ -197,17 +214,17 @@ impl Move {
         self.source.unfence().await
     }
 
-    /// Returns whether the last [`finish`](Self::finish) found FROM and TO equal. For an engine
-    /// without a fence, compares them now.
+    /// Returns whether the last [`finish`](Self::finish) found FROM and TO equal, or `None` if the
+    /// engine of TO has no record of it.
     ///
     /// # Errors
     /// Returns an error if TO holds no copy of FROM, if services can already write to TO, or if an
     /// engine fails.
-    async fn copied_before(&mut self) -> Result<bool, Failure> {
+    async fn copied_before(&mut self) -> Result<Option<bool>, Failure> {
         let source = self.source.id().await?;
         match self.target.target().await? {
-            Target::Copy { of, equal } if of == source => Ok(equal),
-            Target::Unfenced => Ok(true),
+            Target::Copy { of, equal } if of == source => Ok(Some(equal)),
+            Target::Unfenced => Ok(None),
             Target::InUse => refuse("TO is open: services may have written to it"),
             _ => refuse("TO holds no copy of FROM (copy it first)"),
         }

@@ -1,6 +1,5 @@
 //! The command `purge`: deletes the records of tokens that ended long ago.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use keyfob::{Clock, Keyring, Prefix, SystemClock, Tokens};
@@ -23,16 +22,17 @@ pub async fn run(store: &Address, kept: Duration, dry_run: bool, mut progress: P
     }
     let now = SystemClock.now();
     let cut = now.saturating_sub(kept);
-    let (mut count, mut bound, mut projects) = (0u64, 0u64, BTreeSet::new());
+    let (mut count, mut bound, mut projects, mut last) = (0u64, 0u64, 0u64, None);
     let ended = |record: keyfob::TokenRecord| {
         bound += u64::from(record.issuer.is_some_and(|issuer| issuer.bound) && record.can_still_work(now));
         if record.ends_at().is_some_and(|end| end < cut) {
             count += 1;
-            projects.insert(record.project);
+            // The records come in the order of their projects.
+            projects += u64::from(last.replace(record.project) != Some(record.project));
         }
     };
     scan::records(store, &mut progress, ended).await?;
-    println!("a purge would delete {count} records in {} projects", projects.len());
+    println!("a purge would delete {count} records in {projects} projects");
     if bound > 0 {
         println!("{bound} bound tokens can still work; a purge would revoke those whose issuer has ended");
     }

@@ -78,7 +78,9 @@ async fn tokens_move_from_sqlite_to_redis_to_postgres_and_back() {
     assert!(moving.compare().await.unwrap().is_equal());
     change(&Tokens::new(keyring(), store), &keys).await;
     let copied = moving.copy().await.unwrap();
-    assert_eq!((copied.written, copied.unequal, copied.kept), (24 - 1, 0, 0), "{copied}");
+    // Ten tokens were changed. Of the 14 new tokens, three are inserted together with the rotation
+    // of an old token.
+    assert_eq!((copied.written, copied.unequal, copied.kept), (10 + 14 - 3, 0, 0), "{copied}");
     moving.fence().await.unwrap();
     let finished = moving.finish().await.unwrap();
     assert!(finished.compared.is_equal() && finished.copied.written == 0);
@@ -95,6 +97,9 @@ async fn tokens_move_from_sqlite_to_redis_to_postgres_and_back() {
     assert!(moving.finish().await.unwrap().compared.is_equal());
     moving.open().await.unwrap();
 
+    // The move holds the lock of PostgreSQL, which the next move needs.
+    drop(moving);
+
     // From PostgreSQL to another SQLite file.
     let mut moving = between(&postgres, &file("second.db")).await;
     moving.copy().await.unwrap();
@@ -104,7 +109,7 @@ async fn tokens_move_from_sqlite_to_redis_to_postgres_and_back() {
     moving.open().await.unwrap();
 
     // Nothing was lost on the way through three engines.
-    let mut whole = Move::to_read(&redis, &file("second.db"), Progress::silent()).await.unwrap();
+    let mut whole = Move::to_compare(&redis, &file("second.db"), Progress::silent()).await.unwrap();
     assert!(whole.compare().await.unwrap().is_equal());
 }
 
@@ -115,7 +120,7 @@ async fn imported_tokens_are_not_copied_to_an_engine_without_imports() {
     let redis = Address::parse(&servers.urls().remove(0)).unwrap();
     let refusal = refusal(between(&world.from(), &redis).await.copy().await);
     assert!(refusal.contains("FROM has imported tokens, which Redis cannot hold"), "{refusal}");
-    let count = Move::to_read(&redis, &redis, Progress::silent()).await.unwrap().compare().await.unwrap();
+    let count = Move::to_compare(&redis, &redis, Progress::silent()).await.unwrap().compare().await.unwrap();
     assert_eq!(count.source.tokens, 0);
 }
 
