@@ -149,7 +149,7 @@ macro_rules! statements {
                 let (dialect, width) = (self.dialect, self.dialect.width());
                 let imported: Vec<_> = rows.iter().filter_map(|row| Some((row.import_key()?, row.key()))).collect();
                 if !imported.is_empty() {
-                    // A token that was purged from the other store may still have one of these keys.
+                    // A token that was purged from FROM may still have one of these keys.
                     let mut query = sqlx::query(AssertSqlSafe(dialect.free_imports(imported.len())));
                     for (key, _) in &imported {
                         query = query.bind(*key);

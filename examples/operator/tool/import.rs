@@ -32,8 +32,8 @@ const FIELDS: [&str; 13] = [
     "revoked_at",
 ];
 
-/// Imports the file, or checks it in a dry run. An import can be repeated: tokens that were imported
-/// before stay as they are, except that they are revoked or disabled if the file says so.
+/// Imports the file, or checks it in a dry run. An import can be repeated: tokens that were
+/// imported before stay as they are, except that they are revoked or disabled if the file says so.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, if the store fails, or if lines were rejected. The

@@ -1,18 +1,18 @@
 //! The operator's tool: its commands, its errors and its exit codes.
 
-mod address;
+pub mod address;
 mod args;
 mod compare;
 mod connection;
 mod contract;
-mod copy;
+pub mod copy;
 mod dialect;
 mod engine;
 mod import;
 mod keys;
-mod moving;
+pub mod moving;
 mod notices;
-mod progress;
+pub mod progress;
 mod purge;
 mod replay;
 mod row;
@@ -24,12 +24,9 @@ use std::error::Error;
 use std::fmt;
 use std::time::Instant;
 
-pub use self::address::Address;
-pub use self::copy::Copied;
-pub use self::moving::{Differ, Move};
-pub use self::progress::Progress;
-
 use self::args::{Command, HELP};
+use self::moving::{Differ, Move};
+use self::progress::Progress;
 
 /// The error of a command that failed or was refused.
 pub type Failure = Box<dyn Error + Send + Sync>;

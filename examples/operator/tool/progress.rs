@@ -29,6 +29,7 @@ enum Style {
     Bar,
     Lines,
     Silent,
+    #[allow(dead_code, reason = "only tests observe a progress")]
     Observed(Observer),
 }
 
@@ -45,6 +46,7 @@ impl Progress {
     }
 
     /// Creates a progress that calls a function instead of writing.
+    #[allow(dead_code, reason = "only tests observe a progress")]
     pub fn observed_by(observer: impl FnMut(&'static str, u64) + Send + 'static) -> Self {
         Self::of(Style::Observed(Box::new(observer)))
     }

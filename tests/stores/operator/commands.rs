@@ -11,7 +11,7 @@ use keyfob::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::operator::tool::Address;
+use crate::operator::tool::address::Address;
 use crate::operator::world::{Ran, run};
 use crate::support::postgres::shared;
 use crate::support::{actor, changed, keyring, project};

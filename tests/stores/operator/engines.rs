@@ -9,7 +9,7 @@ use keyfob::{
     store::{DynStore, LastUse, redis::RedisStore, sqlite::SqliteStore},
 };
 
-use crate::operator::tool::{Address, Copied, Move, Progress};
+use crate::operator::tool::{address::Address, copy::Copied, moving::Move, progress::Progress};
 use crate::operator::world::refusal;
 use crate::support::{actor, keyring, postgres, project, redis};
 

@@ -14,7 +14,7 @@ use keyfob::{
 };
 use sqlx::AssertSqlSafe;
 
-use crate::operator::tool::{Address, Copied, Move, Progress};
+use crate::operator::tool::{address::Address, copy::Copied, moving::Move, progress::Progress};
 use crate::operator::world::{TOKENS, World, refusal};
 use crate::support::{actor, keyring, project};
 

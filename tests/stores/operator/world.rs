@@ -17,7 +17,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
-use crate::operator::tool::{Address, Failure, Move, Progress, explain};
+use crate::operator::tool::{Failure, address::Address, explain, moving::Move, progress::Progress};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, base62, changed, keyring, project};
 

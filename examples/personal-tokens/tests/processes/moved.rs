@@ -20,7 +20,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tool::{Address, Move, Progress};
+use tool::{address::Address, moving::Move, progress::Progress};
 
 use crate::notes::Notes;
 use crate::postgres;
