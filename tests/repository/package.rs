@@ -37,7 +37,7 @@ fn the_package_has_only_the_expected_files() {
     ];
     assert_eq!(tops.into_iter().collect::<Vec<_>>(), expected);
     assert!(!packaged.iter().any(|file| file.contains("personal-tokens")));
-    assert!(packaged.contains("examples/quickstart.rs") && packaged.contains("examples/move_to_postgres/main.rs"));
+    assert!(packaged.contains("examples/quickstart.rs") && packaged.contains("examples/operator/main.rs"));
 }
 
 /// If a source file includes a file that is not in the package, every dependent crate fails to

@@ -14,10 +14,10 @@ mod frozen;
 mod issued;
 #[cfg(feature = "conformance")]
 mod layered;
-#[cfg(all(feature = "postgres", feature = "sqlite"))]
-mod move_to_postgres;
 #[cfg(all(feature = "mysql", feature = "conformance"))]
 mod mysql;
+#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod operator;
 #[cfg(all(feature = "postgres", feature = "conformance"))]
 mod postgres;
 #[cfg(all(feature = "cache", feature = "postgres", feature = "conformance"))]

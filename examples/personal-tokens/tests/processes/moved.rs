@@ -1,6 +1,6 @@
 //! Moves the tokens of the service from its SQLite file into PostgreSQL, while the service runs.
 //!
-//! The test runs the code of the example `move_to_postgres`. A load balancer forwards the requests
+//! The test runs the code of the example `operator`. A load balancer forwards the requests
 //! to the service. The test checks three properties:
 //!
 //! - No request with a live token is rejected or lost.
@@ -8,19 +8,19 @@
 //! - The effects of all acknowledged operations are still there after the move.
 
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../../move_to_postgres/moving/mod.rs"]
-mod moving;
+#[path = "../../../operator/tool/mod.rs"]
+mod tool;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moving::Move;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tool::{address::Address, moving::Move, progress::Progress};
 
 use crate::notes::Notes;
 use crate::postgres;
@@ -278,7 +278,8 @@ async fn service_moves_without_rejecting_a_live_token() {
     }
 
     world.watch(|seen| &seen.done).await;
-    let mut moving = Move::between(&data.join("personal-tokens.db"), &url, |_, _, _| {}).await.unwrap();
+    let (from, to) = (Address::Sqlite(data.join("personal-tokens.db")), Address::parse(&url).unwrap());
+    let mut moving = Move::between(&from, &to, Progress::silent()).await.unwrap();
     moving.copy().await.unwrap();
     world.watch(|seen| &seen.done).await;
     assert!(moving.copy().await.unwrap().written > 0);

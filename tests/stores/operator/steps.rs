@@ -14,12 +14,12 @@ use keyfob::{
 };
 use sqlx::AssertSqlSafe;
 
-use crate::move_to_postgres::moving::{Copied, Move};
-use crate::move_to_postgres::world::{TOKENS, World, refusal};
+use crate::operator::tool::{address::Address, copy::Copied, moving::Move, progress::Progress};
+use crate::operator::world::{TOKENS, World, refusal};
 use crate::support::{actor, keyring, project};
 
 fn copied(read: usize, written: usize, deleted: usize) -> Copied {
-    Copied { read: read as u64, written: written as u64, deleted: deleted as u64 }
+    Copied { read: read as u64, written: written as u64, deleted: deleted as u64, ..Copied::default() }
 }
 
 async fn rename(world: &World, place: usize) {
@@ -62,8 +62,8 @@ async fn an_interrupted_copy_can_be_continued() {
     let Some(world) = World::new().await else { return };
     let told = Arc::new(AtomicU64::new(0));
     let telling = Arc::clone(&told);
-    let tell = move |_: &str, tokens, _| telling.store(tokens, Ordering::SeqCst);
-    let mut moving = Move::between(&world.file(), &world.url, tell).await.unwrap();
+    let tell = move |_: &str, tokens| telling.store(tokens, Ordering::SeqCst);
+    let mut moving = Move::between(&world.from(), &world.to(), Progress::observed_by(tell)).await.unwrap();
     let copying = tokio::spawn(async move { moving.copy().await.map(drop) });
     while told.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
@@ -72,13 +72,8 @@ async fn an_interrupted_copy_can_be_continued() {
     assert!(copying.await.unwrap_err().is_cancelled(), "the copy ended before it was interrupted");
 
     // PostgreSQL releases the lock of the interrupted move when it notices that the connection is
-    // closed.
-    let mut moving = loop {
-        match world.moving().await {
-            Ok(moving) => break moving,
-            Err(error) => assert!(error.to_string().contains("under way"), "{error}"),
-        }
-    };
+    // closed. The next move waits for this.
+    let mut moving = world.moving().await.unwrap();
     let copied = moving.copy().await.unwrap();
     assert_eq!(copied.read, TOKENS as u64);
     assert!(copied.written < copied.read, "{copied}");
@@ -96,7 +91,7 @@ async fn every_column_counts_in_the_comparison() {
     let equal = moving.finish().await.unwrap().compared;
     assert!(equal.is_equal());
     assert_eq!(equal.source, equal.target);
-    assert_eq!((equal.source.tokens, equal.source.projects), (TOKENS as u64 + 3, 7));
+    assert_eq!((equal.source.tokens, equal.projects), (TOKENS as u64 + 3, 7));
     assert_eq!(equal.source.imports, TOKENS as u64 + 1);
 
     let mut privileged = world.privileged().await;
@@ -125,12 +120,12 @@ async fn every_column_counts_in_the_comparison() {
         assert_eq!(changed.execute(&mut privileged).await.unwrap().rows_affected(), 1, "{column}");
         let seen = moving.compare().await.unwrap();
         assert!(!seen.is_equal(), "{column}");
-        assert_ne!(seen.source.digest, seen.target.digest, "{column}");
+        assert_ne!(seen.source.digest(), seen.target.digest(), "{column}");
         // If the project or the id is changed, PostgreSQL has one record too many and lacks
         // another, so two records differ.
         let moved = ["project", "id"].contains(&column.as_str());
         assert_eq!(seen.differing, if moved { 2 } else { 1 }, "{column}");
-        assert_eq!(seen.uneven.len(), if column == "project" { 2 } else { 0 }, "{column}");
+        assert_eq!(seen.uneven, if column == "project" { 2 } else { 1 }, "{column}");
         let back = "DELETE FROM keyfob_tokens AS token USING kept \
                 WHERE token.digest = kept.digest OR (token.project, token.id) = (kept.project, kept.id); \
              INSERT INTO keyfob_tokens SELECT * FROM kept; DROP TABLE kept";
@@ -150,8 +145,8 @@ async fn every_column_counts_in_the_comparison() {
         // PostgreSQL.
         moving.fence().await.unwrap();
         if damage.starts_with("INSERT") {
-            assert!(refusal(moving.finish().await).contains("the two sides differ"));
-            assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
+            assert!(refusal(moving.finish().await).contains("the two stores differ"));
+            assert_eq!(refusal(moving.open().await), "the move is not finished (run finish)");
         } else {
             assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS + 3, 1, 0));
         }
@@ -178,37 +173,37 @@ async fn each_step_requires_the_one_before() {
     let Some(world) = World::new().await else { return };
     let mut moving = world.moving().await.unwrap();
     for outcome in [moving.fence().await, moving.open().await, moving.reopen().await] {
-        assert_eq!(refusal(outcome), "PostgreSQL holds no copy of this file (copy it first)");
+        assert_eq!(refusal(outcome), "TO holds no copy of FROM (copy it first)");
     }
     moving.copy().await.unwrap();
-    assert_eq!(refusal(moving.finish().await), "the file still takes writes (fence it with --finish)");
-    assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
+    assert_eq!(refusal(moving.finish().await), "FROM still takes writes (fence it with finish)");
+    assert_eq!(refusal(moving.open().await), "the move is not finished (run finish)");
     rename(&world, 3).await;
 
     moving.fence().await.unwrap();
-    assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
+    assert_eq!(refusal(moving.open().await), "the move is not finished (run finish)");
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 1, 0));
 
     // After the file is reopened, it accepts writes again. It must be fenced a second time, and
     // `finish` must copy the new writes. Until then, the move refuses to open PostgreSQL.
     moving.reopen().await.unwrap();
     rename(&world, 4).await;
-    assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
+    assert_eq!(refusal(moving.open().await), "the move is not finished (run finish)");
     moving.fence().await.unwrap();
-    assert_eq!(refusal(moving.open().await), "the move is not finished (run --finish)");
+    assert_eq!(refusal(moving.open().await), "the move is not finished (run finish)");
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 1, 0));
     assert_eq!(moving.finish().await.unwrap().copied, copied(TOKENS, 0, 0));
 
     moving.open().await.unwrap();
     let tokens = Tokens::new(keyring(), world.postgres().await);
     tokens.revoke(&actor(), &world.texts[4].1, RevocationReason::default()).await.unwrap();
-    let open = "PostgreSQL is open: services may have written to it";
+    let open = "TO is open: services may have written to it";
     assert_eq!(refusal(moving.reopen().await), open);
     assert_eq!(refusal(moving.open().await), open);
-    assert_eq!(refusal(moving.copy().await), "PostgreSQL is in use: it holds tokens that are not a copy of this file");
+    assert_eq!(refusal(moving.copy().await), "TO is in use: it holds tokens that are not a copy of FROM");
     let left: Vec<String> = sqlx::query_scalar(
-        "SELECT relname::text FROM pg_class WHERE relname LIKE 'keyfob_move%' \
-         UNION SELECT tgname FROM pg_trigger WHERE tgname LIKE 'keyfob_move%'",
+        "SELECT relname::text FROM pg_class WHERE relname LIKE 'keyfob_copy%' \
+         UNION SELECT tgname FROM pg_trigger WHERE tgname LIKE 'keyfob_fence%'",
     )
     .fetch_all(tokens.store().pool())
     .await
@@ -226,8 +221,11 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     let new = NewToken::new(project("p0"), OwnerId::new("ada").unwrap(), Name::new("there").unwrap());
     tokens.issue(&actor(), new).await.unwrap();
     let mut moving = world.moving().await.unwrap();
-    assert_eq!(refusal(moving.copy().await), "PostgreSQL is in use: it holds tokens that are not a copy of this file");
-    assert_eq!(refusal(world.moving().await), "another move into this database is under way");
+    assert_eq!(refusal(moving.copy().await), "TO is in use: it holds tokens that are not a copy of FROM");
+    assert_eq!(
+        refusal(world.moving().await),
+        "another copy from or to this store is under way (wait until it has ended)"
+    );
     drop(moving);
 
     // Case 2: the database contains the copy of another file.
@@ -235,13 +233,8 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     let mut moving = other.moving().await.unwrap();
     moving.copy().await.unwrap();
     drop(moving);
-    let mut moving = loop {
-        match Move::between(&world.file(), &other.url, |_, _, _| {}).await {
-            Ok(moving) => break moving,
-            Err(error) => assert!(error.to_string().contains("under way"), "{error}"),
-        }
-    };
-    assert_eq!(refusal(moving.copy().await), "PostgreSQL holds a copy of another file");
+    let mut moving = Move::between(&world.from(), &other.to(), Progress::silent()).await.unwrap();
+    assert_eq!(refusal(moving.copy().await), "TO holds a copy of another store than FROM");
     drop(moving);
 
     // Case 3: the file has a column that this version does not know.
@@ -249,7 +242,7 @@ async fn a_database_or_a_file_that_is_not_its_own_is_left_alone() {
     assert!(refusal(world.moving().await).contains("other columns"));
     // Case 4: the file does not exist. The move must not create it.
     let nowhere = world.file().with_file_name("nowhere.db");
-    refusal(Move::between(&nowhere, &other.url, |_, _, _| {}).await);
+    refusal(Move::between(&Address::Sqlite(nowhere.clone()), &other.to(), Progress::silent()).await);
     assert!(!nowhere.exists());
 }
 
@@ -268,12 +261,7 @@ async fn a_file_from_a_back_up_replaces_no_later_state() {
     let before = moving.compare().await.unwrap().target;
     drop(moving);
 
-    let mut moving = loop {
-        match Move::between(&back_up, &world.url, |_, _, _| {}).await {
-            Ok(moving) => break moving,
-            Err(error) => assert!(error.to_string().contains("under way"), "{error}"),
-        }
-    };
+    let mut moving = Move::between(&Address::Sqlite(back_up), &world.to(), Progress::silent()).await.unwrap();
     let refusal = refusal(moving.copy().await);
     assert!(refusal.contains("a later state of 2 tokens"), "{refusal}");
     assert_eq!(moving.compare().await.unwrap().target, before, "nothing was written");

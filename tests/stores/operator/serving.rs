@@ -15,7 +15,7 @@ use keyfob::{
     tokens::Usage,
 };
 
-use crate::move_to_postgres::world::World;
+use crate::operator::world::World;
 use crate::support::notes::Notes;
 use crate::support::{actor, keyring};
 
@@ -554,7 +554,7 @@ async fn move_while_serving(fault: Fault, pace: Pace) -> Option<Outcome> {
     if fault == Fault::None {
         stage.watch(true).await;
     } else {
-        sqlx::raw_sql("UPDATE keyfob_move SET equal = true").execute(world.postgres().await.pool()).await.unwrap();
+        sqlx::raw_sql("UPDATE keyfob_copy_target SET equal = 1").execute(world.postgres().await.pool()).await.unwrap();
         if fault == Fault::OpenedTooSoon {
             stage.step("opens too soon", moving.open()).await.unwrap();
             stage.watch(false).await;

@@ -17,7 +17,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
-use crate::move_to_postgres::moving::{Failure, Move};
+use crate::operator::tool::{Failure, address::Address, explain, moving::Move, progress::Progress};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, base62, changed, keyring, project};
 
@@ -70,8 +70,16 @@ impl World {
         self.store.import(batch).await.unwrap();
     }
 
+    pub fn from(&self) -> Address {
+        Address::Sqlite(self.file())
+    }
+
+    pub fn to(&self) -> Address {
+        Address::parse(&self.url).unwrap()
+    }
+
     pub async fn moving(&self) -> Result<Move, Failure> {
-        Move::between(&self.file(), &self.url, |_, _, _| {}).await
+        Move::between(&self.from(), &self.to(), Progress::silent()).await
     }
 
     pub async fn postgres(&self) -> PostgresStore {
@@ -82,7 +90,7 @@ impl World {
     /// the move itself uses.
     pub async fn privileged(&self) -> PgConnection {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
-        sqlx::raw_sql("SET keyfob.moving = 'yes'").execute(&mut connection).await.unwrap();
+        sqlx::raw_sql("SET keyfob.copying = 'yes'").execute(&mut connection).await.unwrap();
         connection
     }
 
@@ -141,5 +149,48 @@ impl World {
 /// Returns the error message of a step that must fail.
 #[track_caller]
 pub fn refusal<T>(outcome: Result<T, Failure>) -> String {
-    outcome.err().expect("the step is refused").to_string()
+    explain(&*outcome.err().expect("the step is refused"))
+}
+
+/// The environment variable with the arguments of the tool, one per line. A test sets it for a
+/// process of the tool, which is the same test binary.
+const ARGUMENTS: &str = "KEYFOB_OPERATOR_ARGUMENTS";
+/// The environment variables with the addresses of FROM and TO.
+pub const FROM: &str = "KEYFOB_OPERATOR_FROM";
+pub const TO: &str = "KEYFOB_OPERATOR_TO";
+
+/// Runs the tool in a process of its own.
+#[test]
+#[ignore = "run by other tests"]
+fn tool() {
+    let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let code = runtime.block_on(crate::operator::tool::run(arguments.lines().map(str::to_owned)));
+    std::process::exit(code.into());
+}
+
+/// Returns the command for a process of the tool. The arguments `env:FROM` and `env:TO` stand for
+/// the two addresses.
+pub fn operator(arguments: &[&str], from: &str, to: &str) -> std::process::Command {
+    let arguments =
+        arguments.join("\n").replace("env:FROM", &format!("env:{FROM}")).replace("env:TO", &format!("env:{TO}"));
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["operator::world::tool", "--exact", "--ignored", "--nocapture"]);
+    command.env(ARGUMENTS, arguments).env(FROM, from).env(TO, to);
+    command
+}
+
+/// The output of a process of the tool.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs the tool to its end.
+pub fn run(arguments: &[&str], from: &str, to: &str) -> Ran {
+    let output = operator(arguments, from, to).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
