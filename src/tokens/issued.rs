@@ -7,7 +7,7 @@ use super::service::Tokens;
 use crate::rules::error::Error;
 use crate::rules::record::{Revocation, RevocationReason};
 use crate::store::contract::TokenStore;
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::maintenance::{ProjectsWith, StoreMaintenance};
 use crate::store::query::{ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
 use crate::words::store_error::StoreError;
@@ -105,7 +105,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// or cannot list the projects. The orphans of all other projects are revoked. Call this method
     /// again to finish.
     pub async fn revoke_orphans(&self) -> Result<u64, Error> {
-        let mut walk = self.walk(ProjectsQuery::default());
+        let mut walk = self.walk_with(ProjectsWith::EndedIssuers(self.clock.now()));
         while let Some(project) = walk.next().await {
             let count = self.revoke_orphans_in(&project).await;
             walk.note(project, count);

@@ -9,7 +9,7 @@ use crate::rules::error::Error;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::maintenance::{ProjectsWith, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::TokenKey;
 
@@ -64,7 +64,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// claimed some notices, it returns them instead of the error. So if a sender repeats the call,
     /// it gets all notices of the other projects before it gets the error.
     pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, Error> {
-        let mut walk = self.walk(ProjectsQuery::default());
+        let leads = self.policy().notices().leads().to_vec();
+        let mut walk = self.walk_with(ProjectsWith::DueNotices { leads, now: self.clock.now() });
         let mut notices = Vec::new();
         while let Some(project) = walk.next().await {
             let now = self.clock.now();

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::service::Tokens;
 use crate::rules::error::Error;
 use crate::store::contract::TokenStore;
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::maintenance::{ProjectsWith, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
@@ -28,7 +28,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// or cannot list the projects. Call this method again to finish.
     pub async fn purge(&self, kept: Duration) -> Result<u64, Error> {
         let ended_before = self.clock.now().saturating_sub(kept);
-        let mut walk = self.walk(ProjectsQuery::default());
+        let mut walk = self.walk_with(ProjectsWith::EndedBefore(ended_before));
         while let Some(project) = walk.next().await {
             let purged = async {
                 // If the issuer were deleted first, a token that is bound to it would look live,

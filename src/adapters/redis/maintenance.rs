@@ -22,7 +22,8 @@ use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for RedisStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        let ProjectsQuery { owner, after, most } = query;
+        // The result may have projects without the work that the query names.
+        let ProjectsQuery { owner, with: _, after, most } = query;
         let key = projects_key(owner.as_ref().map(|owner| owner.as_str()));
         let from = after.as_ref().map_or("-".to_owned(), |after| format!("({after}"));
         let act = Act::plain("ZRANGEBYLEX", &key).arg(from).args(["+", "LIMIT", "0"]).number(most.get());

@@ -2,6 +2,7 @@
 //! records and rows.
 
 pub(crate) mod migration;
+pub(super) mod projects;
 pub(super) mod query;
 pub(super) mod row;
 pub(super) mod schema;
@@ -20,6 +21,13 @@ pub(super) struct Dialect {
     /// changes its row. A token that never ends sorts last. The indices of the schema contain the
     /// same expression, character by character.
     pub(super) ends: &'static str,
+    /// The SQL expression for the time at which a token ended or will end, by revocation too. It is
+    /// NULL or at least [`NEVER`](query::NEVER) if the token never ends. The index
+    /// `keyfob_tokens_ended` contains the same expression, character by character.
+    ended: &'static str,
+    /// The clause that makes the engine use the index `keyfob_tokens_ended`. It is empty for an
+    /// engine whose planner knows how many tokens have ended.
+    by_ended: &'static str,
 }
 
 #[cfg(feature = "sqlite")]
@@ -29,6 +37,10 @@ pub(super) const SQLITE: Dialect = Dialect {
     // SQLite's MIN returns NULL if one argument is NULL, whereas PostgreSQL's LEAST ignores NULL.
     ends: "min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), \
            coalesce(expires_at, 253402300800000))",
+    ended: "min(coalesce(revoked_at, 253402300800000), coalesce(grace_until, 253402300800000), \
+            coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000))",
+    // Without statistics, SQLite would walk through all projects, to save the sort of the result.
+    by_ended: " INDEXED BY keyfob_tokens_ended",
 };
 
 #[cfg(feature = "postgres")]
@@ -36,17 +48,24 @@ pub(super) const POSTGRES: Dialect = Dialect {
     place_of: "strpos",
     expires_order: "coalesce(expires_at, 253402300800000)",
     ends: "coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)",
+    ended: "least(revoked_at, grace_until, confirm_by, expires_at)",
+    by_ended: "",
 };
 
 #[cfg(test)]
 mod tests {
-    /// Each schema must contain exactly the expression `ends` of its dialect. An engine uses an
-    /// index on an expression only for queries with exactly the same expression.
+    /// Each schema must contain exactly the expressions of its dialect. An engine uses an index on
+    /// an expression only for queries with exactly the same expression.
     #[test]
-    fn each_schema_has_the_ends_of_its_dialect() {
+    fn each_schema_has_the_expressions_of_its_dialect() {
+        let has = |schema: &str, dialect: &super::Dialect| {
+            for expression in [dialect.ends, dialect.ended, super::projects::SENT] {
+                assert!(schema.contains(expression), "{expression}");
+            }
+        };
         #[cfg(feature = "sqlite")]
-        assert!(crate::store::sqlite::SqliteStore::MIGRATIONS[0].sql.contains(super::SQLITE.ends));
+        has(crate::store::sqlite::SqliteStore::MIGRATIONS[0].sql, &super::SQLITE);
         #[cfg(feature = "postgres")]
-        assert!(crate::store::postgres::PostgresStore::MIGRATIONS[0].sql.contains(super::POSTGRES.ends));
+        has(crate::store::postgres::PostgresStore::MIGRATIONS[0].sql, &super::POSTGRES);
     }
 }
