@@ -8,6 +8,7 @@ mod support;
 mod broken_stores;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod idle;
 #[cfg(all(feature = "cache", any(feature = "postgres", feature = "redis")))]
 mod issued;
 #[cfg(feature = "conformance")]

@@ -20,7 +20,7 @@ pub(super) const SENT: &str = "coalesce(notice_lead, 31622400001)";
 const NONE_SENT: i64 = NoticeLead::MAX_MILLIS as i64 + 1;
 
 /// The maximum number of rows that a query examines if no index can tell which rows have work.
-const EXAMINED: i64 = 10_000;
+pub(in crate::adapters) const EXAMINED: i64 = 10_000;
 
 /// Returns the query for the ids of the projects that have tokens, or that have work.
 pub(in crate::adapters) fn projects(dialect: &Dialect, query: &ProjectsQuery) -> Statement {

@@ -1130,6 +1130,21 @@ impl StoreMaintenance for BrokenStore {
         }
         Ok(Some(Arc::new(record.clone())))
     }
+
+    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Answer<Option<Vec<Arc<TokenRecord>>>> {
+        let rows = self.rows();
+        let comes_after = |record: &&TokenRecord| match after {
+            Some(after) if self.is(ScanSkipsTheRest) => record.project > after.project,
+            after => after.is_none_or(|after| record.key() > after),
+        };
+        let mut found: Vec<_> = rows.records.iter().filter(comes_after).cloned().map(Arc::new).collect();
+        if self.is(ScanHidesDead) {
+            found.retain(|record| record.revoked.is_none());
+        }
+        found.sort_by_key(|record| record.key());
+        found.truncate(most.get() + usize::from(self.is(ScanHoldsOneMore) && most.get() == 2));
+        Ok(Some(found))
+    }
 }
 
 // Helpers that import one row.
@@ -1179,21 +1194,6 @@ impl BrokenStore {
         rows.push(record.clone());
         rows.imported.push((import_key, record));
         None
-    }
-
-    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Answer<Option<Vec<Arc<TokenRecord>>>> {
-        let rows = self.rows();
-        let comes_after = |record: &&TokenRecord| match after {
-            Some(after) if self.is(ScanSkipsTheRest) => record.project > after.project,
-            after => after.is_none_or(|after| record.key() > after),
-        };
-        let mut found: Vec<_> = rows.records.iter().filter(comes_after).cloned().map(Arc::new).collect();
-        if self.is(ScanHidesDead) {
-            found.retain(|record| record.revoked.is_none());
-        }
-        found.sort_by_key(|record| record.key());
-        found.truncate(most.get() + usize::from(self.is(ScanHoldsOneMore) && most.get() == 2));
-        Ok(Some(found))
     }
 }
 
