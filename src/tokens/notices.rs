@@ -58,6 +58,10 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     ///
     /// If the store fails in one project, the call still claims the notices of the other projects.
     ///
+    /// The call visits only the projects with due notices. If the store cannot name them, the call
+    /// visits all projects: see [`StoreMaintenance::projects`]. In a project without due notices, it
+    /// only reads.
+    ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the call claimed no notice
     /// and the store failed, either in a project or when it listed the projects. If the call
@@ -72,7 +76,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
             let room = most.get() - notices.len();
             let (leads, until) = (self.policy().notices().leads(), now.saturating_add(lease));
             let claimed = async {
-                // No notice must be sent for a token that ended with its issuer.
+                // No notice must be sent for a token that ended with its issuer. Both tokens are in
+                // this project.
                 self.revoke_orphans_in(&project).await?;
                 self.store.claim_notices(&project, leads, now, until, PageSize::clamped(room)).await
             };

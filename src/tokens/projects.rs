@@ -57,13 +57,21 @@ impl<S: StoreMaintenance> Walk<'_, S> {
         }
     }
 
+    /// Starts again with the projects that have this work, and keeps the recorded outcomes.
+    pub(super) fn restart(&mut self, work: ProjectsWith) {
+        self.projects = Projects::new(self.projects.store, ProjectsQuery { with: Some(work), ..Default::default() });
+    }
+
     /// Records the outcome of the operation in one project: the number of changed tokens, or an
     /// error.
     pub(super) fn note(&mut self, project: ProjectId, outcome: Result<u64, StoreError>) {
         match outcome {
             Ok(count) => self.count += count,
             Err(error) => {
-                self.failed.push(project);
+                // After a restart, a project may fail again.
+                if !self.failed.contains(&project) {
+                    self.failed.push(project);
+                }
                 self.error.get_or_insert(error);
             }
         }
