@@ -142,15 +142,12 @@ pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<Ta
     let title = format!("{}: maintenance jobs with one token in each project", engine.version().await);
     let head = ["projects", "job", "the store knows which projects have work", "time", "calls of the store"];
     let mut table = Table::new(title, &head);
-    let (few, all) = (FEW.min(most), PROJECTS.min(most).min(E::MOST));
-    progress(&format!("maintenance: loading {} projects into {}", number(few), E::NAME));
-    engine.load(population, 0..few).await;
-    jobs(&engine, population, 0..few, false, &mut table).await;
-    jobs(&engine, population, 0..few, true, &mut table).await;
-    if all > few {
-        progress(&format!("maintenance: loading {} projects into {}", number(all), E::NAME));
-        engine.load(population, few..all).await;
-        jobs(&engine, population, 0..all, true, &mut table).await;
+    for (projects, narrows) in [(PROJECTS.min(most).min(E::MOST), true), (FEW.min(most), false)] {
+        progress(&format!("maintenance: loading {} projects into {}", number(projects), E::NAME));
+        engine.load(population, 0..projects).await;
+        jobs(&engine, population, 0..projects, narrows, &mut table).await;
+        engine.stop().await;
+        engine = E::start().await?;
     }
     engine.stop().await;
     table.note("Idle: no notice is due, and no token has ended.");
@@ -205,7 +202,7 @@ async fn add_work<E: Engine>(engine: &E, population: &Population, projects: &Ran
     let count = projects.end - projects.start;
     for place in 0..DUE {
         let mut record = population.token(projects.start + place * (count / DUE)).record;
-        let mut insert = async |kind: u64, record: &mut TokenRecord| {
+        let insert = async |kind: u64, record: &mut TokenRecord| {
             // The ids of the other tokens are random, and do not end with these digits.
             let id = format!("1{count:09}{}{place:03}{kind}0", u8::from(narrows));
             record.id = TokenId::new(&id).unwrap();

@@ -85,6 +85,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use crate::rules::lifetimes::Lifetime;
     use crate::rules::new_token::NewToken;
@@ -100,7 +102,13 @@ mod tests {
     }
 
     fn hits(world: &World, policy: &Policy) -> Vec<(Timestamp, String, PolicyBreach, u64)> {
-        let hits = now(world.tokens.dry_run(policy)).unwrap().into_iter();
+        let run = |unscanned| {
+            world.store.unscanned.store(unscanned, Ordering::SeqCst);
+            now(world.tokens.dry_run(policy)).unwrap()
+        };
+        let hits = run(true);
+        assert_eq!(run(false), hits, "with and without `scan`");
+        let hits = hits.into_iter();
         hits.map(|hit| (hit.from, format!("{}/{}", hit.project, hit.owner), hit.breach, hit.tokens)).collect()
     }
 

@@ -125,6 +125,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::rules::sample::{DAY, ada};
@@ -154,7 +155,14 @@ mod tests {
     #[test]
     fn the_tokens_of_a_key_are_counted_in_all_projects() {
         let world = world();
-        let used = |key| now(world.tokens.key_use(number(key))).unwrap();
+        let used = |key| {
+            let mut both = [true, false].map(|unscanned| {
+                world.store.unscanned.store(unscanned, Ordering::SeqCst);
+                now(world.tokens.key_use(number(key))).unwrap()
+            });
+            assert_eq!(both[0], both[1], "with and without `scan`");
+            core::mem::take(&mut both[0])
+        };
         assert_eq!(used(1), KeyUse { live: 1, ended: 1 });
         assert_eq!(used(2), KeyUse { live: 1, ended: 0 });
         assert_eq!(used(3), KeyUse::default());

@@ -39,10 +39,10 @@ impl StoreMaintenance for PostgresStore {
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
         let ended = |sql: &mut Statement| and_ended(sql, project, ended_before);
-        if self.is_none(ended).await? {
-            return Ok(BatchResult { count: 0, done: true });
-        }
         in_time(async {
+            if self.is_none(ended).await? {
+                return Ok(BatchResult { count: 0, done: true });
+            }
             let mut sql = Statement::new(CHOOSE);
             ended(&mut sql);
             sql.push(" ORDER BY id LIMIT ").bind(most.get() as i64);
@@ -82,10 +82,10 @@ impl StoreMaintenance for PostgresStore {
             and_project(sql, project);
             and_due(&POSTGRES, sql, leads, now);
         };
-        if self.is_none(due).await? {
-            return Ok(Vec::new());
-        }
         in_time(async {
+            if self.is_none(due).await? {
+                return Ok(Vec::new());
+            }
             // The statement chooses the rows that expire first. Then it locks these rows in
             // ascending order of id, if their notices are still due.
             let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
