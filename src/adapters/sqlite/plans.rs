@@ -125,7 +125,7 @@ async fn projects_with_work_are_found_along_an_index() {
         plan(&database, projects(&SQLITE, &query)).await
     };
     let ended = of(ProjectsWith::EndedBefore(at)).await;
-    assert!(ended.starts_with("SEARCH keyfob_tokens USING INDEX keyfob_tokens_ended (<expr><?)"), "{ended}");
+    assert!(ended.starts_with("SEARCH keyfob_tokens USING COVERING INDEX keyfob_tokens_ended (<expr><?)"), "{ended}");
     let due = of(ProjectsWith::DueNotices { leads: NoticeLead::ALL.to_vec(), now: at }).await;
     for range in ["(<expr>=? AND expires_at>? AND expires_at<?)", "(<expr>>? AND <expr><?)"] {
         let search = format!("SEARCH keyfob_tokens USING INDEX keyfob_tokens_notices {range}");
