@@ -335,7 +335,7 @@ pub mod store {
     pub use self::group::{BatchResult, RevokeBatch, RevokeGroup};
     pub use self::last_use::LastUse;
     pub use self::layered::Layered;
-    pub use self::maintenance::{ProjectsQuery, StoreMaintenance};
+    pub use self::maintenance::{ProjectsQuery, ProjectsWith, StoreMaintenance};
     pub use self::order::ListOrder;
     pub use self::query::{CountQuery, ListQuery, Page, PageSize, StatusFilter, StatusGroup};
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
@@ -410,6 +410,7 @@ pub mod tokens {
     pub(crate) mod dry_run;
     mod emit;
     pub(crate) mod events;
+    mod every_record;
     mod explain;
     mod find_imported;
     mod flush;

@@ -14,12 +14,15 @@
 //! `/dev/shm` if that folder exists. These arguments may follow after `--`:
 //!
 //! - `cost` measures only the cost of operations, and `growth` measures only how the cost grows.
+//! - `maintenance` measures only the maintenance jobs, with one token in each of up to 1,000,000
+//!   projects. It runs only if it is named. The limit `--most N` is then the number of projects.
 //! - `--most N` limits the number of tokens to N, for a quick trial. N must be at least 1000.
 //! - `--write` writes the figures to the files that the operations page of the guide includes.
 
 mod cost;
 mod engines;
 mod growth;
+mod maintenance;
 mod measure;
 mod plot;
 mod table;
@@ -49,6 +52,7 @@ const TOKENS: u64 = 5_000_000;
 struct Wanted {
     cost: bool,
     growth: bool,
+    maintenance: bool,
     write: bool,
     /// The maximum number of tokens.
     most: u64,
@@ -56,21 +60,26 @@ struct Wanted {
 
 impl Wanted {
     fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut wanted = Self { cost: false, growth: false, write: false, most: u64::MAX };
+        let mut wanted = Self { cost: false, growth: false, maintenance: false, write: false, most: u64::MAX };
         let mut arguments = arguments.filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "cost" => wanted.cost = true,
                 "growth" => wanted.growth = true,
+                "maintenance" => wanted.maintenance = true,
                 "--write" => wanted.write = true,
                 "--most" => {
                     let most = arguments.next().and_then(|most| most.parse().ok()).filter(|most| *most >= 1000);
                     wanted.most = most.ok_or("--most needs a number of at least 1000")?;
                 }
-                other => return Err(format!("unknown argument {other} (known: cost, growth, --most N, --write)")),
+                other => {
+                    return Err(format!(
+                        "unknown argument {other} (known: cost, growth, maintenance, --most N, --write)"
+                    ));
+                }
             }
         }
-        if !wanted.cost && !wanted.growth {
+        if !wanted.cost && !wanted.growth && !wanted.maintenance {
             (wanted.cost, wanted.growth) = (true, true);
         }
         Ok(wanted)
@@ -82,6 +91,7 @@ impl Wanted {
 struct Report {
     cost: Vec<(Table, Ratios)>,
     growth: Vec<(Table, Curves)>,
+    maintenance: Vec<Table>,
 }
 
 impl Report {
@@ -99,17 +109,25 @@ impl Report {
         }
     }
 
+    async fn maintenance<E: Engine>(&mut self, most: u64, population: &Population) {
+        if let Some(table) = maintenance::measure::<E>(most, population).await {
+            println!("{}", table.plain());
+            self.maintenance.push(table);
+        }
+    }
+
     /// Writes the tables and pictures of the measurements `cost` and `growth` to the files that the
     /// operations page includes. Writes no files for a measurement that did not run.
     fn write(self, most: u64) {
         let (tables, ratios): (Vec<_>, Vec<_>) = self.cost.into_iter().unzip();
-        write("cost", most, &tables, || plot::cost(&ratios));
+        write("cost", most, &tables, || Some(plot::cost(&ratios)));
         let (tables, curves): (Vec<_>, Vec<_>) = self.growth.into_iter().unzip();
-        write("growth", most, &tables, || plot::growth(&curves));
+        write("growth", most, &tables, || Some(plot::growth(&curves)));
+        write("maintenance", most, &self.maintenance, || None);
     }
 }
 
-fn write(half: &str, most: u64, tables: &[Table], plot: impl FnOnce() -> String) {
+fn write(half: &str, most: u64, tables: &[Table], plot: impl FnOnce() -> Option<String>) {
     if tables.is_empty() {
         return;
     }
@@ -120,7 +138,9 @@ fn write(half: &str, most: u64, tables: &[Table], plot: impl FnOnce() -> String)
     let head = format!("Measured on {} with `{command}`, on {}.\n\n", today(), machine());
     let tables: Vec<String> = tables.iter().map(Table::markdown).collect();
     fs::write(folder.join(format!("{half}.md")), head + &tables.join("\n")).unwrap();
-    fs::write(folder.join(format!("{half}.svg")), plot()).unwrap();
+    if let Some(plot) = plot() {
+        fs::write(folder.join(format!("{half}.svg")), plot).unwrap();
+    }
     progress(&format!("wrote {half} to {}", folder.display()));
 }
 
@@ -177,6 +197,12 @@ async fn main() {
         report.growth::<Postgres>(most, &population).await;
         report.growth::<Sqlite>(most, &population).await;
         report.growth::<Redis>(most, &population).await;
+    }
+    if wanted.maintenance {
+        // Each project has one token, like the project of a user.
+        let population = Population::new(1);
+        report.maintenance::<Sqlite>(most, &population).await;
+        report.maintenance::<Postgres>(most, &population).await;
     }
     if wanted.write {
         report.write(most);

@@ -49,6 +49,11 @@ impl Population {
         }
     }
 
+    /// Returns the current time of the population.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Returns the id of the project with this number. The id is the number, written with at least
     /// five digits. So ids as text have the same order as the numbers, up to project 99999.
     pub fn project(&self, number: u64) -> ProjectId {

@@ -162,7 +162,7 @@ impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
         let writing = self.writing_in(project);
         let batch = self.store.purge(project, ended_before, most).await?;
         if batch.count == 0 {
-            writing.changed_nothing();
+            writing.changed_only([]);
         }
         Ok(batch)
     }
@@ -186,9 +186,7 @@ impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
         let writing = self.writing_in(project);
         let claimed = self.store.claim_notices(project, leads, now, lease_until, most).await?;
-        if claimed.is_empty() {
-            writing.changed_nothing();
-        }
+        writing.changed_only(claimed.iter().map(|record| record.key()));
         Ok(claimed)
     }
 
@@ -199,6 +197,10 @@ impl<S: StoreMaintenance> StoreMaintenance for Cached<S> {
             writing.gave(record);
         }
         Ok(found)
+    }
+
+    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Result<Option<Vec<Arc<TokenRecord>>>, StoreError> {
+        self.store.scan(after, most).await
     }
 }
 

@@ -28,10 +28,12 @@ impl Writing<'_> {
         }
     }
 
-    /// Ends the guard of an operation on a whole project after the store has acknowledged that the
-    /// operation changed no token. The cache keeps its entries of the project.
-    pub(super) fn changed_nothing(mut self) {
+    /// Ends the guard of an operation on a whole project after the store has acknowledged which
+    /// tokens the operation changed. The cache drops its entries of these tokens, and keeps the
+    /// other entries of the project.
+    pub(super) fn changed_only(mut self, keys: impl IntoIterator<Item = TokenKey>) {
         self.project = None;
+        keys.into_iter().for_each(|key| self.cache.shards.forget(&key));
     }
 }
 

@@ -24,7 +24,7 @@ fn issued(issuer: &TokenRecord, bound: bool) -> Result<TokenRecord, Broken> {
 }
 
 /// Returns a new token that is bound to `issuer`.
-fn bound(issuer: &TokenRecord) -> Result<TokenRecord, Broken> {
+pub(super) fn bound(issuer: &TokenRecord) -> Result<TokenRecord, Broken> {
     issued(issuer, true)
 }
 

@@ -1,7 +1,7 @@
 //! The laws of [`StoreMaintenance`], grouped by the file that contains their test cases.
 
 use super::law::laws;
-use super::{issued, notice, projects, purge, races};
+use super::{issued, notice, projects, purge, races, work};
 use crate::store::contract::TokenStore;
 use crate::store::erased::MaintainedObject;
 use crate::store::maintenance::StoreMaintenance;
@@ -22,6 +22,26 @@ laws! {
             projects_start_behind_the_one_named;
             /// Checks that one call of `projects` returns at most as many projects as requested.
             projects_are_no_more_than_asked;
+        }
+        work {
+            /// Checks that repeated calls of `projects` with `EndedBefore` return every project
+            /// with a token that ended before the given time, up to one millisecond before it.
+            projects_with_ended_tokens_are_named;
+            /// Checks that repeated calls of `projects` with `DueNotices` return every project with
+            /// a notice that can be claimed, also if the notice begins exactly at the given time.
+            projects_with_due_notices_are_named;
+            /// Checks that repeated calls of `projects` with `EndedIssuers` return every project
+            /// with an ended issuer that still has bound tokens to revoke.
+            projects_with_ended_issuers_are_named;
+            /// Checks that repeated calls of `projects` with `KeyNumber` return every project with
+            /// a live or ended token of the given key.
+            projects_with_a_key_are_named;
+            /// Checks that repeated calls of `scan` return every record once, in the order of
+            /// projects and ids. A store that does not support `scan` passes.
+            scan_returns_all_records_in_order;
+            /// Checks that one call of `scan` returns at most as many records as requested, and as
+            /// many as there are. A store that does not support `scan` passes.
+            scan_returns_no_more_than_asked;
         }
         purge {
             /// Checks that a purge deletes tokens that were revoked, that lapsed or expired, or

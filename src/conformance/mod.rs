@@ -66,6 +66,7 @@ mod together;
 mod token_laws;
 mod touch;
 mod verdict;
+mod work;
 
 pub use self::import_laws::*;
 pub use self::maintenance_laws::*;

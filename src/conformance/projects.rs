@@ -24,7 +24,7 @@ async fn three<S: TokenStore>(store: &S) -> Result<(Vec<ProjectId>, OwnerId), Br
 
 /// Calls `projects` repeatedly, until a result is empty, or contains `last` or a later project.
 /// Returns the projects of all results.
-async fn walk<S: StoreMaintenance>(
+pub(super) async fn walk<S: StoreMaintenance>(
     store: &S,
     mut query: ProjectsQuery,
     last: ProjectId,
@@ -48,7 +48,7 @@ pub(super) async fn projects_names_all_that_have_tokens<S: TokenStore + StoreMai
     // A shared database may contain projects of other tests between these three.
     let after = Some(sibling(projects[0], '6')?);
     for most in [1, 2, 100] {
-        let query = ProjectsQuery { owner: None, after, most: PageSize::clamped(most) };
+        let query = ProjectsQuery { after, most: PageSize::clamped(most), ..ProjectsQuery::default() };
         let named = walk(store, query, projects[2]).await?;
         ensure!(projects.iter().all(|project| named.contains(project)), "projects, {most} at a time: some are missing");
     }
@@ -58,7 +58,8 @@ pub(super) async fn projects_names_all_that_have_tokens<S: TokenStore + StoreMai
 pub(super) async fn projects_names_all_of_an_owner<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let (projects, owner) = three(store).await?;
     for most in [1, 2, 100] {
-        let query = ProjectsQuery { owner: Some(owner.clone()), after: None, most: PageSize::clamped(most) };
+        let query =
+            ProjectsQuery { owner: Some(owner.clone()), most: PageSize::clamped(most), ..ProjectsQuery::default() };
         let named = walk(store, query, projects[2]).await?;
         let all = projects.iter().all(|project| named.contains(project));
         ensure!(all, "projects of an owner, {most} at a time: some are missing");
@@ -69,11 +70,11 @@ pub(super) async fn projects_names_all_of_an_owner<S: TokenStore + StoreMaintena
 pub(super) async fn projects_ascend<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let (projects, owner) = three(store).await?;
     for owner in [None, Some(owner)] {
-        let named = store.projects(&ProjectsQuery { owner, after: None, most: PageSize::MAX }).await?;
+        let named = store.projects(&ProjectsQuery { owner, most: PageSize::MAX, ..ProjectsQuery::default() }).await?;
         ensure!(named.is_sorted_by(|a, b| a < b), "projects: not ascending, or one twice");
     }
     let after = Some(sibling(projects[0], '6')?);
-    let named = store.projects(&ProjectsQuery { owner: None, after, most: PageSize::MAX }).await?;
+    let named = store.projects(&ProjectsQuery { after, most: PageSize::MAX, ..ProjectsQuery::default() }).await?;
     ensure!(named.is_sorted_by(|a, b| a < b), "projects after one: not ascending, or one twice");
     Ok(())
 }
@@ -81,7 +82,7 @@ pub(super) async fn projects_ascend<S: TokenStore + StoreMaintenance>(store: &S)
 pub(super) async fn projects_start_behind_the_one_named<S: TokenStore + StoreMaintenance>(store: &S) -> Verdict {
     let (projects, owner) = three(store).await?;
     for owner in [None, Some(owner)] {
-        let query = ProjectsQuery { owner, after: Some(projects[1]), most: PageSize::MAX };
+        let query = ProjectsQuery { owner, after: Some(projects[1]), most: PageSize::MAX, with: None };
         let named = store.projects(&query).await?;
         ensure!(
             named.iter().all(|named| *named > projects[1]),

@@ -183,6 +183,7 @@ forward! {
             now: Timestamp, lease_until: Timestamp, most: PageSize
         ) -> Vec<Arc<TokenRecord>>;
         fn acknowledge_notice(key: &TokenKey; lead: NoticeLead) -> Option<Arc<TokenRecord>>;
+        fn scan(; after: Option<TokenKey>, most: PageSize) -> Option<Vec<Arc<TokenRecord>>>;
     }
 }
 

@@ -257,7 +257,7 @@ impl<S: BasicStore> TokenStore for Layered<S> {
 
 impl<S: BasicStore> StoreMaintenance for Layered<S> {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        // The contract allows projects in which the owner has no tokens.
+        // The contract allows projects in which the owner has no tokens, or that have no work.
         self.store.projects(query.after.as_ref(), query.most.get()).await
     }
 

@@ -179,12 +179,15 @@ impl MemoryStore {
 
 impl StoreMaintenance for MemoryStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        let ProjectsQuery { owner, after, most } = query;
+        let ProjectsQuery { owner, with, after, most } = query;
         let rows = self.read();
         let has_owner = |project: &ProjectId| {
             owner.as_ref().is_none_or(|owner| rows.of_project(*project).any(|record| record.owner == *owner))
         };
-        Ok(rows.projects(after.as_ref()).filter(has_owner).take(most.get()).collect())
+        let has_work =
+            |project: &ProjectId| with.as_ref().is_none_or(|work| operations::has_work(&rows, *project, work));
+        let projects = rows.projects(after.as_ref()).filter(|project| has_owner(project) && has_work(project));
+        Ok(projects.take(most.get()).collect())
     }
 
     async fn purge(
@@ -222,6 +225,10 @@ impl StoreMaintenance for MemoryStore {
         lead: NoticeLead,
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         Ok(operations::acknowledge_notice(&mut self.write(), key, lead))
+    }
+
+    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Result<Option<Vec<Arc<TokenRecord>>>, StoreError> {
+        Ok(Some(operations::scan(&self.read(), after, most.get())))
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::cursor::Cursor;
 use super::group::BatchResult;
 use super::last_use::LastUse;
+use super::maintenance::ProjectsWith;
 use super::query::{CountQuery, ListQuery, Page};
 use super::rows::Rows;
 use crate::rules::change::Change;
@@ -142,13 +143,18 @@ pub(super) fn touch(rows: &mut Rows, touches: &[LastUse]) -> u64 {
 
 /// Deletes at most `most` rows of a project that ended strictly before a time.
 pub(super) fn purge(rows: &mut Rows, project: ProjectId, ended_before: Timestamp, most: usize) -> BatchResult {
-    // A row that ended exactly at `ended_before` stays.
-    let keys = rows.keys(project, |record| record.ends_at().is_some_and(|end| end < ended_before));
+    let keys = rows.keys(project, |record| has_ended_before(record, ended_before));
     let most = most.min(keys.len());
     for key in &keys[..most] {
         rows.remove(key);
     }
     BatchResult { count: most as u64, done: most == keys.len() }
+}
+
+/// Returns whether a token ended strictly before a time. A row that ended exactly at the time of a
+/// purge stays.
+fn has_ended_before(record: &TokenRecord, time: Timestamp) -> bool {
+    record.ends_at().is_some_and(|end| end < time)
 }
 
 pub(super) fn ended_issuers(rows: &Rows, project: ProjectId, now: Timestamp, most: usize) -> Vec<TokenId> {
@@ -166,13 +172,37 @@ pub(super) fn claim_notices(
     lease_until: Timestamp,
     most: usize,
 ) -> Vec<Arc<TokenRecord>> {
-    // A lease that ends at `now` has ended. Tokens that expire sooner come first.
-    let is_free = |record: &TokenRecord| record.notice_lease_until.is_none_or(|lease| lease <= now);
-    let due = rows.of_project(project).filter(|record| record.due_notice(leads, now).is_some() && is_free(record));
+    // Tokens that expire sooner come first.
+    let due = rows.of_project(project).filter(|record| can_be_claimed(record, leads, now));
     let mut due: Vec<_> = due.map(|record| (record.expires_at, record.key())).collect();
     due.sort();
     due.truncate(most);
     due.iter().filter_map(|(_, key)| rows.change(key, |record| record.claim_notice(lease_until))).collect()
+}
+
+/// Returns whether a notice of the token is due at `now`, and no sender holds a lease on it. A lease
+/// that ends at `now` has ended.
+fn can_be_claimed(record: &TokenRecord, leads: &[NoticeLead], now: Timestamp) -> bool {
+    record.due_notice(leads, now).is_some() && record.notice_lease_until.is_none_or(|lease| lease <= now)
+}
+
+/// Returns whether a project has this work.
+pub(super) fn has_work(rows: &Rows, project: ProjectId, work: &ProjectsWith) -> bool {
+    let any = |wanted: &dyn Fn(&TokenRecord) -> bool| rows.of_project(project).any(|record| wanted(record));
+    match work {
+        ProjectsWith::EndedBefore(time) => any(&|record| has_ended_before(record, *time)),
+        ProjectsWith::DueNotices { leads, now } => any(&|record| can_be_claimed(record, leads, *now)),
+        ProjectsWith::EndedIssuers(now) => !ended_issuers(rows, project, *now, 1).is_empty(),
+        ProjectsWith::KeyNumber(number) => any(&|record| record.id.key_number() == *number),
+    }
+}
+
+/// Returns up to `most` rows of all projects, beginning with the first row after this key.
+pub(super) fn scan(rows: &Rows, after: Option<TokenKey>, most: usize) -> Vec<Arc<TokenRecord>> {
+    let rest =
+        after.into_iter().flat_map(|after| rows.of_project(after.project).filter(move |record| record.id > after.id));
+    let others = rows.projects(after.as_ref().map(|after| &after.project));
+    rest.chain(others.flat_map(|project| rows.of_project(project))).take(most).cloned().collect()
 }
 
 pub(super) fn acknowledge_notice(rows: &mut Rows, key: &TokenKey, lead: NoticeLead) -> Found {

@@ -9,8 +9,8 @@ use crate::rules::breach::PolicyBreach;
 use crate::rules::error::Error;
 use crate::rules::policy::Policy;
 use crate::store::contract::TokenStore;
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
-use crate::store::query::{ListQuery, PageSize, StatusFilter, StatusGroup};
+use crate::store::maintenance::StoreMaintenance;
+use crate::store::query::{StatusFilter, StatusGroup};
 use crate::words::ids::ProjectId;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
@@ -42,6 +42,11 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// would block it. A bound token is included if the policy would block one of its issuers, or
     /// if its chain is longer than the policy allows.
     ///
+    /// The call reads all records, in pages of up to 1,000, and the issuer of each bound token. So
+    /// its cost grows with the number of tokens. If the store does not support
+    /// [`scan`](StoreMaintenance::scan), the call makes at least one call of the store for each
+    /// project.
+    ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
     ///
@@ -50,30 +55,26 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     pub async fn dry_run(&self, policy: &Policy) -> Result<Vec<PolicyHit>, Error> {
         let now = self.clock.now();
         let mut hits = BTreeMap::new();
-        let mut projects = self.projects(ProjectsQuery::default());
-        while let Some(project) = projects.next().await? {
-            let mut query = ListQuery::new(project);
-            query.status = Some(StatusFilter { group: StatusGroup::Live, at: now });
-            query.most = PageSize::MAX;
-            let mut issuers = Issuers::default();
-            loop {
-                let page = self.store.list(&query).await?;
-                for record in page.items {
-                    let chain = issuers.chain_of(&self.store, Arc::clone(&record)).await?;
-                    // The token already does not work under the current policy, because of one of
-                    // its issuers.
-                    if chain.issuers_end(self.policy(), now) {
-                        continue;
-                    }
-                    let Some((from, breach)) = policy.chain_outside_from(&chain) else { continue };
-                    if record.ends_at().is_none_or(|end| from < end) {
-                        let day = if from <= now { now } else { from.start_of_day().max(now) };
-                        *hits.entry((day, project, record.owner.clone(), breach)).or_default() += 1;
-                    }
+        let mut records = self.every_record(StatusFilter { group: StatusGroup::Live, at: now });
+        // The look-ups of issuers are kept for one project, because issuers are in the project of
+        // their tokens.
+        let (mut issuers, mut issuers_of) = (Issuers::default(), None);
+        while let Some(page) = records.next().await? {
+            for record in page {
+                let project = record.project;
+                if issuers_of.replace(project) != Some(project) {
+                    issuers = Issuers::default();
                 }
-                query.after = page.next;
-                if query.after.is_none() {
-                    break;
+                let chain = issuers.chain_of(&self.store, Arc::clone(&record)).await?;
+                // The token already does not work under the current policy, because of one of its
+                // issuers.
+                if chain.issuers_end(self.policy(), now) {
+                    continue;
+                }
+                let Some((from, breach)) = policy.chain_outside_from(&chain) else { continue };
+                if record.ends_at().is_none_or(|end| from < end) {
+                    let day = if from <= now { now } else { from.start_of_day().max(now) };
+                    *hits.entry((day, project, record.owner.clone(), breach)).or_default() += 1;
                 }
             }
         }
@@ -84,11 +85,14 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use crate::rules::lifetimes::Lifetime;
     use crate::rules::new_token::NewToken;
     use crate::rules::record::RevocationReason;
     use crate::rules::sample::{DAY, MS, ada, at};
+    use crate::store::query::PageSize;
     use crate::store::ready::now;
     use crate::tokens::sample::{World, project};
 
@@ -98,7 +102,13 @@ mod tests {
     }
 
     fn hits(world: &World, policy: &Policy) -> Vec<(Timestamp, String, PolicyBreach, u64)> {
-        let hits = now(world.tokens.dry_run(policy)).unwrap().into_iter();
+        let run = |unscanned| {
+            world.store.unscanned.store(unscanned, Ordering::SeqCst);
+            now(world.tokens.dry_run(policy)).unwrap()
+        };
+        let hits = run(true);
+        assert_eq!(run(false), hits, "with and without `scan`");
+        let hits = hits.into_iter();
         hits.map(|hit| (hit.from, format!("{}/{}", hit.project, hit.owner), hit.breach, hit.tokens)).collect()
     }
 

@@ -9,7 +9,7 @@ use crate::rules::error::Error;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::maintenance::{ProjectsWith, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::TokenKey;
 
@@ -58,20 +58,26 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     ///
     /// If the store fails in one project, the call still claims the notices of the other projects.
     ///
+    /// The call visits only the projects with due notices. If the store cannot name them, the call
+    /// visits all projects: see [`StoreMaintenance::projects`]. In a project without due notices, it
+    /// only reads.
+    ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the call claimed no notice
     /// and the store failed, either in a project or when it listed the projects. If the call
     /// claimed some notices, it returns them instead of the error. So if a sender repeats the call,
     /// it gets all notices of the other projects before it gets the error.
     pub async fn claim_notices(&self, lease: Duration, most: PageSize) -> Result<Vec<Notice>, Error> {
-        let mut walk = self.walk(ProjectsQuery::default());
+        let leads = self.policy().notices().leads().to_vec();
+        let mut walk = self.walk_with(ProjectsWith::DueNotices { leads, now: self.clock.now() });
         let mut notices = Vec::new();
         while let Some(project) = walk.next().await {
             let now = self.clock.now();
             let room = most.get() - notices.len();
             let (leads, until) = (self.policy().notices().leads(), now.saturating_add(lease));
             let claimed = async {
-                // No notice must be sent for a token that ended with its issuer.
+                // No notice must be sent for a token that ended with its issuer. Both tokens are in
+                // this project.
                 self.revoke_orphans_in(&project).await?;
                 self.store.claim_notices(&project, leads, now, until, PageSize::clamped(room)).await
             };

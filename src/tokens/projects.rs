@@ -4,7 +4,7 @@ use super::service::Tokens;
 use crate::rules::error::Error;
 use crate::rules::partial_failure::PartialFailure;
 use crate::store::contract::TokenStore;
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::maintenance::{ProjectsQuery, ProjectsWith, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
@@ -16,7 +16,12 @@ pub(super) struct Projects<'t, S> {
     page: std::vec::IntoIter<ProjectId>,
 }
 
-impl<S: StoreMaintenance> Projects<'_, S> {
+impl<'t, S: StoreMaintenance> Projects<'t, S> {
+    pub(super) fn new(store: &'t S, query: ProjectsQuery) -> Self {
+        let query = ProjectsQuery { most: PageSize::MAX, ..query };
+        Self { store, query, page: Vec::new().into_iter() }
+    }
+
     /// Returns the next project, or `None` after the last project.
     pub(super) async fn next(&mut self) -> Result<Option<ProjectId>, StoreError> {
         if self.page.len() == 0 {
@@ -52,13 +57,21 @@ impl<S: StoreMaintenance> Walk<'_, S> {
         }
     }
 
+    /// Starts again with the projects that have this work, and keeps the recorded outcomes.
+    pub(super) fn restart(&mut self, work: ProjectsWith) {
+        self.projects = Projects::new(self.projects.store, ProjectsQuery { with: Some(work), ..Default::default() });
+    }
+
     /// Records the outcome of the operation in one project: the number of changed tokens, or an
     /// error.
     pub(super) fn note(&mut self, project: ProjectId, outcome: Result<u64, StoreError>) {
         match outcome {
             Ok(count) => self.count += count,
             Err(error) => {
-                self.failed.push(project);
+                // After a restart, a project may fail again.
+                if !self.failed.contains(&project) {
+                    self.failed.push(project);
+                }
                 self.error.get_or_insert(error);
             }
         }
@@ -83,8 +96,12 @@ impl<S: StoreMaintenance> Walk<'_, S> {
 impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Returns the projects that match a query.
     pub(super) fn projects(&self, query: ProjectsQuery) -> Projects<'_, S> {
-        let query = ProjectsQuery { most: PageSize::default(), ..query };
-        Projects { store: &self.store, query, page: Vec::new().into_iter() }
+        Projects::new(&self.store, query)
+    }
+
+    /// Starts a walk through the projects that have this work. A store may add other projects.
+    pub(super) fn walk_with(&self, work: ProjectsWith) -> Walk<'_, S> {
+        self.walk(ProjectsQuery { with: Some(work), ..ProjectsQuery::default() })
     }
 
     /// Starts a walk through the projects that match a query.
@@ -106,7 +123,7 @@ mod tests {
     #[test]
     fn projects_are_listed_over_several_pages() {
         let world = World::new();
-        let names: Vec<ProjectId> = (100..=PageSize::default().get() + 101).map(|n| project(&n.to_string())).collect();
+        let names: Vec<ProjectId> = (1000..=PageSize::MAX.get() + 1001).map(|n| project(&n.to_string())).collect();
         for name in &names {
             world.issued(name.as_str());
         }

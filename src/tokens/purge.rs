@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::service::Tokens;
 use crate::rules::error::Error;
 use crate::store::contract::TokenStore;
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::maintenance::{ProjectsWith, StoreMaintenance};
 use crate::store::query::PageSize;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;
@@ -20,18 +20,29 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// records for some months, and call this method regularly, for instance once a day.
     ///
     /// The records are deleted in batches. If the store fails in one project, the call still purges
-    /// the other projects. Before the call deletes the record of an ended token, it revokes the
-    /// tokens that are bound to this token, as [`revoke_orphans`](Self::revoke_orphans) does.
+    /// the other projects. Before the call deletes records, it revokes the orphans of all projects,
+    /// as [`revoke_orphans`](Self::revoke_orphans) does.
+    ///
+    /// The call visits only the projects that have something to do. If the store cannot name them,
+    /// the call visits all projects: see [`StoreMaintenance::projects`]. In a project without ended
+    /// tokens, it only reads.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the store fails in any project
     /// or cannot list the projects. Call this method again to finish.
     pub async fn purge(&self, kept: Duration) -> Result<u64, Error> {
-        let ended_before = self.clock.now().saturating_sub(kept);
-        let mut walk = self.walk(ProjectsQuery::default());
+        let now = self.clock.now();
+        let ended_before = now.saturating_sub(kept);
+        // Lists then show the end of each orphan, even if its issuer is kept for a while.
+        let mut walk = self.walk_with(ProjectsWith::EndedIssuers(now));
+        while let Some(project) = walk.next().await {
+            let revoked = self.revoke_orphans_in(&project).await;
+            walk.note(project, revoked.map(|_| 0));
+        }
+        walk.restart(ProjectsWith::EndedBefore(ended_before));
         while let Some(project) = walk.next().await {
             let purged = async {
-                // If the issuer were deleted first, a token that is bound to it would look live,
+                // An issuer may have ended since the first walk. If the issuer were deleted first, a token that is bound to it would look live,
                 // and the actor and reason of the issuer's revocation would be unknown.
                 self.revoke_orphans_in(&project).await?;
                 self.purge_project(&project, ended_before).await

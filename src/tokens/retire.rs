@@ -6,10 +6,11 @@ use crate::rules::error_kind::ErrorKind;
 use crate::rules::record::RevocationReason;
 use crate::store::contract::TokenStore;
 use crate::store::group::RevokeGroup;
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
-use crate::store::query::{CountQuery, StatusFilter, StatusGroup};
+use crate::store::maintenance::{ProjectsQuery, ProjectsWith, StoreMaintenance};
+use crate::store::query::{CountQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::ids::KeyNumber;
 use crate::words::retired_key::RetiredKey;
+use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
 
 /// The numbers of live and ended tokens that use a key.
@@ -27,19 +28,45 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// Returns how many tokens use a key, in all projects.
     ///
     /// Before the call counts the tokens, it revokes the live tokens that are bound to an ended
-    /// token, as [`revoke_orphans`](Self::revoke_orphans) does.
+    /// token, as [`revoke_orphans`](Self::revoke_orphans) does. Then it reads all records, in pages
+    /// of up to 1,000. If the store does not support [`scan`](StoreMaintenance::scan), the call
+    /// counts the tokens of one project after another.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails.
     pub async fn key_use(&self, number: KeyNumber) -> Result<KeyUse, Error> {
-        let mut projects = self.projects(ProjectsQuery::default());
-        let mut found = KeyUse::default();
+        let work = ProjectsWith::EndedIssuers(self.clock.now());
+        let mut projects = self.projects(ProjectsQuery { with: Some(work), ..ProjectsQuery::default() });
         while let Some(project) = projects.next().await? {
             self.revoke_orphans_in(&project).await?;
-            let mut query = CountQuery::new(project);
-            query.key_number = Some(number);
-            let mut count = async |life| {
-                query.status = Some(StatusFilter { group: life, at: self.clock.now() });
+        }
+        let (mut found, mut after) = (KeyUse::default(), None);
+        loop {
+            let Some(page) = self.store.scan(after, PageSize::MAX).await? else {
+                return Ok(self.key_use_by_project(number).await?);
+            };
+            let Some(last) = page.last() else { return Ok(found) };
+            after = Some(last.key());
+            let now = self.clock.now();
+            for record in page.iter().filter(|record| record.id.key_number() == number) {
+                match record.status(now).is_live() {
+                    true => found.live += 1,
+                    false => found.ended += 1,
+                }
+            }
+        }
+    }
+
+    /// Counts the tokens of a key in one project after another, for a store that does not support
+    /// `scan`.
+    async fn key_use_by_project(&self, number: KeyNumber) -> Result<KeyUse, StoreError> {
+        let with = Some(ProjectsWith::KeyNumber(number));
+        let mut projects = self.projects(ProjectsQuery { with, ..ProjectsQuery::default() });
+        let mut found = KeyUse::default();
+        while let Some(project) = projects.next().await? {
+            let mut query = CountQuery { key_number: Some(number), ..CountQuery::new(project) };
+            let mut count = async |group| {
+                query.status = Some(StatusFilter { group, at: self.clock.now() });
                 self.store.count(&query).await
             };
             found.live += count(StatusGroup::Live).await?;
@@ -98,6 +125,7 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::rules::sample::{DAY, ada};
@@ -127,7 +155,14 @@ mod tests {
     #[test]
     fn the_tokens_of_a_key_are_counted_in_all_projects() {
         let world = world();
-        let used = |key| now(world.tokens.key_use(number(key))).unwrap();
+        let used = |key| {
+            let mut both = [true, false].map(|unscanned| {
+                world.store.unscanned.store(unscanned, Ordering::SeqCst);
+                now(world.tokens.key_use(number(key))).unwrap()
+            });
+            assert_eq!(both[0], both[1], "with and without `scan`");
+            core::mem::take(&mut both[0])
+        };
         assert_eq!(used(1), KeyUse { live: 1, ended: 1 });
         assert_eq!(used(2), KeyUse { live: 1, ended: 0 });
         assert_eq!(used(3), KeyUse::default());

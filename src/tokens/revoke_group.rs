@@ -6,7 +6,7 @@ use crate::rules::error::Error;
 use crate::rules::record::{Revocation, RevocationReason};
 use crate::store::contract::TokenStore;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
-use crate::store::maintenance::{ProjectsQuery, StoreMaintenance};
+use crate::store::maintenance::{ProjectsQuery, ProjectsWith, StoreMaintenance};
 use crate::store::query::{ListQuery, PageSize};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
@@ -142,11 +142,12 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         reason: RevocationReason,
         after: Option<ProjectId>,
     ) -> Result<u64, Error> {
-        let owner = match group {
-            RevokeGroup::Owner(owner) => Some(owner.clone()),
-            _ => None,
+        let (owner, with) = match group {
+            RevokeGroup::Owner(owner) => (Some(owner.clone()), None),
+            RevokeGroup::KeyNumber(number) => (None, Some(ProjectsWith::KeyNumber(*number))),
+            RevokeGroup::Family(_) | RevokeGroup::CreatedBefore(_) => (None, None),
         };
-        let mut walk = self.walk(ProjectsQuery { owner, after, ..ProjectsQuery::default() });
+        let mut walk = self.walk(ProjectsQuery { owner, with, after, ..ProjectsQuery::default() });
         while let Some(project) = walk.next().await {
             let revoked = self.revoke_in(actor, &project, group, reason).await;
             walk.note(project, revoked);

@@ -43,6 +43,8 @@ pub(super) struct Flaky {
     pub(super) faults: Mutex<VecDeque<StoreErrorKind>>,
     /// Whether each call that lists the projects fails.
     pub(super) unlisted: AtomicBool,
+    /// Whether the store cannot read several projects with one call.
+    pub(super) unscanned: AtomicBool,
     /// The number of last uses in each call of `touch_many`, in the order of the calls.
     pub(super) touched: Mutex<Vec<usize>>,
 }
@@ -206,6 +208,10 @@ impl StoreMaintenance for Flaky {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         self.up(&key.project)?;
         self.rows.acknowledge_notice(key, lead).await
+    }
+
+    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Result<Option<Vec<Arc<TokenRecord>>>, StoreError> {
+        if self.unscanned.load(Ordering::SeqCst) { Ok(None) } else { self.rows.scan(after, most).await }
     }
 }
 

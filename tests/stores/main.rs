@@ -10,6 +10,7 @@ mod broken_stores;
 mod conformance;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod frozen;
+mod idle;
 #[cfg(all(feature = "cache", any(feature = "postgres", feature = "redis")))]
 mod issued;
 #[cfg(feature = "conformance")]

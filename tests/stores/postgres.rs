@@ -10,8 +10,12 @@ use std::time::Duration;
 
 use keyfob::{
     Clock, SystemClock, TokenId, TokenKey, TokenStore, Tokens, mint,
+    notices::NoticeLead,
     record::{Revocation, RevocationReason},
-    store::{COLUMNS, DynStore, PageSize, StoreErrorKind, postgres::PostgresStore},
+    store::{
+        COLUMNS, DynStore, PageSize, ProjectsQuery, ProjectsWith, StoreErrorKind, StoreMaintenance,
+        postgres::PostgresStore,
+    },
 };
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
@@ -136,6 +140,55 @@ async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
     // Each call reads at least one index entry. The margin is for entries of earlier versions of a
     // row.
     assert!((2 * ASKED..10 * ASKED).contains(&read), "{read} entries of indices for {ASKED} tokens");
+}
+
+/// If nothing is due, the search for projects with work reads almost nothing, however many projects
+/// there are.
+#[tokio::test]
+async fn projects_with_work_are_found_without_reading_the_others() {
+    const PROJECTS: i64 = 20_000;
+    let Some(server) = shared() else { return };
+    let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+    let store = PostgresStore::from_pool(pool).await.unwrap();
+    store.migrate().await.unwrap();
+    let first = mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap().record;
+    store.insert(first.clone(), None, None).await.unwrap();
+    let columns = "prefix, id, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, created_by, \
+                   expires_at, family, notice_leases, version";
+    // A third of the tokens are within the longest lead, and their notice of this lead was sent.
+    let more = format!(
+        "ALTER TABLE keyfob_tokens SET (autovacuum_enabled = off); \
+         INSERT INTO keyfob_tokens (project, notice_lead, {columns}) \
+         SELECT 'p' || n, CASE WHEN n % 3 = 0 THEN 2592000000 END, {columns} \
+         FROM keyfob_tokens, generate_series(1, {PROJECTS}) AS n; \
+         UPDATE keyfob_tokens SET expires_at = expires_at + 8640000000 WHERE notice_lead IS NULL; \
+         VACUUM ANALYZE keyfob_tokens"
+    );
+    for sql in more.split("; ") {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(store.pool()).await.unwrap();
+    }
+    let read = async || {
+        const READ: &str = "SELECT (seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes \
+             WHERE relname = 'keyfob_tokens'))::bigint FROM pg_stat_user_tables WHERE relname = 'keyfob_tokens'";
+        sqlx::raw_sql("SELECT pg_stat_force_next_flush()").execute(store.pool()).await.unwrap();
+        sqlx::query_scalar::<_, i64>(READ).fetch_one(store.pool()).await.unwrap()
+    };
+    for work in [
+        ProjectsWith::EndedBefore(now()),
+        ProjectsWith::DueNotices { leads: NoticeLead::ALL.to_vec(), now: now() },
+        ProjectsWith::EndedIssuers(now()),
+    ] {
+        let before = read().await;
+        let query = ProjectsQuery { with: Some(work.clone()), ..ProjectsQuery::default() };
+        assert_eq!(store.projects(&query).await.unwrap(), [], "{work:?}");
+        let read = read().await - before;
+        assert!(read < 100, "{read} rows or entries of indices are read for {work:?}");
+    }
+    let before = read().await;
+    let page = store.scan(Some(first.key()), PageSize::MAX).await.unwrap().unwrap();
+    assert_eq!(page.len(), PageSize::MAX.get());
+    let read = read().await - before;
+    assert!(read < 2 * PageSize::MAX.get() as i64, "{read} entries of indices are read for a page");
 }
 
 /// A host may run the migrations with another role than its service. The role of the service then

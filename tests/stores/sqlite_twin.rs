@@ -15,8 +15,8 @@ use keyfob::{
         RevocationReason, UsedFrom,
     },
     store::{
-        CountQuery, IssuerCondition, LastUse, ListOrder, ListQuery, LiveLimit, PageSize, ProjectsQuery, RevokeBatch,
-        StatusFilter, StatusGroup, StoreError, StoreErrorKind, StoreMaintenance, sqlite::SqliteStore,
+        CountQuery, IssuerCondition, LastUse, ListOrder, ListQuery, LiveLimit, PageSize, ProjectsQuery, ProjectsWith,
+        RevokeBatch, StatusFilter, StatusGroup, StoreError, StoreErrorKind, StoreMaintenance, sqlite::SqliteStore,
     },
 };
 
@@ -201,6 +201,19 @@ impl Random {
         }
     }
 
+    fn work(&mut self) -> ProjectsWith {
+        match self.below(4) {
+            0 => ProjectsWith::EndedBefore(self.time()),
+            1 => {
+                let days = self.of(&[&[30_u16, 7, 1][..], &[2, 60, 8], &[7, 7], &[]]);
+                let leads = days.iter().map(|days| NoticeLead::from_days(*days).unwrap()).collect();
+                ProjectsWith::DueNotices { leads, now: self.time() }
+            }
+            2 => ProjectsWith::EndedIssuers(self.time()),
+            _ => ProjectsWith::KeyNumber(self.key_number()),
+        }
+    }
+
     fn count(&mut self) -> CountQuery {
         CountQuery {
             project: self.project(),
@@ -363,12 +376,18 @@ impl Twins {
                 break;
             }
         }
+        let owner = random.maybe(50, Random::owner);
+        // For a query of an owner, SQLite ignores the work.
+        let with = if owner.is_none() { random.maybe(80, Random::work) } else { None };
         let projects = ProjectsQuery {
-            owner: random.maybe(50, Random::owner),
+            owner,
+            with,
             after: random.maybe(50, Random::project),
             most: PageSize::clamped(random.of(&[1, 2, 1000])),
         };
         same(memory.projects(&projects).await, sqlite.projects(&projects).await).unwrap();
+        let (after, most) = (random.maybe(80, Random::key), PageSize::clamped(random.of(&[1, 10, 1000])));
+        same(memory.scan(after, most).await, sqlite.scan(after, most).await).unwrap();
     }
 
     /// Compares all records of both stores, and returns the number of records.

@@ -12,7 +12,7 @@ pub mod sqlite;
 use std::ops::Range;
 use std::path::Path;
 
-use keyfob::{TokenKey, TokenStore};
+use keyfob::{TokenKey, TokenStore, store::StoreMaintenance};
 
 use super::tokens::Population;
 
@@ -34,7 +34,7 @@ const GROWN: &str = "on disk, inserted in random order (up to 200,000 tokens)";
 /// A running database engine, and a store that uses it. [`load`](Engine::load) adds tokens. The
 /// engine then contains the same data as if the store had inserted each token.
 pub trait Engine: Sized {
-    type Store: TokenStore + Clone;
+    type Store: TokenStore + StoreMaintenance + Clone;
 
     /// The name of the engine.
     const NAME: &'static str;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::handle::MysqlStore;
 use crate::adapters::sql::MYSQL;
 use crate::adapters::sql::engine::Session;
-use crate::adapters::sql::query::{self, and_due, and_owner, and_project};
-use crate::adapters::sql::row;
+use crate::adapters::sql::projects;
+use crate::adapters::sql::query::{self, and_due, and_project};
+use crate::adapters::sql::row::{self, records};
 use crate::adapters::sql::server::{Server, repeated};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended, none_left};
@@ -22,13 +23,7 @@ use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for MysqlStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        // InnoDB jumps from one project to the next in the index.
-        let ProjectsQuery { owner, after, most } = query;
-        let mut sql = Statement::new("SELECT project FROM keyfob_tokens WHERE project > ");
-        sql.bind(after.as_ref().map_or("", ProjectId::as_str));
-        and_owner(&mut sql, owner.as_ref());
-        sql.push(" GROUP BY project ORDER BY project LIMIT ").bind(most.get() as i64);
-        self.rows(sql).await?.iter().map(row::project).collect()
+        self.rows(projects::projects(&MYSQL, query)).await?.iter().map(row::project).collect()
     }
 
     async fn purge(
@@ -117,5 +112,10 @@ impl StoreMaintenance for MysqlStore {
             Ok(record)
         })
         .await
+    }
+
+    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Result<Option<Vec<Arc<TokenRecord>>>, StoreError> {
+        let rows = self.rows(projects::scan(&MYSQL, after, most)).await?;
+        records(&rows).map(Some)
     }
 }

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use sqlx::Row;
+
 use super::changed::Changed;
 use super::failure::failed;
 use super::handle::PostgresStore;
@@ -10,6 +12,7 @@ use super::patience::in_time;
 use super::plan::planned;
 use super::store::{CHOOSE, and_chosen, changed, execute, none_left};
 use crate::adapters::sql::POSTGRES;
+use crate::adapters::sql::projects;
 use crate::adapters::sql::query::{self, and_due, and_project};
 use crate::adapters::sql::row::{self, columns, records};
 use crate::adapters::sql::statement::Statement;
@@ -25,7 +28,7 @@ use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for PostgresStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        let rows = self.rows(|| planned(query::projects(query))).await?;
+        let rows = self.rows(|| planned(projects::projects(&POSTGRES, query))).await?;
         rows.iter().map(row::project).collect()
     }
 
@@ -35,8 +38,11 @@ impl StoreMaintenance for PostgresStore {
         ended_before: Timestamp,
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
+        let ended = |sql: &mut Statement| and_ended(sql, project, ended_before);
         in_time(async {
-            let ended = |sql: &mut Statement| and_ended(sql, project, ended_before);
+            if self.is_none(ended).await? {
+                return Ok(BatchResult { count: 0, done: true });
+            }
             let mut sql = Statement::new(CHOOSE);
             ended(&mut sql);
             sql.push(" ORDER BY id LIMIT ").bind(most.get() as i64);
@@ -77,6 +83,9 @@ impl StoreMaintenance for PostgresStore {
             and_due(&POSTGRES, sql, leads, now);
         };
         in_time(async {
+            if self.is_none(due).await? {
+                return Ok(Vec::new());
+            }
             // The statement chooses the rows that expire first. Then it locks these rows in
             // ascending order of id, if their notices are still due.
             let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
@@ -114,5 +123,19 @@ impl StoreMaintenance for PostgresStore {
             Ok(record)
         })
         .await
+    }
+
+    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Result<Option<Vec<Arc<TokenRecord>>>, StoreError> {
+        let rows = self.rows(|| planned(projects::scan(&POSTGRES, after, most))).await?;
+        records(rows.iter()).map(Some)
+    }
+}
+
+impl PostgresStore {
+    /// Returns whether no row meets the conditions. Takes no turn: an operation that would change
+    /// nothing returns after this check, so it locks nothing, writes nothing and notifies no cache.
+    async fn is_none(&self, conditions: impl Fn(&mut Statement)) -> Result<bool, StoreError> {
+        let rows = self.rows(|| planned(write::none_left(&conditions))).await?;
+        rows.first().expect("a SELECT without FROM has one row").try_get(0).map_err(failed)
     }
 }

@@ -7,7 +7,7 @@ use super::failure::corrupt;
 use super::group::counted;
 use super::handle::RedisStore;
 use super::list::placed;
-use super::script::{ACKNOWLEDGE, Act, CLAIM, ENDED, PURGE, ROWS, Word};
+use super::script::{ACKNOWLEDGE, Act, CLAIM, ENDED, PURGE, PURGEABLE, ROWS, Word};
 use super::store::{projects_key, record_if_any, refused};
 use super::walk::{Walk, sortable};
 use crate::rules::notice_lead::NoticeLead;
@@ -22,7 +22,8 @@ use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for RedisStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        let ProjectsQuery { owner, after, most } = query;
+        // The result may have projects without the work that the query names.
+        let ProjectsQuery { owner, with: _, after, most } = query;
         let key = projects_key(owner.as_ref().map(|owner| owner.as_str()));
         let from = after.as_ref().map_or("-".to_owned(), |after| format!("({after}"));
         let act = Act::plain("ZRANGEBYLEX", &key).arg(from).args(["+", "LIMIT", "0"]).number(most.get());
@@ -36,6 +37,12 @@ impl StoreMaintenance for RedisStore {
         ended_before: Timestamp,
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
+        // Without this check, a purge that deletes nothing would still wait for the replicas, and this
+        // wait writes a key.
+        let purgeable = PURGEABLE.on(project).number(ended_before.as_unix_millis());
+        if self.servers.read(&purgeable).await?.number()? == 0 {
+            return Ok(BatchResult { count: 0, done: true });
+        }
         let act = self.act(&PURGE, project).number(ended_before.as_unix_millis()).number(most.get().min(ROWS));
         counted(self.write_behind_fences(project, &act).await?)
     }

@@ -45,6 +45,7 @@ scripts! {
     ROTATE = "rows" "change" "rotate";
     TOUCH = "rows" "change" "touch";
     PURGE = "rows" "change" "purge";
+    PURGEABLE = "rows" "purgeable";
     CLAIM = "rows" "change" "claim";
     ACKNOWLEDGE = "rows" "change" "acknowledge";
 }

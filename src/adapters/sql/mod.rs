@@ -15,6 +15,7 @@ pub(super) mod lease;
 pub(crate) mod migration;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod patience;
+pub(super) mod projects;
 pub(super) mod query;
 pub(super) mod row;
 pub(super) mod schema;
@@ -47,6 +48,19 @@ pub(super) struct Dialect {
     seeks_pairs: bool,
     /// Whether a subquery in `FROM` may use the columns of the query around it.
     is_lateral: bool,
+    /// The SQL expression for the time at which a token ended or will end, by revocation too. It is
+    /// NULL or at least [`NEVER`](query::NEVER) if the token never ends. The index
+    /// `keyfob_tokens_ended` contains the same expression, character by character.
+    ended: &'static str,
+    /// The clause that makes the engine use the index `keyfob_tokens_ended`. It is empty for an
+    /// engine whose planner knows how many tokens have ended.
+    by_ended: &'static str,
+    /// The SQL expression for the lead of the last notice of a token as a sort key. A token without a
+    /// notice sorts last: its key is one millisecond above the largest lead. The index
+    /// `keyfob_tokens_notices` contains the same expression.
+    sent: &'static str,
+    /// Whether a `GROUP BY` jumps from one group to the next in an index. If not, it reads all rows.
+    skips_to_groups: bool,
 }
 
 #[cfg(feature = "sqlite")]
@@ -60,6 +74,12 @@ pub(super) const SQLITE: Dialect = Dialect {
     from_nothing: "",
     seeks_pairs: true,
     is_lateral: true,
+    ended: "min(coalesce(revoked_at, 253402300800000), coalesce(grace_until, 253402300800000), \
+            coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000))",
+    // Without statistics, SQLite would walk through all projects, to save the sort of the result.
+    by_ended: " INDEXED BY keyfob_tokens_ended",
+    sent: "coalesce(notice_lead, 31622400001)",
+    skips_to_groups: false,
 };
 
 #[cfg(feature = "postgres")]
@@ -71,6 +91,10 @@ pub(super) const POSTGRES: Dialect = Dialect {
     from_nothing: "",
     seeks_pairs: true,
     is_lateral: true,
+    ended: "least(revoked_at, grace_until, confirm_by, expires_at)",
+    by_ended: "",
+    sent: "coalesce(notice_lead, 31622400001)",
+    skips_to_groups: false,
 };
 
 /// MySQL has no index on an expression and no partial index, so the schema has generated columns.
@@ -83,17 +107,28 @@ pub(super) const MYSQL: Dialect = Dialect {
     from_nothing: " FROM DUAL",
     seeks_pairs: false,
     is_lateral: false,
+    ended: "ended_order",
+    by_ended: "",
+    sent: "notice_order",
+    skips_to_groups: true,
 };
 
 #[cfg(test)]
 mod tests {
-    /// Each schema must contain exactly the expression `ends` of its dialect. An engine uses an
-    /// index on an expression only for queries with exactly the same expression.
+    /// Each schema must contain exactly the expressions of its dialect. An engine uses an index on
+    /// an expression only for queries with exactly the same expression.
     #[test]
-    fn each_schema_has_the_ends_of_its_dialect() {
+    fn each_schema_has_the_expressions_of_its_dialect() {
+        let has = |schema: &str, dialect: &super::Dialect| {
+            for expression in [dialect.ends, dialect.ended, dialect.sent] {
+                assert!(schema.contains(expression), "{expression}");
+            }
+        };
         #[cfg(feature = "sqlite")]
-        assert!(crate::store::sqlite::SqliteStore::MIGRATIONS[0].sql.contains(super::SQLITE.ends));
+        has(crate::store::sqlite::SqliteStore::MIGRATIONS[0].sql, &super::SQLITE);
         #[cfg(feature = "postgres")]
-        assert!(crate::store::postgres::PostgresStore::MIGRATIONS[0].sql.contains(super::POSTGRES.ends));
+        has(crate::store::postgres::PostgresStore::MIGRATIONS[0].sql, &super::POSTGRES);
+        #[cfg(feature = "mysql")]
+        has(crate::store::mysql::MysqlStore::MIGRATIONS[0].sql, &super::MYSQL);
     }
 }

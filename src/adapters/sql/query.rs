@@ -12,7 +12,6 @@ use crate::rules::record::TokenRecord;
 use crate::rules::status::Status;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
 use crate::store::group::RevokeGroup;
-use crate::store::maintenance::ProjectsQuery;
 use crate::store::order::ListOrder;
 use crate::store::query::{CountQuery, ListQuery, PageSize, StatusFilter};
 use crate::words::ids::{KeyNumber, ProjectId, TokenId};
@@ -80,22 +79,6 @@ pub(in crate::adapters) fn count(query: &CountQuery) -> Statement {
         and_key_number(&mut sql, number);
     }
     and_status(&mut sql, query.status);
-    sql
-}
-
-/// Returns the query for the ids of the projects that have tokens.
-///
-/// The query jumps from one project to the next in an index, because a `DISTINCT` would read every
-/// token. The first page begins after the empty text, which sorts before every project id.
-pub(in crate::adapters) fn projects(query: &ProjectsQuery) -> Statement {
-    let ProjectsQuery { owner, after, most } = query;
-    let mut sql = Statement::new("WITH RECURSIVE next (project) AS (SELECT min(project) FROM keyfob_tokens WHERE ");
-    sql.push("project > ").bind(after.as_ref().map_or("", ProjectId::as_str));
-    and_owner(&mut sql, owner.as_ref());
-    sql.push(" UNION ALL SELECT (SELECT min(project) FROM keyfob_tokens WHERE project > next.project");
-    and_owner(&mut sql, owner.as_ref());
-    sql.push(") FROM next WHERE next.project IS NOT NULL) ");
-    sql.push("SELECT project FROM next WHERE project IS NOT NULL LIMIT ").bind(most.get() as i64);
     sql
 }
 
@@ -179,7 +162,7 @@ pub(in crate::adapters) fn and_owner(sql: &mut Statement, owner: Option<&OwnerId
 /// Appends the condition on the key number. The key number is the first character of the id, so the
 /// condition is a range of ids, from this character up to the next one. The database can use the
 /// primary key for such a range.
-fn and_key_number(sql: &mut Statement, number: KeyNumber) {
+pub(super) fn and_key_number(sql: &mut Statement, number: KeyNumber) {
     let first = number.as_char();
     let behind = number.char_behind();
     sql.push(" AND id >= ").bind(first.to_string()).push(" AND id < ").bind(behind.to_string());

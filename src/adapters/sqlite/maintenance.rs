@@ -9,6 +9,7 @@ use super::failure::failed;
 use super::handle::SqliteStore;
 use super::store::{changed, execute, none_left};
 use crate::adapters::sql::SQLITE;
+use crate::adapters::sql::projects;
 use crate::adapters::sql::query::{self, and_due, and_project};
 use crate::adapters::sql::row::{self, columns, records};
 use crate::adapters::sql::statement::Statement;
@@ -24,7 +25,7 @@ use crate::words::timestamp::Timestamp;
 
 impl StoreMaintenance for SqliteStore {
     async fn projects(&self, query: &ProjectsQuery) -> Result<Vec<ProjectId>, StoreError> {
-        let rows = query::projects(query).query::<Sqlite>().fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = projects::projects(&SQLITE, query).query::<Sqlite>().fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(row::project).collect()
     }
 
@@ -40,6 +41,9 @@ impl StoreMaintenance for SqliteStore {
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
         ended(&mut sql);
         sql.push(" LIMIT ").bind(most.get() as i64).push(")");
+        if self.is_none(ended).await? {
+            return Ok(BatchResult { count: 0, done: true });
+        }
         let mut writing = self.begin().await?;
         let count = execute(sql, &mut writing.within).await?;
         let done = none_left(ended, &mut writing.within).await?;
@@ -65,13 +69,19 @@ impl StoreMaintenance for SqliteStore {
         lease_until: Timestamp,
         most: PageSize,
     ) -> Result<Vec<Arc<TokenRecord>>, StoreError> {
+        let due = |sql: &mut Statement| {
+            and_project(sql, project);
+            and_due(&SQLITE, sql, leads, now);
+        };
+        if self.is_none(due).await? {
+            return Ok(Vec::new());
+        }
         let mut sql = Statement::new("UPDATE keyfob_tokens SET ");
         write::push_lease(&mut sql, lease_until);
         sql.push(" WHERE ");
         and_project(&mut sql, project);
         sql.push(" AND id IN (SELECT id FROM keyfob_tokens WHERE ");
-        and_project(&mut sql, project);
-        and_due(&SQLITE, &mut sql, leads, now);
+        due(&mut sql);
         sql.push(" ORDER BY expires_order, id LIMIT ").bind(most.get() as i64);
         sql.push(concat!(") RETURNING ", columns!()));
         let mut writer = self.writer().await?;
@@ -89,5 +99,19 @@ impl StoreMaintenance for SqliteStore {
     ) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         let mut writer = self.writer().await?;
         changed(write::acknowledge_notice(key, lead), &mut writer.within).await
+    }
+
+    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Result<Option<Vec<Arc<TokenRecord>>>, StoreError> {
+        let rows =
+            projects::scan(&SQLITE, after, most).query::<Sqlite>().fetch_all(&self.pool).await.map_err(failed)?;
+        records(rows.iter()).map(Some)
+    }
+}
+
+impl SqliteStore {
+    /// Returns whether no row meets the conditions. Needs no turn to write: an operation that would
+    /// change nothing returns after this check, and other calls need not wait for it.
+    async fn is_none(&self, conditions: impl FnOnce(&mut Statement)) -> Result<bool, StoreError> {
+        none_left(conditions, &mut *self.pool.acquire().await.map_err(failed)?).await
     }
 }

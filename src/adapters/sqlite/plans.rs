@@ -4,10 +4,12 @@ use sqlx::{Row, Sqlite, SqlitePool};
 
 use super::handle::SqliteStore;
 use crate::adapters::sql::SQLITE;
+use crate::adapters::sql::projects::{EXAMINED, projects, scan};
 use crate::adapters::sql::query::{NEVER, and_due, and_ends_after, and_project, count, ended_issuers, list};
 use crate::adapters::sql::row;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::and_limit;
+use crate::rules::issuer::Issuer;
 use crate::rules::mint::mint;
 use crate::rules::new_token::NewToken;
 use crate::rules::notice_lead::NoticeLead;
@@ -16,10 +18,11 @@ use crate::rules::precondition::LiveLimit;
 use crate::rules::record::{Disabled, Revocation, RevocationReason, TokenRecord};
 use crate::rules::status::Status;
 use crate::store::cursor::{Cursor, Expiry, SortKey};
+use crate::store::maintenance::{ProjectsQuery, ProjectsWith};
 use crate::store::order::ListOrder;
 use crate::store::query::{CountQuery, ListQuery, PageSize, StatusFilter, StatusGroup};
 use crate::words::folded::FoldedName;
-use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId};
+use crate::words::ids::{KeyNumber, Prefix, ProjectId, TokenId, TokenKey};
 use crate::words::keyring::Keyring;
 use crate::words::text::{Actor, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
@@ -110,6 +113,72 @@ async fn ended_issuers_are_found_along_the_index_of_bound_tokens() {
     assert!(ended.contains("SEARCH keyfob_tokens USING INDEX keyfob_tokens_bound_ends (project=?)"), "{ended}");
     assert!(ended.contains("SEARCH keyfob_tokens USING INDEX sqlite_autoindex_keyfob_tokens_1"), "{ended}");
     assert!(!ended.contains("SCAN keyfob_tokens"), "{ended}");
+}
+
+/// No query for projects with work reads a row of each project.
+#[tokio::test]
+async fn projects_with_work_are_found_along_an_index() {
+    let database = migrated().await;
+    let at = Timestamp::UNIX_EPOCH;
+    let of = async |work| {
+        let query = ProjectsQuery { with: Some(work), ..ProjectsQuery::default() };
+        plan(&database, projects(&SQLITE, &query)).await
+    };
+    let ended = of(ProjectsWith::EndedBefore(at)).await;
+    assert!(ended.starts_with("SEARCH keyfob_tokens USING COVERING INDEX keyfob_tokens_ended (<expr><?)"), "{ended}");
+    let due = of(ProjectsWith::DueNotices { leads: NoticeLead::ALL.to_vec(), now: at }).await;
+    for range in ["(<expr>=? AND expires_at>? AND expires_at<?)", "(<expr>>? AND <expr><?)"] {
+        let search = format!("SEARCH keyfob_tokens USING INDEX keyfob_tokens_notices {range}");
+        assert_eq!(due.matches(&search).count(), NoticeLead::ALL.len(), "{due}");
+    }
+    assert!(!due.contains("SCAN keyfob_tokens USING"), "{due}");
+    let issuers = of(ProjectsWith::EndedIssuers(at)).await;
+    assert!(issuers.contains("SEARCH keyfob_tokens USING INDEX keyfob_tokens_bound_ends (project>?)"), "{issuers}");
+    let by_key = "sqlite_autoindex_keyfob_tokens_1";
+    assert!(issuers.contains(&format!("USING INDEX {by_key} (project=? AND id>? AND id<?)")), "{issuers}");
+    let of_key = of(ProjectsWith::KeyNumber(KeyNumber::FIRST)).await;
+    assert!(of_key.contains(&format!("USING COVERING INDEX {by_key} (project>?)")), "{of_key}");
+    let after = TokenKey { project: ProjectId::new("145").unwrap(), id: record().id };
+    let scan = plan(&database, scan(Some(after), PageSize::MAX)).await;
+    assert_eq!(scan, format!("SEARCH keyfob_tokens USING INDEX {by_key} ((project,id)>(?,?))"));
+}
+
+/// Each of these queries examines a limited number of rows. So the project of the last examined row
+/// is in the result, even if it has no work.
+#[tokio::test]
+async fn a_query_that_stops_early_returns_the_project_at_which_it_stopped() {
+    let database = migrated().await;
+    let at = Timestamp::UNIX_EPOCH;
+    // SQLite makes copies of a row faster than sqlx could insert them.
+    let mut one = record();
+    one.issuer = Some(Issuer { id: TokenId::new("1abcdefghijklmno").unwrap(), bound: true });
+    row::insert(&one, None).unwrap().query::<Sqlite>().execute(&database).await.unwrap();
+    let issuer = TokenRecord { id: TokenId::new("1abcdefghijklmno").unwrap(), ..record() };
+    row::insert(&issuer, None).unwrap().query::<Sqlite>().execute(&database).await.unwrap();
+    let columns = "prefix, digest, name, name_folded, owner, kind, scopes, metadata, addresses, created_at, \
+         created_by, family, notice_leases, version";
+    let copies = format!(
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {EXAMINED}) \
+         INSERT INTO keyfob_tokens ({columns}, project, id, issuer, bound) \
+         SELECT {columns}, project, printf('1%015d', n), issuer, bound FROM keyfob_tokens, number WHERE bound = 1"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(copies)).execute(&database).await.unwrap();
+    let found = async |work, after| {
+        let query = ProjectsQuery { with: Some(work), after, ..ProjectsQuery::default() };
+        let rows = projects(&SQLITE, &query).query::<Sqlite>().fetch_all(&database).await.unwrap();
+        rows.iter().map(|row| row::project(row).unwrap()).collect::<Vec<_>>()
+    };
+    for work in [ProjectsWith::EndedIssuers(at), ProjectsWith::KeyNumber(KeyNumber::new(2).unwrap())] {
+        assert_eq!(found(work.clone(), None).await, [record().project], "{work:?}");
+        assert_eq!(found(work.clone(), Some(record().project)).await, [], "{work:?}");
+    }
+    sqlx::raw_sql("DELETE FROM keyfob_tokens WHERE id >= '1000000000000001' AND id < '1a'")
+        .execute(&database)
+        .await
+        .unwrap();
+    for work in [ProjectsWith::EndedIssuers(at), ProjectsWith::KeyNumber(KeyNumber::new(2).unwrap())] {
+        assert_eq!(found(work.clone(), None).await, [], "{work:?}");
+    }
 }
 
 /// Compares the SQL condition with `Status::is_live`, for records whose times are just before, at

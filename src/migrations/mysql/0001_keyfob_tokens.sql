@@ -123,6 +123,16 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     ends_order BIGINT GENERATED ALWAYS AS (CASE WHEN revoked_at IS NULL THEN
         least(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000),
             coalesce(expires_at, 253402300800000)) END) STORED,
+    -- The time at which the token ended or will end, by revocation too. A token that never ends sorts
+    -- last.
+    ended_order BIGINT GENERATED ALWAYS AS (least(coalesce(revoked_at, 253402300800000),
+        coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000),
+        coalesce(expires_at, 253402300800000))) STORED,
+    -- The lead of the last notice that was sent. A token without a notice sorts last: its value is one
+    -- millisecond above the largest lead. NULL if the token needs no notice, so that an index on this
+    -- column leads only to other tokens.
+    notice_order BIGINT GENERATED ALWAYS AS (CASE WHEN revoked_at IS NULL AND rotated_to IS NULL
+        AND confirm_by IS NULL AND expires_at IS NOT NULL THEN coalesce(notice_lead, 31622400001) END) STORED,
 
     PRIMARY KEY (project, id),
     -- Three indices for the tokens of one owner in one project, one index for each order of a list.
@@ -151,6 +161,13 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     -- which each token ends. This index serves the check of the issuer's limit, the revocation of
     -- tokens whose issuer has ended, and the search for issuers that have ended.
     KEY keyfob_tokens_bound_ends (project, bound, issuer, ends_order),
+    -- All tokens, sorted by the time at which each token ended or will end. A purge finds the projects
+    -- with ended tokens in this index, so its cost does not depend on the number of projects.
+    KEY keyfob_tokens_ended (ended_order, project),
+    -- The tokens that may need a notice of expiry, sorted by the lead of the last notice that was
+    -- sent, and by expiry. A sender finds the projects with due notices in this index. A notice is due
+    -- for tokens with a larger lead that expire before a time, so the search reads only these tokens.
+    KEY keyfob_tokens_notices (notice_order, expires_at, project),
     -- Imported tokens by the MAC of their old hash.
     UNIQUE KEY keyfob_tokens_import (import_key),
     CHECK ((issuer IS NULL) = (bound IS NULL)),

@@ -147,6 +147,17 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends
     ON keyfob_tokens (family, project, (coalesce(least(grace_until, confirm_by, expires_at), 253402300800000)))
     WHERE revoked_at IS NULL;
 
+-- All tokens that end, sorted by the time at which each token ended or will end. A purge finds the
+-- projects with ended tokens in this index, so its cost does not depend on the number of projects.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_ended ON keyfob_tokens ((least(revoked_at, grace_until, confirm_by, expires_at)), project);
+
+-- The tokens that may need a notice of expiry, sorted by the lead of the last notice that was sent,
+-- and by expiry. A token without a notice sorts last: its key is one millisecond above the largest
+-- lead. A sender finds the projects with due notices in this index. A notice is due for tokens with
+-- a larger lead that expire before a time, so the search reads only these tokens.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_notices ON keyfob_tokens ((coalesce(notice_lead, 31622400001)), expires_at, project)
+    WHERE revoked_at IS NULL AND rotated_to IS NULL AND confirm_by IS NULL AND expires_at IS NOT NULL;
+
 -- The turns of projects. A turn is the lock on a project's row in this table. An operation that
 -- changes several tokens of a project, or that must count them first, holds this lock until it
 -- commits. Imports lock the row with the empty name, which no project has.

@@ -155,6 +155,18 @@ CREATE INDEX IF NOT EXISTS keyfob_tokens_family_ends ON keyfob_tokens (family, p
     min(coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)))
     WHERE revoked_at IS NULL;
 
+-- All tokens that end, sorted by the time at which each token ended or will end. A purge finds the
+-- projects with ended tokens in this index, so its cost does not depend on the number of projects.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_ended ON keyfob_tokens (
+    min(coalesce(revoked_at, 253402300800000), coalesce(grace_until, 253402300800000), coalesce(confirm_by, 253402300800000), coalesce(expires_at, 253402300800000)), project);
+
+-- The tokens that may need a notice of expiry, sorted by the lead of the last notice that was sent,
+-- and by expiry. A token without a notice sorts last: its key is one millisecond above the largest
+-- lead. A sender finds the projects with due notices in this index. A notice is due for tokens with
+-- a larger lead that expire before a time, so the search reads only these tokens.
+CREATE INDEX IF NOT EXISTS keyfob_tokens_notices ON keyfob_tokens (coalesce(notice_lead, 31622400001), expires_at, project)
+    WHERE revoked_at IS NULL AND rotated_to IS NULL AND confirm_by IS NULL AND expires_at IS NOT NULL;
+
 -- The tokens that another token issued, sorted by issuer and in the order of their creation.
 CREATE INDEX IF NOT EXISTS keyfob_tokens_issuer ON keyfob_tokens (issuer, project, created_at, id) WHERE issuer IS NOT NULL;
 -- The tokens that are bound to an issuer and not revoked, sorted by issuer and by the time at which

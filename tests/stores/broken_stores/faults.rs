@@ -246,6 +246,30 @@ faults! {
     LargeAnswersDescend => projects_ascend,
     LargeAnswersStartAtTheCursor => projects_start_behind_the_one_named,
     ProjectsHoldOneMore => projects_are_no_more_than_asked,
+    /// The list of projects with ended tokens omits a project whose tokens are only revoked.
+    WorkIgnoresRevocations => projects_with_ended_tokens_are_named,
+    /// The list of projects with ended tokens omits a token that ended one millisecond earlier.
+    WorkWaitsAMillisecond => projects_with_ended_tokens_are_named,
+    /// The list of projects with due notices omits a notice that begins exactly now.
+    WorkSkipsANoticeJustThen => projects_with_due_notices_are_named,
+    /// The list of projects with due notices knows only the lead times of 30, 7 and 1 days.
+    WorkKnowsOneSchedule => projects_with_due_notices_are_named,
+    /// The list of projects with due notices omits a notice whose lease ends exactly now.
+    WorkKeepsALease => projects_with_due_notices_are_named,
+    /// The list of projects with ended issuers omits an issuer that expires exactly now.
+    WorkSkipsAnIssuerJustThen => projects_with_ended_issuers_are_named,
+    /// The list of projects with ended issuers omits an issuer without a record.
+    WorkNeedsTheIssuer => projects_with_ended_issuers_are_named,
+    /// The list of projects with ended issuers looks only at the first issuer of a project.
+    WorkLooksAtOneIssuer => projects_with_ended_issuers_are_named,
+    /// The list of projects with tokens of a key contains only projects with live tokens.
+    WorkOfAKeyIsLive => projects_with_a_key_are_named,
+    /// The list of projects with tokens of a key looks only at the first token of a project.
+    WorkOfAKeyIsFirst => projects_with_a_key_are_named,
+    ScanHidesDead => scan_returns_all_records_in_order,
+    /// `scan` begins with the next project, even if the project of the cursor has more tokens.
+    ScanSkipsTheRest => scan_returns_all_records_in_order,
+    ScanHoldsOneMore => scan_returns_no_more_than_asked,
     PurgeKeepsLapsed => purge_deletes_each_kind_of_end,
     PurgeWaitsForTheExpiry => purge_deletes_each_kind_of_end,
     PurgeTakesWhatEndsJustThen => purge_leaves_what_ended_at_the_time,

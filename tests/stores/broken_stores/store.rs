@@ -13,8 +13,8 @@ use keyfob::{
     record::{Chain, Change, Issuer, Metadata, Revocation, RevocationReason},
     store::{
         BatchResult, ChainResult, CountQuery, Cursor, Expiry, FoldedName, IssuerCondition, LastUse, ListQuery,
-        LiveLimit, Page, PageSize, ProjectsQuery, ReadResult, RevokeBatch, RevokeGroup, SortKey, StatusFilter,
-        StatusGroup, StoreError, StoreMaintenance,
+        LiveLimit, Page, PageSize, ProjectsQuery, ProjectsWith, ReadResult, RevokeBatch, RevokeGroup, SortKey,
+        StatusFilter, StatusGroup, StoreError, StoreMaintenance,
     },
 };
 use tokio::task::yield_now;
@@ -929,15 +929,74 @@ impl BrokenStore {
     }
 }
 
+impl BrokenStore {
+    /// Returns whether a project has this work.
+    fn has_work(&self, rows: &Rows, project: ProjectId, work: &ProjectsWith) -> bool {
+        let mut records: Vec<&TokenRecord> = rows.records.iter().filter(|record| record.project == project).collect();
+        records.sort_by_key(|record| record.id);
+        match work {
+            ProjectsWith::EndedBefore(time) => {
+                let end_of = |record: &TokenRecord| match self.fault {
+                    Some(WorkIgnoresRevocations) => changed(record.clone(), |record| record.revoked = None).ends_at(),
+                    _ => record.ends_at(),
+                };
+                let before = if self.is(WorkWaitsAMillisecond) { later(*time, -1) } else { *time };
+                records.iter().any(|record| end_of(record).is_some_and(|end| end < before))
+            }
+            ProjectsWith::DueNotices { leads, now } => {
+                let leads = if self.is(WorkKnowsOneSchedule) { &NoticeLead::ALL[..] } else { leads };
+                let begin = if self.is(WorkSkipsANoticeJustThen) { later(*now, -1) } else { *now };
+                records.iter().any(|record| {
+                    let free = match record.notice_lease_until {
+                        Some(lease) if self.is(WorkKeepsALease) => lease < *now,
+                        lease => lease.is_none_or(|lease| lease <= *now),
+                    };
+                    free && record.due_notice(leads, begin).is_some()
+                })
+            }
+            ProjectsWith::EndedIssuers(now) => {
+                let mut bound: Vec<TokenKey> = records
+                    .iter()
+                    .filter(|record| record.can_still_work(*now))
+                    .filter_map(|record| record.bound_to())
+                    .collect();
+                bound.sort();
+                if self.is(WorkLooksAtOneIssuer) {
+                    bound.truncate(1);
+                }
+                let at = if self.is(WorkSkipsAnIssuerJustThen) { later(*now, -1) } else { *now };
+                bound.iter().any(|key| match rows.find(key) {
+                    Some(issuer) => !issuer.status(at).is_live(),
+                    None => !self.is(WorkNeedsTheIssuer),
+                })
+            }
+            ProjectsWith::KeyNumber(number) => {
+                if self.is(WorkOfAKeyIsLive) {
+                    records.retain(|record| record.revoked.is_none());
+                }
+                if self.is(WorkOfAKeyIsFirst) {
+                    records.truncate(1);
+                }
+                records.iter().any(|record| record.id.key_number() == *number)
+            }
+            // Another kind of work: every project may have it.
+            _ => true,
+        }
+    }
+}
+
 impl StoreMaintenance for BrokenStore {
     async fn projects(&self, query: &ProjectsQuery) -> Answer<Vec<ProjectId>> {
-        let ProjectsQuery { owner, after, most } = query;
+        let ProjectsQuery { owner, with, after, most } = query;
         let large = *most == PageSize::MAX;
         let rows = self.rows();
         let owned = rows.records.iter().filter(|record| owner.as_ref().is_none_or(|owner| *owner == record.owner));
         let mut projects: Vec<ProjectId> = owned.map(|record| record.project).collect();
         projects.sort();
         projects.dedup();
+        if let Some(work) = with {
+            projects.retain(|project| self.has_work(&rows, *project, work));
+        }
         if let Some(after) = after {
             let inclusive = self.is(LargeAnswersStartAtTheCursor) && large;
             projects.retain(|project| project > after || (inclusive && project == after));
@@ -1070,6 +1129,21 @@ impl StoreMaintenance for BrokenStore {
             _ => {}
         }
         Ok(Some(Arc::new(record.clone())))
+    }
+
+    async fn scan(&self, after: Option<TokenKey>, most: PageSize) -> Answer<Option<Vec<Arc<TokenRecord>>>> {
+        let rows = self.rows();
+        let comes_after = |record: &&TokenRecord| match after {
+            Some(after) if self.is(ScanSkipsTheRest) => record.project > after.project,
+            after => after.is_none_or(|after| record.key() > after),
+        };
+        let mut found: Vec<_> = rows.records.iter().filter(comes_after).cloned().map(Arc::new).collect();
+        if self.is(ScanHidesDead) {
+            found.retain(|record| record.revoked.is_none());
+        }
+        found.sort_by_key(|record| record.key());
+        found.truncate(most.get() + usize::from(self.is(ScanHoldsOneMore) && most.get() == 2));
+        Ok(Some(found))
     }
 }
 
