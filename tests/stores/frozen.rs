@@ -156,6 +156,14 @@ async fn postgres() {
     survives(store, async |is_frozen| if is_frozen { server.suspend() } else { server.resume() }).await;
 }
 
+#[cfg(feature = "mysql")]
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql() {
+    let Some(server) = crate::support::mariadb::Server::start() else { return };
+    let store = server.store().await;
+    survives(store, async |is_frozen| server.signal(if is_frozen { "-STOP" } else { "-CONT" })).await;
+}
+
 #[cfg(feature = "redis")]
 #[tokio::test(flavor = "multi_thread")]
 async fn redis() {

@@ -132,6 +132,32 @@ async fn sqlite_needs_no_lock_to_write_if_nothing_is_due() {
     assert_ne!(version().await, claimed, "this test does not notice a purge");
 }
 
+#[cfg(all(feature = "mysql", feature = "conformance"))]
+#[tokio::test]
+async fn mysql_changes_no_row_if_nothing_is_due() {
+    use crate::support::mariadb::Server;
+
+    let Some(server) = Server::start() else { return };
+    let store = server.store().await;
+    let (key, expires_at) = insert(&store).await;
+    // The rows that were inserted, changed and deleted. Temporary tables do not count.
+    let writes = || {
+        let names = ["Innodb_rows_inserted", "Innodb_rows_updated", "Innodb_rows_deleted"];
+        let names = names.map(|name| format!("'{name}'")).join(", ");
+        server.ask(&format!("SHOW GLOBAL STATUS WHERE Variable_name IN ({names})"))
+    };
+    let before = writes();
+    for _ in 0..3 {
+        idle(&store, &key).await;
+    }
+    assert_eq!(writes(), before, "idle operations wrote");
+    claim(&store, &key, expires_at).await;
+    let claimed = writes();
+    assert_ne!(claimed, before, "this test does not notice a claim");
+    purge(&store, &key).await;
+    assert_ne!(writes(), claimed, "this test does not notice a purge");
+}
+
 #[cfg(all(feature = "redis", feature = "conformance"))]
 #[tokio::test]
 async fn redis_changes_no_key_if_nothing_is_due() {

@@ -8,7 +8,7 @@ mod support;
 mod broken_stores;
 #[cfg(feature = "conformance")]
 mod conformance;
-#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod frozen;
 mod idle;
 #[cfg(all(feature = "cache", any(feature = "postgres", feature = "redis")))]

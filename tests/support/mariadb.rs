@@ -103,6 +103,11 @@ impl Server {
         process.wait().unwrap();
     }
 
+    /// Sends a signal to the server, such as `-STOP`.
+    pub fn signal(&self, signal: &str) {
+        run(Command::new("kill").args([signal, &self.pid().to_string()]));
+    }
+
     /// Returns the id of the server's process.
     pub fn pid(&self) -> u32 {
         self.process.lock().unwrap().as_ref().expect("the server runs").id()
