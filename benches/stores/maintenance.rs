@@ -155,8 +155,8 @@ pub async fn measure<E: Engine>(most: u64, population: &Population) -> Option<Ta
     Some(table)
 }
 
-/// Runs each job once, first when nothing is due, and then the jobs that change tokens when there is
-/// work in 100 projects.
+/// Runs each job once, first when nothing is due, and then the jobs that change tokens when there
+/// is work in 100 projects.
 async fn jobs<E: Engine>(engine: &E, population: &Population, projects: Range<u64>, narrows: bool, table: &mut Table) {
     let calls = Arc::new(AtomicU64::new(0));
     let store = Counting { store: engine.store().clone(), calls: Arc::clone(&calls), narrows };

@@ -27,8 +27,7 @@ pub trait StoreMaintenance: Send + Sync {
     ///
     /// A store may ignore the work, and return all projects. Then each maintenance job makes at
     /// least one call for each project. A store with an index for each kind of work needs only the
-    /// projects in which there is something to do. With a million projects, the difference is hours
-    /// against seconds.
+    /// projects in which there is something to do.
     fn projects(&self, query: &ProjectsQuery) -> impl Future<Output = Result<Vec<ProjectId>, StoreError>> + Send;
 
     /// Deletes the records of ended tokens in one project. A record is deleted only if its token
@@ -95,9 +94,9 @@ pub trait StoreMaintenance: Send + Sync {
     /// then of their ids. If `after` is set, returns only records whose keys come after it. Returns
     /// `None` if the store cannot read several projects with one call.
     ///
-    /// One call returns at most `most` records, and at least one if there is any. The caller repeats
-    /// the call, with `after` set to the last key, until the result is empty. A record that exists
-    /// during all of these calls must be returned.
+    /// One call returns at most `most` records, and at least one if there is any. The caller
+    /// repeats the call, with `after` set to the last key, until the result is empty. A record that
+    /// exists during all of these calls must be returned.
     ///
     /// The default returns `None`. Then the caller reads one project after another.
     fn scan(

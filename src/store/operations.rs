@@ -180,8 +180,8 @@ pub(super) fn claim_notices(
     due.iter().filter_map(|(_, key)| rows.change(key, |record| record.claim_notice(lease_until))).collect()
 }
 
-/// Returns whether a notice of the token is due at `now`, and no sender holds a lease on it. A lease
-/// that ends at `now` has ended.
+/// Returns whether a notice of the token is due at `now`, and no sender holds a lease on it. A
+/// lease that ends at `now` has ended.
 fn can_be_claimed(record: &TokenRecord, leads: &[NoticeLead], now: Timestamp) -> bool {
     record.due_notice(leads, now).is_some() && record.notice_lease_until.is_none_or(|lease| lease <= now)
 }

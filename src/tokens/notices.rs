@@ -59,8 +59,8 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
     /// If the store fails in one project, the call still claims the notices of the other projects.
     ///
     /// The call visits only the projects with due notices. If the store cannot name them, the call
-    /// visits all projects: see [`StoreMaintenance::projects`]. In a project without due notices, it
-    /// only reads.
+    /// visits all projects: see [`StoreMaintenance::projects`]. In a project without due notices,
+    /// it only reads.
     ///
     /// # Errors
     /// Returns [`ErrorKind::Partial`](crate::ErrorKind::Partial) if the call claimed no notice

@@ -42,8 +42,9 @@ impl<S: TokenStore + StoreMaintenance> Tokens<S> {
         walk.restart(ProjectsWith::EndedBefore(ended_before));
         while let Some(project) = walk.next().await {
             let purged = async {
-                // An issuer may have ended since the first walk. If the issuer were deleted first, a token that is bound to it would look live,
-                // and the actor and reason of the issuer's revocation would be unknown.
+                // An issuer may have ended since the first walk. If the issuer were deleted first,
+                // a token that is bound to it would look live, and the actor and reason of the
+                // issuer's revocation would be unknown.
                 self.revoke_orphans_in(&project).await?;
                 self.purge_project(&project, ended_before).await
             };

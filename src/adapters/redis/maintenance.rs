@@ -37,8 +37,8 @@ impl StoreMaintenance for RedisStore {
         ended_before: Timestamp,
         most: PageSize,
     ) -> Result<BatchResult, StoreError> {
-        // Without this check, a purge that deletes nothing would still wait for the replicas, and this
-        // wait writes a key.
+        // Without this check, a purge that deletes nothing would still wait for the replicas, and
+        // this wait writes a key.
         let purgeable = PURGEABLE.on(project).number(ended_before.as_unix_millis());
         if self.servers.read(&purgeable).await?.number()? == 0 {
             return Ok(BatchResult { count: 0, done: true });

@@ -1,7 +1,7 @@
 //! The SQL queries for the projects of a store, and for the records of all projects.
 //!
-//! Each query reads a limited number of rows, or only rows with work. So it ends in time even if the
-//! table has a hundred million rows.
+//! Each query reads a limited number of rows, or only rows with work. So its cost does not depend
+//! on the number of projects without work.
 
 use super::Dialect;
 use super::query::{and_ends_after, and_key_number, and_owner, cut, millis};
@@ -62,12 +62,12 @@ fn ended_before(dialect: &Dialect, time: Timestamp, after: &str, most: PageSize)
     sql
 }
 
-/// A notice with the lead L is due if the token expires within L, and if the lead of its last notice
-/// was above L. So the query has one range of the index `keyfob_tokens_notices` for each lead: the
-/// tokens whose last lead is above this lead, and not above the next longer one. Nearly all of these
-/// tokens have exactly the next longer lead, or none. Only tokens from an earlier schedule have
-/// another lead, so they get a range of their own. The query reads only due rows, rows under a
-/// lease, and rows of an earlier schedule.
+/// A notice with the lead L is due if the token expires within L, and if the lead of its last
+/// notice was above L. So the query has one range of the index `keyfob_tokens_notices` for each
+/// lead: the tokens whose last lead is above this lead, and not above the next longer one. Nearly
+/// all of these tokens have exactly the next longer lead, or none. Only tokens from an earlier
+/// schedule have another lead, so they get a range of their own. The query reads only due rows,
+/// rows under a lease, and rows of an earlier schedule.
 fn due_notices(dialect: &Dialect, leads: &[NoticeLead], now: Timestamp, after: &str, most: PageSize) -> Statement {
     let mut leads = leads.to_vec();
     leads.sort_unstable();
@@ -84,7 +84,8 @@ fn due_notices(dialect: &Dialect, leads: &[NoticeLead], now: Timestamp, after: &
     sql
 }
 
-/// Appends a part of the query for due notices. The caller appends the condition on the last notice.
+/// Appends a part of the query for due notices. The caller appends the condition on the last
+/// notice.
 fn push_may_be_due(sql: &mut Statement, after: &str, lead: NoticeLead, now: Timestamp) {
     let until = lead.horizon(now).as_unix_millis();
     let now = now.as_unix_millis();
