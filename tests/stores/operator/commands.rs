@@ -117,9 +117,15 @@ async fn a_dry_run_changes_nothing_and_says_what_the_command_does() {
     succeeded(dry(&import), "0 tokens would be imported, 2 exist already");
     succeeded(shop.run(&["copy", "env:FROM", "env:TO"]), "6 tokens read, 6 written, 0 deleted");
     succeeded(shop.run(&["verify", "env:FROM", "env:TO"]), "equal, in 3 projects");
-    let before = shop.bytes();
-    succeeded(dry(&["copy", "env:FROM", "env:TO"]), "6 tokens read, 0 written, 0 deleted");
+
+    // A dry run changes no existing copy either.
+    let tokens = Tokens::new(keyring(), shop.store.clone());
+    let new = NewToken::new(project("p8"), OwnerId::new("ada").unwrap(), Name::new("late").unwrap());
+    tokens.issue(&actor(), new).await.unwrap();
+    let (before, other) = (shop.bytes(), fs::read(shop.path("other.db")).unwrap());
+    succeeded(dry(&["copy", "env:FROM", "env:TO"]), "7 tokens read, 1 written, 0 deleted");
     assert_eq!(shop.bytes(), before);
+    assert!(fs::read(shop.path("other.db")).unwrap() == other);
 }
 
 #[tokio::test]
