@@ -23,8 +23,8 @@ macro_rules! limits {
 /// The query for the settings that [`check`] judges. Every server has these variables.
 macro_rules! settings {
     () => {
-        "SELECT @@global.innodb_flush_log_at_trx_commit, @@global.log_bin, @@global.sync_binlog, \
-         @@session.autocommit, @@session.sql_mode"
+        "SELECT cast(@@global.innodb_flush_log_at_trx_commit AS signed), cast(@@global.log_bin AS signed), \
+         cast(@@global.sync_binlog AS signed), cast(@@session.autocommit AS signed), @@session.sql_mode"
     };
 }
 
