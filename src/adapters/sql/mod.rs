@@ -2,6 +2,8 @@
 //! records and rows.
 
 pub(crate) mod migration;
+#[cfg(all(test, feature = "conformance", feature = "sqlite"))]
+pub(super) mod mutation;
 pub(super) mod query;
 pub(super) mod row;
 pub(super) mod schema;
