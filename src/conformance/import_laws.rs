@@ -1,16 +1,18 @@
 //! The laws of [`ImportStore`], grouped by the file that contains their test cases.
 
 use super::law::laws;
-use super::{dropped, imported, races};
+use super::verdict::Report;
+use super::{dropped, import_races, imported};
 use crate::store::contract::TokenStore;
-use crate::store::erased::ImportingObject;
 use crate::store::import::ImportStore;
 use crate::store::maintenance::StoreMaintenance;
 
-laws! {
-    /// Tests a store against all laws of [`ImportStore`]. The cases change the imported records
-    /// through [`TokenStore`] and purge them through [`StoreMaintenance`].
-    import(TokenStore + StoreMaintenance + ImportStore) as ImportingObject {
+/// Passes the laws for imports to a macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __keyfob_import_laws {
+    ([$($macro:tt)+] $($head:tt)*) => {
+        $($macro)+! { $($head)* {
         imported {
             /// Checks that an imported record keeps every column, whether it is found by its import
             /// key or by its token key.
@@ -46,12 +48,22 @@ laws! {
             /// that this key can be imported again.
             a_purged_import_key_is_free;
         }
+        } }
+    };
+}
+
+/// Passes the laws for concurrent and dropped imports to a macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __keyfob_import_race_laws {
+    ([$($macro:tt)+] $($head:tt)*) => {
+        $($macro)+! { $($head)* {
         dropped {
             /// Checks that an import can be repeated after its future was dropped before it completed,
             /// and that each row takes effect as a whole or not at all.
             a_dropped_import_can_be_repeated;
         }
-        races {
+        import_races {
             /// Checks that exactly one of several concurrent imports under one import key succeeds,
             /// and that only the record of this import exists.
             one_import_of_a_key_wins;
@@ -59,5 +71,18 @@ laws! {
             /// imports use different import keys, and each row names the other key in `other_keys`.
             one_import_under_two_keys_at_once_wins;
         }
-    }
+        } }
+    };
+}
+
+__keyfob_import_laws! { [laws] imports_of(TokenStore + StoreMaintenance + ImportStore) as ErasedImports in ImportLaws }
+__keyfob_import_race_laws! { [laws] import_races_of(TokenStore + StoreMaintenance + ImportStore) as ErasedImports in ImportLaws }
+
+/// Tests a store against all laws of [`ImportStore`]. The cases change the imported records through
+/// [`TokenStore`] and purge them through [`StoreMaintenance`].
+pub async fn import<S: TokenStore + StoreMaintenance + ImportStore>(store: &S) -> Report {
+    let mut report = Report::default();
+    imports_of(store, &mut report).await;
+    import_races_of(store, &mut report).await;
+    report
 }

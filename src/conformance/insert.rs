@@ -234,6 +234,17 @@ pub(super) async fn insert_takes_its_issuer_as_it_is<S: TokenStore>(store: &S) -
     Ok(())
 }
 
+pub(super) async fn insert_says_conflict_before_the_limit<S: TokenStore>(store: &S) -> Verdict {
+    let first = record(project()?)?;
+    put(store, &first).await?;
+    for most in [0, 1] {
+        let again = TokenRecord { name: name("another")?, ..first.clone() };
+        let limit = Some(LiveLimit { most, now: at(0) });
+        refused(store.insert(again, limit, None).await, Conflict, "insert over a record, with a limit without room")?;
+    }
+    Ok(())
+}
+
 pub(super) async fn insert_says_conflict_before_its_issuer<S: TokenStore>(store: &S) -> Verdict {
     let first = record(project()?)?;
     put(store, &first).await?;

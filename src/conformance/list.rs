@@ -5,6 +5,7 @@ use super::sample::{
     status_filters, stored,
 };
 use super::verdict::{Broken, Verdict, ensure_eq, same};
+use crate::rules::change::Change;
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::cursor::Cursor;
@@ -118,6 +119,18 @@ pub(super) async fn list_filters_by_name<S: TokenStore>(store: &S) -> Verdict {
         "zzz",
     ];
     searched(store, &names, &searches).await
+}
+
+pub(super) async fn list_finds_a_renamed_token<S: TokenStore>(store: &S) -> Verdict {
+    let old = TokenRecord { name: name("Old one")?, ..record(project()?)? };
+    put(store, &old).await?;
+    store.update(&old.key(), old.version, Change::Rename(name("New one")?)).await?;
+    for (part, expected) in [("new", vec![old.id]), ("old", vec![])] {
+        let query = ListQuery { name_contains: Some(folded(part)?), ..all_of(old.project) };
+        let found = ids(store.list(&query).await?.items);
+        ensure_eq!(found, expected, "the tokens with {part:?} in their names, after \"Old one\" became \"New one\"");
+    }
+    Ok(())
 }
 
 pub(super) async fn list_takes_wildcards_as_they_are<S: TokenStore>(store: &S) -> Verdict {

@@ -1,15 +1,17 @@
 //! The laws of [`StoreMaintenance`], grouped by the file that contains their test cases.
 
 use super::law::laws;
-use super::{issued, notice, projects, purge, races, work};
+use super::verdict::Report;
+use super::{issued, notice, projects, purge, races, reader, work};
 use crate::store::contract::TokenStore;
-use crate::store::erased::MaintainedObject;
 use crate::store::maintenance::StoreMaintenance;
 
-laws! {
-    /// Tests a store against all laws of [`StoreMaintenance`]. The cases insert their records
-    /// through [`TokenStore`].
-    maintenance(TokenStore + StoreMaintenance) as MaintainedObject {
+/// Passes the laws for maintenance to a macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __keyfob_maintenance_laws {
+    ([$($macro:tt)+] $($head:tt)*) => {
+        $($macro)+! { $($head)* {
         projects {
             /// Checks that repeated calls of `projects` return every project that has tokens.
             projects_names_all_that_have_tokens;
@@ -106,9 +108,39 @@ laws! {
             /// record.
             acknowledge_answers_none_for_the_absent;
         }
+        } }
+    };
+}
+
+/// Passes the laws for concurrent maintenance to a macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __keyfob_maintenance_race_laws {
+    ([$($macro:tt)+] $($head:tt)*) => {
+        $($macro)+! { $($head)* {
+        reader {
+            /// Checks that a list during a purge shows all records of the purge, or none.
+            a_reader_beside_a_purge_sees_all_or_none;
+            /// Checks that a list during `claim_notices` shows a lease on all claimed notices, or
+            /// on none.
+            a_reader_beside_a_claim_sees_all_or_none;
+        }
         races {
             /// Checks that exactly one of several concurrent claims gets a due notice.
             one_claim_of_a_notice_wins;
         }
-    }
+        } }
+    };
+}
+
+__keyfob_maintenance_laws! { [laws] maintenance_of(TokenStore + StoreMaintenance) as ErasedMaintenance in MaintenanceLaws }
+__keyfob_maintenance_race_laws! { [laws] maintenance_races_of(TokenStore + StoreMaintenance) as ErasedMaintenance in MaintenanceLaws }
+
+/// Tests a store against all laws of [`StoreMaintenance`]. The cases insert their records through
+/// [`TokenStore`].
+pub async fn maintenance<S: TokenStore + StoreMaintenance>(store: &S) -> Report {
+    let mut report = Report::default();
+    maintenance_of(store, &mut report).await;
+    maintenance_races_of(store, &mut report).await;
+    report
 }

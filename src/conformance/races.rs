@@ -2,24 +2,21 @@
 //! other began.
 
 use super::group::revoke_group;
-use super::imported::import_one;
 use super::sample::{
-    at, ensure_absent, import_key, kept, name, project, put, put_all, record, revocation, some, stored, successor,
+    at, beside, ensure_absent, in_the_middle, kept, name, project, put, put_all, record, revocation, some, stored,
+    successor,
 };
 use super::together::{ROUNDS, all, both};
 use super::verdict::{Broken, Verdict, ensure, ensure_eq, refused};
 use crate::rules::change::Change;
-use crate::rules::import_row::ImportRow;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::TokenStore;
 use crate::store::group::RevokeGroup;
-use crate::store::import::{ImportRowOutcome, ImportStore};
 use crate::store::last_use::LastUse;
 use crate::store::maintenance::StoreMaintenance;
 use crate::store::query::{CountQuery, PageSize};
-use crate::words::import_key::ImportKey;
 use crate::words::store_error::StoreError;
 use crate::words::store_error::StoreErrorKind::{self, Conflict, IssuerChanged, Limit};
 
@@ -144,8 +141,8 @@ pub(super) async fn one_rotation_at_once_wins<S: TokenStore>(store: &S) -> Verdi
 pub(super) async fn revoke_and_rotate_come_one_by_one<S: TokenStore>(store: &S) -> Verdict {
     let project = project()?;
     for round in 0..ROUNDS {
-        let before = kept(store, &record(project)?).await?;
-        let (key, new) = (before.key(), successor(&before)?);
+        let before = kept(store, &in_the_middle(record(project)?)?).await?;
+        let (key, new) = (before.key(), TokenRecord { id: beside(round)?, ..successor(&before)? });
         let revocation = revocation("root", 1)?;
         let revoke = store.revoke(&key, &revocation);
         let rotate = store.rotate(&key, before.version, new.clone(), at(20), None);
@@ -174,11 +171,12 @@ pub(super) async fn revoke_and_rotate_come_one_by_one<S: TokenStore>(store: &S) 
 
 pub(super) async fn no_rotation_slips_past_a_group<S: TokenStore>(store: &S) -> Verdict {
     for round in 0..ROUNDS {
-        let before = kept(store, &record(project()?)?).await?;
-        let new = TokenRecord { owner: before.owner.clone(), ..successor(&before)? };
-        let group = match round % 4 {
-            0 | 1 => RevokeGroup::Owner(before.owner.clone()),
-            _ => RevokeGroup::Family(before.family),
+        let before = kept(store, &in_the_middle(record(project()?)?)?).await?;
+        let new = TokenRecord { id: beside(round)?, ..successor(&before)? };
+        let group = if round < ROUNDS / 2 {
+            RevokeGroup::Owner(before.owner.clone())
+        } else {
+            RevokeGroup::Family(before.family)
         };
         let (key, revocation) = (before.key(), revocation("root", 1)?);
         let revoke = revoke_group(store, before.project, &group, &revocation);
@@ -211,8 +209,8 @@ pub(super) async fn no_insert_slips_past_the_revocation_of_its_issuer<S: TokenSt
 pub(super) async fn no_rotation_slips_past_the_revocation_of_its_issuer<S: TokenStore>(store: &S) -> Verdict {
     for round in 0..ROUNDS {
         let issuer = kept(store, &record(project()?)?).await?;
-        let old = kept(store, &record(issuer.project)?).await?;
-        let new = successor(&old)?;
+        let old = kept(store, &in_the_middle(record(issuer.project)?)?).await?;
+        let new = TokenRecord { id: beside(round)?, ..successor(&old)? };
         let condition = IssuerCondition { id: issuer.id, version: issuer.version };
         let key = old.key();
         let rotate = store.rotate(&key, old.version, new.clone(), at(20), Some(condition));
@@ -307,43 +305,6 @@ pub(super) async fn one_claim_of_a_notice_wins<S: TokenStore + StoreMaintenance>
             let times = claimed.iter().filter(|claimed| claimed.id == sample.id).count();
             ensure_eq!(times, 1, "concurrent senders that claimed one notice");
         }
-    }
-    Ok(())
-}
-
-pub(super) async fn one_import_of_a_key_wins<S: TokenStore + ImportStore>(store: &S) -> Verdict {
-    let project = project()?;
-    for _ in 0..ROUNDS {
-        let (key, samples) = (import_key()?, [record(project)?, record(project)?, record(project)?]);
-        let answers = all(samples.iter().map(|sample| import_one(store, sample, key))).await;
-        let found = some(store.find_imported(&key).await?, "find_imported")?;
-        for (sample, answer) in samples.iter().zip(answers) {
-            let won = found.id == sample.id;
-            let outcome = if won { ImportRowOutcome::Inserted } else { ImportRowOutcome::Exists(found.key()) };
-            ensure_eq!(answer?, [outcome], "the outcome of one of several concurrent imports under one import key");
-            let there = store.find(&sample.key()).await?.is_some();
-            ensure_eq!(there, won, "whether the record of one of several concurrent imports exists");
-        }
-    }
-    Ok(())
-}
-
-pub(super) async fn one_import_under_two_keys_at_once_wins<S: TokenStore + ImportStore>(store: &S) -> Verdict {
-    let project = project()?;
-    for _ in 0..ROUNDS {
-        // Two nodes compute import keys with different keys of the keyring. Each row also names the
-        // import key that the other node computes.
-        let keys = [import_key()?, import_key()?];
-        let rows = [(record(project)?, keys[0], keys[1]), (record(project)?, keys[1], keys[0])];
-        let import = |(record, import_key, other): &(TokenRecord, ImportKey, ImportKey)| {
-            let row = ImportRow { record: record.clone(), import_key: *import_key, other_keys: vec![*other] };
-            store.import(vec![row])
-        };
-        let mut inserted = 0;
-        for answer in all(rows.iter().map(import)).await {
-            inserted += answer?.iter().filter(|outcome| **outcome == ImportRowOutcome::Inserted).count();
-        }
-        ensure_eq!(inserted, 1, "concurrent imports of one token under two keys that inserted it");
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The test cases for `TokenStore::find_recent` and `TokenStore::find_durable`.
 
 use super::sample::{absent, at, full, name, project, put, put_all, record, revocation, successor};
-use super::verdict::{Verdict, ensure_eq};
+use super::verdict::{Verdict, same_found};
 use crate::rules::change::Change;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
@@ -10,8 +10,7 @@ use crate::words::ids::TokenKey;
 /// made all changes to the record. The age that `find_recent` reports is not checked.
 async fn shows_what_is_there<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
     let (recent, now) = (store.find_recent(key).await?.record, store.find(key).await?);
-    ensure_eq!(recent, now, "find_recent after {what}");
-    Ok(())
+    same_found(recent.as_deref(), now.as_deref(), &format!("find_recent after {what}"))
 }
 
 pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S) -> Verdict {
@@ -20,7 +19,7 @@ pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S
     let new = successor(&old)?;
     put(store, &old).await?;
     for key in [absent(project)?, sample.key(), new.key()] {
-        ensure_eq!(store.find_recent(&key).await?.record, None, "find_recent of an absent record");
+        same_found(store.find_recent(&key).await?.record.as_deref(), None, "find_recent of an absent record")?;
     }
     put(store, &sample).await?;
     shows_what_is_there(store, &sample.key(), "an insert").await?;
@@ -28,16 +27,22 @@ pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S
     shows_what_is_there(store, &new.key(), "the rotation that it came of").await
 }
 
+/// Checks that `find_durable` returns the same record as `find`.
+async fn durable<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
+    let (durable, now) = (store.find_durable(key).await?, store.find(key).await?);
+    same_found(durable.as_deref(), now.as_deref(), what)
+}
+
 pub(super) async fn find_durable_shows_what_find_does<S: TokenStore>(store: &S) -> Verdict {
     let sample = full(project()?)?;
     let key = sample.key();
-    ensure_eq!(store.find_durable(&key).await?, None, "find_durable of an absent record");
+    same_found(store.find_durable(&key).await?.as_deref(), None, "find_durable of an absent record")?;
     put(store, &sample).await?;
-    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable after an insert");
+    durable(store, &key, "find_durable after an insert").await?;
     store.update(&key, sample.version, Change::Rename(name("new")?)).await?;
-    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable after an update");
+    durable(store, &key, "find_durable after an update").await?;
     store.revoke(&key, &revocation("root", 1)?).await?;
-    ensure_eq!(store.find_durable(&key).await?, store.find(&key).await?, "find_durable after a revocation");
+    durable(store, &key, "find_durable after a revocation").await?;
     Ok(())
 }
 

@@ -60,6 +60,26 @@ pub(super) fn id(first: char) -> Result<TokenId, Broken> {
     Ok(TokenId::new(&format!("{first}{}", String::from_utf8_lossy(&digits)))?)
 }
 
+/// Returns a new random token id for a record [`in_the_middle`], with this digit after the first
+/// character.
+fn id_with(second: char) -> Result<TokenId, Broken> {
+    Ok(TokenId::new(&format!("1{second}{}", String::from_utf8_lossy(&random::<14>()?)))?)
+}
+
+/// Returns the record with an id that sorts between the ids of [`beside`]. Its family begins with
+/// itself.
+pub(super) fn in_the_middle(record: TokenRecord) -> Result<TokenRecord, Broken> {
+    let id = id_with('V')?;
+    Ok(TokenRecord { id, family: id, ..record })
+}
+
+/// Returns a new random id for a successor. It sorts below all records [`in_the_middle`] in half of
+/// the rounds, and above them in the other half, so that a store that walks along the ids misses
+/// it in either direction.
+pub(super) fn beside(round: usize) -> Result<TokenId, Broken> {
+    id_with(if (round / 2).is_multiple_of(2) { '0' } else { 'z' })
+}
+
 /// Returns a random token key under which no record exists.
 pub(super) fn absent(project: ProjectId) -> Result<TokenKey, Broken> {
     Ok(TokenKey { project, id: id('1')? })
@@ -203,8 +223,12 @@ pub(super) async fn stored<S: TokenStore>(store: &S, key: &TokenKey) -> Result<A
 }
 
 /// Returns the record that a call returned. Fails the case if the call returned `None`.
+#[track_caller]
 pub(super) fn some<T>(answer: Option<T>, call: &str) -> Result<T, Broken> {
-    answer.ok_or_else(|| Broken::new(format!("{call}: returned None for an existing record")))
+    match answer {
+        Some(answer) => Ok(answer),
+        None => Err(Broken::new(format!("{call}: expected an existing record, but got None"))),
+    }
 }
 
 /// Checks that no record with this key exists.

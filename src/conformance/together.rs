@@ -28,13 +28,25 @@ pub(super) async fn all<F: Future>(calls: impl IntoIterator<Item = F>) -> Vec<F:
     calls.into_iter().filter_map(|(_, answer)| answer).collect()
 }
 
+/// The number of delays that [`both`] tries, in polls.
+const DELAYS: usize = 6;
+
 /// Runs two calls concurrently. In odd rounds, the second call starts first.
+///
+/// The other call starts after the first one was polled a number of times, which differs from round
+/// to round. So it meets each of the first statements of the first call. If the first call ends
+/// earlier, the other one starts then.
 pub(super) async fn both<A: Future, B: Future>(round: usize, a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut from_a, mut from_b) = (None, None);
+    let (is_a_first, delay, mut polls) = (round.is_multiple_of(2), round / 2 % DELAYS, 0);
     poll_fn(move |context| {
         for turn in 0..2 {
-            if (turn + round).is_multiple_of(2) {
+            let has_first_ended = if is_a_first { from_a.is_some() } else { from_b.is_some() };
+            if turn == 1 && polls <= delay && !has_first_ended {
+                break;
+            }
+            if (turn == 0) == is_a_first {
                 if from_a.is_none()
                     && let Poll::Ready(answer) = a.as_mut().poll(context)
                 {
@@ -45,6 +57,7 @@ pub(super) async fn both<A: Future, B: Future>(round: usize, a: A, b: B) -> (A::
             {
                 from_b = Some(answer);
             }
+            polls += usize::from(turn == 0);
         }
         match (from_a.take(), from_b.take()) {
             (Some(a), Some(b)) => Poll::Ready((a, b)),
@@ -55,6 +68,20 @@ pub(super) async fn both<A: Future, B: Future>(round: usize, a: A, b: B) -> (A::
         }
     })
     .await
+}
+
+/// Lets other futures of the task run once.
+pub(super) async fn pause() {
+    let mut has_waited = false;
+    poll_fn(move |context| {
+        if has_waited {
+            return Poll::Ready(());
+        }
+        has_waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Polls a call at most `polls` times and then drops it, as a server does if its client

@@ -2,6 +2,7 @@
 
 use core::error::Error;
 use core::fmt;
+use core::panic::Location;
 
 use crate::rules::record::TokenRecord;
 use crate::words::invalid::Invalid;
@@ -61,44 +62,53 @@ impl fmt::Display for Report {
     }
 }
 
-/// A violation that does not contain the name of its case yet.
+/// A violation that does not contain the name of its case yet. It names the place of the check that
+/// found it.
 #[derive(Debug)]
-pub(super) struct Broken(String);
+pub(super) struct Broken {
+    what: String,
+    place: &'static Location<'static>,
+}
 
 /// The result of one case: nothing, or the violation that it found.
 pub(super) type Verdict = Result<(), Broken>;
 
 impl Broken {
-    /// Creates a violation with this description.
+    /// Creates a violation with this description, found by the check of the caller.
+    #[track_caller]
     pub(super) fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
+        Self { what: what.into(), place: Location::caller() }
     }
 
     /// Returns the violation with the name of the case that found it.
     pub(super) fn of(self, case: &'static str) -> Violation {
-        Violation { case, what: self.0 }
+        let Self { what, place } = self;
+        Violation { case, what: format!("{what} (checked at {}:{})", place.file(), place.line()) }
     }
 }
 
 impl From<StoreError> for Broken {
     /// Converts the error of a store call that must succeed into a violation.
+    #[track_caller]
     fn from(error: StoreError) -> Self {
         match error.source() {
-            Some(source) => Self(format!("a call failed: {error}: {source}")),
-            None => Self(format!("a call failed: {error}")),
+            Some(source) => Self::new(format!("expected a call to succeed, but it failed: {error}: {source}")),
+            None => Self::new(format!("expected a call to succeed, but it failed: {error}")),
         }
     }
 }
 
 impl From<Invalid> for Broken {
+    #[track_caller]
     fn from(error: Invalid) -> Self {
-        Self(format!("a sample record of the laws is invalid: {error}"))
+        Self::new(format!("a sample record of the laws is invalid: {error}"))
     }
 }
 
 impl From<RngError> for Broken {
+    #[track_caller]
     fn from(_: RngError) -> Self {
-        Self("cannot generate random ids".to_owned())
+        Self::new("cannot generate random ids")
     }
 }
 
@@ -116,7 +126,7 @@ macro_rules! ensure {
 macro_rules! ensure_eq {
     ($is:expr, $should:expr, $($what:tt)+) => {
         match (&$is, &$should) {
-            (is, should) => $crate::conformance::verdict::ensure!(is == should, "{}: {is:?}, not {should:?}", format!($($what)+)),
+            (is, should) => $crate::conformance::verdict::ensure!(is == should, "{}: expected {should:?}, but got {is:?}", format!($($what)+)),
         }
     };
 }
@@ -124,15 +134,30 @@ macro_rules! ensure_eq {
 pub(super) use {ensure, ensure_eq};
 
 /// Checks that a call failed with an error of this kind.
+#[track_caller]
 pub(super) fn refused<T>(result: Result<T, StoreError>, kind: StoreErrorKind, what: &str) -> Verdict {
-    match result {
-        Ok(_) => Err(Broken(format!("{what}: succeeded, but must fail with {kind:?}"))),
-        Err(error) if error.kind() == kind => Ok(()),
-        Err(error) => Err(Broken(format!("{what}: failed with {:?}, but must fail with {kind:?}", error.kind()))),
+    let got = match result {
+        Err(error) if error.kind() == kind => return Ok(()),
+        Err(error) => format!("the error {:?}: {error}", error.kind()),
+        Ok(_) => "success".to_owned(),
+    };
+    Err(Broken::new(format!("{what}: expected the error {kind:?}, but got {got}")))
+}
+
+/// Checks that two records are equal in every column, or that there is no record. The violation
+/// names the columns that differ.
+#[track_caller]
+pub(super) fn same_found(is: Option<&TokenRecord>, should: Option<&TokenRecord>, what: &str) -> Verdict {
+    match (is, should) {
+        (Some(is), Some(should)) => same(is, should, what),
+        (None, None) => Ok(()),
+        (Some(_), None) => Err(Broken::new(format!("{what}: expected None, but got a record"))),
+        (None, Some(_)) => Err(Broken::new(format!("{what}: expected a record, but got None"))),
     }
 }
 
 /// Checks that two records are equal in every column. The violation names the columns that differ.
+#[track_caller]
 pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdict {
     // The pattern has no `..`, so that a new column does not compile until it is compared.
     macro_rules! differing {
@@ -140,10 +165,12 @@ pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdic
             let TokenRecord { digest, $($column),+ } = is;
             let mut differing = Vec::new();
             if !digest.ct_eq(&should.digest) {
-                differing.push("digest differs".to_owned());
+                // The values of digests are secret.
+                differing.push("digest: expected another value".to_owned());
             }
             $(if *$column != should.$column {
-                differing.push(format!("{} is {:?}, not {:?}", stringify!($column), $column, should.$column));
+                let (column, should) = (stringify!($column), &should.$column);
+                differing.push(format!("{column}: expected {should:?}, but got {:?}", $column));
             })+
             differing
         }};
@@ -185,6 +212,7 @@ pub(super) fn same(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdic
 
 /// Checks that two records are equal in every column except the version. Other cases check the
 /// version.
+#[track_caller]
 pub(super) fn same_but_version(is: &TokenRecord, should: &TokenRecord, what: &str) -> Verdict {
     same(is, &TokenRecord { version: is.version, ..should.clone() }, what)
 }

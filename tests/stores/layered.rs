@@ -15,20 +15,21 @@ use keyfob::store::{
 use keyfob::{OwnerId, Policy, ProjectId, TokenId, TokenKey, TokenRecord, TokenStore, conformance, mint};
 use tokio::task::yield_now;
 
-use crate::support::kit::keeps_every_law;
 use crate::support::{actor, keyring, new_token, now, project};
 
 type Project = (u64, BTreeMap<TokenId, Arc<TokenRecord>>);
 
 /// A store in memory, each of whose operations lets others run first. `MOST` is the maximum number
 /// of writes in one commit.
-#[derive(Default)]
+///
+/// A clone shares the projects.
+#[derive(Clone, Default)]
 struct Basic<const MOST: usize> {
-    projects: Mutex<BTreeMap<ProjectId, Project>>,
-    links: Mutex<HashMap<ImportKey, TokenKey>>,
-    commits: AtomicUsize,
+    projects: Arc<Mutex<BTreeMap<ProjectId, Project>>>,
+    links: Arc<Mutex<HashMap<ImportKey, TokenKey>>>,
+    commits: Arc<AtomicUsize>,
     /// The number of commits that a commit of another process still precedes.
-    late: AtomicUsize,
+    late: Arc<AtomicUsize>,
 }
 
 impl<const MOST: usize> Basic<MOST> {
@@ -123,9 +124,29 @@ impl<const MOST: usize> BasicStore for Basic<MOST> {
     }
 }
 
-#[tokio::test]
-async fn every_law_is_kept() {
-    keeps_every_law(Layered::new(Basic::<1000>::default())).await;
+mod every_law {
+    use super::*;
+
+    conformance::for_each_law! {
+        #[tokio::test]
+        laws = [token_store, maintenance, import, rules],
+        store = Layered::new(Basic::<1000>::default()),
+    }
+}
+
+mod with_two_handles {
+    use super::*;
+
+    async fn handles() -> conformance::Handles<Layered<Basic<1000>>, Layered<Basic<1000>>> {
+        let basic = Basic::<1000>::default();
+        conformance::Handles::new(Layered::new(basic.clone()), Layered::new(basic))
+    }
+
+    conformance::for_each_law! {
+        #[tokio::test]
+        laws = [shared, shared_maintenance, shared_import],
+        store = handles().await,
+    }
 }
 
 /// Operations on many tokens then take several commits.

@@ -29,7 +29,7 @@ mod redis;
 mod sqlite;
 #[cfg(all(feature = "sqlite", feature = "conformance"))]
 mod sqlite_conformance;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "sqlite", feature = "conformance"))]
 mod sqlite_crash;
 #[cfg(feature = "sqlite")]
 mod sqlite_secrets;
@@ -37,5 +37,7 @@ mod sqlite_secrets;
 mod sqlite_twin;
 #[cfg(all(feature = "tls", feature = "postgres", feature = "redis"))]
 mod tls;
+#[cfg(feature = "conformance")]
+mod unreachable;
 #[cfg(feature = "sqlite")]
 mod upgrade;

@@ -2,43 +2,70 @@
 //! engine has.
 
 mod connections;
-#[cfg(feature = "sqlite")]
 mod crash;
 
 use std::time::Duration;
 
 use keyfob::{
-    Actor, Name, Policy, TokenRecord, TokenStore, mint,
+    Actor, Name, Policy, TokenRecord, TokenStore,
+    conformance::Handles,
+    mint,
     record::{ClientText, Disabled, Revocation, RevocationReason, UsedFrom},
     store::{COLUMNS, DynStore, ListOrder, ListQuery, PageSize, StoreErrorKind, mysql::MysqlStore},
 };
 use sqlx::mysql::MySqlPoolOptions;
 
-use crate::support::kit::keeps_every_law;
 #[cfg(feature = "serde")]
 use crate::support::kit::serves_texts_of_an_earlier_rule;
+use crate::support::kit::{World, keeps_every_law};
 use crate::support::mariadb::{Server, shared};
 use crate::support::{actor, changed, keyring, new_token, now, project};
 
-#[tokio::test]
-async fn by_value() {
-    let Some(server) = shared() else { return };
-    keeps_every_law(server.store().await).await;
+/// Returns a world with a store that `wrap` makes of a store in a new database. Returns `None` if
+/// MariaDB is not installed.
+async fn world<S>(wrap: impl FnOnce(MysqlStore) -> S) -> Option<World<S>> {
+    let server = shared()?;
+    World::new(wrap(server.store().await), server)
 }
 
-#[tokio::test]
-async fn erased() {
-    let Some(server) = shared() else { return };
-    keeps_every_law(DynStore::with_imports(server.store().await)).await;
+mod by_value {
+    use super::*;
+
+    each_law!([token_store, maintenance, import, rules], MysqlStore, world(|store| store).await);
 }
 
-#[tokio::test]
-async fn on_one_connection() {
-    let Some(server) = shared() else { return };
-    let pool = MySqlPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
-    let store = MysqlStore::from_pool(pool).await.unwrap();
-    store.migrate().await.unwrap();
-    keeps_every_law(store).await;
+mod erased {
+    use super::*;
+
+    each_law!([token_store, maintenance, import, rules], DynStore, world(DynStore::with_imports).await);
+}
+
+mod on_one_connection {
+    use super::*;
+
+    async fn with_one_connection() -> Option<World<MysqlStore>> {
+        let server = shared()?;
+        let pool = MySqlPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+        let store = MysqlStore::from_pool(pool).await.unwrap();
+        store.migrate().await.unwrap();
+        World::new(store, server)
+    }
+
+    each_law!([token_store, maintenance, import, rules], MysqlStore, with_one_connection().await);
+}
+
+mod with_two_handles {
+    use super::*;
+
+    async fn handles() -> Option<World<Handles<MysqlStore, MysqlStore>>> {
+        let server = shared()?;
+        let url = server.database();
+        let first = MysqlStore::connect(&url).await.unwrap();
+        first.migrate().await.unwrap();
+        World::new(Handles::new(first, MysqlStore::connect(&url).await.unwrap()), server)
+    }
+
+    each_law!([shared, shared_maintenance, shared_import], Handles<MysqlStore, MysqlStore>, handles().await);
 }
 
 #[cfg(feature = "serde")]

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Clock, SystemClock, TokenId, TokenKey, TokenStore, Tokens, mint,
+    Clock, SystemClock, TokenId, TokenKey, TokenStore, Tokens,
+    conformance::{self, Handles},
+    mint,
     notices::NoticeLead,
     record::{Revocation, RevocationReason},
     store::{
@@ -20,73 +22,123 @@ use keyfob::{
 use sqlx::Row;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::support::kit::keeps_every_law;
 #[cfg(feature = "serde")]
 use crate::support::kit::serves_texts_of_an_earlier_rule;
+use crate::support::kit::{World, keeps_every_law};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now, project};
 
-#[tokio::test]
-async fn by_value() {
-    let Some(server) = shared() else { return };
-    keeps_every_law(server.store().await).await;
+/// Returns a world with a store that `wrap` makes of a store in a new database. Returns `None` if
+/// PostgreSQL is not installed.
+async fn world<S>(wrap: impl FnOnce(PostgresStore) -> S) -> Option<World<S>> {
+    let server = shared()?;
+    World::new(wrap(server.store().await), server)
 }
 
-#[tokio::test]
-async fn by_reference() {
-    let Some(server) = shared() else { return };
-    keeps_every_law(&server.store().await).await;
+mod by_value {
+    use super::*;
+
+    each_law!([token_store, maintenance, import, rules], PostgresStore, world(|store| store).await);
 }
 
-#[tokio::test]
-async fn in_an_arc_that_publishes_changes() {
-    let Some(server) = shared() else { return };
-    keeps_every_law(Arc::new(server.store().await.telling_changes())).await;
+mod in_an_arc_that_publishes_changes {
+    use super::*;
+
+    each_law!(
+        [token_store, maintenance, import, rules],
+        Arc<PostgresStore>,
+        world(|store| Arc::new(store.telling_changes())).await
+    );
 }
 
-#[tokio::test]
-async fn in_a_box() {
-    let Some(server) = shared() else { return };
-    keeps_every_law(Box::new(server.store().await)).await;
+mod in_a_box {
+    use super::*;
+
+    each_law!([token_store, maintenance, import, rules], Box<PostgresStore>, world(Box::new).await);
 }
 
-#[tokio::test]
-async fn erased() {
-    let Some(server) = shared() else { return };
-    keeps_every_law(DynStore::with_imports(server.store().await)).await;
+mod erased {
+    use super::*;
+
+    each_law!([token_store, maintenance, import, rules], DynStore, world(DynStore::with_imports).await);
 }
 
-#[tokio::test]
-async fn on_one_connection() {
-    let Some(server) = shared() else { return };
-    let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
-    let store = PostgresStore::from_pool(pool).await.unwrap();
-    store.migrate().await.unwrap();
-    keeps_every_law(store).await;
+mod on_one_connection {
+    use super::*;
+
+    async fn with_one_connection() -> Option<World<PostgresStore>> {
+        let server = shared()?;
+        let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+        let store = PostgresStore::from_pool(pool).await.unwrap();
+        store.migrate().await.unwrap();
+        World::new(store, server)
+    }
+
+    each_law!([token_store, maintenance, import, rules], PostgresStore, with_one_connection().await);
 }
 
 /// Some hosts set `serializable` as the default isolation level of their database. The store must
 /// keep every law there too.
-#[tokio::test]
-async fn under_the_hosts_own_defaults() {
-    let Some(server) = shared() else { return };
-    let store = server.store().await;
-    let serializable = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); END $$";
-    sqlx::raw_sql(serializable).execute(store.pool()).await.unwrap();
-    let options = store.pool().connect_options().as_ref().clone();
-    let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
-    keeps_every_law(PostgresStore::from_pool(pool).await.unwrap()).await;
+mod under_the_hosts_own_defaults {
+    use super::*;
+
+    async fn serializable() -> Option<World<PostgresStore>> {
+        let server = shared()?;
+        let store = server.store().await;
+        let serializable = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); END $$";
+        sqlx::raw_sql(serializable).execute(store.pool()).await.unwrap();
+        let options = store.pool().connect_options().as_ref().clone();
+        let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
+        World::new(PostgresStore::from_pool(pool).await.unwrap(), server)
+    }
+
+    each_law!([token_store, maintenance, import, rules], PostgresStore, serializable().await);
+}
+
+mod with_two_handles {
+    use super::*;
+
+    async fn handles() -> Option<World<Handles<PostgresStore, PostgresStore>>> {
+        let server = shared()?;
+        let url = server.database();
+        let first = PostgresStore::connect(&url).await.unwrap();
+        first.migrate().await.unwrap();
+        World::new(Handles::new(first, PostgresStore::connect(&url).await.unwrap()), server)
+    }
+
+    each_law!([shared, shared_maintenance, shared_import], Handles<PostgresStore, PostgresStore>, handles().await);
+}
+
+mod on_a_partitioned_table {
+    use super::*;
+
+    async fn partitioned() -> Option<World<PostgresStore>> {
+        let server = shared()?;
+        let store = PostgresStore::connect(&server.database()).await.unwrap();
+        partition(&store).await;
+        World::new(store, server)
+    }
+
+    each_law!([token_store, maintenance, import, rules], PostgresStore, partitioned().await);
+}
+
+/// Creates the schema whose table is partitioned by project.
+async fn partition(store: &PostgresStore) {
+    let schema = PostgresStore::partitioned_migration(NonZeroU16::new(4).unwrap());
+    for _ in 0..2 {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(schema.clone())).execute(store.pool()).await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn partitioned_by_project() {
     let Some(server) = shared() else { return };
     let store = PostgresStore::connect(&server.database()).await.unwrap();
-    let schema = PostgresStore::partitioned_migration(NonZeroU16::new(4).unwrap());
-    for _ in 0..2 {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(schema.clone())).execute(store.pool()).await.unwrap();
+    partition(&store).await;
+    // Sixty-four tokens, each in a project of its own, reach all partitions.
+    for _ in 0..64 {
+        conformance::insert_keeps_every_column(&store).await.unwrap();
     }
-    keeps_every_law(&store).await;
 
     let filled = "SELECT count(DISTINCT tableoid) FROM keyfob_tokens";
     let filled: i64 = sqlx::query_scalar(filled).fetch_one(store.pool()).await.unwrap();

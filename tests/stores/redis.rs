@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keyfob::{
-    Access, ErrorKind, Policy, Status, TokenKey, TokenRecord, TokenStore, Tokens, conformance, mint,
+    Access, ErrorKind, Policy, Status, TokenKey, TokenRecord, TokenStore, Tokens,
+    conformance::Handles,
+    mint,
     record::{Revocation, RevocationReason},
     store::{
         DynStore, LastUse, StoreErrorKind, StoreMaintenance,
@@ -19,40 +21,56 @@ use keyfob::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::kit::keeps_the_laws_of_tokens;
+use crate::support::kit::World;
 #[cfg(feature = "serde")]
 use crate::support::kit::serves_texts_of_an_earlier_rule;
 use crate::support::redis::{Servers, shared_cluster, shared_server};
 use crate::support::{actor, keyring, new_token, now};
 
-#[tokio::test]
-async fn on_a_cluster_by_value() {
-    let Some(servers) = shared_cluster() else { return };
-    keeps_the_laws_of_tokens(servers.store().await).await;
+/// Returns a world with a store that `wrap` makes of a store on these servers. Returns `None` if
+/// Redis is not installed.
+async fn world<S>(servers: Option<Arc<Servers>>, wrap: impl FnOnce(RedisStore) -> S) -> Option<World<S>> {
+    let servers = servers?;
+    World::new(wrap(servers.store().await), servers)
 }
 
-#[tokio::test]
-async fn on_a_cluster_by_reference() {
-    let Some(servers) = shared_cluster() else { return };
-    keeps_the_laws_of_tokens(&servers.store().await).await;
+mod on_a_cluster_by_value {
+    use super::*;
+
+    each_law!([token_store, maintenance, rules], RedisStore, world(shared_cluster(), |store| store).await);
 }
 
-#[tokio::test]
-async fn on_a_cluster_in_an_arc_with_the_feed() {
-    let Some(servers) = shared_cluster() else { return };
-    keeps_the_laws_of_tokens(Arc::new(servers.store().await.with_feed())).await;
+mod on_a_cluster_in_an_arc_with_the_feed {
+    use super::*;
+
+    each_law!(
+        [token_store, maintenance, rules],
+        Arc<RedisStore>,
+        world(shared_cluster(), |store| Arc::new(store.with_feed())).await
+    );
 }
 
-#[tokio::test]
-async fn on_a_server_in_a_box() {
-    let Some(servers) = shared_server() else { return };
-    keeps_the_laws_of_tokens(Box::new(servers.store().await)).await;
+mod on_a_server_in_a_box {
+    use super::*;
+
+    each_law!([token_store, maintenance, rules], Box<RedisStore>, world(shared_server(), Box::new).await);
 }
 
-#[tokio::test]
-async fn on_a_server_erased() {
-    let Some(servers) = shared_server() else { return };
-    conformance::token_store(&DynStore::new(servers.store().await)).await.assert();
+mod on_a_server_erased {
+    use super::*;
+
+    each_law!([token_store], DynStore, world(shared_server(), DynStore::new).await);
+}
+
+mod on_a_cluster_with_two_handles {
+    use super::*;
+
+    async fn handles() -> Option<World<Handles<RedisStore, RedisStore>>> {
+        let servers = shared_cluster()?;
+        World::new(Handles::new(servers.store().await, servers.store().await), servers)
+    }
+
+    each_law!([shared, shared_maintenance], Handles<RedisStore, RedisStore>, handles().await);
 }
 
 async fn insert(store: &RedisStore) -> TokenKey {

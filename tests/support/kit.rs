@@ -1,5 +1,9 @@
 //! Runs the conformance kit on the stores of the crate.
 
+use std::any::Any;
+use std::future::Future;
+use std::sync::{Arc, LazyLock, Weak};
+
 #[cfg(feature = "serde")]
 use std::collections::HashSet;
 #[cfg(feature = "serde")]
@@ -19,6 +23,65 @@ use keyfob::{TokenStore, conformance, import::ImportStore, store::StoreMaintenan
 
 #[cfg(feature = "serde")]
 use super::{actor, keyring, new_token, now};
+
+/// Runs a future on the runtime that all laws in this process share, so that they can share the
+/// connection pools of their stores.
+pub fn run(law: impl Future<Output = ()>) {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+    RUNTIME.block_on(law);
+}
+
+/// A store that the tests of a module share, and what it needs: its server or its folder.
+pub struct World<S> {
+    pub store: S,
+    _kept: Box<dyn Any + Send + Sync>,
+}
+
+impl<S> World<S> {
+    pub fn new(store: S, kept: impl Any + Send + Sync) -> Option<Self> {
+        Some(Self { store, _kept: Box::new(kept) })
+    }
+}
+
+/// The world of a module. It exists as long as a test holds it.
+pub struct Shared<S>(tokio::sync::Mutex<Weak<World<S>>>);
+
+impl<S> Shared<S> {
+    pub const fn new() -> Self {
+        Self(tokio::sync::Mutex::const_new(Weak::new()))
+    }
+
+    /// Returns the world, and makes it if no test holds it. Returns `None` if `make` does, because
+    /// the engine is not installed.
+    pub async fn get(&self, make: impl AsyncFnOnce() -> Option<World<S>>) -> Option<Arc<World<S>>> {
+        let mut shared = self.0.lock().await;
+        if let Some(world) = shared.upgrade() {
+            return Some(world);
+        }
+        let world = Arc::new(make().await?);
+        *shared = Arc::downgrade(&world);
+        Some(world)
+    }
+}
+
+/// Makes a test of each law of these lists, with one store for all of them. `$make` is an
+/// expression for an optional [`World`] of the store.
+macro_rules! each_law {
+    ($lists:tt, $store:ty, $make:expr) => {
+        static WORLD: crate::support::kit::Shared<$store> = crate::support::kit::Shared::new();
+
+        keyfob::conformance::for_each_law! {
+            #[test]
+            laws = $lists,
+            store = &(match WORLD.get(async || $make).await {
+                Some(world) => world,
+                None => return,
+            }).store,
+            runner = crate::support::kit::run,
+        }
+    };
+}
 
 pub async fn keeps_every_law<S: TokenStore + StoreMaintenance + ImportStore>(store: S) {
     keeps_the_laws_of_tokens(&store).await;

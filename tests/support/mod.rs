@@ -7,6 +7,7 @@ pub mod handed_on;
 pub mod alone;
 pub mod certificates;
 #[cfg(feature = "conformance")]
+#[macro_use]
 pub mod kit;
 #[cfg(feature = "mysql")]
 pub mod mariadb;

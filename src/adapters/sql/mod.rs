@@ -13,6 +13,8 @@ pub(super) mod groups;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod lease;
 pub(crate) mod migration;
+#[cfg(all(test, feature = "conformance", feature = "sqlite"))]
+pub(super) mod mutation;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod patience;
 pub(super) mod projects;

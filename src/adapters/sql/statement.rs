@@ -2,7 +2,22 @@
 //! placeholder.
 
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Database, Encode, Type};
+use sqlx::{AssertSqlSafe, Database, Encode, SqlSafeStr, SqlStr, Type};
+
+/// Returns the text of a query that is always the same.
+pub(in crate::adapters) fn fixed(text: &'static str) -> SqlStr {
+    // A test of the conformance kit may change the text.
+    #[cfg(all(test, feature = "conformance", feature = "sqlite"))]
+    return text_of(text.to_owned());
+    #[cfg(not(all(test, feature = "conformance", feature = "sqlite")))]
+    text.into_sql_str()
+}
+
+fn text_of(text: String) -> SqlStr {
+    #[cfg(all(test, feature = "conformance", feature = "sqlite"))]
+    let text = super::mutation::mutated(text);
+    AssertSqlSafe(text).into_sql_str()
+}
 
 /// A value for a placeholder of an SQL statement.
 #[derive(Clone, Debug)]
@@ -105,7 +120,7 @@ impl Statement {
         Option<i64>: Encode<'static, DB> + Type<DB>,
         Option<Vec<u8>>: Encode<'static, DB> + Type<DB>,
     {
-        let query = sqlx::query::<DB>(AssertSqlSafe(self.text));
+        let query = sqlx::query::<DB>(text_of(self.text));
         self.values.into_iter().fold(query, |query, value| match value {
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),

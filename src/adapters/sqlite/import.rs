@@ -6,6 +6,7 @@ use super::failure::failed;
 use super::handle::SqliteStore;
 use crate::adapters::sql::calls;
 use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::statement::fixed;
 use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
 use crate::store::import::{ImportRowOutcome, ImportStore};
@@ -27,7 +28,7 @@ impl ImportStore for SqliteStore {
 
     async fn find_imported(&self, import_key: &ImportKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE import_key = $1");
-        let query = sqlx::query(FIND).bind(import_key.as_bytes().as_slice());
+        let query = sqlx::query(fixed(FIND)).bind(import_key.as_bytes().as_slice());
         let row = query.fetch_optional(&self.pool).await.map_err(failed)?;
         Ok(row.as_ref().map(row::record).transpose()?.map(Arc::new))
     }

@@ -6,6 +6,8 @@ pub(crate) mod handle;
 mod import;
 mod maintenance;
 mod migrate;
+#[cfg(all(test, feature = "conformance"))]
+mod mutants;
 #[cfg(test)]
 mod plans;
 mod store;

@@ -15,7 +15,7 @@ use super::handle::SqliteStore;
 use crate::adapters::sql::engine::{Conditions, Session};
 use crate::adapters::sql::query;
 use crate::adapters::sql::row::{self, columns, records};
-use crate::adapters::sql::statement::Statement;
+use crate::adapters::sql::statement::{Statement, fixed};
 use crate::adapters::sql::write::{self, InSteps, and_left};
 use crate::adapters::sql::{SQLITE, calls, groups};
 use crate::rules::chain::Chain;
@@ -75,7 +75,7 @@ impl TokenStore for SqliteStore {
                 most = Chain::MOST,
             )
         });
-        let query = sqlx::query(CHAIN.as_str()).bind(key.project.as_str()).bind(key.id.as_str());
+        let query = sqlx::query(fixed(CHAIN.as_str())).bind(key.project.as_str()).bind(key.id.as_str());
         let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
         Ok(ChainResult::now(Chain::of(records(rows.iter())?)))
     }
@@ -176,7 +176,7 @@ impl TokenStore for SqliteStore {
         let mut writing = self.begin().await?;
         let mut moved = 0;
         for LastUse { key, used_at, from } in touches {
-            let touch = sqlx::query(TOUCH).bind(used_at.as_unix_millis());
+            let touch = sqlx::query(fixed(TOUCH)).bind(used_at.as_unix_millis());
             let touch = touch.bind(key.project.as_str()).bind(key.id.as_str());
             let (address, client) = row::used_from(from.as_ref());
             let touch = touch.bind(address).bind(client);
@@ -227,7 +227,7 @@ impl SqliteStore {
 /// SQLite prepares the query only once for each connection.
 pub(super) async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Option<TokenRecord>, StoreError> {
     const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
-    let query = sqlx::query(FIND).bind(key.project.as_str()).bind(key.id.as_str());
+    let query = sqlx::query(fixed(FIND)).bind(key.project.as_str()).bind(key.id.as_str());
     query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
 }
 

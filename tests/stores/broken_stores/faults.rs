@@ -47,6 +47,12 @@ faults! {
     LimitCountsTheExpiredJustThen => limit_ignores_dead_tokens,
     LimitCountsAllOwners => limit_is_of_one_owner_in_one_project,
     LimitCountsAllProjects => limit_is_of_one_owner_in_one_project,
+    /// An insert refuses an owner of more than 255 bytes.
+    InsertRefusesWideOwners => insert_keeps_the_longest_texts,
+    /// A revocation cuts off an actor of more than 255 bytes.
+    RevokeCutsWideActors => changes_keep_the_longest_texts,
+    /// A list finds no name if the search text has more than 255 characters.
+    ListMissesWideNames => lists_find_the_longest_names,
     LimitOfBoundTokensIsOfTheOwner => limit_of_bound_tokens_is_of_one_issuer,
     LimitOfBoundTokensCountsTheIndependent => limit_of_bound_tokens_is_of_one_issuer,
     LimitOfAnOwnerCountsTheBound => limit_of_an_owner_leaves_out_what_is_bound,
@@ -70,6 +76,7 @@ faults! {
     InsertIgnoresTheIssuersVersion => insert_needs_the_issuers_version,
     InsertJudgesItsIssuer => insert_takes_its_issuer_as_it_is,
     InsertAsksTheIssuerFirst => insert_says_conflict_before_its_issuer,
+    InsertAsksTheLimitFirst => insert_says_conflict_before_the_limit,
     FindHidesLapsed => find_answers_dead_rows,
     /// If the token does not exist in the given project, `find` searches all other projects.
     FindFallsBack => find_answers_none_for_the_absent,
@@ -94,6 +101,8 @@ faults! {
     ListTakesPendingForActive => list_filters_by_status,
     ListIgnoresExcept => list_filters_by_status,
     ListFoldsAsciiOnly => list_filters_by_name,
+    /// The search in names uses the name that the token had at first.
+    ListForgetsRenames => list_finds_a_renamed_token,
     ListSearchIsALike => list_takes_wildcards_as_they_are,
     ListExpiresAtOrBefore => list_filters_by_expiry,
     ListNeverExpiresBefore => list_filters_by_expiry,
@@ -234,6 +243,24 @@ faults! {
     /// version is still the same.
     RaceOfUpdateAndTouch => touch_and_rename_at_once_both_hold,
     RaceOfTouches => the_latest_touch_at_once_stays,
+    /// `rotate` reads the token, pauses, and then links it to the successor unless another rotation
+    /// has linked it. It does not notice that a group was revoked meanwhile, as a store does that
+    /// does not take the turn of the project.
+    RotateMissesItsTurn => no_rotation_slips_past_a_group,
+    /// The revocation of an owner or a family takes 1,000 tokens in each step, in ascending order
+    /// of ids, and continues after the last id. It misses successors with lower ids.
+    GroupWalksAlongIds => no_rotation_slips_past_a_large_group,
+    /// `rotate` inserts the successor in one transaction and links it in another one. The store
+    /// completes the rotation even if the call is dropped.
+    RotateInTwoTransactions => a_reader_beside_a_rotation_sees_all_or_nothing,
+    RotationsShowTheLinkFirst => a_reader_beside_a_rotation_sees_all_or_nothing,
+    RetriesShowTheLinkFirst => a_reader_beside_a_retry_sees_all_or_nothing,
+    BatchesShowAPart => a_reader_beside_a_batch_sees_all_or_none,
+    /// The revocation of a group shows records that are revoked, but have the earlier version.
+    GroupsShowHalfARecord => a_reader_beside_a_group_sees_whole_records,
+    /// Reads show what a transaction has inserted before it is rolled back, as under the isolation
+    /// level READ UNCOMMITTED.
+    RefusedCallsAreSeen => a_reader_sees_nothing_of_a_refused_call,
     /// `rotate` inserts the successor, pauses, and then links the old token to the successor.
     RotateInTwoActs => a_dropped_rotation_is_whole_or_nothing,
     /// The revocation of an owner records the first token as done before it revokes this token. If
@@ -279,6 +306,7 @@ faults! {
     PurgeCountsWhatIsLeft => purge_counts_its_rows,
     PurgeIsDoneLate => purge_is_done_when_none_is_left,
     PurgeIsDoneAtOnce => purge_is_done_when_none_is_left,
+    PurgesShowAPart => a_reader_beside_a_purge_sees_all_or_none,
     ClaimTakesRotated => claim_takes_just_what_is_due,
     /// `claim_notices` uses lead times of 30, 7 and 1 days instead of those that it is given.
     ClaimKnowsOneSchedule => claim_takes_just_what_is_due,
@@ -295,6 +323,7 @@ faults! {
     AcknowledgeGoesBack => acknowledge_never_goes_back,
     AcknowledgeRaisesTheVersion => acknowledge_leaves_the_version,
     AcknowledgeOfNoneFails => acknowledge_answers_none_for_the_absent,
+    ClaimsShowAPart => a_reader_beside_a_claim_sees_all_or_none,
     RaceOfClaims => one_claim_of_a_notice_wins,
 
     ImportTrimsMetadata => import_keeps_every_column,

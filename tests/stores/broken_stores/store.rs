@@ -2,12 +2,12 @@
 //! contract.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyfob::store::StoreErrorKind::{Conflict, IssuerChanged, Limit, Other};
 use keyfob::{
-    OwnerId, ProjectId, Status, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
+    Actor, Name, OwnerId, ProjectId, Status, Timestamp, TokenId, TokenKey, TokenRecord, TokenStore,
     import::{ImportKey, ImportRow, ImportRowOutcome, ImportStore},
     notices::NoticeLead,
     record::{Chain, Change, Issuer, Metadata, Revocation, RevocationReason},
@@ -17,6 +17,7 @@ use keyfob::{
         StatusFilter, StatusGroup, StoreError, StoreMaintenance,
     },
 };
+use tokio::sync::MutexGuard;
 use tokio::task::yield_now;
 
 use crate::broken_stores::faults::Fault::{self, *};
@@ -28,7 +29,9 @@ type Row = Arc<TokenRecord>;
 
 pub struct BrokenStore {
     fault: Option<Fault>,
-    rows: Mutex<Rows>,
+    /// A mutex of tokio, whose guard may be part of a future that is sent. One task at a time uses
+    /// the store, and no call holds the guard while it waits.
+    rows: tokio::sync::Mutex<Rows>,
     /// The cached results of `find_recent` and `find_durable`. Only faults read this cache.
     known: Mutex<HashMap<TokenKey, Option<Row>>>,
     chains: Mutex<HashMap<TokenKey, ChainResult>>,
@@ -36,6 +39,37 @@ pub struct BrokenStore {
     /// An earlier call has counted these tokens as revoked, but may have been dropped before it
     /// revoked them. Only the fault `GroupKeepsACursor` uses this field.
     cursor: Mutex<HashMap<ProjectId, usize>>,
+    /// What reads show of some tokens instead of their rows, while a call runs: another record, or
+    /// none. Only faults that show half of a call use this field.
+    masks: Mutex<HashMap<TokenKey, Option<TokenRecord>>>,
+    /// The turn of the calls that write. Only the fault `RotateInTwoTransactions` uses this field.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// A mask that a call has put over a row. Dropping this value removes it.
+struct Masked<'s> {
+    store: &'s BrokenStore,
+    key: TokenKey,
+}
+
+impl Drop for Masked<'_> {
+    fn drop(&mut self) {
+        self.store.masks.lock().unwrap().remove(&self.key);
+    }
+}
+
+/// The second transaction of a rotation, which runs even if the call is dropped.
+struct Link<'s> {
+    store: &'s BrokenStore,
+    old: TokenKey,
+    new: TokenId,
+    grace_until: Timestamp,
+}
+
+impl Drop for Link<'_> {
+    fn drop(&mut self) {
+        self.store.rows().get(&self.old).unwrap().rotate_to(self.new, self.grace_until);
+    }
 }
 
 #[derive(Default)]
@@ -93,10 +127,12 @@ impl BrokenStore {
     pub fn without_fault() -> Self {
         Self {
             fault: None,
-            rows: Mutex::default(),
+            rows: tokio::sync::Mutex::default(),
             known: Mutex::default(),
             chains: Mutex::default(),
             cursor: Mutex::default(),
+            masks: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -109,7 +145,7 @@ impl BrokenStore {
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap()
+        self.rows.try_lock().expect("no other call holds the rows")
     }
 
     /// Yields if the store has this fault, so that other calls can run between a read and a write.
@@ -117,6 +153,26 @@ impl BrokenStore {
         if self.is(fault) {
             yield_now().await;
         }
+    }
+
+    /// If the store has this fault, lets other calls run while reads show this record instead of
+    /// the row.
+    async fn show(&self, fault: Fault, key: TokenKey, shown: Option<TokenRecord>) {
+        if self.is(fault) {
+            self.masks.lock().unwrap().insert(key, shown);
+            let _masked = Masked { store: self, key };
+            yield_now().await;
+        }
+    }
+
+    /// Returns the record that a read shows instead of the row, if a mask covers the row.
+    fn mask(&self, key: &TokenKey) -> Option<Option<TokenRecord>> {
+        self.masks.lock().unwrap().get(key).cloned()
+    }
+
+    /// Takes the turn of the calls that write, if the store has this fault.
+    async fn turn(&self, fault: Fault) -> Option<MutexGuard<'_, ()>> {
+        if self.is(fault) { Some(self.turn.lock().await) } else { None }
     }
 
     /// Removes a changed token from the cache, unless a fault keeps it there.
@@ -298,6 +354,7 @@ impl BrokenStore {
     /// the number of tokens that it revoked.
     async fn revoke_all(&self, project: &ProjectId, group: &RevokeGroup, revocation: &Revocation) -> Answer<u64> {
         self.forget_group();
+        let _turn = self.turn(RotateInTwoTransactions).await;
         let wanted = |record: &TokenRecord| match self.fault {
             Some(GroupSkipsTheEnded) => record.status(revocation.at).is_live(),
             Some(GroupSkipsDisabled) => record.disabled.is_none() || record.ends_at().is_some(),
@@ -305,6 +362,20 @@ impl BrokenStore {
             _ => record.can_still_work(revocation.at),
         };
         let before = self.members(&self.rows(), project, group, wanted);
+        if self.is(GroupWalksAlongIds) {
+            let (mut after, mut count) = (None, 0);
+            loop {
+                let mut step = self.members(&self.rows(), project, group, wanted);
+                step.retain(|key| after.is_none_or(|after| key.id > after));
+                step.sort_by_key(|key| key.id);
+                step.truncate(PageSize::MAX.get());
+                self.revoke_rows(&mut self.rows(), &step, revocation);
+                count += step.len() as u64;
+                let Some(last) = step.last().filter(|_| step.len() == PageSize::MAX.get()) else { return Ok(count) };
+                after = Some(last.id);
+                yield_now().await;
+            }
+        }
         let start = if self.is(GroupKeepsACursor) {
             core::mem::replace(&mut *self.cursor.lock().unwrap().entry(*project).or_default(), 1)
         } else {
@@ -323,6 +394,11 @@ impl BrokenStore {
         keys.drain(..start.min(keys.len()));
         let again = self.revoke_again(&mut rows, project, group, revocation);
         self.revoke_rows(&mut rows, &keys, revocation);
+        drop(rows);
+        if let Some(key) = keys.first() {
+            let half = self.rows().find(key).cloned().map(|record| changed(record, |record| record.version -= 1));
+            self.show(GroupsShowHalfARecord, *key, half).await;
+        }
         if self.is(GroupKeepsACursor) {
             // The revocation is complete, so the next call starts with the first token.
             self.cursor.lock().unwrap().remove(project);
@@ -358,6 +434,7 @@ impl BrokenStore {
     fn has_name(&self, query: &ListQuery, record: &TokenRecord) -> bool {
         let Some(part) = query.name_contains.as_ref().map(FoldedName::as_str) else { return true };
         let name = match self.fault {
+            Some(ListForgetsRenames) if record.version > 1 => "old one".to_owned(),
             Some(ListFoldsAsciiOnly) => record.name.as_str().to_ascii_lowercase(),
             _ => record.name.folded(),
         };
@@ -428,6 +505,7 @@ impl TokenStore for BrokenStore {
         issuer: Option<IssuerCondition>,
     ) -> Answer<Row> {
         self.forget_absence(&record.key());
+        let _turn = self.turn(RotateInTwoTransactions).await;
         let (met, full, held) = {
             let rows = self.rows();
             let held = self.holds(&rows, &record.project, issuer);
@@ -442,12 +520,20 @@ impl TokenStore for BrokenStore {
         let mut rows = self.rows();
         let met = if self.is(RaceOfInserts) { met } else { self.meets(&rows, &record, limit) };
         let full = if self.is(RaceForTheLimit) { full } else { self.is_full(&rows, &record, limit) };
+        if full && self.is(InsertAsksTheLimitFirst) {
+            return Err(Limit.into());
+        }
         if met {
             return Err(Conflict.into());
         }
         let held = if self.is(RaceOfInsertAndIssuer) { held } else { self.holds(&rows, &record.project, issuer) };
         if !full && !held {
+            drop(rows);
+            self.show(RefusedCallsAreSeen, record.key(), Some(record)).await;
             return Err(IssuerChanged.into());
+        }
+        if self.is(InsertRefusesWideOwners) && record.owner.as_str().len() > 255 {
+            return Err(Other.into());
         }
         let mut kept = record.clone();
         match self.fault {
@@ -465,6 +551,11 @@ impl TokenStore for BrokenStore {
     }
 
     async fn find(&self, key: &TokenKey) -> Answer<Option<Row>> {
+        if matches!(self.fault, Some(RotateInTwoActs | RefusedCallsAreSeen))
+            && let Some(shown) = self.mask(key)
+        {
+            return Ok(shown.map(Arc::new));
+        }
         let rows = self.rows();
         let mut found = match self.is(IdsIgnoreCase) {
             true => rows.records.iter().rev().find(|record| self.same_key(record.key(), *key)),
@@ -516,11 +607,20 @@ impl TokenStore for BrokenStore {
             if query.descending { ascending.reverse() } else { ascending }
         };
         let cursor = |record: &TokenRecord| Cursor::of(record, query.order);
-        let mut found: Vec<_> = rows.records.iter().filter(|record| self.lists(query, record)).cloned().collect();
+        let shown = |record: &TokenRecord| self.mask(&record.key()).unwrap_or_else(|| Some(record.clone()));
+        let mut found: Vec<_> = rows.records.iter().filter_map(shown).collect();
+        let absent = self.masks.lock().unwrap();
+        found.extend(absent.iter().filter(|(key, _)| rows.find(key).is_none()).filter_map(|(_, shown)| shown.clone()));
+        drop(absent);
+        found.retain(|record| self.lists(query, record));
         found.retain(|record| after.is_none_or(|after| behind(&cursor(record), after).is_gt()));
         found.sort_by_cached_key(|record| self.place(&cursor(record)));
         if query.descending {
             found.reverse();
+        }
+        let wide = |part: &FoldedName| part.as_str().chars().count() > Name::MAX_CHARS;
+        if self.is(ListMissesWideNames) && query.name_contains.as_ref().is_some_and(wide) {
+            found.clear();
         }
         let most = query.most.get();
         let more = found.get(most).cloned();
@@ -601,6 +701,7 @@ impl TokenStore for BrokenStore {
 
     async fn revoke(&self, key: &TokenKey, revocation: &Revocation) -> Answer<Option<Row>> {
         self.forget(key);
+        let _turn = self.turn(RotateInTwoTransactions).await;
         let before = self.rows().find(key).cloned();
         self.pause(RaceOfRevokes).await;
         self.pause(RaceOfRevokeAndRotate).await;
@@ -625,6 +726,9 @@ impl TokenStore for BrokenStore {
                 }
                 let version = record.version;
                 let mut revocation = revocation.clone();
+                if self.is(RevokeCutsWideActors) && revocation.by.as_str().len() > 255 {
+                    revocation.by = Actor::new(&revocation.by.as_str().chars().take(63).collect::<String>()).unwrap();
+                }
                 if self.is(RevokeForgetsAReason) && revocation.reason == RevocationReason::AffiliationChanged {
                     revocation.reason = RevocationReason::Unspecified;
                 }
@@ -680,7 +784,12 @@ impl TokenStore for BrokenStore {
         let keys = self.members(&rows, project, &group, |record| !self.skips_expired(BatchSkipsExpired, record));
         let size = if self.is(BatchIgnoresMost) { keys.len() } else { most.get().min(keys.len()) };
         self.revoke_again(&mut rows, project, &group, revocation);
+        let first = keys.first().and_then(|key| rows.find(key)).cloned();
         self.revoke_rows(&mut rows, &keys[..size], revocation);
+        drop(rows);
+        if let Some(first) = first {
+            self.show(BatchesShowAPart, first.key(), Some(first)).await;
+        }
         let looked = self.is(BatchCountsTheNextRow) && size < keys.len();
         let done = match self.fault {
             Some(BatchIsDoneLate) => size < most.get(),
@@ -701,19 +810,33 @@ impl TokenStore for BrokenStore {
         let new = successor.key();
         self.forget(key);
         self.forget_absence(&new);
+        let _turn = self.turn(RotateInTwoTransactions).await;
         let judged = self.judge(&self.rows(), key, expected_version, &successor)?;
         let held = self.still_holds(&self.rows(), new.project, issuer);
+        if self.is(RotateInTwoTransactions) && judged == Some(None) && held && self.rows().find(&new).is_none() {
+            self.rows().push(successor);
+            let link = Link { store: self, old: *key, new: new.id, grace_until };
+            yield_now().await;
+            drop(link);
+            return Ok(self.rows().find(key).cloned().map(Arc::new));
+        }
+        let linked = self.rows().find(key).and_then(|record| record.rotated_to);
+        self.pause(RotateMissesItsTurn).await;
         self.pause(RaceOfRotations).await;
         self.pause(RaceOfRotationAndIssuer).await;
         if self.is(RotateInTwoActs) && judged.is_some() && self.rows().find(&new).is_none() {
             self.rows().push(successor.clone());
-            self.pause(RotateInTwoActs).await;
+            // No read shows the successor, unless the call is dropped.
+            self.show(RotateInTwoActs, new, None).await;
             // A call that is not dropped during the pause removes the successor here, and later
             // gives the right result.
             self.rows().remove(&new);
         }
         let mut rows = self.rows();
-        let judged = if self.is(RaceOfRotations) {
+        let is_linked_since = rows.find(key).is_some_and(|record| record.rotated_to != linked);
+        let judged = if self.is(RotateMissesItsTurn) && !is_linked_since {
+            judged
+        } else if self.is(RaceOfRotations) {
             if rows.find(key).is_some_and(|record| record.revoked.is_some()) {
                 return Err(Conflict.into());
             }
@@ -738,6 +861,8 @@ impl TokenStore for BrokenStore {
         let there = rows.find(&new).is_some() && !self.is(RotateReplacesTheSuccessor);
         let raced = self.is(RaceOfRotationAndIssuer);
         if !there && !(if raced { held } else { self.still_holds(&rows, new.project, issuer) }) {
+            drop(rows);
+            self.show(RefusedCallsAreSeen, new, Some(successor)).await;
             return Err(IssuerChanged.into());
         }
         if let Some(earlier) = earlier
@@ -767,7 +892,14 @@ impl TokenStore for BrokenStore {
             _ => successor.metadata.clone(),
         };
         rows.push(changed(successor, |record| record.metadata = metadata));
-        Ok(rows.find(key).cloned().map(Arc::new))
+        let rotated = rows.find(key).cloned().map(Arc::new);
+        drop(rows);
+        if earlier.is_none() {
+            self.show(RotationsShowTheLinkFirst, new, None).await;
+        } else {
+            self.show(RetriesShowTheLinkFirst, new, None).await;
+        }
+        Ok(rotated)
     }
 
     async fn touch_many(&self, touches: &[LastUse]) -> Answer<u64> {
@@ -1027,9 +1159,14 @@ impl StoreMaintenance for BrokenStore {
         };
         let keys: Vec<TokenKey> = rows.records.iter().filter(ended).map(TokenRecord::key).collect();
         let size = if self.is(PurgeIgnoresMost) { keys.len() } else { most.get().min(keys.len()) };
+        let first = keys.first().and_then(|key| rows.find(key)).cloned();
         keys[..size].iter().for_each(|key| rows.remove(key));
         if !self.is(PurgeKeepsImportKeys) {
             rows.imported.retain(|(_, record)| !keys[..size].contains(&record.key()));
+        }
+        drop(rows);
+        if let Some(first) = first {
+            self.show(PurgesShowAPart, first.key(), Some(first)).await;
         }
         let count = if self.is(PurgeCountsWhatIsLeft) { keys.len() } else { size } as u64;
         let done = match self.fault {
@@ -1111,6 +1248,11 @@ impl StoreMaintenance for BrokenStore {
                 _ => {}
             }
             claimed.push(Arc::new(record.clone()));
+        }
+        drop(rows);
+        if let Some(first) = claimed.first() {
+            let before = changed(TokenRecord::clone(first), |record| record.notice_lease_until = None);
+            self.show(ClaimsShowAPart, first.key(), Some(before)).await;
         }
         Ok(claimed)
     }

@@ -4,19 +4,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use keyfob::conformance::{self, CrashLedger};
 use keyfob::store::mysql::MysqlStore;
 
-use crate::sqlite_crash::{Acknowledged, check, rows, work};
 use crate::support::mariadb::Server;
+use crate::support::project;
 use crate::support::size::is_full;
 
-const KILLS: u32 = 3;
-const TASKS: u32 = 6;
-
-fn count(acknowledged: &Acknowledged) -> usize {
-    let Acknowledged { issued, revoked, rotated, ended, .. } = acknowledged;
-    issued.len() + revoked.len() + rotated.len() + ended.len()
-}
+const KILLS: usize = 3;
+const TASKS: usize = 6;
+const KINDS: [&str; 5] = ["inserted", "renamed", "revoked", "rotated", "group"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_three_kills_of_the_server() {
@@ -25,44 +22,35 @@ async fn what_was_acknowledged_survives_three_kills_of_the_server() {
     let Some(server) = Server::start() else { return };
     let url = server.database();
     let began = Instant::now();
-    let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
+    let ledger = Arc::new(Mutex::new(CrashLedger::new(project("145"))));
+    let count = |ledger: &CrashLedger| KINDS.iter().map(|kind| ledger.acknowledged(kind)).sum::<usize>();
     MysqlStore::connect(&url).await.unwrap().migrate().await.unwrap();
-    for kill in 0..KILLS {
+    for kill in 1..=KILLS {
         let store = MysqlStore::connect(&url).await.unwrap();
-        let tasks: Vec<_> = (0..TASKS)
-            .map(|task| {
-                let (store, told) = (store.clone(), Arc::clone(&acknowledged));
-                let number = kill * 1_000_000 + task * 100_000;
-                tokio::spawn(async move { work(store, number, |line| told.lock().unwrap().take(&line)).await.err() })
-            })
-            .collect();
-        let wanted = each * (kill as usize + 1);
-        while count(&acknowledged.lock().unwrap()) < wanted {
+        let work = |store: MysqlStore, ledger: Arc<Mutex<CrashLedger>>| async move {
+            conformance::crash_load(&store, project("145"), |line| ledger.lock().unwrap().read(line)).await
+        };
+        let tasks: Vec<_> = (0..TASKS).map(|_| tokio::spawn(work(store.clone(), Arc::clone(&ledger)))).collect();
+        while count(&ledger.lock().unwrap()) < each * kill {
             assert!(tasks.iter().all(|task| !task.is_finished()), "a task ended before the kill");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         server.kill();
         for task in tasks {
-            assert!(task.await.unwrap().is_some(), "each task ends with an error");
+            assert!(task.await.unwrap().is_err(), "each task ends with an error");
         }
         server.go();
-        let rows = rows(&MysqlStore::connect(&url).await.unwrap()).await;
-        check(&acknowledged.lock().unwrap(), &rows);
+        let ledger = ledger.lock().unwrap().clone();
+        ledger.check(&MysqlStore::connect(&url).await.unwrap()).await.assert();
     }
-    let acknowledged = acknowledged.lock().unwrap();
-    let Acknowledged { issued, revoked, rotated, ended, .. } = &*acknowledged;
+    let ledger = ledger.lock().unwrap();
     println!(
-        "{KILLS} kills of MariaDB in {:?}: acknowledged {} issued, {} revoked, {} rotated, {} groups ended; 0 lost",
+        "{KILLS} kills of MariaDB in {:?}: acknowledged {:?} of {KINDS:?}; 0 lost",
         began.elapsed(),
-        issued.len(),
-        revoked.len(),
-        rotated.len(),
-        ended.len(),
+        KINDS.map(|kind| ledger.acknowledged(kind)),
     );
-    let least = each * KILLS as usize;
-    assert!(
-        count(&acknowledged) >= least && [revoked.len(), rotated.len(), ended.len()].iter().all(|of| of * 20 > least)
-    );
+    let least = each * KILLS;
+    assert!(count(&ledger) >= least && KINDS.iter().all(|kind| ledger.acknowledged(kind) * 20 > least));
 }
 
 /// With `innodb_flush_log_at_trx_commit=0`, the log of acknowledged commits is in the memory of the
