@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::failure::{failed, is_deadlock, is_held, is_lost};
 use super::settings::{self, BEGIN};
-use crate::adapters::sql::engine::{Engine, Session};
-use crate::adapters::sql::lease::Lease;
+use crate::adapters::sql::lease::{Engine, Lease};
+use crate::adapters::sql::session::Session;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::turn::pause;
 use crate::words::store_error::StoreError;
