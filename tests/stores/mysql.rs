@@ -118,7 +118,7 @@ async fn url_of(server: &Server, store: &MysqlStore) -> String {
 
 #[tokio::test]
 async fn settings_that_may_lose_tokens_are_refused() {
-    let Some(server) = Server::start_with(&["log-bin", "sync-binlog=1"]) else { return };
+    let Some(server) = Server::start_in(std::env::temp_dir(), &["log-bin", "sync-binlog=1"]) else { return };
     let url = server.database();
     for (session, named) in [
         ("SET autocommit = 0", "autocommit is off"),
@@ -158,10 +158,9 @@ async fn a_user_that_cannot_create_tables_opens_a_checked_store() {
     let owner = server.store().await;
     let url = url_of(&server, &owner).await;
     let name = url.rsplit('/').next().unwrap().to_owned();
+    server.ask("CREATE USER IF NOT EXISTS narrow@'127.0.0.1'");
     for table in ["keyfob_tokens", "keyfob_turns"] {
-        server.ask(&format!(
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.{table} TO narrow@'127.0.0.1' IDENTIFIED BY ''"
-        ));
+        server.ask(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.{table} TO narrow@'127.0.0.1'"));
     }
     let store = MysqlStore::connect(&url.replace("tests@", "narrow@")).await.unwrap();
     store.check_schema().await.unwrap();
@@ -262,7 +261,8 @@ async fn an_open_transaction_elsewhere_delays_no_find() {
     let Some(server) = shared() else { return };
     let store = server.store().await;
     let key = store.insert(record(), None, None).await.unwrap().key();
-    let mut other = store.pool().begin().await.unwrap();
+    // On a connection of the store, the server would end this transaction after 10 seconds.
+    let mut other = sqlx::MySqlPool::connect(&url_of(&server, &store).await).await.unwrap().begin().await.unwrap();
     sqlx::query("SELECT 1 FROM keyfob_tokens FOR UPDATE").execute(&mut *other).await.unwrap();
     let found = tokio::time::timeout(Duration::from_secs(2), store.find(&key)).await.unwrap().unwrap();
     assert!(found.is_some());
@@ -302,10 +302,8 @@ async fn the_widest_record_fits() {
     widest.disabled = Some(Disabled { at: now(), by: Actor::new(&wide).unwrap() });
     widest.revoked =
         Some(Revocation { at: now(), by: Actor::new(&wide).unwrap(), reason: RevocationReason::KeyCompromise });
-    let client = Some(ClientText::new(&wide).unwrap());
-    let mut from = UsedFrom::default();
-    from.address = Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap());
-    from.client = client;
+    let address = Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap());
+    let from = UsedFrom { address, client: Some(ClientText::new(&wide).unwrap()) };
     widest.last_used_at = Some(now());
     widest.last_used_from = Some(from);
     // A folded name has the most characters if each character folds to two.

@@ -41,17 +41,21 @@ pub fn shared() -> Option<Arc<Server>> {
 impl Server {
     /// Starts a server. If MariaDB is not installed, returns `None`, or panics if `CI` is `true`.
     pub fn start() -> Option<Self> {
-        Self::start_with(&[])
+        Self::start_in(quick(), &[])
     }
 
-    /// Starts a server with these settings, which have the form `name=value`.
-    pub fn start_with(settings: &[&str]) -> Option<Self> {
+    /// Starts a server with its data in a new folder in `parent`. The settings have the form
+    /// `name=value`.
+    ///
+    /// In `/dev/shm`, MariaDB maps its log into memory, so a kill loses nothing. A test of a crash
+    /// needs a folder on a disk.
+    pub fn start_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let Some(version) = version() else {
             test_summary::missing("MariaDB is not installed");
             return None;
         };
         test_summary::engine(&format!("MariaDB {version}"));
-        let folder = tempfile::tempdir_in(quick()).unwrap();
+        let folder = tempfile::tempdir_in(parent).unwrap();
         if is_root() {
             // The server runs as the user `mysql`. That user must be able to enter this folder.
             run(Command::new("chown").arg("mysql").arg(folder.path()));

@@ -30,6 +30,7 @@ pub struct Sql<C> {
 
 impl<C> Sql<C> {
     /// Tries to lock the file of the lock. Returns whether this side holds the lock.
+    #[allow(clippy::incompatible_msrv, reason = "the stores on SQL need a later version")]
     pub(super) fn lock_file(&mut self) -> Result<bool, Failure> {
         let Some(path) = &self.lock else { return Ok(true) };
         let file = File::options().create(true).truncate(false).write(true).open(path)?;

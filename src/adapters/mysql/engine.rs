@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::failure::{failed, is_deadlock, is_held, is_lost};
 use super::settings::{self, BEGIN};
-use crate::adapters::sql::engine::{Engine, Session};
-use crate::adapters::sql::lease::Lease;
+use crate::adapters::sql::lease::{Engine, Lease};
+use crate::adapters::sql::session::Session;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::turn::pause;
 use crate::words::store_error::StoreError;
@@ -61,12 +61,12 @@ impl Engine for MySql {
             lock.bind(project).push(" FOR UPDATE NOWAIT");
             match lease.rows(lock).await {
                 Ok(rows) if rows.is_empty() => {
-                    // The row is committed on its own. In the transaction, it would be locked, and
-                    // another call that also inserts it would keep a lock on it while it waits.
-                    lease.end("ROLLBACK").await.map_err(failed)?;
+                    // The new row is committed on its own. Otherwise, another call that also inserts
+                    // it would keep a lock on it while it waits.
                     let mut make = Statement::new(MAKE);
                     make.bind(project).push(")");
                     lease.write(make).await?;
+                    lease.commit().await.map_err(failed)?;
                     lease.begin(BEGIN).await.map_err(failed)?;
                 }
                 Ok(_) => return Ok(true),

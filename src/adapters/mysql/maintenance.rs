@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::handle::MysqlStore;
 use crate::adapters::sql::MYSQL;
-use crate::adapters::sql::engine::Session;
 use crate::adapters::sql::projects;
 use crate::adapters::sql::query::{self, and_due, and_project};
 use crate::adapters::sql::row::{self, records};
 use crate::adapters::sql::server::{Server, repeated};
+use crate::adapters::sql::session::Session;
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{self, and_ended, none_left};
 use crate::rules::notice_lead::NoticeLead;

@@ -15,11 +15,11 @@ use sqlx::{MySql, MySqlConnection, Row};
 
 use super::failure::failed;
 use super::settings;
-use crate::adapters::sql::engine::{Conditions, Session};
 use crate::adapters::sql::lease::{AsyncWork, Lease};
 use crate::adapters::sql::patience::PATIENCE;
 use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::row::{self, columns};
+use crate::adapters::sql::session::{Conditions, Session};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::{and_key, push_revoked};
 use crate::adapters::sql::{Dialect, MYSQL};

@@ -7,10 +7,10 @@ use sqlx::{Error, Executor, PgConnection, Postgres, Row};
 
 use super::failure::{failed, is_held, is_lost};
 use super::plan::{find, planned};
-use crate::adapters::sql::engine::{Conditions, Engine, Session};
-use crate::adapters::sql::lease::Lease;
+use crate::adapters::sql::lease::{Engine, Lease};
 use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::row::{self, columns, records};
+use crate::adapters::sql::session::{Conditions, Session};
 use crate::adapters::sql::statement::Statement;
 use crate::adapters::sql::write::push_revoked;
 use crate::adapters::sql::{Dialect, POSTGRES};

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use sqlx::Pool;
 
-use super::engine::Engine;
 use super::gate::{Gate, Pass};
-use super::lease::Lease;
+use super::lease::{Engine, Lease};
 use crate::adapters::fault::Faults;
 use crate::words::ids::ProjectId;
 use crate::words::store_error::StoreError;

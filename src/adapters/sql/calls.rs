@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::engine::Session;
 use super::row;
+use super::session::Session;
 use super::statement::Statement;
 use super::write::{self, and_key, and_limit};
 use crate::rules::change::Change;

@@ -23,6 +23,7 @@ impl fmt::Display for Changed<'_> {
 }
 
 impl Changed<'_> {
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only PostgreSQL has standbys"))]
     pub(in crate::adapters) fn project(&self) -> &ProjectId {
         match self {
             Self::Token(key) => &key.project,

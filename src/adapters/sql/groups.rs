@@ -1,6 +1,6 @@
 //! The revocation of groups of tokens.
 
-use super::engine::{Conditions, Session};
+use super::session::{Conditions, Session};
 use super::write::none_left;
 use crate::rules::record::Revocation;
 use crate::store::group::BatchResult;

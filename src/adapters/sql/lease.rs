@@ -6,22 +6,64 @@
 //! gives up. During this time, the connection keeps its place in the pool. The lease limits this
 //! time.
 
+use core::future::Future;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
+use sqlx::{Database, Error};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::engine::Engine;
 use super::gate::{Pass, Place};
+use super::session::Session;
 use crate::adapters::fault::Faults;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// The time limit for the rollback of an abandoned transaction. It is also the time limit for
 /// sqlx's check of the connection after the rollback.
 const RELEASE: Duration = Duration::from_secs(1);
+
+/// A server on which the calls of several processes take turns. The stores share the queues of
+/// calls, the turns of projects and the lease of connections.
+pub(in crate::adapters) trait Engine: Database {
+    /// The SQL that begins a transaction. Each statement of the transaction sees everything that
+    /// was committed before the statement began.
+    const BEGIN: &'static str;
+
+    /// The SQL that begins a transaction whose first lock is a project's turn.
+    const BEGIN_FOR_TURN: &'static str;
+
+    type Session: Session;
+
+    /// Returns the session of the transaction of a lease.
+    fn session(lease: &mut Lease<Self>) -> &mut Self::Session;
+
+    /// Converts an error of sqlx into a store error. The error of sqlx determines the kind of the
+    /// store error, and becomes its source.
+    fn failed(error: Error) -> StoreError;
+
+    /// Returns whether the error means that the connection was lost. The server may have closed the
+    /// connection while it was idle.
+    fn is_lost(error: &Error) -> bool;
+
+    /// Returns whether the server has rolled the transaction back to end a deadlock, so that the call
+    /// can begin again. If the call can take no part in a deadlock, this is always false.
+    fn is_deadlock(error: &StoreError) -> bool;
+
+    /// Runs SQL without parameters on a connection.
+    fn run(connection: &mut Self::Connection, sql: &'static str) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Runs SQL without parameters on the connection of a lease.
+    fn run_on(lease: &mut Lease<Self>, sql: &'static str) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Takes the project's turn (a lock on the project's row in `keyfob_turns`) until the end of
+    /// the transaction. The transaction must have begun with
+    /// [`BEGIN_FOR_TURN`](Self::BEGIN_FOR_TURN). Returns false if another process holds the turn.
+    /// In this case, the caller can only roll the transaction back.
+    fn lock_turn(lease: &mut Lease<Self>, project: &str) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
 
 /// The connection of one call. `None` means that the connection was closed, or that it is with a
 /// statement whose call was dropped.

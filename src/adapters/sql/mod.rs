@@ -6,7 +6,6 @@ pub(super) mod access;
 pub(super) mod calls;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod changed;
-pub(super) mod engine;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod gate;
 pub(super) mod groups;
@@ -23,6 +22,7 @@ pub(super) mod row;
 pub(super) mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod server;
+pub(super) mod session;
 pub(super) mod statement;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(super) mod turn;

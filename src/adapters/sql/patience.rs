@@ -3,7 +3,7 @@
 use core::future::Future;
 use core::time::Duration;
 
-use super::engine::Engine;
+use super::lease::Engine;
 use crate::words::store_error::{StoreError, StoreErrorKind};
 
 /// The longest time that a call, or each part of a long call, may take, including the wait for a

@@ -13,6 +13,10 @@ pub(in crate::adapters) type Part = (String, String);
 
 /// Returns the columns of a record as parts of the table `keyfob_tokens`. `type_of` returns the
 /// type that a column has in the engine.
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "the store on MySQL has its own form")
+)]
 pub(in crate::adapters) fn columns(type_of: fn(ColumnKind) -> &'static str) -> impl Iterator<Item = Part> {
     COLUMNS.iter().map(move |Column { name, kind, optional }| {
         let suffix = if *optional { "" } else { " NOT NULL" };
@@ -21,6 +25,10 @@ pub(in crate::adapters) fn columns(type_of: fn(ColumnKind) -> &'static str) -> i
 }
 
 /// Returns the indices that the migrations create. The definition is `UNIQUE` for a unique index.
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "the store on MySQL has its own form")
+)]
 pub(in crate::adapters) fn indices(migrations: &'static [Migration]) -> impl Iterator<Item = Part> {
     migrations.iter().flat_map(|migration| migration.sql.lines()).filter_map(|line| {
         let (definition, rest) = match line.strip_prefix("CREATE UNIQUE INDEX IF NOT EXISTS ") {

@@ -11,9 +11,8 @@ use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::access::Access;
-use super::engine::Engine;
 use super::gate::Pass;
-use super::lease::Lease;
+use super::lease::{Engine, Lease};
 use crate::words::store_error::StoreError;
 
 /// The pause between two attempts to take a turn, in milliseconds: the minimum pause, and the

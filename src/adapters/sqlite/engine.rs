@@ -5,11 +5,10 @@ use std::sync::Arc;
 use sqlx::{Row, Sqlite, SqliteConnection};
 
 use super::failure::failed;
-use super::store::find;
-use crate::adapters::sql::engine::{Conditions, Session};
 use crate::adapters::sql::query::and_project;
 use crate::adapters::sql::row::{self, columns, records};
-use crate::adapters::sql::statement::Statement;
+use crate::adapters::sql::session::{Conditions, Session};
+use crate::adapters::sql::statement::{Statement, fixed};
 use crate::adapters::sql::write;
 use crate::adapters::sql::{Dialect, SQLITE};
 use crate::rules::import_row::ImportRow;
@@ -101,4 +100,12 @@ pub(super) async fn changed(
     sql.push(concat!(" RETURNING ", columns!()));
     let rows = sql.query::<Sqlite>().fetch_all(connection).await.map_err(failed)?;
     Ok(records(rows.iter())?.pop())
+}
+
+/// Finds a record by its key. Every verification runs this query. Its text is constant, so that
+/// SQLite prepares the query only once for each connection.
+pub(super) async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Option<TokenRecord>, StoreError> {
+    const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
+    let query = sqlx::query(fixed(FIND)).bind(key.project.as_str()).bind(key.id.as_str());
+    query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
 }

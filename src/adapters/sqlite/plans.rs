@@ -139,7 +139,7 @@ async fn projects_with_work_are_found_along_an_index() {
     let of_key = of(ProjectsWith::KeyNumber(KeyNumber::FIRST)).await;
     assert!(of_key.contains(&format!("USING COVERING INDEX {by_key} (project>?)")), "{of_key}");
     let after = TokenKey { project: ProjectId::new("145").unwrap(), id: record().id };
-    let scan = plan(&database, scan(Some(after), PageSize::MAX)).await;
+    let scan = plan(&database, scan(&SQLITE, Some(after), PageSize::MAX)).await;
     assert_eq!(scan, format!("SEARCH keyfob_tokens USING INDEX {by_key} ((project,id)>(?,?))"));
 }
 

@@ -10,11 +10,12 @@ use std::sync::{Arc, LazyLock};
 use sqlx::{Row, Sqlite, SqliteConnection};
 
 pub(super) use super::engine::changed;
+use super::engine::find;
 use super::failure::failed;
 use super::handle::SqliteStore;
-use crate::adapters::sql::engine::{Conditions, Session};
 use crate::adapters::sql::query;
 use crate::adapters::sql::row::{self, columns, records};
+use crate::adapters::sql::session::{Conditions, Session};
 use crate::adapters::sql::statement::{Statement, fixed};
 use crate::adapters::sql::write::{self, InSteps, and_left};
 use crate::adapters::sql::{SQLITE, calls, groups};
@@ -221,14 +222,6 @@ impl SqliteStore {
         writing.commit().await?;
         Ok(batch)
     }
-}
-
-/// Finds a record by its key. Every verification runs this query. Its text is constant, so that
-/// SQLite prepares the query only once for each connection.
-pub(super) async fn find(key: &TokenKey, connection: &mut SqliteConnection) -> Result<Option<TokenRecord>, StoreError> {
-    const FIND: &str = concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
-    let query = sqlx::query(fixed(FIND)).bind(key.project.as_str()).bind(key.id.as_str());
-    query.fetch_optional(connection).await.map_err(failed)?.as_ref().map(row::record).transpose()
 }
 
 /// Runs a statement to its end and returns the number of rows that it changed.

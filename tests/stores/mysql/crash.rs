@@ -19,7 +19,7 @@ const KINDS: [&str; 5] = ["inserted", "renamed", "revoked", "rotated", "group"];
 async fn what_was_acknowledged_survives_three_kills_of_the_server() {
     // The number of operations that each life of the server acknowledges.
     let each = if is_full() { 3_500 } else { 400 };
-    let Some(server) = Server::start() else { return };
+    let Some(server) = Server::start_in(std::env::temp_dir(), &[]) else { return };
     let url = server.database();
     let began = Instant::now();
     let ledger = Arc::new(Mutex::new(CrashLedger::new(project("145"))));
@@ -60,7 +60,8 @@ async fn what_was_acknowledged_survives_three_kills_of_the_server() {
 async fn the_same_kill_loses_what_was_acknowledged_without_a_sync() {
     const ROWS: i64 = 200;
     // Otherwise the server would write its log once per second.
-    let Some(server) = Server::start_with(&["innodb-flush-log-at-timeout=2700"]) else { return };
+    let settings = ["innodb-flush-log-at-timeout=2700"];
+    let Some(server) = Server::start_in(std::env::temp_dir(), &settings) else { return };
     let url = server.database();
     let store = MysqlStore::connect(&url).await.unwrap();
     store.migrate().await.unwrap();
