@@ -20,6 +20,7 @@ pub(super) struct EveryRecord<'t, S> {
 }
 
 /// The calls that return the records.
+#[allow(clippy::large_enum_variant, reason = "a job has one value of this type")]
 enum Source<'t, S> {
     /// `scan`, beginning after this key.
     Scan(Option<TokenKey>),

@@ -42,7 +42,7 @@ impl Contract {
         {
             return Ok(Some(*next));
         }
-        let query = ProjectsQuery { after, most: PageSize::MAX, owner: None };
+        let query = ProjectsQuery { after, most: PageSize::MAX, ..ProjectsQuery::default() };
         self.listed = (after, self.store.projects(&query).await?);
         Ok(self.listed.1.first().copied())
     }
