@@ -168,15 +168,12 @@ async fn sqlite_reports_damaged_records() {
 
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
-    for change in ["kind = 'unknown'", "digest = X'00'"] {
-        let damage = async |key: TokenKey| {
-            let sql = format!("UPDATE keyfob_tokens SET {change} WHERE project = $1 AND id = $2");
-            let damage = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(key.project.as_str().to_owned());
-            let done = damage.bind(key.id.as_str().to_owned()).execute(store.pool()).await.unwrap();
-            assert_eq!(done.rows_affected(), 1);
-        };
-        conformance::damaged(&store, damage).await.assert();
-    }
+    let damage = async |key: TokenKey| {
+        let damage = sqlx::query("UPDATE keyfob_tokens SET kind = 'unknown' WHERE project = $1 AND id = $2");
+        let damage = damage.bind(key.project.as_str().to_owned()).bind(key.id.as_str().to_owned());
+        assert_eq!(damage.execute(store.pool()).await.unwrap().rows_affected(), 1);
+    };
+    conformance::damaged(&store, damage).await.assert();
 }
 
 #[cfg(feature = "postgres")]
