@@ -59,8 +59,8 @@ macro_rules! __keyfob_import_race_laws {
     ([$($macro:tt)+] $($head:tt)*) => {
         $($macro)+! { $($head)* {
         dropped {
-            /// Checks that an import can be repeated after its future was dropped before it completed,
-            /// and that each row takes effect as a whole or not at all.
+            /// Checks that an import can be repeated after its future was dropped before it
+            /// completed, and that each row takes effect as a whole or not at all.
             a_dropped_import_can_be_repeated;
         }
         import_races {

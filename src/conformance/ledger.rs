@@ -31,7 +31,9 @@ const BEGIN: &str = "begin";
 /// The operations are inserts, updates, revocations, rotations and revocations of an owner.
 ///
 /// ```no_run
-/// # async fn example(store: keyfob::MemoryStore) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn example(
+/// #     store: keyfob::MemoryStore,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// use std::io::Write;
 ///
 /// use keyfob::{ProjectId, conformance};
@@ -39,7 +41,8 @@ const BEGIN: &str = "begin";
 /// // In the process that is killed:
 /// let tell = |line: &str| {
 ///     let mut out = std::io::stdout().lock();
-///     writeln!(out, "{line}").and_then(|()| out.flush()).expect("the test reads the output");
+///     let told = writeln!(out, "{line}").and_then(|()| out.flush());
+///     told.expect("the test reads the output");
 /// };
 /// conformance::crash_load(&store, ProjectId::new("145")?, tell).await?;
 /// # Ok(())

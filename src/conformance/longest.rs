@@ -1,6 +1,8 @@
 //! The test cases for texts of the maximum length. A column that is too narrow in bytes refuses or
 //! truncates them.
 
+use core::net::Ipv6Addr;
+
 use super::list::all_of;
 use super::sample::{at, full, ids, kept, project, record, some, stored};
 use super::verdict::{Broken, Verdict, ensure_eq, same};
@@ -67,8 +69,8 @@ fn longest(sample: TokenRecord) -> Result<TokenRecord, Broken> {
 
 /// Returns the longest address and client text of a use.
 fn used_from() -> Result<Option<UsedFrom>, Broken> {
-    let address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().ok();
-    Ok(Some(UsedFrom { address, client: Some(ClientText::new(&wide(ClientText::MAX_CHARS))?) }))
+    let address = Ipv6Addr::new(0x2001, 0xdb8, 0xaaaa, 0xbbbb, 0xcccc, 0xdddd, 0xeeee, 0xffff);
+    Ok(Some(UsedFrom { address: Some(address.into()), client: Some(ClientText::new(&wide(ClientText::MAX_CHARS))?) }))
 }
 
 pub(super) async fn insert_keeps_the_longest_texts<S: TokenStore>(store: &S) -> Verdict {
@@ -112,4 +114,19 @@ pub(super) async fn lists_find_the_longest_names<S: TokenStore>(store: &S) -> Ve
         ensure_eq!(found, [sample.id], "the tokens whose names contain the longest name");
     }
     Ok(())
+}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use super::*;
+
+    /// The docs of stores state this limit.
+    #[test]
+    fn a_record_has_at_most_64_kib_as_json() {
+        let mut longest = longest(record(project().unwrap()).unwrap()).unwrap();
+        // JSON writes such a character as six bytes.
+        longest.metadata = Metadata::new(&"\u{1}".repeat(Metadata::MAX_BYTES)).unwrap();
+        let size = serde_json::to_vec(&longest).unwrap().len();
+        assert!((50_000..=65_536).contains(&size), "{size} bytes");
+    }
 }

@@ -11,7 +11,7 @@
 //!
 //!     conformance::for_each_law! {
 //!         #[tokio::test]
-//!         laws = [token_store, maintenance, rules, import], // `import` only if supported
+//!         laws = [token_store, maintenance, rules, import], // `import` if supported
 //!         store = MemoryStore::new(), // your store
 //!     }
 //! }
@@ -24,8 +24,8 @@
 //! - [`token_store`], [`maintenance`] and [`import`]: all laws of a trait.
 //! - [`rules`]: the rules that your store restates in the language of its engine, such as SQL. They
 //!   are compared with the functions of keyfob.
-//! - [`shared`](shared()), [`shared_maintenance`] and [`shared_import`]: two handles or processes on
-//!   one engine. Each is fresh after a write of the other, and every race holds across the two.
+//! - [`shared`](shared()), [`shared_maintenance`] and [`shared_import`]: two handles or processes
+//!   on one engine. Each is fresh after a write of the other, and every race holds across the two.
 //! - [`unreachable`](unreachable()), [`unreachable_maintenance`] and [`unreachable_import`]: if the
 //!   engine is stopped or frozen, every call fails with `Unavailable` in time.
 //! - [`damaged`]: a damaged record is `Corrupt`, never `None`.

@@ -29,6 +29,11 @@ use crate::words::store_error::StoreError;
 ///   [`Unavailable`](crate::store::StoreErrorKind::Unavailable) if the engine cannot be reached, is
 ///   busy or times out. A commit that failed may have taken effect.
 ///
+/// Store a record with serde as JSON, or by its [columns](crate::store::COLUMNS). Both forms are
+/// stable. A record has at most 64 KiB. The docs of
+/// [`TokenStore`](crate::TokenStore#what-a-database-store-needs) say what else a store needs, such
+/// as a deadline for every call.
+///
 /// The folder `tests/ports/redb` of the repository has a store in a file. The example `own_store`
 /// is a store in memory:
 #[cfg_attr(feature = "conformance", doc = "```no_run")]
@@ -42,7 +47,8 @@ pub trait BasicStore: Send + Sync {
 
     /// The maximum number of writes in one commit, for engines that limit the size of a
     /// transaction. At least 3, because a rotation writes 3 records. Larger operations take several
-    /// commits, where the contract allows it.
+    /// commits, where the contract allows it. If the engine limits the bytes of a transaction,
+    /// divide this limit by 64 KiB, the largest size of a record.
     const MOST_WRITES: usize = 1000;
 
     /// Returns the record with this key, live or ended, or `None` if there is no such record.
@@ -66,8 +72,9 @@ pub trait BasicStore: Send + Sync {
         writes: Vec<Write>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Returns at most `most` projects in ascending order, beginning with the first one after
-    /// `after`. A project without records may be returned, and one with records must be.
+    /// Returns at most `most` projects, beginning with the first one after `after`, in ascending
+    /// order of the bytes of their ids. `most` is at least 1. A project without records may be
+    /// returned, and one with records must be.
     fn projects(
         &self,
         after: Option<&ProjectId>,

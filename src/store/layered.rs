@@ -61,15 +61,22 @@ impl<S: BasicStore> Layered<S> {
     /// # use std::sync::Arc;
     /// # use keyfob::store::{BasicStore, Layered, StoreError, Write};
     /// # use keyfob::{ProjectId, TokenKey, TokenRecord};
+    /// # type Found = Option<Arc<TokenRecord>>;
+    /// # type Scanned = (Vec<Arc<TokenRecord>>, ());
+    /// # type Result<T> = core::result::Result<T, StoreError>;
     /// struct Two;
     ///
     /// impl BasicStore for Two {
     ///     const MOST_WRITES: usize = 2;
     /// #   type Mark = ();
-    /// #   async fn get(&self, _: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> { todo!() }
-    /// #   async fn scan(&self, _: &ProjectId) -> Result<(Vec<Arc<TokenRecord>>, ()), StoreError> { todo!() }
-    /// #   async fn commit(&self, _: &ProjectId, _: (), _: Vec<Write>) -> Result<bool, StoreError> { todo!() }
-    /// #   async fn projects(&self, _: Option<&ProjectId>, _: usize) -> Result<Vec<ProjectId>, StoreError> { todo!() }
+    /// #   async fn get(&self, _: &TokenKey) -> Result<Found> { todo!() }
+    /// #   async fn scan(&self, _: &ProjectId) -> Result<Scanned> { todo!() }
+    /// #   async fn commit(
+    /// #       &self, _: &ProjectId, _: (), _: Vec<Write>,
+    /// #   ) -> Result<bool> { todo!() }
+    /// #   async fn projects(
+    /// #       &self, _: Option<&ProjectId>, _: usize,
+    /// #   ) -> Result<Vec<ProjectId>> { todo!() }
     /// }
     /// let store = Layered::new(Two);
     /// ```

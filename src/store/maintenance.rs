@@ -99,12 +99,12 @@ pub trait StoreMaintenance: Send + Sync {
     /// exists during all of these calls must be returned.
     ///
     /// The default returns `None`. Then the caller reads one project after another.
+    #[allow(unused_variables, reason = "the names are for the docs")]
     fn scan(
         &self,
         after: Option<TokenKey>,
         most: PageSize,
     ) -> impl Future<Output = Result<Option<Vec<Arc<TokenRecord>>>, StoreError>> + Send {
-        let _ = (after, most);
         async { Ok(None) }
     }
 }

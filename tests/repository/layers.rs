@@ -49,6 +49,9 @@ fn reached(code: &str) -> Vec<&str> {
     paths.map(|path| path.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
 }
 
+/// The files of tests that use a later room. They are compiled only for tests.
+const TESTS: [&str; 1] = ["adapters/sqlite/mutants.rs"];
+
 fn breach(room: &str, code: &str) -> Option<String> {
     let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room).expect("the room is in the table");
     let found = reached(code).into_iter().find(|name| *name != room && !allowed.contains(name)).map(str::to_owned);
@@ -62,10 +65,10 @@ fn a_room_imports_from_itself_and_the_rooms_before_it() {
         let mut files = Vec::new();
         sources(&root().join("src").join(room), &mut files);
         assert!(!files.is_empty(), "{room}");
-        for file in files {
+        for file in files.iter().filter(|file| !TESTS.iter().any(|test| file.ends_with(test))) {
             // Macros must use items that the root of the crate exports, because a macro expands in
             // any room.
-            let text = fs::read_to_string(&file).unwrap().replace("$crate::", "");
+            let text = fs::read_to_string(file).unwrap().replace("$crate::", "");
             assert_eq!(breach(room, &code(&text)), None, "{}", file.display());
         }
     }
@@ -94,7 +97,8 @@ fn modules() -> BTreeMap<String, String> {
         let path = file.strip_prefix(&src).unwrap().with_extension("");
         let path = path.to_str().unwrap().replace('/', "::");
         let module = path.strip_suffix("::mod").unwrap_or(&path).to_owned();
-        modules.insert(module, code(&fs::read_to_string(file).unwrap()));
+        // A path with `$crate` is in the code that a macro makes, not in its own module.
+        modules.insert(module, code(&fs::read_to_string(file).unwrap().replace("$crate::", "")));
     }
     modules
 }
@@ -297,7 +301,7 @@ const SILENCERS: [&str; 9] = [
 
 /// The permitted uses of the expressions in [`SILENCERS`]: the file, the expression, the number of
 /// uses and the reason. In a case that cannot happen, use `expect` with the reason instead.
-const SILENCED: [(&str, &str, usize, &str); 19] = [
+const SILENCED: [(&str, &str, usize, &str); 21] = [
     ("words/folded.rs", ".ok()", 1, "a text that is no name makes the cursor invalid, which is refused"),
     ("words/leaked.rs", ".ok()", 1, "a text that is no token has no public part"),
     ("words/used_from.rs", ".ok()", 1, "a header that cannot be shown names no client"),
@@ -307,6 +311,8 @@ const SILENCED: [(&str, &str, usize, &str); 19] = [
     ("store/cursor.rs", ".ok()", 5, "every fault of a cursor is the same error, which shows no input"),
     ("store/row.rs", "unwrap_or_default", 2, "an engine without empty values has none for a scheme's parts"),
     ("tokens/found.rs", ".ok()", 1, "a caller without the secret gets no record"),
+    ("conformance/alarm.rs", ".ok()", 1, "without a thread there is no alarm, and the caller reports it"),
+    ("conformance/ledger.rs", ".ok()", 1, "a line that is not of the load is ignored, as documented"),
     ("adapters/http/admit.rs", ".ok()", 2, "a header without a valid project is a 400"),
     ("adapters/github/public_keys.rs", ".ok()", 1, "keys of other kinds are left out, as is documented"),
     ("leak/report.rs", "unwrap_or_default", 1, "an optional text that is missing is empty"),

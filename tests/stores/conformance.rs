@@ -1,9 +1,12 @@
 //! Checks that the store in memory keeps every law. The conformance kit gets the store by value, by
-//! reference, in an `Arc`, in a `Box`, and as a `DynStore`. Each law is a test of its own.
+//! reference, in an `Arc`, in a `Box`, and as a `DynStore`. By value, each law is a test of its
+//! own.
 
-use keyfob::{MemoryStore, conformance};
+use std::sync::Arc;
 
-use crate::support::kit::World;
+use keyfob::{MemoryStore, conformance, store::DynStore};
+
+use crate::support::kit::keeps_every_law;
 
 mod memory_by_value {
     use super::*;
@@ -15,45 +18,7 @@ mod memory_by_value {
     }
 }
 
-mod memory_by_reference {
-    use super::*;
-
-    conformance::for_each_law! {
-        #[tokio::test]
-        laws = [token_store, maintenance, import, rules],
-        store = &MemoryStore::new(),
-    }
-}
-
-mod memory_in_an_arc {
-    use std::sync::Arc;
-
-    use super::*;
-
-    each_law!([token_store, maintenance, import, rules], Arc<MemoryStore>, World::new(Arc::default(), ()));
-}
-
-mod memory_in_a_box {
-    use super::*;
-
-    each_law!([token_store, maintenance, import, rules], Box<MemoryStore>, World::new(Box::default(), ()));
-}
-
-mod memory_erased {
-    use keyfob::store::DynStore;
-
-    use super::*;
-
-    each_law!(
-        [token_store, maintenance, import, rules],
-        DynStore,
-        World::new(DynStore::with_imports(MemoryStore::new()), ())
-    );
-}
-
 mod memory_with_two_handles {
-    use std::sync::Arc;
-
     use super::*;
 
     async fn handles() -> conformance::Handles<Arc<MemoryStore>, Arc<MemoryStore>> {
@@ -68,11 +33,31 @@ mod memory_with_two_handles {
     }
 }
 
+#[tokio::test]
+async fn memory_by_reference() {
+    keeps_every_law(&MemoryStore::new()).await;
+}
+
+#[tokio::test]
+async fn memory_in_an_arc() {
+    keeps_every_law(Arc::new(MemoryStore::new())).await;
+}
+
+#[tokio::test]
+async fn memory_in_a_box() {
+    keeps_every_law(Box::new(MemoryStore::new())).await;
+}
+
+#[tokio::test]
+async fn memory_erased() {
+    keeps_every_law(DynStore::with_imports(MemoryStore::new())).await;
+}
+
 /// A host may spawn the conformance kit as a task, so its future must be `Send`.
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_in_a_task_of_its_own() {
-    tokio::spawn(async { crate::support::kit::keeps_every_law(MemoryStore::new()).await }).await.unwrap();
-    let store = std::sync::Arc::new(MemoryStore::new());
+    tokio::spawn(async { keeps_every_law(MemoryStore::new()).await }).await.unwrap();
+    let store = Arc::new(MemoryStore::new());
     tokio::spawn(async move {
         conformance::shared(&store, &store).await.assert();
         conformance::shared_maintenance(&store, &store).await.assert();

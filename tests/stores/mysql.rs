@@ -7,11 +7,11 @@ mod crash;
 use std::time::Duration;
 
 use keyfob::{
-    Actor, Name, Policy, TokenRecord, TokenStore,
+    Policy, TokenRecord, TokenStore,
     conformance::Handles,
     mint,
-    record::{ClientText, Disabled, Revocation, RevocationReason, UsedFrom},
-    store::{COLUMNS, DynStore, ListOrder, ListQuery, PageSize, StoreErrorKind, mysql::MysqlStore},
+    record::{Revocation, RevocationReason},
+    store::{COLUMNS, DynStore, StoreErrorKind, mysql::MysqlStore},
 };
 use sqlx::mysql::MySqlPoolOptions;
 
@@ -19,39 +19,26 @@ use sqlx::mysql::MySqlPoolOptions;
 use crate::support::kit::serves_texts_of_an_earlier_rule;
 use crate::support::kit::{World, keeps_every_law};
 use crate::support::mariadb::{Server, shared};
-use crate::support::{actor, changed, keyring, new_token, now, project};
-
-/// Returns a world with a store that `wrap` makes of a store in a new database. Returns `None` if
-/// MariaDB is not installed.
-async fn world<S>(wrap: impl FnOnce(MysqlStore) -> S) -> Option<World<S>> {
-    let server = shared()?;
-    World::new(wrap(server.store().await), server)
-}
+use crate::support::{actor, keyring, new_token, now};
 
 mod by_value {
     use super::*;
 
-    each_law!([token_store, maintenance, import, rules], MysqlStore, world(|store| store).await);
-}
-
-mod erased {
-    use super::*;
-
-    each_law!([token_store, maintenance, import, rules], DynStore, world(DynStore::with_imports).await);
-}
-
-mod on_one_connection {
-    use super::*;
-
-    async fn with_one_connection() -> Option<World<MysqlStore>> {
+    async fn world() -> Option<World<MysqlStore>> {
         let server = shared()?;
-        let pool = MySqlPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
-        let store = MysqlStore::from_pool(pool).await.unwrap();
-        store.migrate().await.unwrap();
-        World::new(store, server)
+        World::new(server.store().await, server)
     }
 
-    each_law!([token_store, maintenance, import, rules], MysqlStore, with_one_connection().await);
+    each_law!([token_store, maintenance, import, rules], MysqlStore, world().await);
+}
+
+#[tokio::test]
+async fn erased_on_one_connection() {
+    let Some(server) = shared() else { return };
+    let pool = MySqlPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+    let store = MysqlStore::from_pool(pool).await.unwrap();
+    store.migrate().await.unwrap();
+    keeps_every_law(DynStore::with_imports(store)).await;
 }
 
 mod with_two_handles {
@@ -97,7 +84,7 @@ fn source(error: &keyfob::store::StoreError) -> String {
     texts.join(": ")
 }
 
-/// The store must keep every law whatever the default isolation level of the service's pool is.
+/// The store must keep every law with any default isolation level of the service's pool.
 #[tokio::test]
 async fn under_the_hosts_own_defaults() {
     let Some(server) = shared() else { return };
@@ -283,37 +270,6 @@ async fn no_error_shows_the_url() {
     for url in ["mysql://ada:hunter2@[", "postgres://ada:hunter2@db/x", "mysql://ada:hunter2@127.0.0.1:1/x"] {
         let error = MysqlStore::connect(url).await.unwrap_err();
         assert!(!format!("{error:?}").contains("hunter2"), "{url}");
-    }
-}
-
-/// Each text has its maximum number of characters, and each character has four bytes in UTF-8 if the
-/// type of the text allows it.
-#[tokio::test]
-async fn the_widest_record_fits() {
-    let Some(server) = shared() else { return };
-    let store = server.store().await;
-    let wide = "\u{1d11e}".repeat(255);
-    let mut widest = record();
-    widest.name = Name::new(&wide).unwrap();
-    widest.owner = wide.parse().unwrap();
-    widest.created_by = Actor::new(&wide).unwrap();
-    widest.request_id = Some(wide.parse().unwrap());
-    widest.metadata = keyfob::record::Metadata::new(&"m".repeat(4_096)).unwrap();
-    widest.disabled = Some(Disabled { at: now(), by: Actor::new(&wide).unwrap() });
-    widest.revoked =
-        Some(Revocation { at: now(), by: Actor::new(&wide).unwrap(), reason: RevocationReason::KeyCompromise });
-    let address = Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap());
-    let from = UsedFrom { address, client: Some(ClientText::new(&wide).unwrap()) };
-    widest.last_used_at = Some(now());
-    widest.last_used_from = Some(from);
-    // A folded name has the most characters if each character folds to two.
-    let longest = changed(record(), |record| record.name = Name::new(&"\u{130}".repeat(255)).unwrap());
-    for record in [widest, longest] {
-        let key = record.key();
-        let stored = store.insert(record.clone(), None, None).await.unwrap();
-        assert_eq!(store.find(&key).await.unwrap(), Some(stored));
-        let query = ListQuery { order: ListOrder::Name, most: PageSize::clamped(1), ..ListQuery::new(project("145")) };
-        assert!(!store.list(&query).await.unwrap().items.is_empty());
     }
 }
 

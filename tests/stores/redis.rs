@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use keyfob::{
     Access, ErrorKind, Policy, Status, TokenKey, TokenRecord, TokenStore, Tokens,
-    conformance::Handles,
+    conformance::{self, Handles},
     mint,
     record::{Revocation, RevocationReason},
     store::{
@@ -21,45 +21,39 @@ use keyfob::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::kit::World;
 #[cfg(feature = "serde")]
 use crate::support::kit::serves_texts_of_an_earlier_rule;
+use crate::support::kit::{World, keeps_the_laws_of_tokens};
 use crate::support::redis::{Servers, shared_cluster, shared_server};
 use crate::support::{actor, keyring, new_token, now};
-
-/// Returns a world with a store that `wrap` makes of a store on these servers. Returns `None` if
-/// Redis is not installed.
-async fn world<S>(servers: Option<Arc<Servers>>, wrap: impl FnOnce(RedisStore) -> S) -> Option<World<S>> {
-    let servers = servers?;
-    World::new(wrap(servers.store().await), servers)
-}
 
 mod on_a_cluster_by_value {
     use super::*;
 
-    each_law!([token_store, maintenance, rules], RedisStore, world(shared_cluster(), |store| store).await);
+    async fn world() -> Option<World<RedisStore>> {
+        let servers = shared_cluster()?;
+        World::new(servers.store().await, servers)
+    }
+
+    each_law!([token_store, maintenance, rules], RedisStore, world().await);
 }
 
-mod on_a_cluster_in_an_arc_with_the_feed {
-    use super::*;
-
-    each_law!(
-        [token_store, maintenance, rules],
-        Arc<RedisStore>,
-        world(shared_cluster(), |store| Arc::new(store.with_feed())).await
-    );
+#[tokio::test]
+async fn on_a_cluster_in_an_arc_with_the_feed() {
+    let Some(servers) = shared_cluster() else { return };
+    keeps_the_laws_of_tokens(Arc::new(servers.store().await.with_feed())).await;
 }
 
-mod on_a_server_in_a_box {
-    use super::*;
-
-    each_law!([token_store, maintenance, rules], Box<RedisStore>, world(shared_server(), Box::new).await);
+#[tokio::test]
+async fn on_a_server_erased() {
+    let Some(servers) = shared_server() else { return };
+    conformance::token_store(&DynStore::new(servers.store().await)).await.assert();
 }
 
-mod on_a_server_erased {
-    use super::*;
-
-    each_law!([token_store], DynStore, world(shared_server(), DynStore::new).await);
+#[tokio::test]
+async fn on_a_server_in_a_box() {
+    let Some(servers) = shared_server() else { return };
+    keeps_the_laws_of_tokens(Box::new(servers.store().await)).await;
 }
 
 mod on_a_cluster_with_two_handles {

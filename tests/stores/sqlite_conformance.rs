@@ -1,17 +1,14 @@
-//! Checks that the SQLite store keeps every law, whether the kit gets the store by value, in an
-//! `Arc`, in a `Box`, as a `DynStore`, with a pool of one connection, or as two handles on one
-//! file.
-
-use std::sync::Arc;
+//! Checks that the SQLite store keeps every law, whether the kit gets the store by value, as a
+//! `DynStore`, with a pool of one connection, or as two handles on one file.
 
 use keyfob::conformance::Handles;
 use keyfob::store::{DynStore, sqlite::SqliteStore};
 use sqlx::sqlite::SqlitePoolOptions;
 use tempfile::TempDir;
 
-use crate::support::kit::World;
 #[cfg(feature = "serde")]
 use crate::support::kit::serves_texts_of_an_earlier_rule;
+use crate::support::kit::{World, keeps_every_law};
 
 async fn opened() -> (SqliteStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -19,49 +16,31 @@ async fn opened() -> (SqliteStore, TempDir) {
     (store, folder)
 }
 
-/// Returns a world with a store that `wrap` makes of a store in a new file.
-async fn world<S>(wrap: impl FnOnce(SqliteStore) -> S) -> Option<World<S>> {
-    let (store, folder) = opened().await;
-    World::new(wrap(store), folder)
-}
-
 mod by_value {
     use super::*;
 
-    each_law!([token_store, maintenance, import, rules], SqliteStore, world(|store| store).await);
-}
-
-mod in_an_arc {
-    use super::*;
-
-    each_law!([token_store, maintenance, import, rules], Arc<SqliteStore>, world(Arc::new).await);
-}
-
-mod in_a_box {
-    use super::*;
-
-    each_law!([token_store, maintenance, import, rules], Box<SqliteStore>, world(Box::new).await);
-}
-
-mod erased {
-    use super::*;
-
-    each_law!([token_store, maintenance, import, rules], DynStore, world(DynStore::with_imports).await);
-}
-
-mod on_one_connection {
-    use super::*;
-
-    async fn with_one_connection() -> Option<World<SqliteStore>> {
-        let folder = tempfile::tempdir().unwrap();
-        let options = SqliteStore::connect_options(folder.path().join("tokens.db")).create_if_missing(true);
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-        let store = SqliteStore::from_pool(pool).await.unwrap();
-        store.migrate().await.unwrap();
+    async fn world() -> Option<World<SqliteStore>> {
+        let (store, folder) = opened().await;
         World::new(store, folder)
     }
 
-    each_law!([token_store, maintenance, import, rules], SqliteStore, with_one_connection().await);
+    each_law!([token_store, maintenance, import, rules], SqliteStore, world().await);
+}
+
+#[tokio::test]
+async fn erased() {
+    let (store, _folder) = opened().await;
+    keeps_every_law(DynStore::with_imports(store)).await;
+}
+
+#[tokio::test]
+async fn on_one_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteStore::connect_options(folder.path().join("tokens.db")).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let store = SqliteStore::from_pool(pool).await.unwrap();
+    store.migrate().await.unwrap();
+    keeps_every_law(store).await;
 }
 
 mod with_two_handles {

@@ -61,8 +61,8 @@ impl Engine for MySql {
             lock.bind(project).push(" FOR UPDATE NOWAIT");
             match lease.rows(lock).await {
                 Ok(rows) if rows.is_empty() => {
-                    // The new row is committed on its own. Otherwise, another call that also inserts
-                    // it would keep a lock on it while it waits.
+                    // The new row is committed on its own. Otherwise, another call that also
+                    // inserts it would keep a lock on it while it waits.
                     let mut make = Statement::new(MAKE);
                     make.bind(project).push(")");
                     lease.write(make).await?;

@@ -128,8 +128,8 @@ impl MysqlStore {
     /// - Returns [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached
     ///   within 5 seconds.
     /// - Returns [`Other`](StoreErrorKind::Other) if the URL is malformed, if the server refuses
-    ///   the connection's user, password or database, or if a [setting](Self#settings-of-the-server)
-    ///   of the server is too weak.
+    ///   the connection's user, password or database, or if a
+    ///   [setting](Self#settings-of-the-server) of the server is too weak.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         // The error of a URL parser may quote the URL, including its password.
         let invalid = || {

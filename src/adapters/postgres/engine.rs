@@ -119,11 +119,11 @@ impl Session for PgConnection {
         most: PageSize,
         left: Conditions<'_>,
     ) -> Result<u64, StoreError> {
-        // PostgreSQL chooses the rows through any index. Then it locks them in ascending order of id,
-        // each row through the primary key, and writes each row by its `ctid`. Without statistics on a
-        // project, PostgreSQL may assume that the project has one row, and that all indices which begin
-        // with the project are equally good. With joins by project and id, it then took 8 s to lock
-        // 1,000 of 200,000 rows, and 10 to 17 s to write them.
+        // PostgreSQL chooses the rows through any index. Then it locks them in ascending order of
+        // id, each row through the primary key, and writes each row by its `ctid`. Without
+        // statistics on a project, PostgreSQL may assume that the project has one row, and that all
+        // indices which begin with the project are equally good. With joins by project and id, it
+        // then took 8 s to lock 1,000 of 200,000 rows, and 10 to 17 s to write them.
         let mut sql = Statement::new("WITH first AS MATERIALIZED (SELECT id AS first_id FROM keyfob_tokens WHERE ");
         left(&mut sql);
         sql.push(" LIMIT ").bind(most.get() as i64);

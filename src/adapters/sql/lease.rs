@@ -48,8 +48,8 @@ pub(in crate::adapters) trait Engine: Database {
     /// connection while it was idle.
     fn is_lost(error: &Error) -> bool;
 
-    /// Returns whether the server has rolled the transaction back to end a deadlock, so that the call
-    /// can begin again. If the call can take no part in a deadlock, this is always false.
+    /// Returns whether the server has rolled the transaction back to end a deadlock, so that the
+    /// call can begin again. If the call can take no part in a deadlock, this is always false.
     fn is_deadlock(error: &StoreError) -> bool;
 
     /// Runs SQL without parameters on a connection.

@@ -57,11 +57,12 @@ pub(super) struct Dialect {
     /// The clause that makes the engine use the index `keyfob_tokens_ended`. It is empty for an
     /// engine whose planner knows how many tokens have ended.
     by_ended: &'static str,
-    /// The SQL expression for the lead of the last notice of a token as a sort key. A token without a
-    /// notice sorts last: its key is one millisecond above the largest lead. The index
+    /// The SQL expression for the lead of the last notice of a token as a sort key. A token without
+    /// a notice sorts last: its key is one millisecond above the largest lead. The index
     /// `keyfob_tokens_notices` contains the same expression.
     sent: &'static str,
-    /// Whether a `GROUP BY` jumps from one group to the next in an index. If not, it reads all rows.
+    /// Whether a `GROUP BY` jumps from one group to the next in an index. If not, it reads all
+    /// rows.
     skips_to_groups: bool,
 }
 

@@ -40,5 +40,9 @@ pub(super) fn mutated(text: String) -> String {
         mutation.changed.fetch_add(1, Ordering::Relaxed);
         Some(text.replace(mutation.from, mutation.to))
     };
-    MUTATION.try_with(mutate).ok().flatten().unwrap_or(text)
+    match MUTATION.try_with(mutate) {
+        Ok(Some(mutated)) => mutated,
+        // The task has no mutation, or the text has no such piece.
+        Ok(None) | Err(_) => text,
+    }
 }

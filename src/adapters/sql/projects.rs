@@ -34,6 +34,8 @@ pub(in crate::adapters) fn projects(dialect: &Dialect, query: &ProjectsQuery) ->
     }
 }
 
+/// Returns the query for the projects that have tokens.
+///
 /// The query jumps from one project to the next in an index, because a `DISTINCT` would read every
 /// token. The first page begins after the empty text, which sorts before every project id.
 fn all(dialect: &Dialect, ProjectsQuery { owner, after, most, .. }: &ProjectsQuery) -> Statement {
@@ -62,6 +64,8 @@ fn ended_before(dialect: &Dialect, time: Timestamp, after: &str, most: PageSize)
     sql
 }
 
+/// Returns the query for the projects that have due notices.
+///
 /// A notice with the lead L is due if the token expires within L, and if the lead of its last
 /// notice was above L. So the query has one range of the index `keyfob_tokens_notices` for each
 /// lead: the tokens whose last lead is above this lead, and not above the next longer one. Nearly
@@ -72,11 +76,18 @@ fn due_notices(dialect: &Dialect, leads: &[NoticeLead], now: Timestamp, after: &
     let mut leads = leads.to_vec();
     leads.sort_unstable();
     leads.dedup();
-    let mut sql = Statement::new("SELECT project FROM (SELECT project FROM keyfob_tokens WHERE 1 = 0");
+    let mut sql = Statement::new("SELECT project FROM (");
+    if leads.is_empty() {
+        sql.push("SELECT project FROM keyfob_tokens WHERE 1 = 0");
+    }
     for (at, lead) in leads.iter().enumerate() {
         let next = leads.get(at + 1).map_or(NONE_SENT, |next| millis(*next));
+        if at > 0 {
+            sql.push(" UNION ");
+        }
         push_may_be_due(&mut sql, after, *lead, now);
         sql.push(dialect.sent).push(" = ").bind(next);
+        sql.push(" UNION ");
         push_may_be_due(&mut sql, after, *lead, now);
         sql.push(dialect.sent).push(" > ").bind(millis(*lead)).push(" AND ").push(dialect.sent).push(" < ").bind(next);
     }
@@ -89,13 +100,15 @@ fn due_notices(dialect: &Dialect, leads: &[NoticeLead], now: Timestamp, after: &
 fn push_may_be_due(sql: &mut Statement, after: &str, lead: NoticeLead, now: Timestamp) {
     let until = lead.horizon(now).as_unix_millis();
     let now = now.as_unix_millis();
-    sql.push(" UNION SELECT project FROM keyfob_tokens WHERE project > ").bind(after);
+    sql.push("SELECT project FROM keyfob_tokens WHERE project > ").bind(after);
     sql.push(" AND revoked_at IS NULL AND rotated_to IS NULL AND confirm_by IS NULL AND expires_at IS NOT NULL");
     sql.push(" AND expires_at > ").bind(now).push(" AND expires_at <= ").bind(until);
     sql.push(" AND (grace_until IS NULL OR grace_until > ").bind(now);
     sql.push(") AND (notice_lease_until IS NULL OR notice_lease_until <= ").bind(now).push(") AND ");
 }
 
+/// Returns the query for the projects that have ended issuers.
+///
 /// The query examines a limited number of bound tokens. If more follow, the last project of the
 /// examined tokens is in the result too, so that the next query begins there.
 fn ended_issuers(dialect: &Dialect, now: Timestamp, after: &str, most: PageSize) -> Statement {
@@ -117,6 +130,8 @@ fn ended_issuers(dialect: &Dialect, now: Timestamp, after: &str, most: PageSize)
     sql
 }
 
+/// Returns the query for the projects that have tokens of a key.
+///
 /// The query examines a limited number of tokens, only in the primary key.
 fn of_key(number: KeyNumber, after: &str, most: PageSize) -> Statement {
     let mut sql = Statement::new("WITH near AS (SELECT project, id FROM keyfob_tokens WHERE project > ");

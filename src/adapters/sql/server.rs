@@ -1,7 +1,7 @@
 //! The calls that the stores on a database server decide alike. Two rules order the calls on one
-//! project and prevent deadlocks. A call takes the project's turn (a lock, see turn.rs) if it changes
-//! the rows of a group, or if other calls must not add a row meanwhile. A call that locks several
-//! rows locks them in ascending order of id.
+//! project and prevent deadlocks. A call takes the project's turn (a lock, see turn.rs) if it
+//! changes the rows of a group, or if other calls must not add a row meanwhile. A call that locks
+//! several rows locks them in ascending order of id.
 
 use core::future::Future;
 use core::time::Duration;

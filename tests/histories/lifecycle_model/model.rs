@@ -39,6 +39,9 @@ pub struct Engine {
     pub imports: bool,
     /// Whether the revocation of an owner's tokens or of a family skips tokens that ended long ago.
     pub leaves_ended: bool,
+    /// Whether the store names only the projects with due notices. If not, the service visits all
+    /// projects.
+    pub names_due: bool,
 }
 
 #[derive(Debug)]
@@ -478,6 +481,10 @@ impl Model {
             // After enough notices are claimed, the remaining projects are skipped.
             if claimed.len() == most {
                 break;
+            }
+            let due = self.places(|token| token.project == project && token.due(self.now));
+            if due.is_empty() && self.engine.names_due {
+                continue;
             }
             self.revoke_orphans_in(project);
             let mut due = self.places(|token| token.project == project && token.due(self.now));

@@ -62,7 +62,7 @@ macro_rules! stores_that_import {
         $(
             $(#[$cfg])*
             impl Store for $store {
-                const ENGINE: Engine = Engine { imports: true, leaves_ended: true };
+                const ENGINE: Engine = Engine { imports: true, leaves_ended: true, names_due: true };
 
                 fn importing(process: Process<Self>) -> Process<Self> {
                     process.with_imports([shape()])
@@ -88,7 +88,7 @@ stores_that_import!(
 #[cfg(feature = "redis")]
 impl Store for keyfob::store::redis::RedisStore {
     // A revocation on Redis covers the whole group, including tokens that ended long ago.
-    const ENGINE: Engine = Engine { imports: false, leaves_ended: false };
+    const ENGINE: Engine = Engine { imports: false, leaves_ended: false, names_due: false };
 
     fn importing(process: Process<Self>) -> Process<Self> {
         process

@@ -49,7 +49,7 @@ pub async fn open(database: &str, bound: Duration, follows: bool, standby: Optio
     }
 }
 
-/// MariaDB has no feed, so the cache relies on its bound.
+/// Returns a cache over MariaDB, which has no feed, so the cache relies on its bound.
 #[cfg(feature = "mysql")]
 async fn without_feed(database: &str, bound: Duration) -> Cached<DynStore> {
     Cached::new(DynStore::new(keyfob::store::mysql::MysqlStore::connect(database).await.unwrap()), bound)

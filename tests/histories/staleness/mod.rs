@@ -109,7 +109,7 @@ async fn is_bounded_on_postgres(ends: Ends) {
     is_bounded("PostgreSQL", &database, ends, &[false, true]).await;
 }
 
-/// The store on MariaDB has no feed.
+/// Checks the bound of a cache over MariaDB, which has no feed.
 #[cfg(feature = "mysql")]
 async fn is_bounded_on_mariadb(ends: Ends) {
     let Some(server) = crate::support::mariadb::shared() else { return };

@@ -155,8 +155,8 @@ impl BrokenStore {
         }
     }
 
-    /// If the store has this fault, lets other calls run while reads show this record instead of
-    /// the row.
+    /// Lets other calls run while reads show this record instead of the row, if the store has this
+    /// fault.
     async fn show(&self, fault: Fault, key: TokenKey, shown: Option<TokenRecord>) {
         if self.is(fault) {
             self.masks.lock().unwrap().insert(key, shown);

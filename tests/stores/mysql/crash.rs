@@ -54,8 +54,8 @@ async fn what_was_acknowledged_survives_three_kills_of_the_server() {
 }
 
 /// With `innodb_flush_log_at_trx_commit=0`, the log of acknowledged commits is in the memory of the
-/// server. The same kill then loses them. This shows that the test above can fail. The store refuses
-/// this setting, so the test writes with plain SQL.
+/// server. The same kill then loses them. This shows that the test above can fail. The store
+/// refuses this setting, so the test writes with plain SQL.
 #[tokio::test]
 async fn the_same_kill_loses_what_was_acknowledged_without_a_sync() {
     const ROWS: i64 = 200;
