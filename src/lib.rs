@@ -326,6 +326,7 @@ pub mod store {
     pub(crate) mod ready;
     pub(crate) mod row;
     mod rows;
+    mod turns;
 
     pub use self::basic::{BasicImportStore, BasicStore, Write};
     pub use self::columns::{COLUMNS, Column, ColumnKind, ColumnValue};

@@ -11,6 +11,7 @@ use super::maintenance::{ProjectsQuery, StoreMaintenance};
 use super::operations;
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::rows::Rows;
+use super::turns::Turns;
 use crate::rules::change::Change;
 use crate::rules::notice_lead::NoticeLead;
 use crate::rules::precondition::{IssuerCondition, LiveLimit};
@@ -23,7 +24,8 @@ use crate::words::timestamp::Timestamp;
 /// A [`TokenStore`] with [`StoreMaintenance`] over a [`BasicStore`].
 ///
 /// An operation scans a project, changes its records in memory, and commits the changed ones. If
-/// another commit came first, it begins again. After 100 attempts it returns
+/// another commit came first, it begins again, and waits for the other operations of this layer on
+/// the project that had to begin again before it. After 100 attempts it returns
 /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable), because the project has too many
 /// writers for this layer. An operation that changes nothing commits nothing.
 ///
@@ -43,6 +45,7 @@ use crate::words::timestamp::Timestamp;
 #[derive(Clone, Debug)]
 pub struct Layered<S> {
     store: S,
+    turns: Arc<Turns>,
 }
 
 /// The maximum number of times that an operation is tried.
@@ -86,7 +89,7 @@ impl<S: BasicStore> Layered<S> {
     pub fn new(store: S) -> Self {
         // A store with a smaller limit does not compile.
         let () = Self::ENOUGH_FOR_A_ROTATION;
-        Self { store }
+        Self { store, turns: Arc::default() }
     }
 
     /// Returns the basic store.
@@ -109,7 +112,13 @@ impl<S: BasicStore> Layered<S> {
     where
         T: Send,
     {
-        for _ in 0..ATTEMPTS {
+        let mut _turn = None;
+        for attempt in 0..ATTEMPTS {
+            // The first attempt waits for no other operation. Without turns, most of many attempts
+            // at the same time would be in vain.
+            if attempt == 1 {
+                _turn = Some(self.turns.take(project).await);
+            }
             let (before, mark) = self.store.scan(&project).await?;
             let mut rows = Rows::of(&before);
             let result = operation(&mut rows)?;

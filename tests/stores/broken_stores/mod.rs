@@ -14,6 +14,8 @@ use keyfob::MemoryStore;
 use keyfob::conformance::{self, Report};
 use store::BrokenStore;
 
+use crate::support::size::is_full;
+
 async fn tried(store: &BrokenStore) -> [Report; 3] {
     [conformance::token_store(store).await, conformance::maintenance(store).await, conformance::import(store).await]
 }
@@ -32,7 +34,9 @@ async fn without_a_fault_every_law_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_fails_the_case_of_its_law_and_no_other() {
     let trial = |fault| tokio::spawn(async move { (fault, tried(&BrokenStore::new(fault)).await) });
-    let trials: Vec<_> = Fault::ALL.iter().copied().map(trial).collect();
+    // Each trial runs all laws.
+    let one_of = if is_full() { 1 } else { 5 };
+    let trials: Vec<_> = Fault::ALL.iter().copied().step_by(one_of).map(trial).collect();
     let mut wrong = Vec::new();
     for trial in trials {
         let (fault, reports) = trial.await.unwrap();
