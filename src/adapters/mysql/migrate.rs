@@ -163,6 +163,6 @@ mod tests {
         assert!(has("index keyfob_tokens_owner_ends", "owner, project, ends_order"));
         assert!(has("index keyfob_tokens_import", "UNIQUE import_key"));
         assert_eq!(parts.iter().filter(|(name, _)| name.starts_with("index ")).count(), 13);
-        assert_eq!(parts.iter().filter(|(name, _)| name.starts_with("column ")).count(), COLUMNS.len() + 5);
+        assert_eq!(parts.iter().filter(|(name, _)| name.starts_with("column ")).count(), COLUMNS.len() + 7);
     }
 }

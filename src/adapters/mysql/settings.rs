@@ -29,10 +29,10 @@ macro_rules! settings {
 }
 
 /// The SQL that begins a transaction, in one round trip. It sets the isolation level of this
-/// transaction, because the connection may have another default. Then each statement of the transaction
-/// sees everything that was committed before the statement began. The settings are checked in each
-/// transaction, because a service may change them on connections of its pool, and an administrator
-/// may change them on the server.
+/// transaction, because the connection may have another default. Then each statement of the
+/// transaction sees everything that was committed before the statement began. The settings are
+/// checked in each transaction, because a service may change them on connections of its pool, and
+/// an administrator may change them on the server.
 pub(super) const BEGIN: &str =
     concat!(limits!(), "; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION READ WRITE; ", settings!());
 
