@@ -92,7 +92,6 @@ pub async fn within_limit(
 ///     }
 /// }
 /// ```
-#[doc(hidden)]
 #[macro_export]
 macro_rules! __keyfob_for_each_law {
     (

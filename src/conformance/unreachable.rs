@@ -88,7 +88,8 @@ pub async fn unreachable<S: TokenStore>(store: &S, limit: Duration) -> Report {
     report
 }
 
-/// Tests the calls of [`StoreMaintenance`] as [`unreachable`] tests those of [`TokenStore`].
+/// Tests the calls of [`StoreMaintenance`] as [`unreachable`](unreachable()) tests those of
+/// [`TokenStore`].
 pub async fn unreachable_maintenance<S: StoreMaintenance>(store: &S, limit: Duration) -> Report {
     let mut report = Report::default();
     let key = match project().and_then(super::sample::absent) {
@@ -110,7 +111,8 @@ pub async fn unreachable_maintenance<S: StoreMaintenance>(store: &S, limit: Dura
     report
 }
 
-/// Tests the calls of [`ImportStore`] as [`unreachable`] tests those of [`TokenStore`].
+/// Tests the calls of [`ImportStore`] as [`unreachable`](unreachable()) tests those of
+/// [`TokenStore`].
 pub async fn unreachable_import<S: ImportStore>(store: &S, limit: Duration) -> Report {
     let mut report = Report::default();
     let samples = || Ok::<_, Broken>((record(project()?)?, import_key()?));
