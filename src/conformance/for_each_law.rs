@@ -1,5 +1,7 @@
 //! The macro that makes a test of each law, and the function that runs a law in such a test.
 
+#![allow(clippy::test_attr_in_doctest, reason = "the examples are modules of tests")]
+
 use core::future::Future;
 use core::time::Duration;
 

@@ -5,6 +5,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Database, Encode, SqlSafeStr, SqlStr, Type};
 
 /// Returns the text of a query that is always the same.
+#[cfg(feature = "sqlite")]
 pub(in crate::adapters) fn fixed(text: &'static str) -> SqlStr {
     // A test of the conformance kit may change the text.
     #[cfg(all(test, feature = "conformance", feature = "sqlite"))]
