@@ -24,6 +24,12 @@ fn failed(reports: &[Report]) -> Vec<&'static str> {
     reports.iter().flat_map(|report| &report.failed).map(|violation| violation.case).collect()
 }
 
+/// Returns whether this law also fails for faults of other laws: it compares whole records, or two
+/// refusals with each other.
+fn sees_several(case: &str) -> bool {
+    case.starts_with("a_reader_") || case == "insert_says_conflict_before_the_limit"
+}
+
 #[tokio::test]
 async fn without_a_fault_every_law_is_kept() {
     for report in tried(&BrokenStore::without_fault()).await {
@@ -40,7 +46,9 @@ async fn each_fault_fails_the_case_of_its_law_and_no_other() {
     let mut wrong = Vec::new();
     for trial in trials {
         let (fault, reports) = trial.await.unwrap();
-        if failed(&reports) != [fault.case()] {
+        let failed = failed(&reports);
+        let (own, others): (Vec<_>, Vec<_>) = failed.into_iter().partition(|case| *case == fault.case());
+        if own.is_empty() || !others.into_iter().all(sees_several) {
             wrong.push(format!("{fault:?} must fail only {}:", fault.case()));
             wrong.extend(reports.iter().map(Report::to_string));
         }
