@@ -32,7 +32,9 @@ use crate::words::timestamp::Timestamp;
 /// If a commit takes fewer than 1,000 writes, a claim of notices may take several commits. If its
 /// future is dropped between two of them, the claimed notices are claimed again after their lease.
 ///
-/// Two limits follow:
+/// Three limits follow:
+/// - The layer has no deadline of its own. An operation takes as long as its calls of the basic
+///   store, and waits for the operations before it. Only imports do not wait for other operations.
 /// - A revocation of a group reads the whole project once for each
 ///   [`MOST_WRITES`](BasicStore::MOST_WRITES) tokens that it revokes.
 /// - A flood of changes in a project can make a revocation in this project fail. The caller repeats
