@@ -176,8 +176,9 @@ fn tell(other: &mut Other, line: &str) -> u64 {
     other.said().parse().unwrap()
 }
 
-/// Runs one round with a token and an owner of its own. Returns the order of the two operations.
-async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) -> &'static str {
+/// Runs one round with a token and an owner of its own. In half of the rounds, one process starts
+/// up to `apart` after the other. Returns the order of the two operations.
+async fn round(race: &Race, number: u64, apart: Duration, store: &DynStore, other: &mut Other) -> &'static str {
     let tokens = Tokens::new(keyring(), store.clone());
     let place = RACES.iter().position(|one| one.name == race.name).unwrap() as u64;
     let owner = base62(1 + place * MOST_ROUNDS + number, 15);
@@ -193,10 +194,10 @@ async fn round(race: &Race, number: u64, store: &DynStore, other: &mut Other) ->
     let mine = (number % 2) as usize;
     let moment = tell(other, &line(race.acts[1 - mine]));
     // In half of the rounds, both processes start at the same time. In the other rounds, this
-    // process starts up to one millisecond before, or up to four milliseconds after, the other
-    // process. The slowest operation of an engine takes about four milliseconds.
-    let apart = if number % 4 < 2 { 1_000 } else { number * 7_919 % 5_001 };
-    spin_until(moment + apart * 1_000 - 1_000_000);
+    // process starts up to one millisecond before, or up to `apart` after, the other process.
+    let most = 1_000 + apart.as_micros() as u64;
+    let micros = if number % 4 < 2 { 1_000 } else { number * 7_919 % (most + 1) };
+    spin_until(moment + micros * 1_000 - 1_000_000);
     let my_outcome = in_time(store, &line(race.acts[mine])).await;
     let outcomes = [my_outcome, other.said()];
     let outcomes = [outcomes[mine].as_str(), outcomes[1 - mine].as_str()];
@@ -225,7 +226,10 @@ async fn race_on(database: &str) {
         let ((least, most), mut number) = (rounds(), 0);
         let each_came = |orders: &BTreeMap<&str, u64>| race.orders.iter().all(|order| orders.contains_key(order));
         while number < least || number < most && !each_came(&orders) {
-            *orders.entry(round(race, number, &store, &mut other).await).or_default() += 1;
+            // The slowest operation of an engine takes about four milliseconds. On a loaded machine
+            // it takes longer, so the distance grows until every order has occurred.
+            let apart = Duration::from_millis(if each_came(&orders) { 4 } else { 4 + number / 20 });
+            *orders.entry(round(race, number, apart, &store, &mut other).await).or_default() += 1;
             number += 1;
         }
         println!("    {orders:?}");
