@@ -10,7 +10,7 @@ use std::time::Duration;
 use keyfob::import::{ImportKey, ImportRow};
 use keyfob::record::{Revocation, RevocationReason};
 use keyfob::store::{
-    BasicImportStore, BasicStore, Layered, PageSize, StoreError, StoreErrorKind, StoreMaintenance, Write,
+    BasicImportStore, BasicStore, DynStore, Layered, PageSize, StoreError, StoreErrorKind, StoreMaintenance, Write,
 };
 use keyfob::{OwnerId, Policy, ProjectId, TokenId, TokenKey, TokenRecord, TokenStore, conformance, mint};
 use tokio::task::yield_now;
@@ -130,16 +130,17 @@ mod every_law {
     conformance::for_each_law! {
         #[tokio::test]
         laws = [token_store, maintenance, import, rules],
-        store = Layered::new(Basic::<1000>::default()),
+        store = DynStore::with_imports(Layered::new(Basic::<1000>::default())),
     }
 }
 
 mod with_two_handles {
     use super::*;
 
-    async fn handles() -> conformance::Handles<Layered<Basic<1000>>, Layered<Basic<1000>>> {
+    async fn handles() -> conformance::Handles<DynStore, DynStore> {
         let basic = Basic::<1000>::default();
-        conformance::Handles::new(Layered::new(basic.clone()), Layered::new(basic))
+        let [first, second] = [basic.clone(), basic].map(|basic| DynStore::with_imports(Layered::new(basic)));
+        conformance::Handles::new(first, second)
     }
 
     conformance::for_each_law! {
@@ -152,7 +153,7 @@ mod with_two_handles {
 /// Operations on many tokens then take several commits.
 #[tokio::test]
 async fn the_laws_are_kept_with_three_writes_in_a_commit() {
-    let store = Layered::new(Basic::<3>::default());
+    let store = DynStore::with_imports(Layered::new(Basic::<3>::default()));
     conformance::maintenance(&store).await.assert();
     conformance::import(&store).await.assert();
     conformance::owner_and_family_take_all_that_can_still_work(&store).await.unwrap();

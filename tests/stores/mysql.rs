@@ -21,30 +21,30 @@ use crate::support::kit::{World, keeps_every_law};
 use crate::support::mariadb::{Server, shared};
 use crate::support::{actor, keyring, new_token, now};
 
-mod by_value {
+mod on_a_pool {
     use super::*;
 
-    async fn world() -> Option<World<MysqlStore>> {
+    async fn world() -> Option<World> {
         let server = shared()?;
         World::new(server.store().await, server)
     }
 
-    each_law!([token_store, maintenance, import, rules], MysqlStore, world().await);
+    each_law!([token_store, maintenance, import, rules], world().await);
 }
 
 #[tokio::test]
-async fn erased_on_one_connection() {
+async fn on_one_connection() {
     let Some(server) = shared() else { return };
     let pool = MySqlPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
     let store = MysqlStore::from_pool(pool).await.unwrap();
     store.migrate().await.unwrap();
-    keeps_every_law(DynStore::with_imports(store)).await;
+    keeps_every_law(store).await;
 }
 
 mod with_two_handles {
     use super::*;
 
-    async fn handles() -> Option<World<Handles<MysqlStore, MysqlStore>>> {
+    async fn handles() -> Option<World> {
         let server = shared()?;
         let url = server.database();
         let first = MysqlStore::connect(&url).await.unwrap();
@@ -52,7 +52,7 @@ mod with_two_handles {
         World::new(Handles::new(first, MysqlStore::connect(&url).await.unwrap()), server)
     }
 
-    each_law!([shared, shared_maintenance, shared_import], Handles<MysqlStore, MysqlStore>, handles().await);
+    each_law!([shared, shared_maintenance, shared_import], handles().await);
 }
 
 #[cfg(feature = "serde")]
@@ -84,18 +84,14 @@ fn source(error: &keyfob::store::StoreError) -> String {
     texts.join(": ")
 }
 
-/// The store must keep every law with any default isolation level of the service's pool.
+/// The store must keep every law with the strictest defaults of the service's pool.
 #[tokio::test]
 async fn under_the_hosts_own_defaults() {
     let Some(server) = shared() else { return };
-    for level in [
-        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET sql_mode = 'TRADITIONAL,ANSI'",
-    ] {
-        let url = server.database();
-        MysqlStore::connect(&url).await.unwrap().migrate().await.unwrap();
-        keeps_every_law(store_with(&url, level).await.unwrap()).await;
-    }
+    let url = server.database();
+    MysqlStore::connect(&url).await.unwrap().migrate().await.unwrap();
+    let defaults = "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY; SET sql_mode = 'TRADITIONAL,ANSI'";
+    keeps_every_law(store_with(&url, defaults).await.unwrap()).await;
 }
 
 async fn url_of(server: &Server, store: &MysqlStore) -> String {

@@ -28,24 +28,24 @@ use crate::support::kit::{World, keeps_every_law};
 use crate::support::postgres::{Server, shared};
 use crate::support::{actor, keyring, new_token, now, project};
 
-mod in_an_arc_that_publishes_changes {
+mod on_a_pool_that_publishes_changes {
     use super::*;
 
-    async fn world() -> Option<World<Arc<PostgresStore>>> {
+    async fn world() -> Option<World> {
         let server = shared()?;
-        World::new(Arc::new(server.store().await.telling_changes()), server)
+        World::new(server.store().await.telling_changes(), server)
     }
 
-    each_law!([token_store, maintenance, import, rules], Arc<PostgresStore>, world().await);
+    each_law!([token_store, maintenance, import, rules], world().await);
 }
 
 #[tokio::test]
-async fn erased_on_one_connection() {
+async fn on_one_connection() {
     let Some(server) = shared() else { return };
     let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
     let store = PostgresStore::from_pool(pool).await.unwrap();
     store.migrate().await.unwrap();
-    keeps_every_law(DynStore::with_imports(store)).await;
+    keeps_every_law(store).await;
 }
 
 /// Some hosts set `serializable` as the default isolation level of their database. The store must
@@ -64,7 +64,7 @@ async fn under_the_hosts_own_defaults() {
 mod with_two_handles {
     use super::*;
 
-    async fn handles() -> Option<World<Handles<PostgresStore, PostgresStore>>> {
+    async fn handles() -> Option<World> {
         let server = shared()?;
         let url = server.database();
         let first = PostgresStore::connect(&url).await.unwrap();
@@ -72,20 +72,20 @@ mod with_two_handles {
         World::new(Handles::new(first, PostgresStore::connect(&url).await.unwrap()), server)
     }
 
-    each_law!([shared, shared_maintenance, shared_import], Handles<PostgresStore, PostgresStore>, handles().await);
+    each_law!([shared, shared_maintenance, shared_import], handles().await);
 }
 
 mod on_a_partitioned_table {
     use super::*;
 
-    async fn partitioned() -> Option<World<PostgresStore>> {
+    async fn partitioned() -> Option<World> {
         let server = shared()?;
         let store = PostgresStore::connect(&server.database()).await.unwrap();
         partition(&store).await;
         World::new(store, server)
     }
 
-    each_law!([token_store, maintenance, import, rules], PostgresStore, partitioned().await);
+    each_law!([token_store, maintenance, import, rules], partitioned().await);
 }
 
 /// Creates the schema whose table is partitioned by project.
@@ -222,7 +222,7 @@ async fn a_role_that_cannot_create_tables_opens_a_checked_store() {
     let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
     let store = PostgresStore::from_pool(pool).await.unwrap();
     store.check_schema().await.unwrap();
-    keeps_every_law(&store).await;
+    keeps_every_law(store.clone()).await;
     assert_eq!(store.migrate().await.unwrap_err().kind(), StoreErrorKind::Other);
 
     for (table, privilege) in [("keyfob_tokens", "UPDATE"), ("keyfob_beats", "SELECT")] {

@@ -104,12 +104,12 @@ async fn until(store: &impl TokenStore, key: &TokenKey, wanted: impl Fn(&ReadRes
 mod a_store_that_reads_from_a_standby {
     use super::*;
 
-    async fn with_a_standby() -> Option<kit::World<PostgresStore>> {
+    async fn with_a_standby() -> Option<kit::World> {
         let world = World::new().await?;
         kit::World::new(world.store(LAG).await, world)
     }
 
-    each_law!([token_store, maintenance, import, rules], PostgresStore, with_a_standby().await);
+    each_law!([token_store, maintenance, import, rules], with_a_standby().await);
 }
 
 /// The store for the laws must also really read from the standby.

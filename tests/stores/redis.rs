@@ -27,44 +27,38 @@ use crate::support::kit::{World, keeps_the_laws_of_tokens};
 use crate::support::redis::{Servers, shared_cluster, shared_server};
 use crate::support::{actor, keyring, new_token, now};
 
-mod on_a_cluster_by_value {
+mod on_a_cluster {
     use super::*;
 
-    async fn world() -> Option<World<RedisStore>> {
+    async fn world() -> Option<World> {
         let servers = shared_cluster()?;
-        World::new(servers.store().await, servers)
+        World::without_imports(servers.store().await, servers)
     }
 
-    each_law!([token_store, maintenance, rules], RedisStore, world().await);
+    each_law!([token_store, maintenance, rules], world().await);
 }
 
 #[tokio::test]
-async fn on_a_cluster_in_an_arc_with_the_feed() {
+async fn on_a_cluster_with_the_feed() {
     let Some(servers) = shared_cluster() else { return };
-    keeps_the_laws_of_tokens(Arc::new(servers.store().await.with_feed())).await;
+    keeps_the_laws_of_tokens(&DynStore::new(servers.store().await.with_feed())).await;
 }
 
 #[tokio::test]
-async fn on_a_server_erased() {
+async fn on_a_server() {
     let Some(servers) = shared_server() else { return };
-    conformance::token_store(&DynStore::new(servers.store().await)).await.assert();
-}
-
-#[tokio::test]
-async fn on_a_server_in_a_box() {
-    let Some(servers) = shared_server() else { return };
-    keeps_the_laws_of_tokens(Box::new(servers.store().await)).await;
+    keeps_the_laws_of_tokens(&DynStore::new(servers.store().await)).await;
 }
 
 mod on_a_cluster_with_two_handles {
     use super::*;
 
-    async fn handles() -> Option<World<Handles<RedisStore, RedisStore>>> {
+    async fn handles() -> Option<World> {
         let servers = shared_cluster()?;
-        World::new(Handles::new(servers.store().await, servers.store().await), servers)
+        World::without_imports(Handles::new(servers.store().await, servers.store().await), servers)
     }
 
-    each_law!([shared, shared_maintenance], Handles<RedisStore, RedisStore>, handles().await);
+    each_law!([shared, shared_maintenance], handles().await);
 }
 
 async fn insert(store: &RedisStore) -> TokenKey {

@@ -1,8 +1,8 @@
-//! Checks that the SQLite store keeps every law, whether the kit gets the store by value, as a
-//! `DynStore`, with a pool of one connection, or as two handles on one file.
+//! Checks that the SQLite store keeps every law, with a pool of several connections, with a pool of
+//! one connection, and as two handles on one file.
 
 use keyfob::conformance::Handles;
-use keyfob::store::{DynStore, sqlite::SqliteStore};
+use keyfob::store::sqlite::SqliteStore;
 use sqlx::sqlite::SqlitePoolOptions;
 use tempfile::TempDir;
 
@@ -16,21 +16,15 @@ async fn opened() -> (SqliteStore, TempDir) {
     (store, folder)
 }
 
-mod by_value {
+mod on_a_pool {
     use super::*;
 
-    async fn world() -> Option<World<SqliteStore>> {
+    async fn world() -> Option<World> {
         let (store, folder) = opened().await;
         World::new(store, folder)
     }
 
-    each_law!([token_store, maintenance, import, rules], SqliteStore, world().await);
-}
-
-#[tokio::test]
-async fn erased() {
-    let (store, _folder) = opened().await;
-    keeps_every_law(DynStore::with_imports(store)).await;
+    each_law!([token_store, maintenance, import, rules], world().await);
 }
 
 #[tokio::test]
@@ -46,13 +40,13 @@ async fn on_one_connection() {
 mod with_two_handles {
     use super::*;
 
-    async fn handles() -> Option<World<Handles<SqliteStore, SqliteStore>>> {
+    async fn handles() -> Option<World> {
         let (first, folder) = opened().await;
         let second = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
         World::new(Handles::new(first, second), folder)
     }
 
-    each_law!([shared, shared_maintenance, shared_import], Handles<SqliteStore, SqliteStore>, handles().await);
+    each_law!([shared, shared_maintenance, shared_import], handles().await);
 }
 
 #[cfg(feature = "serde")]

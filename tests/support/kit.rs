@@ -9,6 +9,7 @@ use std::collections::HashSet;
 #[cfg(feature = "serde")]
 use std::time::Duration;
 
+use keyfob::store::DynStore;
 #[cfg(feature = "serde")]
 use keyfob::{
     Access, Name, Policy, Rejection, Tokens,
@@ -33,28 +34,38 @@ pub fn run(law: impl Future<Output = ()>) {
 }
 
 /// A store that the tests of a module share, and what it needs: its server or its folder.
-pub struct World<S> {
-    pub store: S,
+pub struct World {
+    pub store: DynStore,
     _kept: Box<dyn Any + Send + Sync>,
 }
 
-impl<S> World<S> {
-    pub fn new(store: S, kept: impl Any + Send + Sync) -> Option<Self> {
-        Some(Self { store, _kept: Box::new(kept) })
+impl World {
+    pub fn new(
+        store: impl TokenStore + StoreMaintenance + ImportStore + 'static,
+        kept: impl Any + Send + Sync,
+    ) -> Option<Self> {
+        Some(Self { store: DynStore::with_imports(store), _kept: Box::new(kept) })
+    }
+
+    pub fn without_imports(
+        store: impl TokenStore + StoreMaintenance + 'static,
+        kept: impl Any + Send + Sync,
+    ) -> Option<Self> {
+        Some(Self { store: DynStore::new(store), _kept: Box::new(kept) })
     }
 }
 
 /// The world of a module. It exists as long as a test holds it.
-pub struct Shared<S>(tokio::sync::Mutex<Weak<World<S>>>);
+pub struct Shared(tokio::sync::Mutex<Weak<World>>);
 
-impl<S> Shared<S> {
+impl Shared {
     pub const fn new() -> Self {
         Self(tokio::sync::Mutex::const_new(Weak::new()))
     }
 
     /// Returns the world, and makes it if no test holds it. Returns `None` if `make` does, because
     /// the engine is not installed.
-    pub async fn get(&self, make: impl AsyncFnOnce() -> Option<World<S>>) -> Option<Arc<World<S>>> {
+    pub async fn get(&self, make: impl AsyncFnOnce() -> Option<World>) -> Option<Arc<World>> {
         let mut shared = self.0.lock().await;
         if let Some(world) = shared.upgrade() {
             return Some(world);
@@ -68,8 +79,8 @@ impl<S> Shared<S> {
 /// Makes a test of each law of these lists, with one store for all of them. `$make` is an
 /// expression for an optional [`World`] of the store.
 macro_rules! each_law {
-    ($lists:tt, $store:ty, $make:expr) => {
-        static WORLD: crate::support::kit::Shared<$store> = crate::support::kit::Shared::new();
+    ($lists:tt, $make:expr) => {
+        static WORLD: crate::support::kit::Shared = crate::support::kit::Shared::new();
 
         keyfob::conformance::for_each_law! {
             #[test]
@@ -83,16 +94,17 @@ macro_rules! each_law {
     };
 }
 
-pub async fn keeps_every_law<S: TokenStore + StoreMaintenance + ImportStore>(store: S) {
+pub async fn keeps_every_law(store: impl TokenStore + StoreMaintenance + ImportStore + 'static) {
+    let store = DynStore::with_imports(store);
     keeps_the_laws_of_tokens(&store).await;
     conformance::import(&store).await.assert();
 }
 
 /// Checks every law except the laws of imports. This is for stores that support no imports.
-pub async fn keeps_the_laws_of_tokens<S: TokenStore + StoreMaintenance>(store: S) {
-    conformance::token_store(&store).await.assert();
-    conformance::maintenance(&store).await.assert();
-    conformance::rules(&store).await.assert();
+pub async fn keeps_the_laws_of_tokens(store: &DynStore) {
+    conformance::token_store(store).await.assert();
+    conformance::maintenance(store).await.assert();
+    conformance::rules(store).await.assert();
 }
 
 /// A text with characters that earlier versions accepted in names, owners, actors and request ids.
