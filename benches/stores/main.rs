@@ -36,6 +36,7 @@ use keyfob::{Clock, SystemClock};
 
 use self::cost::{Memory, Ratios};
 use self::engines::Engine;
+use self::engines::mariadb::Mariadb;
 use self::engines::postgres::Postgres;
 use self::engines::redis::Redis;
 use self::engines::sqlite::Sqlite;
@@ -44,8 +45,8 @@ use self::measure::progress;
 use self::table::Table;
 use self::tokens::Population;
 
-/// The number of tokens with which the module `cost` measures PostgreSQL and SQLite. Redis gets
-/// fewer tokens because it holds them in memory.
+/// The number of tokens with which the module `cost` measures PostgreSQL, MariaDB and SQLite. Redis
+/// gets fewer tokens because it holds them in memory.
 const TOKENS: u64 = 5_000_000;
 
 /// The parsed command line.
@@ -187,6 +188,7 @@ async fn main() {
         let whole = |tokens: u64| tokens - tokens % cost::IN_PROJECT;
         let memory = Memory::with(&population, whole(TOKENS.min(most))).await;
         report.cost::<Postgres>(&memory, &population).await;
+        report.cost::<Mariadb>(&memory, &population).await;
         report.cost::<Sqlite>(&memory, &population).await;
         drop(memory);
         let memory = Memory::with(&population, whole(Redis::MOST.min(most))).await;
@@ -195,6 +197,7 @@ async fn main() {
     if wanted.growth {
         let population = Population::new(growth::IN_PROJECT);
         report.growth::<Postgres>(most, &population).await;
+        report.growth::<Mariadb>(most, &population).await;
         report.growth::<Sqlite>(most, &population).await;
         report.growth::<Redis>(most, &population).await;
     }
@@ -203,6 +206,7 @@ async fn main() {
         let population = Population::new(1);
         report.maintenance::<Sqlite>(most, &population).await;
         report.maintenance::<Postgres>(most, &population).await;
+        report.maintenance::<Mariadb>(most, &population).await;
     }
     if wanted.write {
         report.write(most);

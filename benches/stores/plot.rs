@@ -8,7 +8,7 @@ use super::growth::{ACTS, Curves, SIZES, log};
 
 /// The colours and the dash patterns of the engines. The colours are visible on light and on dark
 /// pages. The patterns are for readers who cannot distinguish the colours.
-const LOOKS: [(&str, &str); 3] = [("#3b82c4", "none"), ("#d9722e", "7 3"), ("#2f9e6e", "2 3")];
+const LOOKS: [(&str, &str); 4] = [("#3b82c4", "none"), ("#9a6fc4", "9 2 2 2"), ("#d9722e", "7 3"), ("#2f9e6e", "2 3")];
 
 /// An SVG picture that is being drawn.
 struct Picture {
@@ -153,7 +153,7 @@ pub fn growth(engines: &[Curves]) -> String {
     }
     let names = engines.iter().map(|curves| curves.engine).zip(LOOKS).chain([("log n", ("currentColor", "1 4"))]);
     for (at, (name, (colour, dash))) in names.enumerate() {
-        let (left, y) = (36.0 + 150.0 * at as f64, 272.0);
+        let (left, y) = (36.0 + 140.0 * at as f64, 272.0);
         picture.curve(&[(left, y - 4.0), (left + 30.0, y - 4.0)], colour, dash);
         picture.words((left + 36.0, y), "start", name);
     }

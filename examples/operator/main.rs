@@ -1,5 +1,6 @@
-//! The operator's tool: moves tokens between engines while services run, compares stores, purges,
-//! counts the use of keys, prints due notices, and imports the tokens of an earlier system.
+//! The operator's tool: moves tokens between SQLite, PostgreSQL, MariaDB and Redis while services
+//! run, compares stores, purges, counts the use of keys, prints due notices, and imports the tokens
+//! of an earlier system.
 //!
 //! The page `keyfob::guide::operations` says when to run which command.
 //!

@@ -17,7 +17,7 @@ mod issued;
 mod layered;
 #[cfg(all(feature = "mysql", feature = "conformance"))]
 mod mysql;
-#[cfg(all(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[cfg(all(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod operator;
 #[cfg(all(feature = "postgres", feature = "conformance"))]
 mod postgres;

@@ -3,6 +3,7 @@
 
 mod connections;
 mod crash;
+mod plans;
 
 use std::time::Duration;
 

@@ -83,6 +83,8 @@ impl Server {
         let mut server = Command::new("/usr/sbin/mariadbd");
         server.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=500"]);
         server.args(["--innodb-buffer-pool-size=128M", "--innodb-log-file-size=32M"]);
+        // Some administrators allow only statements of 1 MB. The default is 16 MB.
+        server.arg("--max-allowed-packet=1M");
         server.arg(format!("--datadir={}", self.path("data")));
         server.arg(format!("--socket={}", self.path("socket")));
         server.arg(format!("--pid-file={}", self.path("pid")));

@@ -4,6 +4,7 @@
 //! possible. It also reads records directly, without the store. The time of such a read is the
 //! floor: no store can be faster.
 
+pub mod mariadb;
 pub mod postgres;
 pub mod redis;
 mod row;
@@ -16,6 +17,9 @@ use keyfob::{TokenKey, TokenStore, store::StoreMaintenance};
 
 use super::tokens::Population;
 
+#[path = "../../../tests/support/mariadb.rs"]
+#[allow(dead_code, reason = "the benchmark uses only a part of this module")]
+mod mariadb_server;
 #[path = "../../../tests/support/postgres.rs"]
 #[allow(dead_code, reason = "the benchmark uses only a part of this module")]
 mod postgres_server;

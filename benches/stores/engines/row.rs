@@ -16,6 +16,10 @@ macro_rules! all_columns {
 /// The query with which the SQL stores look up the record of a token.
 pub const SELECT: &str = concat!("SELECT ", all_columns!(), " FROM keyfob_tokens WHERE project = $1 AND id = $2");
 
+/// The same query, with the placeholders of MariaDB.
+pub const SELECT_UNNUMBERED: &str =
+    concat!("SELECT ", all_columns!(), " FROM keyfob_tokens WHERE project = ? AND id = ?");
+
 /// The names of the columns that are not NULL in the row of a new token that expires.
 pub const COLUMNS: &str = "prefix, project, id, digest, name, name_folded, owner, kind, scopes, metadata, addresses, \
      created_at, created_by, expires_at, family, notice_leases, version";

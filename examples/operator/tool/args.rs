@@ -36,6 +36,7 @@ A dry run changes nothing, and prints what the command would do.
 FROM, TO and STORE are addresses:
   sqlite:///var/lib/acme/tokens.db, or a path
   postgres://acme@db.internal/acme
+  mysql://acme@db.internal/acme (MariaDB)
   redis://redis.internal:6379 (some nodes of a cluster: with commas between the URLs)
   env:NAME                   the address is in the environment variable NAME; use this form if the
                              address has a password

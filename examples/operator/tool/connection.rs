@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use keyfob::store::ColumnKind as Kind;
 use sqlx::AssertSqlSafe;
+use sqlx::mysql::MySqlConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
@@ -17,6 +18,21 @@ use super::row::{COLUMNS, Key, Row, Value};
 
 /// The number of rows that one statement reads or writes. SQLite allows 32,766 bound values.
 pub const CHUNK: usize = 500;
+
+/// The maximum number of bytes of the rows that one statement writes. A single row may have more.
+/// MariaDB refuses a statement that is longer than `max_allowed_packet`, which is 16 MB by default.
+/// Some administrators set 1 MB.
+const BYTES: usize = 512 * 1024;
+
+/// Returns the number of rows at the start of `rows` that one statement writes.
+fn batch(rows: &[Row]) -> usize {
+    let mut bytes = 0;
+    let fits = |row: &&Row| {
+        bytes += row.size();
+        bytes <= BYTES
+    };
+    rows.iter().take(CHUNK).take_while(fits).count().max(1)
+}
 
 /// A side of a copy on an SQL engine.
 pub struct Sql<C> {
@@ -190,8 +206,11 @@ macro_rules! statements {
                         self.run(self.dialect.unfence).await?;
                     }
                     let removed = self.remove(gone).await?;
-                    for rows in rows.chunks(CHUNK) {
+                    let mut rest = rows;
+                    while !rest.is_empty() {
+                        let (rows, later) = rest.split_at(batch(rest));
                         self.insert(rows).await?;
+                        rest = later;
                     }
                     if lifts {
                         self.run(self.dialect.fence).await?;
@@ -205,9 +224,17 @@ macro_rules! statements {
             pub(super) async fn fenced(&mut self) -> sqlx::Result<bool> {
                 Ok(self.number(self.dialect.fences).await? >= self.dialect.fence_count)
             }
+
+            /// Returns the statements that remove the fence. There are none if no trigger exists.
+            /// An interrupted run may have left only some of the triggers.
+            pub(super) async fn unfencing(&mut self) -> sqlx::Result<&'static [&'static str]> {
+                let any = self.number(self.dialect.fences).await? > 0;
+                Ok(if any { self.dialect.unfence } else { &[] })
+            }
         }
     };
 }
 
 statements!(SqliteConnection);
 statements!(PgConnection);
+statements!(MySqlConnection);

@@ -13,6 +13,11 @@ pub struct Dialect {
     pub placeholder: fn(usize) -> String,
     /// The word before a list of pairs in `(project, id) IN (…)`.
     pub pairs: &'static str,
+    /// Whether the engine finds the rows after a pair `(project, id)` in an index. If not, the
+    /// condition names each column.
+    pub seeks_pairs: bool,
+    /// The clause after the name of the table that makes the engine use the primary key.
+    pub by_key: &'static str,
     /// Whether the import keys are in the table `keyfob_imports`, not in a column of the tokens.
     pub has_imports_table: bool,
     /// The statements that every connection of the tool runs first.
@@ -28,9 +33,12 @@ pub struct Dialect {
     pub begin: &'static str,
     /// The statements that limit how long a transaction of the fence waits for locks.
     pub patience: &'static [&'static str],
+    /// Whether the engine commits each statement that creates or drops a trigger or a table. Then
+    /// the fence is not complete until the last of its statements has run.
+    pub ddl_commits: bool,
     /// The statements that create the triggers of the fence.
     pub fence: &'static [&'static str],
-    /// The statements that drop the triggers of the fence.
+    /// The statements that drop those triggers of the fence that exist.
     pub unfence: &'static [&'static str],
     /// The query for the number of triggers of the fence.
     pub fences: &'static str,
@@ -39,7 +47,7 @@ pub struct Dialect {
     /// Whether the fence also refuses the writes of the tool. The tool then drops the fence at the
     /// start of each of its transactions, and creates the fence again before the commit.
     pub fence_stops_all: bool,
-    /// The error code that says that another connection holds a lock.
+    /// The `SQLSTATE` or the error code that says that another connection holds a lock.
     pub busy: &'static str,
     /// The statements that update the statistics of the engine.
     pub analyze: &'static [&'static str],
@@ -49,6 +57,8 @@ pub const SQLITE: Dialect = Dialect {
     engine: "SQLite",
     placeholder: |_| "?".to_owned(),
     pairs: "VALUES ",
+    seeks_pairs: true,
+    by_key: "",
     has_imports_table: false,
     setup: &[],
     turn: None,
@@ -57,6 +67,7 @@ pub const SQLITE: Dialect = Dialect {
     has_table: "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",
     begin: "BEGIN IMMEDIATE",
     patience: &[],
+    ddl_commits: false,
     fence: &[
         "CREATE TRIGGER keyfob_fence_insert BEFORE INSERT ON keyfob_tokens \
          BEGIN SELECT RAISE(ABORT, 'keyfob: this store is fenced for a copy'); END",
@@ -66,9 +77,9 @@ pub const SQLITE: Dialect = Dialect {
          BEGIN SELECT RAISE(ABORT, 'keyfob: this store is fenced for a copy'); END",
     ],
     unfence: &[
-        "DROP TRIGGER keyfob_fence_insert",
-        "DROP TRIGGER keyfob_fence_update",
-        "DROP TRIGGER keyfob_fence_delete",
+        "DROP TRIGGER IF EXISTS keyfob_fence_insert",
+        "DROP TRIGGER IF EXISTS keyfob_fence_update",
+        "DROP TRIGGER IF EXISTS keyfob_fence_delete",
     ],
     fences: "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'keyfob_tokens' \
              AND name LIKE 'keyfob!_fence!_%' ESCAPE '!'",
@@ -82,6 +93,8 @@ pub const POSTGRES: Dialect = Dialect {
     engine: "PostgreSQL",
     placeholder: |number| format!("${number}"),
     pairs: "VALUES ",
+    seeks_pairs: true,
+    by_key: "",
     has_imports_table: true,
     setup: &[
         // The fence lets connections with this setting pass.
@@ -101,6 +114,7 @@ pub const POSTGRES: Dialect = Dialect {
     // A long report or a dump may hold locks on the tables. While this transaction waits for them,
     // look-ups of services wait too.
     patience: &["SET LOCAL lock_timeout = '100ms'"],
+    ddl_commits: false,
     fence: &[
         "CREATE FUNCTION keyfob_fence() RETURNS trigger LANGUAGE plpgsql AS $$
          BEGIN
@@ -115,9 +129,9 @@ pub const POSTGRES: Dialect = Dialect {
          FOR EACH STATEMENT EXECUTE FUNCTION keyfob_fence()",
     ],
     unfence: &[
-        "DROP TRIGGER keyfob_fence ON keyfob_tokens",
-        "DROP TRIGGER keyfob_fence ON keyfob_imports",
-        "DROP FUNCTION keyfob_fence()",
+        "DROP TRIGGER IF EXISTS keyfob_fence ON keyfob_tokens",
+        "DROP TRIGGER IF EXISTS keyfob_fence ON keyfob_imports",
+        "DROP FUNCTION IF EXISTS keyfob_fence()",
     ],
     fences: "SELECT count(*) FROM pg_trigger WHERE tgname = 'keyfob_fence' \
              AND tgrelid IN (to_regclass('keyfob_tokens'), to_regclass('keyfob_imports'))",
@@ -126,6 +140,61 @@ pub const POSTGRES: Dialect = Dialect {
     busy: "55P03",
     // Without this command, PostgreSQL would choose good query plans only later.
     analyze: &["ANALYZE keyfob_tokens", "ANALYZE keyfob_imports"],
+};
+
+/// Returns the statement that creates a trigger of MariaDB's fence, or drops it.
+///
+/// A statement that changes a trigger waits for the transactions that use the table, and look-ups
+/// of services wait behind it. So it gives up after 100 ms, and the tool repeats it.
+macro_rules! mariadb_trigger {
+    (create $event:literal) => {
+        concat!(
+            "SET STATEMENT max_statement_time = 0.1 FOR CREATE TRIGGER IF NOT EXISTS keyfob_fence_",
+            $event,
+            " BEFORE ",
+            $event,
+            " ON keyfob_tokens FOR EACH ROW IF @keyfob_copying IS NULL THEN \
+             SIGNAL SQLSTATE '25006' SET MYSQL_ERRNO = 1792, \
+             MESSAGE_TEXT = 'keyfob: this store is fenced for a copy'; END IF"
+        )
+    };
+    (drop $event:literal) => {
+        concat!("SET STATEMENT max_statement_time = 0.1 FOR DROP TRIGGER IF EXISTS keyfob_fence_", $event)
+    };
+}
+
+/// MariaDB commits each statement that creates or drops a trigger. An interrupted run may leave
+/// one or two of the three triggers, and the next run adds or drops the others.
+pub const MARIADB: Dialect = Dialect {
+    engine: "MariaDB",
+    placeholder: |_| "?".to_owned(),
+    pairs: "",
+    seeks_pairs: false,
+    by_key: " FORCE INDEX (PRIMARY)",
+    has_imports_table: false,
+    setup: &[
+        // The fence lets connections with this variable pass. Without the other setting, MariaDB
+        // would convert a list of 500 keys into a join, and would not look them up.
+        "SET @keyfob_copying = 1, @@session.in_predicate_conversion_threshold = 0",
+    ],
+    // A lock belongs to the whole server, and its name has at most 64 characters.
+    turn: Some("SELECT get_lock(concat('keyfob copy ', md5(database())), 0)"),
+    // The tool does not copy generated columns.
+    columns: "SELECT column_name FROM information_schema.columns \
+              WHERE table_schema = database() AND table_name = 'keyfob_tokens' AND extra NOT LIKE '%GENERATED%'",
+    has_table: "SELECT count(*) FROM information_schema.tables WHERE table_schema = database() AND table_name = ?",
+    begin: "START TRANSACTION",
+    patience: &[],
+    ddl_commits: true,
+    fence: &[mariadb_trigger!(create "insert"), mariadb_trigger!(create "update"), mariadb_trigger!(create "delete")],
+    unfence: &[mariadb_trigger!(drop "insert"), mariadb_trigger!(drop "update"), mariadb_trigger!(drop "delete")],
+    fences: "SELECT count(*) FROM information_schema.triggers WHERE trigger_schema = database() \
+             AND event_object_table = 'keyfob_tokens' AND trigger_name LIKE 'keyfob!_fence!_%' ESCAPE '!'",
+    fence_count: 3,
+    fence_stops_all: false,
+    // The statement was interrupted by its time limit.
+    busy: "70100",
+    analyze: &["ANALYZE TABLE keyfob_tokens"],
 };
 
 impl Dialect {
@@ -146,42 +215,45 @@ impl Dialect {
         (self.placeholder)(number)
     }
 
-    /// Returns the columns of a query for whole rows of `keyfob_tokens AS token`.
-    fn selected(&self) -> String {
+    /// Returns the start of a query for whole rows, before its conditions.
+    fn select_from(&self) -> String {
         let import_key = if self.has_imports_table {
             "(SELECT import_key FROM keyfob_imports AS import \
               WHERE import.project = token.project AND import.id = token.id LIMIT 1)"
         } else {
             "import_key"
         };
-        format!("{}, {import_key}", names(IMPORT_KEY))
+        format!("SELECT {}, {import_key} FROM keyfob_tokens AS token{}", names(IMPORT_KEY), self.by_key)
     }
 
-    /// Returns the query for the rows after a key. It binds the project, the id and the limit.
+    /// Returns the query for the rows after a key. It binds the project, the id and the limit. If
+    /// the engine does not seek pairs, it binds the project twice.
     pub fn page(&self) -> String {
-        format!(
-            "SELECT {} FROM keyfob_tokens AS token WHERE (project, id) > ({}, {}) ORDER BY project, id LIMIT {}",
-            self.selected(),
-            self.p(1),
-            self.p(2),
-            self.p(3)
-        )
+        let (after, limit) = if self.seeks_pairs {
+            (format!("(project, id) > ({}, {})", self.p(1), self.p(2)), self.p(3))
+        } else {
+            let (above, same, id) = (self.p(1), self.p(2), self.p(3));
+            (format!("(project > {above} OR (project = {same} AND id > {id}))"), self.p(4))
+        };
+        format!("{} WHERE {after} ORDER BY project, id LIMIT {limit}", self.select_from())
     }
 
     /// Returns the query for the rows with this number of keys. It binds the project and the id of
     /// each key.
     pub fn rows(&self, count: usize) -> String {
-        format!("SELECT {} FROM keyfob_tokens AS token WHERE {}", self.selected(), self.among(count))
+        format!("{} WHERE {}", self.select_from(), self.among(count))
     }
 
     /// Returns the query for those of this number of keys that have a row.
     pub fn keys(&self, count: usize) -> String {
-        format!("SELECT project, id FROM keyfob_tokens WHERE {}", self.among(count))
+        format!("SELECT project, id FROM keyfob_tokens{} WHERE {}", self.by_key, self.among(count))
     }
 
     /// Returns the statement that deletes the rows with this number of keys from a table.
     pub fn delete(&self, table: &str, count: usize) -> String {
-        format!("DELETE FROM {table} WHERE {}", self.among(count))
+        // MariaDB allows the clause only in the form of the statement for several tables.
+        let rows = if self.by_key.is_empty() { String::new() } else { format!("{table} ") };
+        format!("DELETE {rows}FROM {table}{} WHERE {}", self.by_key, self.among(count))
     }
 
     fn among(&self, count: usize) -> String {

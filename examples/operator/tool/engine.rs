@@ -7,14 +7,14 @@
 use std::path::Path;
 
 use keyfob::store::redis::RedisStore;
-use keyfob::store::{DynStore, postgres::PostgresStore, sqlite::SqliteStore};
+use keyfob::store::{DynStore, mysql::MysqlStore, postgres::PostgresStore, sqlite::SqliteStore};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions, SqlitePool};
 
 use super::address::Address;
 use super::connection::Sql;
 use super::contract::Contract;
-use super::dialect::{POSTGRES, SQLITE};
+use super::dialect::{MARIADB, POSTGRES, SQLITE};
 use super::side::Side;
 use super::{Failure, context, refuse};
 
@@ -42,6 +42,11 @@ pub async fn store(address: &Address) -> Result<DynStore, Failure> {
             Address::Url(url) => match address.scheme() {
                 "postgres" | "postgresql" => {
                     let store = PostgresStore::connect(url).await?;
+                    store.check_schema().await?;
+                    DynStore::with_imports(store)
+                }
+                "mysql" | "mariadb" => {
+                    let store = MysqlStore::connect(url).await?;
                     store.check_schema().await?;
                     DynStore::with_imports(store)
                 }
@@ -80,6 +85,15 @@ pub async fn side(address: &Address, purpose: Purpose) -> Result<Box<dyn Side>, 
                     store.pool().close().await;
                     Box::new(Sql::<sqlx::PgConnection>::new(connection, &POSTGRES, None).await?)
                 }
+                "mysql" | "mariadb" => {
+                    let store = MysqlStore::connect(url).await?;
+                    if purpose == Purpose::CopyTo {
+                        store.migrate().await?;
+                    }
+                    let connection = store.pool().acquire().await?.detach();
+                    store.pool().close().await;
+                    Box::new(Sql::<sqlx::MySqlConnection>::new(connection, &MARIADB, None).await?)
+                }
                 "redis" | "rediss" => Box::new(Contract::new(store(address).await?, "Redis", address.to_string())),
                 _ => return unknown(),
             },
@@ -94,7 +108,7 @@ pub async fn side(address: &Address, purpose: Purpose) -> Result<Box<dyn Side>, 
 }
 
 fn unknown<T>() -> Result<T, Failure> {
-    refuse("the tool does not know this kind of address (sqlite:///path, postgres://… or redis://…)")
+    refuse("the tool does not know this kind of address (sqlite:///path, postgres://…, mysql://… or redis://…)")
 }
 
 /// Opens a SQLite store whose file exists.

@@ -6,7 +6,7 @@ mod compare;
 mod connection;
 mod contract;
 pub mod copy;
-mod dialect;
+pub mod dialect;
 mod engine;
 mod import;
 mod keys;

@@ -19,6 +19,9 @@ use super::progress::Progress;
 use super::side::{Side, Target};
 use super::{Failure, refuse};
 
+/// The refusal of every step but `open` after an interrupted `open`.
+const OPENING: &str = "the opening of TO was interrupted, and services may have written to it (run open again)";
+
 /// A move between two stores. It holds the locks of both, so that no other copy can run at the same
 /// time, unless it was opened for a dry run.
 pub struct Move {
@@ -120,13 +123,14 @@ impl Move {
                 self.target.engine()
             ));
         }
-        if matches!(self.source.target().await?, Target::Copy { .. }) {
+        if matches!(self.source.target().await?, Target::Copy { .. } | Target::Opening { .. }) {
             return refuse("FROM is itself a copy that is not open yet (finish and open that move first)");
         }
         match self.target.target().await? {
             Target::Empty => return Ok(true),
             Target::Copy { of, .. } if Some(of.as_str()) == source => {}
             Target::Copy { .. } => return refuse("TO holds a copy of another store than FROM"),
+            Target::Opening { .. } => return refuse(OPENING),
             Target::InUse => return refuse("TO is in use: it holds tokens that are not a copy of FROM"),
             Target::Unfenced => {
                 let compared = self.compare().await?;
@@ -185,12 +189,17 @@ impl Move {
         Ok(Finished { copied, compared })
     }
 
-    /// Lets services write to TO.
+    /// Lets services write to TO. Completes an earlier run that was interrupted.
     ///
     /// # Errors
     /// Returns an error if TO holds no fenced copy of FROM, if the last [`finish`](Self::finish)
     /// did not find FROM and TO equal, if FROM is no longer fenced, or if an engine fails.
     pub async fn open(&mut self) -> Result<(), Failure> {
+        let source = self.source.id().await?;
+        if matches!(self.target.target().await?, Target::Opening { of } if of == source) {
+            // The interrupted run has checked the conditions. No other step was possible since.
+            return self.target.open_target().await;
+        }
         let equal = match self.copied_before().await? {
             Some(equal) => equal,
             None => self.compare().await?.is_equal(),
@@ -225,6 +234,7 @@ impl Move {
         match self.target.target().await? {
             Target::Copy { of, equal } if of == source => Ok(Some(equal)),
             Target::Unfenced => Ok(None),
+            Target::Opening { .. } => refuse(OPENING),
             Target::InUse => refuse("TO is open: services may have written to it"),
             _ => refuse("TO holds no copy of FROM (copy it first)"),
         }

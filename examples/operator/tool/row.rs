@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{ColumnIndex, Decode, Type};
 
 /// The names and the kinds of all columns of a token. The last column is the import key, which
-/// most engines keep in a separate table.
+/// PostgreSQL keeps in a separate table.
 pub const COLUMNS: [(&str, Kind); IMPORT_KEY + 1] = {
     let mut columns = [("", Kind::Text); IMPORT_KEY + 1];
     let mut place = 0;
@@ -33,8 +33,8 @@ pub const IMPORT_KEY: usize = NAME_FOLDED + 1;
 /// The value of a column.
 pub type Value = ColumnValue<'static>;
 
-/// The project and the id of a token. SQLite, PostgreSQL and Rust sort keys in the same order: byte
-/// by byte.
+/// The project and the id of a token. All engines and Rust sort keys in the same order: byte by
+/// byte.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub struct Key {
     pub project: String,
@@ -123,6 +123,17 @@ impl Row {
         TokenRecord::from_columns(|place| Ok(self.0[place].clone()))
     }
 
+    /// Returns the number of bytes that the values of the row have in a statement, about.
+    pub fn size(&self) -> usize {
+        let size = |value: &Value| match value {
+            Value::Null => 0,
+            Value::Number(_) => size_of::<i64>(),
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+        };
+        self.0.iter().map(size).sum()
+    }
+
     /// Returns a digest of the row, which differs for any two different rows. Each value begins
     /// with a byte that says whether the value is NULL. If it is not NULL, its length and its bytes
     /// follow.
@@ -161,6 +172,10 @@ impl Row {
     {
         let value = |(place, (_, kind)): (usize, &(&str, Kind))| {
             Ok(match kind {
+                // In MariaDB, this column is a byte string.
+                Kind::Text if place == NAME_FOLDED => {
+                    row.try_get_unchecked::<Option<String>, _>(place)?.map(|text| Value::Text(text.into()))
+                }
                 Kind::Text => row.try_get::<Option<String>, _>(place)?.map(|text| Value::Text(text.into())),
                 Kind::Number => row.try_get::<Option<i64>, _>(place)?.map(Value::Number),
                 Kind::Bytes => row.try_get::<Option<Vec<u8>>, _>(place)?.map(|bytes| Value::Bytes(bytes.into())),

@@ -61,6 +61,9 @@ pub enum Target {
     /// The engine is fenced and holds a copy of the store with the id `of`. `equal` says whether
     /// the last run of `finish` found the two stores equal.
     Copy { of: String, equal: bool },
+    /// The engine holds a copy of the store with the id `of`, and `open` was interrupted while it
+    /// removed the fence. Services may have written to the engine.
+    Opening { of: String },
     /// The engine has tokens and no fence.
     InUse,
     /// The engine has tokens. It cannot be fenced, so the tokens may be a copy.
@@ -124,7 +127,8 @@ pub trait Side: Send {
     /// Records whether a comparison found the two stores equal.
     fn set_equal(&mut self, equal: bool) -> Answer<'_, ()>;
 
-    /// Removes the record of the copy and the fence.
+    /// Removes the record of the copy and the fence. If the engine cannot do this in one
+    /// transaction, the state in between is [`Target::Opening`].
     fn open_target(&mut self) -> Answer<'_, ()>;
 
     /// Returns whether the store is fenced.
@@ -134,6 +138,6 @@ pub trait Side: Send {
     /// are visible to the next read of this side.
     fn fence(&mut self) -> Answer<'_, ()>;
 
-    /// Removes the fence.
+    /// Removes the fence, also if an interruption has left only a part of it.
     fn unfence(&mut self) -> Answer<'_, ()>;
 }

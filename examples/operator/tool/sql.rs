@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
+use sqlx::mysql::MySqlConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 
@@ -18,6 +19,10 @@ use super::side::{Answer, PAGE, Page, Place, Side, Target, Written};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The time between two attempts to get a lock.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// The value of the column `equal` while [`Target::Opening`] is the state. Otherwise, the value is
+/// 1 if the two stores were equal, and 0 if not.
+const OPENING: i64 = 2;
 
 /// Returns a random id for a store.
 fn random_id() -> String {
@@ -84,8 +89,12 @@ macro_rules! side {
                 Box::pin(async move {
                     // Each page is read in its own transaction, because a long transaction would
                     // keep SQLite from reusing the space of the write-ahead log.
-                    let query = sqlx::query(AssertSqlSafe(self.dialect.page())).bind(&after.project).bind(&after.id);
-                    let rows = query.bind(PAGE as i64).fetch_all(&mut self.connection).await?;
+                    let mut query = sqlx::query(AssertSqlSafe(self.dialect.page())).bind(&after.project);
+                    if !self.dialect.seeks_pairs {
+                        query = query.bind(&after.project);
+                    }
+                    let query = query.bind(&after.id).bind(PAGE as i64);
+                    let rows = query.fetch_all(&mut self.connection).await?;
                     let rows = rows.iter().map(Row::of).collect::<sqlx::Result<Vec<_>>>()?;
                     let last = rows.last().filter(|_| rows.len() == PAGE).map(Row::key);
                     let next = last.map(|Key { project, id }| Place { project, id, cursor: None });
@@ -160,7 +169,8 @@ macro_rules! side {
 
             fn id(&mut self) -> Answer<'_, String> {
                 Box::pin(async move {
-                    self.run(&["CREATE TABLE IF NOT EXISTS keyfob_copy_source (id VARCHAR(64) NOT NULL)"]).await?;
+                    self.run(&["CREATE TABLE IF NOT EXISTS keyfob_copy_source (id VARCHAR(64) NOT NULL PRIMARY KEY)"])
+                        .await?;
                     if let Some(id) = self.known_id().await? {
                         return Ok(id);
                     }
@@ -176,8 +186,10 @@ macro_rules! side {
                         const RECORD: &str = "SELECT source, equal FROM keyfob_copy_target";
                         let record = sqlx::query_as(RECORD).fetch_optional(&mut self.connection).await?;
                         if let Some((of, equal)) = record {
-                            let _: &i64 = &equal;
-                            return Ok(Target::Copy { of, equal: equal != 0 });
+                            return Ok(match equal {
+                                OPENING => Target::Opening { of },
+                                equal => Target::Copy { of, equal: equal != 0 },
+                            });
                         }
                     }
                     let holds = self.count().await? > 0 || self.imports().await? > 0;
@@ -195,7 +207,7 @@ macro_rules! side {
                         return refuse("TO is in use: it holds tokens that are not a copy of FROM");
                     }
                     const TABLE: &str = "CREATE TABLE IF NOT EXISTS keyfob_copy_target \
-                                         (source VARCHAR(64) NOT NULL, equal BIGINT NOT NULL)";
+                                         (source VARCHAR(64) NOT NULL PRIMARY KEY, equal BIGINT NOT NULL)";
                     self.run(&[TABLE]).await?;
                     let sql = self.dialect.record();
                     sqlx::query(AssertSqlSafe(sql)).bind(source).execute(&mut self.connection).await?;
@@ -213,8 +225,12 @@ macro_rules! side {
 
             fn open_target(&mut self) -> Answer<'_, ()> {
                 Box::pin(async move {
-                    let unfence = if self.fenced().await? { self.dialect.unfence } else { &[] };
-                    self.change_fence(&[unfence, &["DROP TABLE keyfob_copy_target"]]).await
+                    if self.dialect.ddl_commits {
+                        let sql = self.dialect.set_equal();
+                        sqlx::query(AssertSqlSafe(sql)).bind(OPENING).execute(&mut self.connection).await?;
+                    }
+                    let unfence = self.unfencing().await?;
+                    self.change_fence(&[unfence, &["DROP TABLE IF EXISTS keyfob_copy_target"]]).await
                 })
             }
 
@@ -233,10 +249,10 @@ macro_rules! side {
 
             fn unfence(&mut self) -> Answer<'_, ()> {
                 Box::pin(async move {
-                    if !self.fenced().await? {
-                        return Ok(());
+                    match self.unfencing().await? {
+                        [] => Ok(()),
+                        unfence => self.change_fence(&[unfence]).await,
                     }
-                    self.change_fence(&[self.dialect.unfence]).await
                 })
             }
         }
@@ -245,3 +261,4 @@ macro_rules! side {
 
 side!(SqliteConnection);
 side!(PgConnection);
+side!(MySqlConnection);

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::operator::tool::address::Address;
 use crate::operator::world::{Ran, run};
 use crate::support::postgres::shared;
-use crate::support::{actor, changed, keyring, project};
+use crate::support::{actor, changed, keyring, mariadb, project};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const PASSWORD: &str = "s3cr/t9x?q7z@w5v";
@@ -142,6 +142,43 @@ async fn a_dry_run_creates_no_table_in_postgres() {
     assert_eq!(tables, 0);
 }
 
+/// Runs each command on a MariaDB store, to which the tool has moved the tokens.
+#[tokio::test]
+async fn each_command_works_on_mariadb() {
+    let Some(server) = mariadb::shared() else { return };
+    let (shop, url) = (Shop::new().await, server.database());
+    let pool = sqlx::MySqlPool::connect(&url).await.unwrap();
+    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = database()";
+    let file = shop.path("tokens.db");
+    succeeded(run(&["copy", "env:FROM", "env:TO", "--dry-run"], &file, &url), "6 tokens read, 6 written");
+    assert_eq!(sqlx::query_scalar::<_, i64>(tables).fetch_one(&pool).await.unwrap(), 0);
+    let missing = run(&["keys", "env:FROM"], &url, "");
+    assert!(missing.code == Some(1) && missing.err.contains("has no table keyfob_tokens"), "{missing:?}");
+    for (command, out) in [
+        ("copy", "6 tokens read, 6 written"),
+        ("finish", "both stores are equal"),
+        ("verify", "equal, in 2 projects"),
+        ("reopen", "FROM takes writes again"),
+        ("finish", "TO   (MariaDB): 6 tokens, 0 import keys"),
+        ("open", "TO takes writes"),
+    ] {
+        succeeded(run(&[command, "env:FROM", "env:TO"], &file, &url), out);
+    }
+
+    let line = "{\"hash\": \"HASH\", \"project\": \"p7\", \"owner\": \"bob\", \"name\": \"CI\", \
+                \"created_at\": \"2024-02-29T12:00:00Z\"}\n";
+    let old = shop.write("old.jsonl", line.replace("HASH", &"ab".repeat(32)));
+    let pepper = shop.write("pepper", (0..32).collect::<Vec<u8>>());
+    let import = ["import", "env:FROM", &old, "--prefix", "acme_pat", "--pepper-file", &pepper];
+    let on = |arguments: &[&str]| run(arguments, &url, &file);
+    succeeded(on(&["purge", "env:FROM", "--kept", "90d", "--dry-run"]), "would delete 2 records in 2 projects");
+    succeeded(on(&["keys", "env:FROM"]), "1      4      2\n");
+    succeeded(on(&["notices", "env:FROM"]), "/7d\"");
+    succeeded(on(&["purge", "env:FROM", "--kept", "90d"]), "2 records deleted");
+    succeeded(on(&import), "1 tokens imported, 0 exist already");
+    succeeded(on(&import), "0 tokens imported, 1 exist already");
+}
+
 #[tokio::test]
 async fn verify_names_what_differs_and_exits_with_3() {
     let shop = Shop::new().await;
@@ -180,8 +217,9 @@ async fn a_rejected_line_is_named_by_its_number_and_the_others_are_imported() {
 fn no_output_has_a_password() {
     let tricky = format!("postgres://acme:{PASSWORD}@127.0.0.1:1/acme?sslmode=disable");
     let query = format!("postgres://acme@127.0.0.1:1/acme?password={PASSWORD}");
+    let mysql = format!("mysql://acme:{PASSWORD}@127.0.0.1:1/acme");
     let redis = format!("redis://:{PASSWORD}@127.0.0.1:1");
-    for url in [&tricky, &query, &redis] {
+    for url in [&tricky, &query, &mysql, &redis] {
         // As an argument, the address is refused.
         let ran = run(&["keys", url], "", "");
         assert_eq!(ran.code, Some(2), "{ran:?}");

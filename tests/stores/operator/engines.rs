@@ -6,12 +6,12 @@ use keyfob::{
     Clock, Name, NewToken, OwnerId, Policy, SystemClock, TokenKey, TokenStore, Tokens, mint,
     record::RevocationReason,
     rotation::Rotation,
-    store::{DynStore, LastUse, redis::RedisStore, sqlite::SqliteStore},
+    store::{DynStore, LastUse, mysql::MysqlStore, redis::RedisStore, sqlite::SqliteStore},
 };
 
 use crate::operator::tool::{address::Address, copy::Copied, moving::Move, progress::Progress};
 use crate::operator::world::refusal;
-use crate::support::{actor, keyring, postgres, project, redis};
+use crate::support::{actor, keyring, mariadb, postgres, project, redis};
 
 /// The number of tokens, in three projects.
 const TOKENS: usize = 300;
@@ -61,11 +61,14 @@ async fn change(tokens: &Tokens<DynStore>, keys: &[TokenKey]) {
 
 /// Each copy runs twice: tokens change between the two passes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_move_from_sqlite_to_redis_to_postgres_and_back() {
+async fn tokens_move_through_every_engine_and_back() {
     let (Some(server), Some(servers)) = (postgres::shared(), redis::Servers::one()) else { return };
+    let Some(third) = mariadb::shared() else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| Address::Sqlite(folder.path().join(name));
     let postgres = Address::parse(&server.database()).unwrap();
+    let third = third.database();
+    let mariadb = Address::parse(&third).unwrap();
     let url = servers.urls().remove(0);
     let redis = Address::parse(&url).unwrap();
     let store = DynStore::new(SqliteStore::open(folder.path().join("first.db")).await.unwrap());
@@ -100,16 +103,31 @@ async fn tokens_move_from_sqlite_to_redis_to_postgres_and_back() {
     // The move holds the lock of PostgreSQL, which the next move needs.
     drop(moving);
 
-    // From PostgreSQL to another SQLite file.
-    let mut moving = between(&postgres, &file("second.db")).await;
+    // From PostgreSQL to MariaDB.
+    let mut moving = between(&postgres, &mariadb).await;
+    let all = moving.copy().await.unwrap();
+    assert_eq!(all, Copied { read: all.read, written: all.read, ..Copied::default() });
+    moving.fence().await.unwrap();
+    assert!(moving.finish().await.unwrap().compared.is_equal());
+    let mut whole = Move::to_compare(&redis, &mariadb, Progress::silent()).await.unwrap();
+    assert!(whole.compare().await.unwrap().is_equal());
+    moving.open().await.unwrap();
+    drop(moving);
+
+    // From MariaDB to another SQLite file.
+    let store = DynStore::with_imports(MysqlStore::connect(&third).await.unwrap());
+    let mut moving = between(&mariadb, &file("second.db")).await;
     moving.copy().await.unwrap();
+    let more = fill(&store, 20).await;
+    change(&Tokens::new(keyring(), store), &more).await;
+    assert!(moving.copy().await.unwrap().written > 0);
     moving.fence().await.unwrap();
     let finished = moving.finish().await.unwrap();
     assert!(finished.compared.is_equal());
     moving.open().await.unwrap();
 
-    // Nothing was lost on the way through three engines.
-    let mut whole = Move::to_compare(&redis, &file("second.db"), Progress::silent()).await.unwrap();
+    // Nothing was lost on the way.
+    let mut whole = Move::to_compare(&mariadb, &file("second.db"), Progress::silent()).await.unwrap();
     assert!(whole.compare().await.unwrap().is_equal());
 }
 

@@ -3,6 +3,7 @@
 mod commands;
 mod engines;
 mod killed;
+mod mariadb;
 mod serving;
 mod steps;
 #[allow(dead_code, unreachable_pub)]

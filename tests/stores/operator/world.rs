@@ -24,6 +24,8 @@ use crate::support::{actor, base62, changed, keyring, project};
 /// The number of tokens in the file: more than one batch of the copy, and not a multiple of the
 /// batch size.
 pub const TOKENS: usize = 2500;
+/// The number of tokens that one call imports.
+const BATCH: usize = 50_000;
 
 pub struct World {
     _server: Arc<Server>,
@@ -54,10 +56,13 @@ impl World {
         self.folder.path().join("tokens.db")
     }
 
-    /// Imports this number of tokens in seven projects with one call.
+    /// Imports this number of tokens in seven projects.
     async fn fill(&mut self, tokens: usize) {
         let mut batch = Vec::new();
         for number in 0..tokens {
+            if batch.len() == BATCH {
+                self.store.import(std::mem::take(&mut batch)).await.unwrap();
+            }
             let owner = OwnerId::new(&base62(number as u64 / 5, 4)).unwrap();
             let name = Name::new(&format!("Öffentlich {number}")).unwrap();
             let new = NewToken::new(project(&format!("p{}", number % 7)), owner, name);
