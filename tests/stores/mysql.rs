@@ -12,7 +12,7 @@ use keyfob::{
     conformance::Handles,
     mint,
     record::{Revocation, RevocationReason},
-    store::{COLUMNS, DynStore, StoreErrorKind, mysql::MysqlStore},
+    store::{COLUMNS, StoreErrorKind, mysql::MysqlStore},
 };
 use sqlx::mysql::MySqlPoolOptions;
 

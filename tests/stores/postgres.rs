@@ -5,7 +5,6 @@ mod connections;
 mod one_slow_project;
 
 use std::num::NonZeroU16;
-use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
@@ -15,8 +14,7 @@ use keyfob::{
     notices::NoticeLead,
     record::{Revocation, RevocationReason},
     store::{
-        COLUMNS, DynStore, PageSize, ProjectsQuery, ProjectsWith, StoreErrorKind, StoreMaintenance,
-        postgres::PostgresStore,
+        COLUMNS, PageSize, ProjectsQuery, ProjectsWith, StoreErrorKind, StoreMaintenance, postgres::PostgresStore,
     },
 };
 use sqlx::Row;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use keyfob::{
     Access, ErrorKind, Policy, Status, TokenKey, TokenRecord, TokenStore, Tokens,
-    conformance::{self, Handles},
+    conformance::Handles,
     mint,
     record::{Revocation, RevocationReason},
     store::{
