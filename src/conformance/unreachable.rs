@@ -1,11 +1,13 @@
 //! The checks of a store whose engine cannot be reached, and of a store with a damaged record.
 
 use core::future::Future;
+use core::pin::Pin;
 use core::time::Duration;
 
 use super::alarm::{NoResult, within};
 use super::list::all_of;
 use super::sample::{at, import_key, kept, name, project, put, record, revocation, successor};
+use super::together::all;
 use super::verdict::{Broken, Report, Verdict, ensure, refused};
 use crate::rules::change::Change;
 use crate::rules::import_row::ImportRow;
@@ -34,13 +36,14 @@ async fn unavailable<T>(limit: Duration, call: impl Future<Output = Result<T, St
     }
 }
 
-/// Adds one case to the report for each call.
+/// Runs all calls concurrently, and adds one case to the report for each call.
 macro_rules! each_call {
     ($report:ident, $limit:ident; $($case:ident: $call:expr;)+) => {
-        $(
-            let result = unavailable($limit, $call).await;
-            $report.add(stringify!($case), result.map_err(|broken| broken.of(stringify!($case))));
-        )+
+        let calls: [Pin<Box<dyn Future<Output = Verdict> + Send + '_>>; _] =
+            [$(Box::pin(unavailable($limit, $call))),+];
+        for (case, result) in [$(stringify!($case)),+].into_iter().zip(all(calls).await) {
+            $report.add(case, result.map_err(|broken| broken.of(case)));
+        }
     };
 }
 
@@ -49,7 +52,8 @@ macro_rules! each_call {
 /// returns `None` or an empty list.
 ///
 /// Stop the engine before this call, for example with `SIGSTOP` or by closing its port. `limit` is
-/// the time that the docs of the store state for one call. The calls run one after the other. The
+/// the time that the docs of the store state for one call. The calls run concurrently, so give the
+/// store a pool of at least 15 connections: otherwise some calls only wait for a connection. The
 /// limit needs no timer of an executor, but it cannot end a call that blocks its thread.
 ///
 /// The cases of the report have the names of the methods.

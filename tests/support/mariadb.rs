@@ -88,6 +88,8 @@ impl Server {
         server.arg(format!("--datadir={}", self.path("data")));
         server.arg(format!("--socket={}", self.path("socket")));
         server.arg(format!("--pid-file={}", self.path("pid")));
+        // A server that starts deletes the temporary tables of others in its folder.
+        server.arg(format!("--tmpdir={}", self.folder.path().display()));
         server.arg(format!("--port={}", self.port)).args(&self.settings);
         if is_root() {
             server.arg("--user=mysql");

@@ -41,7 +41,7 @@ async fn without_a_fault_every_law_is_kept() {
 async fn each_fault_fails_the_case_of_its_law_and_no_other() {
     let trial = |fault| tokio::spawn(async move { (fault, tried(&BrokenStore::new(fault)).await) });
     // Each trial runs all laws.
-    let one_of = if is_full() { 1 } else { 10 };
+    let one_of = if is_full() { 1 } else { 20 };
     let trials: Vec<_> = Fault::ALL.iter().copied().step_by(one_of).map(trial).collect();
     let mut wrong = Vec::new();
     for trial in trials {
