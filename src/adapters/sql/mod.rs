@@ -64,6 +64,9 @@ pub(super) struct Dialect {
     /// Whether a `GROUP BY` jumps from one group to the next in an index. If not, it reads all
     /// rows.
     skips_to_groups: bool,
+    /// Whether a list names its index with `FORCE INDEX`, because the planner would choose another
+    /// index for some owners, and read many tokens of other owners.
+    forces_lists: bool,
 }
 
 #[cfg(feature = "sqlite")]
@@ -83,6 +86,7 @@ pub(super) const SQLITE: Dialect = Dialect {
     by_ended: " INDEXED BY keyfob_tokens_ended",
     sent: "coalesce(notice_lead, 31622400001)",
     skips_to_groups: false,
+    forces_lists: false,
 };
 
 #[cfg(feature = "postgres")]
@@ -98,6 +102,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
     by_ended: "",
     sent: "coalesce(notice_lead, 31622400001)",
     skips_to_groups: false,
+    forces_lists: false,
 };
 
 /// MySQL has no index on an expression and no partial index, so the schema has generated columns.
@@ -114,6 +119,7 @@ pub(super) const MYSQL: Dialect = Dialect {
     by_ended: "",
     sent: "notice_order",
     skips_to_groups: true,
+    forces_lists: true,
 };
 
 #[cfg(test)]

@@ -26,7 +26,12 @@ pub(in crate::adapters) const NEVER: i64 = Timestamp::MAX.as_unix_millis() + 1;
 /// its position. The query fetches one row more than the page holds. The additional row shows
 /// whether another page follows.
 pub(in crate::adapters) fn list(dialect: &Dialect, query: &ListQuery, after: Option<&Cursor>) -> Statement {
-    let mut sql = Statement::new(concat!("SELECT ", columns!(), " FROM keyfob_tokens WHERE "));
+    let mut sql = Statement::new(concat!("SELECT ", columns!(), " FROM keyfob_tokens"));
+    if dialect.forces_lists && query.issuer.is_none() {
+        sql.push(" FORCE INDEX (keyfob_tokens_").push(if query.owner.is_some() { "owner_" } else { "" });
+        sql.push(query.order.as_str()).push(")");
+    }
+    sql.push(" WHERE ");
     and_project(&mut sql, &query.project);
     and_owner(&mut sql, query.owner.as_ref());
     if let Some(issuer) = &query.issuer {

@@ -159,8 +159,9 @@ CREATE TABLE IF NOT EXISTS keyfob_tokens (
     KEY keyfob_tokens_issuer (issuer, project, created_at, id),
     -- The tokens that are bound to an issuer and not revoked, sorted by issuer and by the time at
     -- which each token ends. This index serves the check of the issuer's limit, the revocation of
-    -- tokens whose issuer has ended, and the search for issuers that have ended.
-    KEY keyfob_tokens_bound_ends (project, bound, issuer, ends_order),
+    -- tokens whose issuer has ended, and the search for issuers that have ended. The search reads all
+    -- projects, so the index begins with the column by which it reads only bound tokens.
+    KEY keyfob_tokens_bound_ends (bound, project, issuer, ends_order),
     -- All tokens, sorted by the time at which each token ended or will end. A purge finds the projects
     -- with ended tokens in this index, so its cost does not depend on the number of projects.
     KEY keyfob_tokens_ended (ended_order, project),

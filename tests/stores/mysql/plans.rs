@@ -113,12 +113,14 @@ async fn a_page_of_a_list_is_read_along_an_index() {
     for order in ListOrder::ALL.iter().copied() {
         for descending in [false, true] {
             let most = PageSize::clamped(PAGE as usize);
-            let query = ListQuery { order, descending, most, ..ListQuery::new(project("145")) };
-            let what = format!("by {order}, descending {descending}");
-            let page = shop.reads_at_most(&what, PAGE, shop.store.list(&query)).await;
-            let after = page.items.last().map(|last| Cursor::of(last, order));
-            let page = shop.reads_at_most(&what, PAGE, shop.store.list(&ListQuery { after, ..query })).await;
-            assert_eq!(page.items.len() as u64, PAGE);
+            for owner in [None, Some(shop.token.owner)] {
+                let what = format!("of {owner:?} by {order}, descending {descending}");
+                let query = ListQuery { owner, order, descending, most, ..ListQuery::new(project("145")) };
+                let page = shop.reads_at_most(&what, PAGE, shop.store.list(&query)).await;
+                let after = page.items.last().map(|last| Cursor::of(last, order));
+                let page = shop.reads_at_most(&what, PAGE, shop.store.list(&ListQuery { after, ..query })).await;
+                assert_eq!(page.items.len() as u64, PAGE);
+            }
         }
     }
 }
@@ -152,11 +154,12 @@ async fn changes_read_only_the_rows_that_they_change() {
 }
 
 #[tokio::test]
-async fn a_search_for_ended_tokens_reads_only_ended_tokens() {
+async fn a_search_for_ended_tokens_or_issuers_reads_no_other_token() {
     let Some(shop) = Shop::new().await else { return };
     let early = now().saturating_sub(Duration::from_secs(1));
-    let with = Some(ProjectsWith::EndedBefore(early));
-    let query = ProjectsQuery { with, ..ProjectsQuery::default() };
-    let projects = shop.reads_at_most("projects with ended tokens", 0, shop.store.projects(&query)).await;
-    assert!(projects.is_empty());
+    for with in [ProjectsWith::EndedBefore(early), ProjectsWith::EndedIssuers(now())] {
+        let what = format!("{with:?}");
+        let query = ProjectsQuery { with: Some(with), ..ProjectsQuery::default() };
+        assert!(shop.reads_at_most(&what, 0, shop.store.projects(&query)).await.is_empty());
+    }
 }
