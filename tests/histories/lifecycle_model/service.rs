@@ -18,9 +18,7 @@ use keyfob::{
     policy::{Lifetimes, PolicyBreach},
     record::{AddressRanges, Chain, Disabled, Metadata, Narrowing, RequestId, Revocation, RevocationReason},
     rotation::Rotation,
-    store::{
-        CountQuery, ListOrder, ListQuery, PageSize, RevokeGroup, StatusFilter, StatusGroup as Lived, StoreMaintenance,
-    },
+    store::{CountQuery, DynStore, ListOrder, ListQuery, PageSize, RevokeGroup, StatusFilter, StatusGroup as Lived},
     tokens::Usage,
 };
 
@@ -45,64 +43,14 @@ impl Owners for Host {
     }
 }
 
-type Process<S> = Tokens<S>;
-
-/// A store on which histories run.
-pub trait Store: TokenStore + StoreMaintenance + Clone {
-    const ENGINE: Engine;
-
-    /// Lets a process accept imported tokens, if the store supports imports.
-    fn importing(process: Process<Self>) -> Process<Self>;
-
-    async fn import(process: &Process<Self>, actor: &Actor, token: ImportToken) -> ImportOutcome;
-}
-
-macro_rules! stores_that_import {
-    ($($(#[$cfg:meta])* $store:ty),+) => {
-        $(
-            $(#[$cfg])*
-            impl Store for $store {
-                const ENGINE: Engine = Engine { imports: true, leaves_ended: true, names_due: true };
-
-                fn importing(process: Process<Self>) -> Process<Self> {
-                    process.with_imports([shape()])
-                }
-
-                async fn import(process: &Process<Self>, actor: &Actor, token: ImportToken) -> ImportOutcome {
-                    process.import(actor, vec![Ok(token)]).await.unwrap()[0]
-                }
-            }
-        )+
-    };
-}
-
-stores_that_import!(
-    Arc<keyfob::MemoryStore>,
-    keyfob::store::sqlite::SqliteStore,
-    #[cfg(feature = "postgres")]
-    keyfob::store::postgres::PostgresStore,
-    #[cfg(feature = "mysql")]
-    keyfob::store::mysql::MysqlStore
-);
-
-#[cfg(feature = "redis")]
-impl Store for keyfob::store::redis::RedisStore {
-    // A revocation on Redis covers the whole group, including tokens that ended long ago.
-    const ENGINE: Engine = Engine { imports: false, leaves_ended: false, names_due: false };
-
-    fn importing(process: Process<Self>) -> Process<Self> {
-        process
-    }
-
-    async fn import(_: &Process<Self>, _: &Actor, _: ImportToken) -> ImportOutcome {
-        unreachable!("histories on this store import nothing")
-    }
-}
+/// The store of a history. Its type is erased, because a copy of the service for each type of store
+/// would take long to compile.
+type Process = Tokens<DynStore>;
 
 /// Two processes on one store. The second process mints tokens with another key.
-pub struct Service<S> {
-    first: Process<S>,
-    second: Process<S>,
+pub struct Service {
+    first: Process,
+    second: Process,
     clock: FixedClock,
     host: Host,
     managers: Vec<Delegation>,
@@ -209,8 +157,8 @@ fn told(outcome: Result<(), impl Display>) -> String {
     outcome.err().map_or("done".to_owned(), |error| error.to_string())
 }
 
-impl<S: Store> Service<S> {
-    pub fn new(store: S, now: i64, rules: &Rules) -> Self {
+impl Service {
+    pub fn new(store: &DynStore, engine: &Engine, now: i64, rules: &Rules) -> Self {
         let (clock, host) = (FixedClock::new(time(now)), Host::default());
         let pepper = |first: u8| Pepper::new((first..first + 32).collect()).unwrap();
         let numbers = [1, 2].map(|number| KeyNumber::new(number).unwrap());
@@ -221,7 +169,7 @@ impl<S: Store> Service<S> {
         let tokens = |keyring| {
             let tokens = Tokens::new(keyring, store.clone()).with_clock(clock.clone()).with_owners(host.clone());
             let tokens = tokens.with_usage(Usage::default()).with_policy(policy(rules));
-            S::importing(tokens)
+            if engine.imports { tokens.with_imports([shape()]) } else { tokens }
         };
         let (first, second) = (tokens(keyring()), tokens(keyring().promoted(numbers[1]).unwrap()));
         let (managers, keys, texts, records) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -326,7 +274,7 @@ impl<S: Store> Service<S> {
             ..ImportToken::new(digest, project(old.project), owner(old.owner), name, time(old.created))
         };
         let process = if old.key == 1 { &self.first } else { &self.second };
-        match S::import(process, actor, token).await {
+        match process.import(actor, vec![Ok(token)]).await.unwrap()[0] {
             ImportOutcome::Inserted(key) => {
                 self.keys.push(key);
                 self.texts.push(old_text(number));

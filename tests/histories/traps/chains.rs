@@ -24,7 +24,7 @@ fn manage() -> Scope {
     Scope::new("tokens:manage").unwrap()
 }
 
-impl<S: TokenStore + StoreMaintenance> World<S> {
+impl World {
     /// Issues a token that lives for thirty days and may issue other tokens.
     async fn parent(&self) -> Made {
         self.make(self.new_token().with_scopes("repo:* tokens:manage".parse().unwrap())).await
@@ -105,7 +105,7 @@ impl<S: TokenStore + StoreMaintenance> World<S> {
     }
 }
 
-pub async fn parent_narrowed_afterwards<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_narrowed_afterwards(world: World) {
     let (parent, child) = world.family().await;
     let narrowing = Narrowing { scopes: Some("repo:read tokens:manage".parse().unwrap()), ..Narrowing::default() };
     world.narrow(&parent, narrowing).await;
@@ -119,7 +119,7 @@ pub async fn parent_narrowed_afterwards<S: TokenStore + StoreMaintenance>(world:
     assert_eq!(world.row(&child).await.scopes.as_str(), "repo:write");
 }
 
-pub async fn parent_narrowed_so_that_it_may_not_issue<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_narrowed_so_that_it_may_not_issue(world: World) {
     let world = world.set_policy(Policy::default().with_max_depth(2));
     let parent = world.parent().await;
     let by = world.delegation(&parent).await.allow_manage();
@@ -142,7 +142,7 @@ pub async fn parent_narrowed_so_that_it_may_not_issue<S: TokenStore + StoreMaint
     }
 }
 
-pub async fn parent_disabled_and_enabled<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_disabled_and_enabled(world: World) {
     let (parent, child) = world.family().await;
     let (key, by) = (parent.record.key(), world.delegation(&parent).await);
     for _ in 0..2 {
@@ -160,7 +160,7 @@ pub async fn parent_disabled_and_enabled<S: TokenStore + StoreMaintenance>(world
     assert_eq!(world.row(&child).await.version, child.record.version);
 }
 
-pub async fn parent_revoked<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_revoked(world: World) {
     let (parent, child) = world.family().await;
     let by = world.delegation(&parent).await;
     world.revoke(&parent).await;
@@ -174,7 +174,7 @@ pub async fn parent_revoked<S: TokenStore + StoreMaintenance>(world: World<S>) {
     assert_eq!(world.tokens.revoke_orphans().await.unwrap(), 0);
 }
 
-pub async fn parent_expired<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_expired(world: World) {
     let (parent, child) = world.family().await;
     // The child was issued before its parent is narrowed, so its own expiry is later than `end`.
     let end = world.tokens.now().saturating_add(HOUR);
@@ -192,7 +192,7 @@ pub async fn parent_expired<S: TokenStore + StoreMaintenance>(world: World<S>) {
     assert_eq!(world.outcome(&parent).await, "expired");
 }
 
-pub async fn parent_rotated_and_past_its_grace<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_rotated_and_past_its_grace(world: World) {
     let (parent, child) = world.family().await;
     let grace = Rotation::with_grace(HOUR);
     let successor = world.tokens.rotate(&actor(), &parent.record.key(), grace).await.unwrap().issued;
@@ -215,7 +215,7 @@ pub async fn parent_rotated_and_past_its_grace<S: TokenStore + StoreMaintenance>
     assert_eq!(world.outcome(&new).await, "ok");
 }
 
-pub async fn parent_purged<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_purged(world: World) {
     let (parent, child) = world.family().await;
     world.revoke(&parent).await;
     assert_eq!(world.outcome(&child).await, "issuer_ended");
@@ -239,7 +239,7 @@ pub async fn parent_purged<S: TokenStore + StoreMaintenance>(world: World<S>) {
     assert!(by.as_str().contains(parent.record.id.as_str()), "{by}");
 }
 
-pub async fn parent_missing<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_missing(world: World) {
     let mint = || {
         let (ring, policy) = (world.tokens.keyring(), world.tokens.policy());
         keyfob::mint(ring, policy, world.new_child(), &actor(), world.tokens.now()).unwrap()
@@ -267,7 +267,7 @@ pub async fn parent_missing<S: TokenStore + StoreMaintenance>(world: World<S>) {
     }
 }
 
-pub async fn parent_outside_the_current_policy<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_outside_the_current_policy(world: World) {
     let (parent, child) = world.family().await;
     let world = world.set_policy(Policy::default().with_max_lifetime(30 * DAY - MS));
     assert_eq!(world.outcome(&parent).await, "policy");
@@ -279,7 +279,7 @@ pub async fn parent_outside_the_current_policy<S: TokenStore + StoreMaintenance>
 
 /// The policy's limit on unused tokens does not apply to issuers. A person's token may stay unused
 /// while an agent uses a token that the person's token issued.
-pub async fn parent_unused_for_longer_than_the_policy_allows<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_unused_for_longer_than_the_policy_allows(world: World) {
     let world = world.set_policy(Policy::default().with_max_unused(2 * HOUR));
     let (parent, child) = world.family().await;
     for _ in 0..3 {
@@ -294,7 +294,7 @@ pub async fn parent_unused_for_longer_than_the_policy_allows<S: TokenStore + Sto
     assert_eq!(world.outcome(&child).await, "policy");
 }
 
-pub async fn disjoint_addresses_of_child_and_issuer<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn disjoint_addresses_of_child_and_issuer(world: World) {
     let new = world.new_token().with_scopes("tokens:manage".parse().unwrap());
     let parent = world.make(new.with_addresses("10.0.0.0/8".parse().unwrap())).await;
     let by = world.delegation(&parent).await;
@@ -312,7 +312,7 @@ pub async fn disjoint_addresses_of_child_and_issuer<S: TokenStore + StoreMainten
     assert_eq!(world.outcome_from(&parent, "10.2.0.1").await, "ok");
 }
 
-pub async fn owner_revoked_while_a_delegation_is_kept<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn owner_revoked_while_a_delegation_is_kept(world: World) {
     let (parent, child) = world.family().await;
     let by = world.delegation(&parent).await;
     let ada = OwnerId::new("ada").unwrap();
@@ -332,7 +332,7 @@ pub async fn owner_revoked_while_a_delegation_is_kept<S: TokenStore + StoreMaint
     assert!(world.tokens.list(&query).await.unwrap().items.is_empty());
 }
 
-pub async fn manage_scope_through_a_wildcard<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn manage_scope_through_a_wildcard(world: World) {
     let parent = world.make(world.new_token().with_scopes("tokens:* repo:*".parse().unwrap())).await;
     let by = world.delegation(&parent).await;
     let asked = |scopes: &str| world.new_token().with_scopes(scopes.parse().unwrap());
@@ -353,7 +353,7 @@ pub async fn manage_scope_through_a_wildcard<S: TokenStore + StoreMaintenance>(w
     assert!(rotate(&by.allow_manage()).await.is_ok());
 }
 
-pub async fn a_delegation_that_rotates_its_owners_unrelated_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn a_delegation_that_rotates_its_owners_unrelated_token(world: World) {
     let (parent, child) = world.family().await;
     let by = world.delegation(&parent).await;
     let sibling = world.parent().await;
@@ -371,7 +371,7 @@ pub async fn a_delegation_that_rotates_its_owners_unrelated_token<S: TokenStore 
     }
 }
 
-pub async fn a_chain_longer_than_the_policy_allows<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn a_chain_longer_than_the_policy_allows(world: World) {
     const SCOPES: &str = "repo:* tokens:manage";
     let depth = |depth| Policy::default().with_max_depth(depth);
     let mut world = world.set_policy(depth(4));
@@ -421,7 +421,7 @@ pub async fn a_chain_longer_than_the_policy_allows<S: TokenStore + StoreMaintena
     assert_eq!(world.outcome(&chain[4]).await, "ok");
 }
 
-pub async fn a_bound_token_rotated_keeps_its_issuer<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn a_bound_token_rotated_keeps_its_issuer(world: World) {
     let (parent, child) = world.family().await;
     let by = world.delegation(&parent).await;
     let rotate = async |made: &Made, rotation: Rotation| {
@@ -449,7 +449,7 @@ pub async fn a_bound_token_rotated_keeps_its_issuer<S: TokenStore + StoreMainten
     world.assert_revoked_after_its_issuer(&third).await;
 }
 
-pub async fn an_independent_token_survives_its_issuer<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn an_independent_token_survives_its_issuer(world: World) {
     let parent = world.parent().await;
     let by = world.delegation(&parent).await;
     let bound = world.issue_within(&by, world.new_child()).await.unwrap();
@@ -472,7 +472,7 @@ pub async fn an_independent_token_survives_its_issuer<S: TokenStore + StoreMaint
 
 /// A token id is not secret. A caller that has only the id must not learn whether the token's
 /// issuer has ended.
-pub async fn issuer_ended_is_reported_only_after_the_digest_matched<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn issuer_ended_is_reported_only_after_the_digest_matched(world: World) {
     let parent = world.parent().await;
     let by = world.delegation(&parent).await;
     let mint = || {
@@ -500,7 +500,7 @@ pub async fn issuer_ended_is_reported_only_after_the_digest_matched<S: TokenStor
 
 /// A verification that read the child before the parent's revocation still succeeds. The next
 /// verification fails.
-pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn parent_revoked_during_a_verification_of_its_child(world: World) {
     let (parent, child) = world.family().await;
     assert_eq!(world.outcome_with(&child, world.revoke(&parent)).await, "ok");
     assert_eq!(world.outcome(&child).await, "issuer_ended");
@@ -510,7 +510,7 @@ pub async fn parent_revoked_during_a_verification_of_its_child<S: TokenStore + S
 
 /// A bound token whose issuer has ended gets no notice of expiry. The notice would ask the owner to
 /// renew a token that does not work.
-pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn no_notice_for_a_bound_token_whose_issuer_ended(world: World) {
     let agents = keyfob::policy::Lifetimes::default();
     let world = world.set_policy(Policy::default().with_lifetimes(TokenKind::Agent, agents));
     let parent = world.parent().await;
@@ -524,7 +524,7 @@ pub async fn no_notice_for_a_bound_token_whose_issuer_ended<S: TokenStore + Stor
 
 /// A key may be retired if no working token uses the key. A bound token whose issuer has ended does
 /// not work, so it does not prevent the retirement of its key.
-pub async fn no_key_is_held_by_a_bound_token_whose_issuer_ended<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn no_key_is_held_by_a_bound_token_whose_issuer_ended(world: World) {
     let (parent, child) = world.family().await;
     let number = child.record.id.key_number();
     assert_eq!(world.tokens.key_use(number).await.unwrap().live, 2);

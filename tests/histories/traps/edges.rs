@@ -9,13 +9,13 @@ use keyfob::{
     policy::PolicyBreach,
     record::{AddressRanges, RevocationReason},
     rotation::Rotation,
-    store::{ListQuery, PageSize, StatusFilter, StatusGroup, StoreMaintenance},
+    store::{ListQuery, PageSize, StatusFilter, StatusGroup},
 };
 
 use crate::support::{actor, kind_of, pepper, prefix};
 use crate::traps::world::{DAY, HOUR, MS, World};
 
-pub async fn now_plus_lifetime_overflow<S: TokenStore + StoreMaintenance>(mut world: World<S>) {
+pub async fn now_plus_lifetime_overflow(mut world: World) {
     world.clock.set(Timestamp::MAX.saturating_sub(HOUR));
     let asked = [Lifetime::Default, Lifetime::For(HOUR + MS), Lifetime::For(Duration::MAX)];
     for lifetime in asked {
@@ -39,7 +39,7 @@ pub async fn now_plus_lifetime_overflow<S: TokenStore + StoreMaintenance>(mut wo
     assert!(world.tokens.issue(&actor(), world.new_token()).await.is_err());
 }
 
-pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn exactly_at_expiry_on_every_path(world: World) {
     let made = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
     let waits = world.make(world.new_token().with_lifetime(Lifetime::For(2 * DAY)).with_confirm_within(DAY)).await;
     let rotated = world.make(world.new_token().with_lifetime(Lifetime::For(2 * DAY))).await;
@@ -92,7 +92,7 @@ pub async fn exactly_at_expiry_on_every_path<S: TokenStore + StoreMaintenance>(w
     assert_eq!(world.tokens.purge(Duration::ZERO).await.unwrap(), 3);
 }
 
-pub async fn two_prefixes_active<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn two_prefixes_active(world: World) {
     let next = Prefix::new("acme_pat2").unwrap();
     let ring = |first: Prefix, second| {
         let builder = Keyring::builder(first).mint_with(keyfob::keys::KeyNumber::FIRST, pepper());
@@ -117,7 +117,7 @@ pub async fn two_prefixes_active<S: TokenStore + StoreMaintenance>(world: World<
     assert!(rotated.issued.token.expose_secret().starts_with("acme_pat2_145_"));
 }
 
-pub async fn presented_texts_that_are_no_tokens<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn presented_texts_that_are_no_tokens(world: World) {
     let made = world.issue().await;
     let text = made.token.expose_secret();
     let huge = "x".repeat(10_000_000);
@@ -146,7 +146,7 @@ pub async fn presented_texts_that_are_no_tokens<S: TokenStore + StoreMaintenance
     assert_eq!(world.outcome(&made).await, "ok");
 }
 
-pub async fn bearer_in_any_case<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn bearer_in_any_case(world: World) {
     let made = world.issue().await;
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
         let header = format!("{scheme} {}", made.token.expose_secret());
@@ -155,7 +155,7 @@ pub async fn bearer_in_any_case<S: TokenStore + StoreMaintenance>(world: World<S
     }
 }
 
-pub async fn ipv4_mapped_in_ipv6<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn ipv4_mapped_in_ipv6(world: World) {
     let ranges = AddressRanges::new("10.0.0.0/8").unwrap();
     let made = world.make(world.new_token().with_addresses(ranges)).await;
     let from = async |address: Option<&str>| {

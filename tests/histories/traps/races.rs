@@ -2,10 +2,10 @@
 //! another operation.
 
 use keyfob::{
-    ErrorKind, Lifetime, Name, OwnerId, ScopeSet, Status, TokenStore,
+    ErrorKind, Lifetime, Name, OwnerId, ScopeSet, Status,
     record::{Narrowing, RequestId, RevocationReason},
     rotation::{Rotated, Rotation},
-    store::{ListQuery, RevokeGroup, StoreMaintenance},
+    store::{ListQuery, RevokeGroup},
 };
 
 use crate::support::{actor, kind_of};
@@ -13,12 +13,12 @@ use crate::traps::world::{DAY, HOUR, Made, World};
 
 const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
-async fn rotate<S: TokenStore>(world: &World<S>, made: &Made, rotation: Rotation) -> Result<Rotated, ErrorKind> {
+async fn rotate(world: &World, made: &Made, rotation: Rotation) -> Result<Rotated, ErrorKind> {
     kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
 }
 
 /// Returns the number of all tokens in the project, and the number of live tokens.
-async fn tokens<S: TokenStore>(world: &World<S>) -> (usize, usize) {
+async fn tokens(world: &World) -> (usize, usize) {
     let page = world.tokens.list(&ListQuery::new(world.project)).await.unwrap();
     (page.items.len(), page.items.iter().filter(|view| view.status.is_live()).count())
 }
@@ -27,7 +27,7 @@ fn scopes(text: &str) -> ScopeSet {
     ScopeSet::new(text).unwrap()
 }
 
-pub async fn rotate_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rotate_twice_in_the_gap(world: World) {
     let old = world.issue().await;
     let mut won = None;
     let meanwhile = async { won = Some(rotate(&world, &old, Rotation::with_grace(HOUR)).await.unwrap()) };
@@ -40,7 +40,7 @@ pub async fn rotate_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
 
 /// A client repeats a rotation before the first call has ended. Both calls return a token, but only
 /// one of the two tokens works.
-pub async fn the_same_request_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn the_same_request_twice_in_the_gap(world: World) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(HOUR).with_retry(RequestId::new("r1").unwrap(), HOUR);
     let mut quick = None;
@@ -52,7 +52,7 @@ pub async fn the_same_request_twice_in_the_gap<S: TokenStore + StoreMaintenance>
     assert_eq!(tokens(&world).await, (3, 2));
 }
 
-pub async fn revoke_during_a_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn revoke_during_a_rotation(world: World) {
     let old = world.issue().await;
     let key = old.record.key();
     let meanwhile = async { drop(world.tokens.revoke(&actor(), &key, LEAK).await.unwrap()) };
@@ -61,7 +61,7 @@ pub async fn revoke_during_a_rotation<S: TokenStore + StoreMaintenance>(world: W
     assert_eq!(tokens(&world).await, (1, 0), "the rotation must leave no successor");
 }
 
-pub async fn revoke_all_of_an_owner_during_a_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn revoke_all_of_an_owner_during_a_rotation(world: World) {
     let old = world.issue().await;
     let group = RevokeGroup::Owner(OwnerId::new("ada").unwrap());
     let meanwhile = async {
@@ -72,7 +72,7 @@ pub async fn revoke_all_of_an_owner_during_a_rotation<S: TokenStore + StoreMaint
     assert_eq!(tokens(&world).await, (1, 0));
 }
 
-pub async fn disable_during_a_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn disable_during_a_rotation(world: World) {
     let old = world.issue().await;
     let key = old.record.key();
     let meanwhile = async { drop(world.tokens.disable(&actor(), &key).await.unwrap()) };
@@ -82,7 +82,7 @@ pub async fn disable_during_a_rotation<S: TokenStore + StoreMaintenance>(world: 
     assert_eq!(world.outcome(&old).await, "disabled");
 }
 
-pub async fn revoke_during_a_change<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn revoke_during_a_change(world: World) {
     let made = world.make(world.new_token().with_confirm_within(HOUR)).await;
     let key = made.record.key();
     let meanwhile = async { drop(world.tokens.revoke(&actor(), &key, LEAK).await.unwrap()) };
@@ -93,7 +93,7 @@ pub async fn revoke_during_a_change<S: TokenStore + StoreMaintenance>(world: Wor
 
 /// The first rename pauses after its read, and writes after the second rename. The token keeps the
 /// name that the first rename writes.
-pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rename_twice_in_the_gap(world: World) {
     let made = world.issue().await;
     let key = made.record.key();
     let name = |text| Name::new(text).unwrap();
@@ -103,7 +103,7 @@ pub async fn rename_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
 }
 
 /// A narrowing must not give back a scope that a concurrent narrowing has removed.
-pub async fn narrow_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn narrow_twice_in_the_gap(world: World) {
     let made = world.make(world.new_token().with_scopes(scopes("a b c"))).await;
     let key = made.record.key();
     let narrow = |text| {
@@ -117,7 +117,7 @@ pub async fn narrow_twice_in_the_gap<S: TokenStore + StoreMaintenance>(world: Wo
 }
 
 /// A last use that is written during a rename causes no conflict and is not lost.
-pub async fn a_last_use_written_during_a_rename<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn a_last_use_written_during_a_rename(world: World) {
     let made = world.issue().await;
     let key = made.record.key();
     assert_eq!(world.outcome(&made).await, "ok");
@@ -129,7 +129,7 @@ pub async fn a_last_use_written_during_a_rename<S: TokenStore + StoreMaintenance
 }
 
 /// A token that expires while an operation waits for the store must not work.
-pub async fn expiry_during_a_verification_and_a_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn expiry_during_a_verification_and_a_rotation(world: World) {
     let new = || world.new_token().with_lifetime(Lifetime::For(HOUR));
     let made = world.make(new()).await;
     assert_eq!(world.outcome_with(&made, async { world.clock.advance(HOUR) }).await, "expired");

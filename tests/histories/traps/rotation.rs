@@ -3,22 +3,18 @@
 use std::time::Duration;
 
 use keyfob::{
-    ErrorKind, Lifetime, Policy, Status, TokenStore,
+    ErrorKind, Lifetime, Policy, Status,
     notices::NoticeLead,
     policy::PolicyBreach,
     record::{Narrowing, RequestId, RevocationReason},
     rotation::{Rotated, Rotation},
-    store::{PageSize, RevokeGroup, StoreMaintenance},
+    store::{PageSize, RevokeGroup},
 };
 
 use crate::support::{actor, kind_of};
 use crate::traps::world::{DAY, HOUR, MS, Made, World};
 
-async fn rotate<S: TokenStore + StoreMaintenance>(
-    world: &World<S>,
-    made: &Made,
-    rotation: Rotation,
-) -> Result<Rotated, ErrorKind> {
+async fn rotate(world: &World, made: &Made, rotation: Rotation) -> Result<Rotated, ErrorKind> {
     kind_of(world.tokens.rotate(&actor(), &made.record.key(), rotation).await)
 }
 
@@ -26,7 +22,7 @@ fn request(id: &str) -> RequestId {
     RequestId::new(id).unwrap()
 }
 
-pub async fn grace_longer_than_the_remaining_life<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn grace_longer_than_the_remaining_life(world: World) {
     let old = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
     world.clock.advance(DAY - HOUR);
     let rotated = rotate(&world, &old, Rotation::with_grace(30 * DAY)).await.unwrap();
@@ -41,7 +37,7 @@ pub async fn grace_longer_than_the_remaining_life<S: TokenStore + StoreMaintenan
     assert_eq!(world.outcome(&rotated.issued).await, "ok");
 }
 
-pub async fn rotate_an_expired_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rotate_an_expired_token(world: World) {
     let old = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
     world.clock.advance(DAY);
     let refused = rotate(&world, &old, Rotation::with_grace(HOUR)).await.unwrap_err();
@@ -49,7 +45,7 @@ pub async fn rotate_an_expired_token<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!(world.outcome(&old).await, "expired");
 }
 
-pub async fn rotate_a_disabled_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rotate_a_disabled_token(world: World) {
     let old = world.issue().await;
     world.tokens.disable(&actor(), &old.record.key()).await.unwrap();
     let refused = rotate(&world, &old, Rotation::with_grace(HOUR)).await.unwrap_err();
@@ -57,7 +53,7 @@ pub async fn rotate_a_disabled_token<S: TokenStore + StoreMaintenance>(world: Wo
     assert_eq!(world.outcome(&old).await, "disabled");
 }
 
-pub async fn rotate_a_revoked_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rotate_a_revoked_token(world: World) {
     let old = world.issue().await;
     world.tokens.revoke(&actor(), &old.record.key(), RevocationReason::KeyCompromise).await.unwrap();
     let refused = rotate(&world, &old, Rotation::with_grace(HOUR)).await.unwrap_err();
@@ -65,7 +61,7 @@ pub async fn rotate_a_revoked_token<S: TokenStore + StoreMaintenance>(world: Wor
     assert_eq!(world.outcome(&old).await, "revoked");
 }
 
-pub async fn rotate_a_pending_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rotate_a_pending_token(world: World) {
     let old = world.make(world.new_token().with_confirm_within(HOUR)).await;
     let refused = rotate(&world, &old, Rotation::with_grace(HOUR)).await.unwrap_err();
     assert_eq!(refused, ErrorKind::Inactive(Status::Pending));
@@ -74,7 +70,7 @@ pub async fn rotate_a_pending_token<S: TokenStore + StoreMaintenance>(world: Wor
     assert_eq!(refused, ErrorKind::Ended(Status::Lapsed));
 }
 
-pub async fn rotate_twice_at_once<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rotate_twice_at_once(world: World) {
     let old = world.issue().await;
     let grace = || Rotation::with_grace(HOUR);
     let both = tokio::join!(rotate(&world, &old, grace()), rotate(&world, &old, grace()));
@@ -89,7 +85,7 @@ pub async fn rotate_twice_at_once<S: TokenStore + StoreMaintenance>(world: World
     assert_eq!(world.tokens.revoke_group(&actor(), &world.project, &family, reason).await.unwrap(), 2);
 }
 
-pub async fn retry_after_a_lost_response<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn retry_after_a_lost_response(world: World) {
     let old = world.issue().await;
     let asked = |id, grace| Rotation::with_grace(grace).with_retry(request(id), HOUR);
     let lost = rotate(&world, &old, asked("r1", 2 * HOUR)).await.unwrap();
@@ -108,7 +104,7 @@ pub async fn retry_after_a_lost_response<S: TokenStore + StoreMaintenance>(world
     assert_eq!(world.tokens.get(&key).await.unwrap().unwrap().family, old.record.family);
 }
 
-pub async fn retry_after_a_lost_response_without_grace<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn retry_after_a_lost_response_without_grace(world: World) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
     rotate(&world, &old, asked()).await.unwrap();
@@ -122,7 +118,7 @@ pub async fn retry_after_a_lost_response_without_grace<S: TokenStore + StoreMain
     assert_eq!(world.outcome(&again.issued).await, "ok");
 }
 
-pub async fn a_never_expiring_token_rotated<S: TokenStore + StoreMaintenance>(mut world: World<S>) {
+pub async fn a_never_expiring_token_rotated(mut world: World) {
     world.tokens = world.tokens.with_policy(Policy::default().with_never_expiring(true));
     let never = world.new_token().with_lifetime(Lifetime::Never);
     let (first, second) = (world.make(never.clone()).await, world.make(never).await);
@@ -138,7 +134,7 @@ pub async fn a_never_expiring_token_rotated<S: TokenStore + StoreMaintenance>(mu
     assert_eq!((world.outcome(&first).await, world.outcome(&second).await), ("rotated", "rotated"));
 }
 
-pub async fn notices_after_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn notices_after_rotation(world: World) {
     let old = world.make(world.new_token().with_lifetime(Lifetime::For(60 * DAY))).await;
     world.clock.advance(53 * DAY);
     let rotated = rotate(&world, &old, Rotation::with_grace(7 * DAY)).await.unwrap();
@@ -150,7 +146,7 @@ pub async fn notices_after_rotation<S: TokenStore + StoreMaintenance>(world: Wor
     assert_eq!((notices[0].id.key, notices[0].id.lead), (rotated.issued.record.key(), NoticeLead::MONTH));
 }
 
-pub async fn a_revoked_family_has_no_successor<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn a_revoked_family_has_no_successor(world: World) {
     let first = world.issue().await;
     let second = rotate(&world, &first, Rotation::with_grace(HOUR)).await.unwrap().issued;
     world.clock.advance(HOUR);
@@ -166,7 +162,7 @@ pub async fn a_revoked_family_has_no_successor<S: TokenStore + StoreMaintenance>
 
 /// The response to the first rotation was lost, and the client repeats the call after the token has
 /// expired.
-pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn repeat_a_rotation_of_an_expired_token(world: World) {
     let old = world.make(world.new_token().with_lifetime(Lifetime::For(DAY))).await;
     let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), HOUR);
     let first = rotate(&world, &old, repeat()).await.unwrap();
@@ -187,7 +183,7 @@ pub async fn repeat_a_rotation_of_an_expired_token<S: TokenStore + StoreMaintena
 
 /// An administrator disables a rotated token within its grace period. A repeat of the rotation must
 /// not give the holder a new token.
-pub async fn repeat_a_rotation_of_a_disabled_token<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn repeat_a_rotation_of_a_disabled_token(world: World) {
     let old = world.issue().await;
     let repeat = || Rotation::with_grace(HOUR).with_retry(request("r"), DAY);
     rotate(&world, &old, repeat()).await.unwrap();
@@ -201,7 +197,7 @@ pub async fn repeat_a_rotation_of_a_disabled_token<S: TokenStore + StoreMaintena
 
 /// With a limit of one live token per owner, a rotation may still leave two working tokens of a
 /// family during the grace period. The owner cannot get a third token.
-pub async fn owners_limit_by_rotation<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn owners_limit_by_rotation(world: World) {
     let World { clock, tokens, project } = world;
     let world = World { clock, tokens: tokens.with_policy(Policy::default().with_most_live_per_owner(1)), project };
     let first = world.issue().await;
@@ -221,7 +217,7 @@ pub async fn owners_limit_by_rotation<S: TokenStore + StoreMaintenance>(world: W
     rotate(&world, &third, Rotation::with_grace(DAY)).await.unwrap();
 }
 
-pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn grace_longer_than_the_policy_allows(world: World) {
     let old = world.issue().await;
     for grace in [30 * DAY + MS, Duration::MAX] {
         let refused = rotate(&world, &old, Rotation::with_grace(grace)).await.unwrap_err();
@@ -233,7 +229,7 @@ pub async fn grace_longer_than_the_policy_allows<S: TokenStore + StoreMaintenanc
 /// The client lost the response to the rotation, and did not confirm the successor in time. Both
 /// tokens ended long before their group was revoked, so the revocation does not change their
 /// records. If the client then repeats the rotation, it must not get a working token.
-pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn repeat_a_rotation_of_a_revoked_group(world: World) {
     for of_family in [false, true] {
         let old = world.issue().await;
         let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
@@ -255,7 +251,7 @@ pub async fn repeat_a_rotation_of_a_revoked_group<S: TokenStore + StoreMaintenan
 
 /// An administrator disables the successor of an ended token before the successor is confirmed. A
 /// repeat of the rotation must not replace the disabled token by a working one.
-pub async fn repeat_a_rotation_whose_successor_was_disabled<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn repeat_a_rotation_whose_successor_was_disabled(world: World) {
     let old = world.issue().await;
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
     let first = rotate(&world, &old, asked()).await.unwrap().issued;
@@ -268,7 +264,7 @@ pub async fn repeat_a_rotation_whose_successor_was_disabled<S: TokenStore + Stor
 
 /// An administrator narrows the first successor. A repeat of the rotation must not give back the
 /// removed scopes.
-pub async fn repeat_a_rotation_whose_successor_was_narrowed<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn repeat_a_rotation_whose_successor_was_narrowed(world: World) {
     let old = world.make(world.new_token().with_scopes("repo:*".parse().unwrap())).await;
     let asked = || Rotation::with_grace(Duration::ZERO).with_retry(request("r1"), HOUR);
     let first = rotate(&world, &old, asked()).await.unwrap().issued;

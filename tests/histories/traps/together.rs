@@ -3,7 +3,7 @@
 use keyfob::{
     Access, Keyring, Lifetime, Name, NewToken, OwnerId, PresentedToken, TokenStore, Tokens,
     record::RevocationReason,
-    store::{ListOrder, ListQuery, PageSize, RevokeGroup, StoreMaintenance},
+    store::{ListOrder, ListQuery, PageSize, RevokeGroup},
 };
 
 use crate::support::{Script, actor, prefix, project};
@@ -13,7 +13,7 @@ const LEAK: RevocationReason = RevocationReason::KeyCompromise;
 
 /// A verification that read the token before its revocation still succeeds. The next verification
 /// fails, because no result of a verification is stored.
-pub async fn revoke_during_a_verification<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn revoke_during_a_verification(world: World) {
     let made = world.issue().await;
     let key = made.record.key();
     let revoke = async {
@@ -25,7 +25,7 @@ pub async fn revoke_during_a_verification<S: TokenStore + StoreMaintenance>(worl
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
-pub async fn revoke_matching_during_a_verification<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn revoke_matching_during_a_verification(world: World) {
     let made = world.issue().await;
     let group = RevokeGroup::Owner(OwnerId::new("ada").unwrap());
     let revoke = async {
@@ -35,7 +35,7 @@ pub async fn revoke_matching_during_a_verification<S: TokenStore + StoreMaintena
     assert_eq!(world.outcome(&made).await, "revoked");
 }
 
-pub async fn touch_after_revoke<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn touch_after_revoke(world: World) {
     let made = world.issue().await;
     let key = made.record.key();
     assert_eq!(world.outcome(&made).await, "ok");
@@ -49,7 +49,7 @@ pub async fn touch_after_revoke<S: TokenStore + StoreMaintenance>(world: World<S
 
 /// A last use that is written between the read and the write of a rename causes no conflict, and
 /// the last use is not lost.
-pub async fn rename_against_touch<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rename_against_touch(world: World) {
     let made = world.issue().await;
     let (key, name) = (made.record.key(), Name::new("renamed").unwrap());
     assert_eq!(world.outcome(&made).await, "ok");
@@ -62,7 +62,7 @@ pub async fn rename_against_touch<S: TokenStore + StoreMaintenance>(world: World
 
 /// A host that ends a project revokes the project's tokens, and should not reuse the project's id.
 /// If the host reuses the id anyway, the old tokens still do not work.
-pub async fn project_ended_and_its_id_reused<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn project_ended_and_its_id_reused(world: World) {
     let old = world.issue().await;
     world.clock.advance(MS);
     let all = RevokeGroup::CreatedBefore(world.tokens.now());
@@ -76,7 +76,7 @@ pub async fn project_ended_and_its_id_reused<S: TokenStore + StoreMaintenance>(w
     assert_eq!((world.outcome(&old).await, world.outcome(&new).await), ("unknown", "ok"));
 }
 
-pub async fn negative_entry_then_issue<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn negative_entry_then_issue(world: World) {
     let mint = |policy| keyfob::mint(world.tokens.keyring(), policy, world.new_token(), &actor(), world.tokens.now());
     let made = mint(world.tokens.policy()).unwrap();
     let verify = async || world.tokens.verify(made.token.expose_secret(), &Access::to(&world.project, &[])).await;
@@ -85,7 +85,7 @@ pub async fn negative_entry_then_issue<S: TokenStore + StoreMaintenance>(world: 
     assert!(verify().await.is_ok());
 }
 
-pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn same_id_under_two_projects(world: World) {
     // Both tokens are minted from the same random digits.
     let draw = || Script::of(&"7".repeat(48));
     let (ring, policy) = (Keyring::unkeyed(prefix()), world.tokens.policy());
@@ -111,7 +111,7 @@ pub async fn same_id_under_two_projects<S: TokenStore + StoreMaintenance>(world:
     assert!(PresentedToken::parse(&moved, tokens.keyring()).is_err());
 }
 
-pub async fn store_time_out<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn store_time_out(world: World) {
     let made = world.issue().await;
     world.time_out();
     let access = Access::to(&world.project, &[]);
@@ -127,7 +127,7 @@ pub async fn store_time_out<S: TokenStore + StoreMaintenance>(world: World<S>) {
     assert_eq!(world.outcome(&made).await, "ok");
 }
 
-pub async fn rows_that_expire_between_two_pages<S: TokenStore + StoreMaintenance>(world: World<S>) {
+pub async fn rows_that_expire_between_two_pages(world: World) {
     let mut ids = Vec::new();
     for hours in 1..=6 {
         ids.push(world.make(world.new_token().with_lifetime(Lifetime::For(hours * HOUR))).await.record.id);
@@ -150,9 +150,7 @@ pub async fn rows_that_expire_between_two_pages<S: TokenStore + StoreMaintenance
     assert_eq!(seen, ids, "each token occurs once, in order");
 }
 
-pub async fn revoke_matching_against_a_token_issued_in_the_same_second<S: TokenStore + StoreMaintenance>(
-    world: World<S>,
-) {
+pub async fn revoke_matching_against_a_token_issued_in_the_same_second(world: World) {
     let before = world.issue().await;
     world.clock.advance(MS);
     let at = world.tokens.now();

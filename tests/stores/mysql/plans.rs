@@ -113,7 +113,7 @@ async fn a_page_of_a_list_is_read_along_an_index() {
     for order in ListOrder::ALL.iter().copied() {
         for descending in [false, true] {
             let most = PageSize::clamped(PAGE as usize);
-            for owner in [None, Some(shop.token.owner)] {
+            for owner in [None, Some(shop.token.owner.clone())] {
                 let what = format!("of {owner:?} by {order}, descending {descending}");
                 let query = ListQuery { owner, order, descending, most, ..ListQuery::new(project("145")) };
                 let page = shop.reads_at_most(&what, PAGE, shop.store.list(&query)).await;
