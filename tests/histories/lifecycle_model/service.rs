@@ -43,8 +43,8 @@ impl Owners for Host {
     }
 }
 
-/// The store of a history. Its type is erased, because a copy of the service for each type of store
-/// would take long to compile.
+/// One process of the service. The type of its store is erased, because a copy of this code for
+/// each type of store would take long to compile.
 type Process = Tokens<DynStore>;
 
 /// Two processes on one store. The second process mints tokens with another key.
