@@ -93,7 +93,9 @@ impl MysqlStore {
         check(wanted(), in_time(async { found.await.map_err(failed) }).await?)?;
         for (privilege, table, statement) in PRIVILEGES {
             let allowed = in_time(async {
-                match sqlx::query(statement).execute(&self.access.pool).await {
+                // The pool's connections may refuse writes by default.
+                let mut session = self.access.pool.begin_with("START TRANSACTION READ WRITE").await.map_err(failed)?;
+                match sqlx::query(statement).execute(&mut *session).await {
                     Err(error) if is_denied(&error) => Ok(false),
                     done => done.map(|_| true).map_err(failed),
                 }
