@@ -161,7 +161,7 @@ async fn postgres() {
 async fn mysql() {
     let Some(server) = crate::support::mariadb::Server::start() else { return };
     let store = server.store().await;
-    survives(store, async |is_frozen| server.signal(if is_frozen { "-STOP" } else { "-CONT" })).await;
+    survives(store, async |is_frozen| if is_frozen { server.suspend() } else { server.resume() }).await;
 }
 
 #[cfg(feature = "redis")]

@@ -60,16 +60,16 @@ impl Server {
             // The server runs as the user `mysql`. That user must be able to enter this folder.
             run(Command::new("chown").arg("mysql").arg(folder.path()));
         }
-        let settings = settings.iter().map(|setting| format!("--{setting}")).collect();
-        let server = Self { folder, settings, process: Mutex::default(), port: free_port() };
-        let data = format!("--datadir={}", server.path("data"));
         let mut install = Command::new("mariadb-install-db");
-        install.args(["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        install.arg("--no-defaults").arg(format!("--datadir={}", folder.path().join("data").display()));
+        install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
         install.arg("--innodb-log-file-size=32M");
         if is_root() {
             install.arg("--user=mysql");
         }
         run(&mut install);
+        let settings = settings.iter().map(|setting| format!("--{setting}")).collect();
+        let server = Self { folder, settings, process: Mutex::default(), port: free_port() };
         server.go();
         // The tests connect over TCP, so the user needs a host other than `localhost`.
         server.ask("CREATE USER tests@'127.0.0.1'; GRANT ALL ON *.* TO tests@'127.0.0.1' WITH GRANT OPTION");
@@ -99,7 +99,8 @@ impl Server {
         let asked = Instant::now();
         while !self.client("SELECT 1").output().unwrap().status.success() {
             let log = || fs::read_to_string(self.path("log")).unwrap_or_default();
-            assert!(asked.elapsed() < PATIENCE, "the server does not start: {}", log());
+            let ended = self.process.lock().unwrap().as_mut().is_none_or(|server| server.try_wait().unwrap().is_some());
+            assert!(!ended && asked.elapsed() < PATIENCE, "the server does not start: {}", log());
             sleep(Duration::from_millis(50));
         }
     }
@@ -111,13 +112,27 @@ impl Server {
         process.wait().unwrap();
     }
 
-    /// Sends a signal to the server, such as `-STOP`.
-    pub fn signal(&self, signal: &str) {
-        run(Command::new("kill").args([signal, &self.pid().to_string()]));
+    /// Suspends the server, as if its machine hung. The connections stay open.
+    pub fn suspend(&self) {
+        let pid = self.pid();
+        run(Command::new("kill").args(["-STOP", &pid.to_string()]));
+        // On a busy machine, threads of the server still reply until its first thread runs, which
+        // stops all of them. The state of this thread is the word after its name in parentheses.
+        let asked = Instant::now();
+        let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        while !state().rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")) {
+            assert!(asked.elapsed() < PATIENCE, "the server does not stop");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Resumes a suspended server.
+    pub fn resume(&self) {
+        run(Command::new("kill").args(["-CONT", &self.pid().to_string()]));
     }
 
     /// Returns the id of the server's process.
-    pub fn pid(&self) -> u32 {
+    fn pid(&self) -> u32 {
         self.process.lock().unwrap().as_ref().expect("the server runs").id()
     }
 

@@ -147,11 +147,11 @@ impl Servers {
         let mut held = Vec::new();
         let mut nodes = Vec::new();
         while nodes.len() < count {
-            // The first ports are from 15000 to 21999. The system gives outgoing connections ports
+            // The first ports are from 15000 to 19999. The system gives outgoing connections ports
             // from 32768 on, so no connection takes a port before the node does. Each process
             // begins at another number.
             let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
-            let port = 15_000 + (number % 7_000) as u16;
+            let port = 15_000 + (number % 5_000) as u16;
             let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else { continue };
             let tls_port = port - 13_000;
             if [port + 10_000, tls_port].iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {

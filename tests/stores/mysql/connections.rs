@@ -1,6 +1,5 @@
 //! Tests with calls that are dropped, connections that end, and a server that stands still.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use keyfob::{
@@ -134,11 +133,7 @@ async fn each_call_ends_in_time_while_the_server_stands_still() {
     let store = server.store().await;
     let record = store.insert(record(), None, None).await.unwrap();
     let (key, project) = (record.key(), record.project);
-    let signal = |name: &str| {
-        let sent = Command::new("kill").args([name, &server.pid().to_string()]).status().unwrap();
-        assert!(sent.success());
-    };
-    signal("-STOP");
+    server.suspend();
     let limit = Some(LiveLimit { most: 100, now: now() });
     let touch = [LastUse { key, used_at: now(), from: None }];
     let owner = record.owner.clone();
@@ -164,16 +159,19 @@ async fn each_call_ends_in_time_while_the_server_stands_still() {
         )
     };
     let ended = tokio::time::timeout(Duration::from_secs(30), calls).await;
-    signal("-CONT");
+    server.resume();
     let (a, b, c, d, e, f, g, h, i, j, k, l) = ended.expect("each call has a time limit of 5 seconds");
     for (call, outcome) in [a, b, c, d, e, f, g, h, i, j, k, l].into_iter().enumerate() {
         assert_eq!(outcome.map_err(|error| error.kind()), Err(StoreErrorKind::Unavailable), "call {call}");
     }
     let begun = Instant::now();
-    while store.revoke(&key, &revocation()).await.is_err() {
-        assert!(begun.elapsed() < PATIENCE, "the server does not come back");
-    }
-    assert!(store.find(&key).await.unwrap().unwrap().revoked.is_some());
+    let revoked = loop {
+        match store.revoke(&key, &revocation()).await {
+            Ok(revoked) => break revoked.unwrap(),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "the server does not come back: {error}"),
+        }
+    };
+    assert!(revoked.revoked.is_some());
 }
 
 /// A process freezes in the middle of a transaction that holds a project's turn. MariaDB ends the

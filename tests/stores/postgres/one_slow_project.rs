@@ -35,6 +35,10 @@ const MOST: u64 = 50;
 /// turn.
 const HELD: Duration = Duration::from_secs(10);
 
+/// The time after which a member repeats a call. If too many calls wait already, a call fails
+/// immediately. So the queue is full at all times, while most of the processor is free for others.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// The permits to run one of these tests. At most two tests run at the same time, because each
 /// keeps the machine busy and checks how long calls take.
 static PLACES: Semaphore = Semaphore::const_new(2);
@@ -136,9 +140,12 @@ async fn refused_issues_hardly_slow_verification_in_another_project() {
             let (world, stop, refused) = (Arc::clone(&world), Arc::clone(&stop), Arc::clone(&refused));
             issues.spawn(async move {
                 while !stop.load(Ordering::SeqCst) {
-                    let outcome = world.issue("666").await;
-                    assert!(matches!(outcome, Err(ErrorKind::Limit)), "{:?}", outcome.err());
-                    refused.fetch_add(1, Ordering::SeqCst);
+                    match world.issue("666").await {
+                        Err(ErrorKind::Limit) => drop(refused.fetch_add(1, Ordering::SeqCst)),
+                        // On a busy machine, a call waits for the turn for longer than its limit.
+                        Err(ErrorKind::Unavailable) => {}
+                        outcome => panic!("{:?}", outcome.err()),
+                    }
                 }
             });
         }
@@ -178,6 +185,7 @@ async fn a_turn_that_another_process_holds_stops_no_other_project() {
                     Ok(_) | Err(ErrorKind::Limit) => {}
                     Err(error) => assert_eq!(error, ErrorKind::Unavailable),
                 }
+                tokio::time::sleep(AGAIN).await;
             }
         });
     }
@@ -366,9 +374,7 @@ async fn flood<A: Future<Output = ()> + Send + 'static>(
         flood.spawn(async move {
             while !stop.load(Ordering::SeqCst) {
                 act(Arc::clone(&tokens), mallorys).await;
-                // If too many calls wait already, a call fails immediately. The member then repeats
-                // it.
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::time::sleep(AGAIN).await;
             }
         });
     }
