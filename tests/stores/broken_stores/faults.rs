@@ -1,6 +1,10 @@
 //! The faults of the broken stores. Each fault breaks one law of the store contract. The list gives
 //! for each fault the case of the conformance kit that must fail.
 
+use keyfob::conformance::{self, Violation};
+
+use super::store::BrokenStore;
+
 macro_rules! faults {
     ($($(#[$docs:meta])* $fault:ident => $case:ident,)+) => {
         /// A fault of a broken store, which breaks one law of the store contract.
@@ -16,6 +20,14 @@ macro_rules! faults {
             pub fn case(self) -> &'static str {
                 match self {
                     $(Self::$fault => stringify!($case)),+
+                }
+            }
+
+            /// Runs the conformance case that must fail because of this fault.
+            pub async fn tried(self) -> Result<(), Violation> {
+                let store = BrokenStore::new(self);
+                match self {
+                    $(Self::$fault => Box::pin(conformance::$case(&store)).await),+
                 }
             }
         }
