@@ -28,8 +28,11 @@ use crate::words::store_error::StoreError;
 use crate::words::text::{Actor, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// The number of random schedules that each test runs.
-pub(super) const SCHEDULES: usize = 10_000;
+/// Returns the number of random schedules that each test runs. `.ci/soak` sets the variable.
+pub(super) fn schedules() -> usize {
+    if std::env::var("KEYFOB_TEST_SIZE").is_ok_and(|size| size == "full") { 10_000 } else { 2_000 }
+}
+
 /// The bound of the cache. It is so long that no record gets too old during a test.
 const BOUND: Duration = Duration::from_secs(3600);
 
@@ -219,7 +222,7 @@ fn what_this_process_revokes_is_not_accepted_again() {
                 world.revoked.store(true, Ordering::SeqCst);
             });
         },
-        SCHEDULES,
+        schedules(),
     );
 }
 
@@ -233,7 +236,7 @@ fn what_this_process_revokes_in_a_group_is_not_accepted_again() {
                 world.revoked.store(true, Ordering::SeqCst);
             });
         },
-        SCHEDULES,
+        schedules(),
     );
 }
 
@@ -253,7 +256,7 @@ fn a_change_concurrent_with_a_revocation_leaves_the_token_revoked() {
                 renames.await.unwrap();
             });
         },
-        SCHEDULES,
+        schedules(),
     );
 }
 
@@ -267,7 +270,7 @@ fn events_of_the_feed_hide_no_revocation_of_this_process() {
                 world.revoked.store(true, Ordering::SeqCst);
             });
         },
-        SCHEDULES,
+        schedules(),
     );
 }
 
@@ -283,7 +286,7 @@ fn a_revocation_that_the_feed_reports_is_not_accepted_again() {
                     world.tell(told(world.record.key()));
                 });
             },
-            SCHEDULES,
+            schedules(),
         );
     }
 }

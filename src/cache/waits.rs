@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use shuttle::thread;
 
-use super::schedules::{SCHEDULES, World};
+use super::schedules::{World, schedules};
 use crate::store::contract::{ReadResult, TokenStore};
 use crate::words::store_error::StoreError;
 
@@ -35,7 +35,7 @@ fn waiters_that_are_dropped_at_the_same_time_leave_no_call_behind() {
             dropping.join().unwrap();
             assert_eq!(world.cached.under_way(), 0);
         },
-        SCHEDULES,
+        schedules(),
     );
 }
 
@@ -56,6 +56,6 @@ fn the_answer_of_a_call_that_was_given_up_is_not_kept_over_a_revocation() {
             });
             assert_eq!(cached.under_way(), 0);
         },
-        SCHEDULES,
+        schedules(),
     );
 }

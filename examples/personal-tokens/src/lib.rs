@@ -11,6 +11,7 @@
 //! access to other tokens, except that it may issue tokens for agents, which are bound to it.
 
 #![forbid(unsafe_code)]
+#![allow(rustdoc::private_intra_doc_links, reason = "its readers have the source")]
 #![allow(missing_docs, reason = "an application, not a library: only what needs an explanation has one")]
 
 pub mod api;

@@ -48,7 +48,7 @@ const HISTORIES: u32 = 1_650;
 const STEPS: u64 = 60_000;
 /// The divisor of [`HISTORIES`] for each store other than `MemoryStore`. Such a store runs fewer
 /// histories, so they must reach only the outcomes that are not rare.
-const ONE_OF: u32 = 10;
+const ONE_OF: u32 = 20;
 /// The time at which each history begins, 2026-11-23T12:00:00Z in milliseconds. Any other time
 /// would do.
 const BEGIN: i64 = 1_795_435_200_000;

@@ -11,9 +11,9 @@ use crate::lifecycle_model::model::Model;
 #[derive(Default)]
 pub struct Tally(BTreeMap<(String, String), u64>);
 
-/// The limit for rare outcomes. An outcome is rare if [`ENDS`] requires fewer occurrences than this
-/// number.
-const RARE: u64 = 100;
+/// The limit for rare outcomes. If one in `n` histories runs, an outcome is rare if [`ENDS`] requires
+/// fewer than `n` times this number of occurrences.
+const RARE: u64 = 10;
 
 /// The minimum number of times that each kind of operation must have each outcome. Each number is
 /// about a quarter of the count in a short run on `MemoryStore`.
@@ -176,7 +176,7 @@ impl Tally {
             println!("  {all} {kind}: {}", ends.join(", "));
         }
         let demanded = ENDS.into_iter().filter(|(kind, ..)| imports || !kind.starts_with("Import"));
-        for (kind, end, least) in demanded.filter(|(.., least)| one_of == 1 || *least >= RARE) {
+        for (kind, end, least) in demanded.filter(|(.., least)| one_of == 1 || *least >= RARE * one_of) {
             // The counts vary more in a smaller number of histories, because a few histories have
             // most of the operations of a kind. So the requirement is five times lower.
             let least = if one_of == 1 { least } else { (least / one_of / 5).max(1) };
