@@ -5,7 +5,9 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 target=${CARGO_TARGET_DIR:-target}
-RUSTC_BOOTSTRAP=1 cargo rustdoc --quiet --locked --package keyfob --lib --all-features -- -Z unstable-options --output-format json
+# The same selection as for the documentation in .ci/run, so that no dependency is checked again.
+RUSTDOC=$PWD/.ci/rustdoc RUSTDOCFLAGS='-Z unstable-options --output-format json' \
+    cargo doc --quiet --locked --no-deps --workspace --all-features --lib --example quickstart
 version=$(cargo pkgid --package keyfob | sed 's/.*[#@]//')
 
 released=()
