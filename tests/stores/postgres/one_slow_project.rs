@@ -113,7 +113,7 @@ fn middle(mut times: Vec<Duration>) -> Duration {
 async fn refused_issues_hardly_slow_verification_in_another_project() {
     // Short rounds alternate with and without the load, so that other load on the machine affects
     // both in the same way.
-    let (rounds, samples) = if is_full() { (100, 60) } else { (20, 30) };
+    let (rounds, samples) = if is_full() { (100, 60) } else { (8, 30) };
     /// The time after which a round of verifications stops early. A round takes this long only if
     /// verifications wait for the calls that issue tokens.
     const ROUND: Duration = Duration::from_secs(5);
