@@ -24,6 +24,9 @@ pub mod lifecycle {}
 #[doc = include_str!("operations/growth.md")]
 ///
 #[doc = include_str!("operations/growth.svg")]
+///
+/// # Figures: what the maintenance jobs cost
+#[doc = include_str!("operations/maintenance.md")]
 pub mod operations {}
 
 #[doc = include_str!("design.md")]
