@@ -195,8 +195,8 @@ async fn projects_with_work_are_found_without_reading_the_others() {
 }
 
 /// A host may run the migrations with another role than its service. The role of the service then
-/// needs only four privileges. Some hosts set `serializable` as the default isolation level of their
-/// database. The store keeps every law with this role and this default.
+/// needs only four privileges. Some hosts set `serializable` as the default isolation level of
+/// their database. The store keeps every law with this role and this default.
 #[tokio::test]
 async fn a_role_that_cannot_create_tables_opens_a_checked_store() {
     let Some(server) = shared() else { return };

@@ -11,8 +11,8 @@ use crate::lifecycle_model::model::Model;
 #[derive(Default)]
 pub struct Tally(BTreeMap<(String, String), u64>);
 
-/// The limit for rare outcomes. If one in `n` histories runs, an outcome is rare if [`ENDS`] requires
-/// fewer than `n` times this number of occurrences.
+/// The limit for rare outcomes. If one in `n` histories runs, an outcome is rare if [`ENDS`]
+/// requires fewer than `n` times this number of occurrences.
 const RARE: u64 = 10;
 
 /// The minimum number of times that each kind of operation must have each outcome. Each number is
