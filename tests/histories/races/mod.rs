@@ -227,8 +227,10 @@ async fn race_on(database: &str) {
         let each_came = |orders: &BTreeMap<&str, u64>| race.orders.iter().all(|order| orders.contains_key(order));
         while number < least || number < most && !each_came(&orders) {
             // The slowest operation of an engine takes about four milliseconds. On a loaded machine
-            // it takes longer, so the distance grows until every order has occurred.
-            let apart = Duration::from_millis(if each_came(&orders) { 4 } else { 4 + number / 20 });
+            // it takes longer, so the distance doubles every 50 rounds, up to 256 milliseconds,
+            // until every order has occurred.
+            let doubled = if each_came(&orders) { 0 } else { (number / 50).min(6) };
+            let apart = Duration::from_millis(4 << doubled);
             *orders.entry(round(race, number, apart, &store, &mut other).await).or_default() += 1;
             number += 1;
         }
