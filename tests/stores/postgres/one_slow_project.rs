@@ -36,7 +36,7 @@ const MOST: u64 = 50;
 const HELD: Duration = Duration::from_secs(10);
 
 /// The time after which a member repeats a call. If too many calls wait already, a call fails
-/// immediately. So the queue is full at all times, while most of the processor is free for others.
+/// immediately. Without this time, such calls alone would keep the processor busy.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// The permits to run one of these tests. At most two tests run at the same time, because each
