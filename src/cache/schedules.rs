@@ -28,9 +28,16 @@ use crate::words::store_error::StoreError;
 use crate::words::text::{Actor, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
-/// Returns the number of random schedules that each test runs. `.ci/soak` sets the variable.
+/// Returns the number of random schedules that each test runs.
+///
+/// # Panics
+/// Panics if `KEYFOB_TEST_SIZE` is set, but neither to `full` nor to `short`.
 pub(super) fn schedules() -> usize {
-    if std::env::var("KEYFOB_TEST_SIZE").is_ok_and(|size| size == "full") { 10_000 } else { 2_000 }
+    match std::env::var("KEYFOB_TEST_SIZE").as_deref() {
+        Ok("full") => 10_000,
+        Ok("short") | Err(std::env::VarError::NotPresent) => 2_000,
+        other => panic!("KEYFOB_TEST_SIZE is {other:?}, but only \"full\" and \"short\" are sizes"),
+    }
 }
 
 /// The bound of the cache. It is so long that no record gets too old during a test.

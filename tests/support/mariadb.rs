@@ -1,11 +1,8 @@
 //! Starts a MariaDB server for a test, with the installed program and on a free loopback port.
 //! Stops the server when the test ends.
 
-use std::env;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use keyfob::store::mysql::MysqlStore;
 use tempfile::TempDir;
+
+use super::process::{self, can_listen, free_port, is_root, quick, run};
 
 /// The longest time that a start or a stop of the server may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -69,7 +68,7 @@ impl Server {
         }
         run(&mut install);
         let settings = settings.iter().map(|setting| format!("--{setting}")).collect();
-        let server = Self { folder, settings, process: Mutex::default(), port: free_port() };
+        let server = Self { folder, settings, process: Mutex::default(), port: free_port(20_000, can_listen) };
         server.go();
         // The tests connect over TCP, so the user needs a host other than `localhost`.
         server.ask("CREATE USER tests@'127.0.0.1'; GRANT ALL ON *.* TO tests@'127.0.0.1' WITH GRANT OPTION");
@@ -114,21 +113,12 @@ impl Server {
 
     /// Suspends the server, as if its machine hung. The connections stay open.
     pub fn suspend(&self) {
-        let pid = self.pid();
-        run(Command::new("kill").args(["-STOP", &pid.to_string()]));
-        // On a busy machine, threads of the server still reply until its first thread runs, which
-        // stops all of them. The state of this thread is the word after its name in parentheses.
-        let asked = Instant::now();
-        let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        while !state().rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")) {
-            assert!(asked.elapsed() < PATIENCE, "the server does not stop");
-            sleep(Duration::from_millis(1));
-        }
+        process::suspend(self.pid());
     }
 
     /// Resumes a suspended server.
     pub fn resume(&self) {
-        run(Command::new("kill").args(["-CONT", &self.pid().to_string()]));
+        process::resume(self.pid());
     }
 
     /// Returns the id of the server's process.
@@ -188,35 +178,4 @@ fn version() -> Option<String> {
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     let (_, version) = told.split_once("Ver ")?;
     version.split(['-', ' ']).next().map(str::to_owned)
-}
-
-/// Returns a folder in memory, where a sync costs nothing. If the system has no such folder,
-/// returns the temporary folder.
-fn quick() -> PathBuf {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
-}
-
-/// Returns a free port from 20000 to 24999. The system gives outgoing connections ports from 32768
-/// on, so no connection takes the port before the server does.
-fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        // Each process begins at another number, so two processes seldom try the same port.
-        let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
-        let port = 20_000 + (number % 5_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
-}
-
-/// Runs a command and panics if it fails.
-fn run(command: &mut Command) {
-    let told = command.output().unwrap();
-    assert!(told.status.success(), "{command:?}: {}", String::from_utf8_lossy(&told.stderr));
 }

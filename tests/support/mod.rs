@@ -16,6 +16,8 @@ pub mod old_tokens;
 pub mod other;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+pub mod process;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod size;

@@ -1,10 +1,7 @@
 //! Starts a PostgreSQL server for a test, with the installed program and on a free loopback port.
 //! Stops the server when the test ends.
 
-use std::env;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use keyfob::store::postgres::PostgresStore;
 use tempfile::TempDir;
+
+use super::process::{can_listen, free_port, is_root, quick, run};
 
 pub struct Server {
     folder: TempDir,
@@ -92,7 +91,7 @@ impl Server {
         test_summary::engine(&format!("PostgreSQL {}", version.display()));
         let folder = tempfile::tempdir_in(parent).unwrap();
         let settings = settings.iter().map(|setting| format!(" -c {setting}")).collect();
-        let port = free_port();
+        let port = free_port(10_000, can_listen);
         let server = Self { folder, programs, settings, port };
         if is_root() {
             // PostgreSQL refuses to run as root, so the server runs as the user `postgres`. That
@@ -228,27 +227,6 @@ impl Drop for Server {
     }
 }
 
-/// Returns a folder in memory, where a sync costs nothing. If the system has no such folder,
-/// returns the temporary folder.
-fn quick() -> PathBuf {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
-}
-
-/// Returns a free port from 10000 to 14999. The system gives outgoing connections ports from 32768
-/// on, so no connection takes the port before the server does.
-fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        // Each process begins at another number, so two processes seldom try the same port.
-        let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
-        let port = 10_000 + (number % 5_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
 /// Returns the folder with the programs of the newest installed PostgreSQL, or `None` if PostgreSQL
 /// is not installed.
 fn programs() -> Option<PathBuf> {
@@ -256,17 +234,4 @@ fn programs() -> Option<PathBuf> {
     let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
     let newest = versions.map(|version| version.path()).max_by_key(number).map(|version| version.join("bin"));
     newest.filter(|programs| programs.join("initdb").exists())
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
-}
-
-/// Runs a command and panics if it fails. The output of the command goes into a file. If it went
-/// into a pipe, a server that the command starts would keep the pipe open.
-fn run(command: &mut Command) {
-    let told = tempfile::NamedTempFile::new().unwrap();
-    let told_to = || told.reopen().unwrap();
-    let status = command.stdout(told_to()).stderr(told_to()).status().unwrap();
-    assert!(status.success(), "{command:?}: {}", fs::read_to_string(told.path()).unwrap_or_default());
 }

@@ -1,18 +1,17 @@
 //! Starts a single Redis server or a cluster with three masters for a test, with the installed
 //! program and on free loopback ports. Stops the servers when the test ends.
 
-use std::env;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use keyfob::{ProjectId, store::redis::RedisStore};
 use tempfile::TempDir;
+
+use super::process::{self, can_listen, free_port, quick, run};
 
 const MASTERS: usize = 3;
 /// The maximum time that a test waits for a change. A change normally takes less.
@@ -90,10 +89,10 @@ impl Servers {
         let mut settings = vec!["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", root];
         settings.extend(["--tls-auth-clients", asks]);
         if !clustered {
-            return Self::start_in(memory(), &settings, 1, false);
+            return Self::start_in(quick(), &settings, 1, false);
         }
         settings.extend(["--tls-cluster", "yes", "--cluster-node-timeout", "30000"]);
-        let servers = Self::start_in(memory(), &settings, MASTERS, true)?;
+        let servers = Self::start_in(quick(), &settings, MASTERS, true)?;
         let addresses = servers.nodes.iter().map(|node| format!("{}:{}", node.host, node.tls_port));
         servers.join(addresses, 0, &["--tls", "--cacert", root]);
         Some(servers)
@@ -115,7 +114,7 @@ impl Servers {
         // A master without replicas has no node that could take over. If the other nodes considered
         // a slow master failed, the whole cluster would refuse requests. So the timeout is long.
         let settings: &[&str] = if replicas == 0 { &["--cluster-node-timeout", "30000"] } else { &[] };
-        let servers = Self::start_in(memory(), settings, MASTERS * (1 + replicas), true)?;
+        let servers = Self::start_in(quick(), settings, MASTERS * (1 + replicas), true)?;
         servers.join(servers.nodes.iter().map(Node::address), replicas, &[]);
         Some(servers)
     }
@@ -136,30 +135,18 @@ impl Servers {
     }
 
     fn start(count: usize, clustered: bool) -> Option<Self> {
-        Self::start_in(memory(), &[], count, clustered)
+        Self::start_in(quick(), &[], count, clustered)
     }
 
     fn start_in(parent: impl AsRef<Path>, settings: &[&str], count: usize, clustered: bool) -> Option<Self> {
-        // All listeners stay open until all ports are chosen, so that no port is chosen twice. A
-        // cluster node needs two ports. The second is 10,000 above the first. The port for TLS is
+        // A cluster node needs two ports. The second is 10,000 above the first. The port for TLS is
         // 13,000 below the first.
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut held = Vec::new();
-        let mut nodes = Vec::new();
-        while nodes.len() < count {
-            // The first ports are from 15000 to 19999. The system gives outgoing connections ports
-            // from 32768 on, so no connection takes a port before the node does. Each process
-            // begins at another number.
-            let number = std::process::id().wrapping_mul(7_919).wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst));
-            let port = 15_000 + (number % 5_000) as u16;
-            let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) else { continue };
-            let tls_port = port - 13_000;
-            if [port + 10_000, tls_port].iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
-                nodes.push(Node { host: "127.0.0.1".to_owned(), port, tls_port, process: None });
-            }
-            held.push(listener);
-        }
-        drop(held);
+        let is_free = |port: u16| [port, port + 10_000, port - 13_000].into_iter().all(can_listen);
+        let new = |_| {
+            let port = free_port(15_000, is_free);
+            Node { host: "127.0.0.1".to_owned(), port, tls_port: port - 13_000, process: None }
+        };
+        let nodes = (0..count).map(new).collect();
         Self::start_nodes(parent, settings, nodes, clustered)
     }
 
@@ -216,17 +203,16 @@ impl Servers {
 
     /// Suspends a node, as if its machine hung. The connections of the node stay open.
     pub fn suspend(&self, number: usize) {
-        self.signal(number, "-STOP");
+        process::suspend(self.pid(number));
     }
 
     /// Resumes a suspended node.
     pub fn resume(&self, number: usize) {
-        self.signal(number, "-CONT");
+        process::resume(self.pid(number));
     }
 
-    fn signal(&self, number: usize, signal: &str) {
-        let process = self.nodes[number].process.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+    fn pid(&self, number: usize) -> u32 {
+        self.nodes[number].process.as_ref().expect("the node runs").id()
     }
 
     /// Kills a node without a regular stop, like a crash.
@@ -353,7 +339,7 @@ impl Servers {
     pub fn cluster_of_addresses() -> Option<Self> {
         let nodes =
             (11..16).map(|last| Node { host: format!("127.0.0.{last}"), port: 7000, tls_port: 7001, process: None });
-        let servers = Self::start_nodes(memory(), &[], nodes.collect(), true)?;
+        let servers = Self::start_nodes(quick(), &[], nodes.collect(), true)?;
         let slots = [["0", "16381"], ["16382", "16382"], ["16383", "16383"]];
         for (node, [first, last]) in slots.into_iter().enumerate() {
             servers.order(node, &["CLUSTER", "ADDSLOTSRANGE", first, last]);
@@ -389,14 +375,14 @@ impl Servers {
         for (from, to) in one.iter().flat_map(|one| other.iter().map(move |other| (*one, *other))) {
             for (from, to) in [(from, to), (to, from)] {
                 let (from, to) = (&self.nodes[from].host, &self.nodes[to].host);
-                run("iptables", &["-A", "INPUT", "-s", from, "-d", to, "-j", "DROP"]);
+                run(Command::new("iptables").args(["-A", "INPUT", "-s", from, "-d", to, "-j", "DROP"]));
             }
         }
     }
 
     /// Ends all partitions.
     pub fn heal(&self) {
-        run("iptables", &["-F"]);
+        run(Command::new("iptables").arg("-F"));
     }
 
     /// Waits until a node has become a master.
@@ -409,18 +395,6 @@ impl Node {
     fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let run = Command::new(program).args(arguments).output().unwrap();
-    assert!(run.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
-}
-
-/// Returns a folder in memory, where a sync costs nothing. If the system has no such folder,
-/// returns the temporary folder.
-fn memory() -> PathBuf {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
 }
 
 impl Drop for Servers {

@@ -23,6 +23,9 @@ mod mariadb_server;
 #[path = "../../../tests/support/postgres.rs"]
 #[allow(dead_code, reason = "the benchmark uses only a part of this module")]
 mod postgres_server;
+#[path = "../../../tests/support/process.rs"]
+#[allow(dead_code, reason = "the benchmark uses only a part of this module")]
+mod process;
 #[path = "../../../tests/support/redis.rs"]
 #[allow(dead_code, reason = "the benchmark uses only a part of this module")]
 mod redis_server;

@@ -6,6 +6,9 @@
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/postgres.rs"]
 mod postgres;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/process.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -10,6 +10,9 @@ mod notes;
 #[path = "../../../../tests/support/postgres.rs"]
 mod postgres;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/process.rs"]
+mod process;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/redis.rs"]
 mod redis;
 #[path = "../support/mod.rs"]

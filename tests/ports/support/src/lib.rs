@@ -10,6 +10,9 @@ use keyfob::{
 
 #[path = "../../../support/postgres.rs"]
 pub mod postgres;
+#[allow(dead_code, reason = "the ports use only a part of this module")]
+#[path = "../../../support/process.rs"]
+mod process;
 
 /// Returns the folder of keyfob's migrations for an engine: `sqlite` or `postgres`.
 pub fn migrations(engine: &str) -> PathBuf {
