@@ -21,7 +21,7 @@ const NOT_VERBS: [&str; 12] =
     ["This", "Its", "As", "Rows", "Tokens", "Keys", "Ids", "Was", "Others", "Always", "Less", "Various"];
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {

@@ -22,7 +22,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
 ];
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -17,7 +17,7 @@ const DOCUMENTS: [&str; 8] = [
 ];
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn read(document: &Path) -> String {

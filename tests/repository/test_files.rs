@@ -13,7 +13,7 @@ use serde_json::Value;
 const MOST_BINARIES: usize = 10;
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// Returns the name and the root file of each test binary of the workspace.

@@ -144,7 +144,7 @@ fn decoded(value: &HeaderValue) -> String {
 /// Returns the folders in which the tests look for programs: first the folder in which `.ci/run`
 /// installs tools, then the folders of the PATH.
 fn folders() -> Vec<PathBuf> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ci-tools/bin")];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/ci-tools/bin")];
     folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
     folders
 }

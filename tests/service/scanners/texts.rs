@@ -11,7 +11,7 @@ use crate::scanners::tree::PREFIXES;
 #[track_caller]
 fn assert_as_in(folder: &str, prefixes: &[&str]) {
     let prefixes: Vec<_> = prefixes.iter().map(|prefix| Prefix::new(prefix).unwrap()).collect();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/scanner_rules").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/scanner_rules").join(folder);
     for format in ScannerFormat::ALL {
         let path = folder.join(format.file_name());
         let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -12,7 +12,7 @@ use crate::scanners::tree::{PREFIXES, Tree};
 /// Returns the folders in which the tests look for programs: first the folders in which `.ci/run`
 /// installs tools, then the folders of the PATH.
 fn folders() -> Vec<PathBuf> {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ci-tools");
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/ci-tools");
     let mut folders = vec![ours.join("bin"), ours.join("node_modules/.bin")];
     folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
     folders

@@ -16,7 +16,7 @@ use crate::tonic::server::{Kind, Notes, Server};
 
 /// Returns the path of a Python interpreter that has the library, if one is installed.
 fn python() -> Option<PathBuf> {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ci-tools/bin/python3");
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/ci-tools/bin/python3");
     let has_library = |python: &PathBuf| {
         let mut command = Command::new(python);
         command.args(["-c", "import grpc"]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -27,7 +27,7 @@ fn python() -> Option<PathBuf> {
 
 /// Calls each kind of method with each of these authorizations, in order.
 fn calls(python: &Path, address: SocketAddr, authorizations: &[&[&str]]) -> Vec<Value> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/service/tonic/client.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("service/tonic/client.py");
     let calls = authorizations.iter().flat_map(|values| {
         let metadata: Vec<_> = values.iter().map(|value| ["authorization", value]).collect();
         Kind::ALL.map(|kind| {
