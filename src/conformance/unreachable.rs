@@ -36,11 +36,20 @@ async fn unavailable<T>(limit: Duration, call: impl Future<Output = Result<T, St
     }
 }
 
-/// Runs all calls concurrently, and adds one case to the report for each call.
+type Call<'c> = Pin<Box<dyn Future<Output = Verdict> + Send + 'c>>;
+
+/// Returns the result of `make`. The future that it boxes is on the stack only during this call.
+#[inline(never)]
+fn made<'c>(make: impl FnOnce() -> Call<'c>) -> Call<'c> {
+    make()
+}
+
+/// Runs all calls concurrently, and adds one case to the report for each call. In a build without
+/// optimization, all futures of a function are on its stack at the same time. Those of some stores
+/// would not fit there, so each is made in a function of its own.
 macro_rules! each_call {
     ($report:ident, $limit:ident; $($case:ident: $call:expr;)+) => {
-        let calls: [Pin<Box<dyn Future<Output = Verdict> + Send + '_>>; _] =
-            [$(Box::pin(unavailable($limit, $call))),+];
+        let calls: [Call<'_>; _] = [$(made(|| Box::pin(unavailable($limit, $call)))),+];
         for (case, result) in [$(stringify!($case)),+].into_iter().zip(all(calls).await) {
             $report.add(case, result.map_err(|broken| broken.of(case)));
         }
