@@ -10,7 +10,6 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use keyfob::{Invalid, Tokens, http::Refusal, leak::Finder};
-use sqlx::SqlitePool;
 use time::Duration;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
@@ -18,6 +17,7 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 use crate::api::{guard, routes};
 use crate::bodies::Bodies;
 use crate::config::Config;
+use crate::db::Db;
 use crate::engine::Store;
 use crate::health::Health;
 use crate::housekeeping::Housekeeping;
@@ -34,7 +34,7 @@ use crate::tokens::key_counts::KeyCounts;
 use crate::tokens::names::TokenNames;
 use crate::tokens::uses::Uses;
 use crate::web::error::PageError;
-use crate::web::sessions::SqliteSessions;
+use crate::web::sessions::StoredSessions;
 use crate::web::{admin, agents, alarm, assets, csrf, forms, join, page, pane, password, returns, sign_in, token};
 
 /// The maximum number of bytes in the body of a request, unless its route has another limit.
@@ -67,7 +67,7 @@ pub struct App {
     pub config: Config,
     /// The host's own database. It is in the data directory, even if the tokens are in another
     /// database.
-    pub pool: SqlitePool,
+    pub db: Db,
     /// Whether browsers reach the service by HTTPS. If so, the session cookie is `Secure`.
     pub behind_tls: bool,
 }
@@ -90,7 +90,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
     let by_token = routes::by_token(&guard)?.into_router().layer(map_response(guard::log_failures));
     let by_either = routes::by_token_or_session(&guard)?.into_router();
     let by_either = by_either.layer(map_response(guard::log_failures));
-    let sessions = SessionManagerLayer::new(SqliteSessions::new(app.pool.clone()))
+    let sessions = SessionManagerLayer::new(StoredSessions::new(app.db.clone()))
         .with_name(app.session_cookie())
         .with_secure(app.behind_tls)
         .with_http_only(true)

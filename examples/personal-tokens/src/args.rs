@@ -1,40 +1,81 @@
 //! Reads the command line.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use crate::engine::Database;
+use crate::pepper::Place;
 use crate::setup::{Settings, SetupError};
-
-pub const HELP: &str = "\
-personal-tokens: a small service with personal access tokens
-
-  --addr ADDRESS          the address to listen on (127.0.0.1:8088); port 0 chooses a free port
-  --data-dir DIR          the directory of the pepper, the host's own database and config.json
-                          (personal-tokens-data); it is created if it does not exist
-  --database-url URL      the database of the tokens: sqlite:PATH, postgres://… or redis://A[,redis://B…]; by
-                          default the SQLite file of the data directory. Put a URL with a password into the
-                          environment variable DATABASE_URL, because other people on the machine can read a
-                          command line
-  --cache TIME            accept a token by a record that was read at most this long ago: 200ms, 30s, 5m. A token
-                          that another process revokes may work here for this time; with PostgreSQL and Redis
-                          usually only for moments, because they announce changes. By default each request
-                          queries the database
-  --metrics-addr ADDRESS  a second address for operators: /metrics (Prometheus) and /health, without a sign-in
-  --no-never              forbid tokens that never expire
-  --behind-tls            a proxy in front speaks HTTPS: make the session cookie Secure, and take the last address of
-                          X-Forwarded-For as the client's
-  --reset-password NAME   print a new password for this person, end all their sessions, and exit; the service may
-                          run meanwhile
-  --help, -h              print this text
-
-People, projects, sessions, models and the audit trail stay in the data directory, whichever database holds the tokens.
-Several processes on one machine may share a data directory and a database; each needs its own address.
-";
 
 /// The environment variable that holds the database URL if `--database-url` is not given.
 pub const DATABASE_URL: &str = "DATABASE_URL";
+/// The environment variable that holds the state URL if `--state-url` is not given.
+pub const STATE_URL: &str = "STATE_URL";
+/// The environment variable that holds the pepper in base64 if `--pepper-file` is not given.
+pub const PEPPER: &str = "PEPPER";
+
+/// A small service with personal access tokens: the reference host of keyfob.
+///
+/// Put a URL with a password into the environment variable of its option, because other people on
+/// the machine can read a command line.
+#[derive(Parser)]
+#[command(name = "personal-tokens", version)]
+struct Options {
+    /// The address to listen on, a host or an IP address with a port. Port 0 chooses a free port.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8088")]
+    addr: String,
+    /// The directory of the pepper, of config.json, and of the database if no other is named. It is
+    /// created if it does not exist.
+    #[arg(long, value_name = "DIR", default_value = "personal-tokens-data")]
+    data_dir: PathBuf,
+    /// The database: sqlite:PATH, postgres://… or mysql://…, or redis://A[,redis://B…] for the tokens
+    /// alone. By default, a SQLite file in the data directory. [env: DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    database_url: Option<OsString>,
+    /// The database of everything but the tokens, if the tokens are in Redis: sqlite:PATH, postgres://…
+    /// or mysql://… [env: STATE_URL]
+    #[arg(long, value_name = "URL")]
+    state_url: Option<OsString>,
+    /// The file of the pepper, at least 32 random bytes. It must exist. By default, the file "pepper" in
+    /// the data directory, which the first start creates, or PEPPER in base64. [env: PEPPER]
+    #[arg(long, value_name = "PATH")]
+    pepper_file: Option<PathBuf>,
+    /// Accept a token by a record that was read at most this long ago: 200ms, 30s, 5m. A token that
+    /// another process revokes may work here for this time; with PostgreSQL and Redis usually only
+    /// for moments, because they announce changes. By default, each request queries the database.
+    #[arg(long, value_name = "TIME")]
+    cache: Option<String>,
+    /// A second address for operators: /metrics (Prometheus) and /health, without a sign-in.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_addr: Option<String>,
+    /// Forbid tokens that never expire.
+    #[arg(long)]
+    no_never: bool,
+    /// A proxy in front speaks HTTPS: make the session cookie Secure, and take the last address of
+    /// X-Forwarded-For as the client's.
+    #[arg(long)]
+    behind_tls: bool,
+    /// Check the options, config.json, the pepper and the databases, print the outcome, and exit.
+    #[arg(long)]
+    check_config: bool,
+    /// Print a new password for this person, end all their sessions, and exit. The service may run
+    /// meanwhile.
+    #[arg(long, value_name = "NAME")]
+    reset_password: Option<String>,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Asked {
+    /// To print this text: the help or the version.
+    Text(String),
+    Run(Box<Args>),
+}
 
 #[derive(Debug)]
 pub struct Args {
@@ -42,60 +83,107 @@ pub struct Args {
     pub metrics_addr: Option<SocketAddr>,
     pub data_dir: PathBuf,
     pub settings: Settings,
+    /// Whether the process only checks its configuration.
+    pub check_config: bool,
     /// The name of the person who gets a new password. If it is set, the process prints the
     /// password and does not serve.
     pub reset_password: Option<String>,
 }
 
 impl Args {
-    /// Parses the arguments. `database_url` is the value of [`DATABASE_URL`] and is used only if
-    /// the arguments name no database. Returns `None` if the arguments ask for help.
+    /// Parses the arguments. `variable` returns the value of an environment variable, which is used
+    /// only if the arguments lack its option.
     ///
     /// # Errors
-    /// Returns an error if an option is unknown, lacks its value, or has an invalid value. No error
-    /// repeats a value, because the value may be a password.
+    /// Returns an error if an option is unknown, lacks its value, or has an invalid value. The error
+    /// names the option. It does not repeat a value, because the value may be a password.
     pub fn parse(
         args: impl IntoIterator<Item = OsString>,
-        database_url: Option<OsString>,
-    ) -> Result<Option<Self>, SetupError> {
-        let mut parsed = Self {
-            addr: SocketAddr::from(([127, 0, 0, 1], 8088)),
-            metrics_addr: None,
-            data_dir: "personal-tokens-data".into(),
-            settings: Settings::default(),
-            reset_password: None,
-        };
-        let mut database_url = database_url.filter(|url| !url.is_empty());
-        let mut given = args.into_iter();
-        while let Some(arg) = given.next() {
-            let mut value = || given.next().ok_or("the last option needs a value; --help lists the options");
-            match arg.to_str() {
-                Some("--addr") => {
-                    const FORM: &str = "--addr must be an IP address and a port, such as 127.0.0.1:8088";
-                    parsed.addr = value()?.to_string_lossy().parse().map_err(|_| FORM)?;
-                }
-                Some("--metrics-addr") => {
-                    const FORM: &str = "--metrics-addr must be an IP address and a port, such as 127.0.0.1:9088";
-                    parsed.metrics_addr = Some(value()?.to_string_lossy().parse().map_err(|_| FORM)?);
-                }
-                Some("--data-dir") => parsed.data_dir = value()?.into(),
-                Some("--database-url") => database_url = Some(value()?),
-                Some("--cache") => parsed.settings.cache = time(&value()?.to_string_lossy())?,
-                Some("--reset-password") => {
-                    let name = value()?.into_string().map_err(|_| "the name after --reset-password is not UTF-8")?;
-                    parsed.reset_password = Some(name);
-                }
-                Some("--no-never") => parsed.settings.allow_never = false,
-                Some("--behind-tls") => parsed.settings.behind_tls = true,
-                Some("--help" | "-h") => return Ok(None),
-                _ => return Err("there is an unknown option; --help lists the options".into()),
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Asked, SetupError> {
+        let program = OsString::from("personal-tokens");
+        let parsed = Options::command().term_width(100).try_get_matches_from([program].into_iter().chain(args));
+        let options = match parsed.and_then(|matches| Options::from_arg_matches(&matches)) {
+            Ok(options) => options,
+            Err(asked) if matches!(asked.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+                return Ok(Asked::Text(asked.to_string()));
             }
+            Err(error) => return Err(explained(&error).into()),
+        };
+        let url = |given: Option<OsString>, option: &str, name: &str| -> Result<Option<Database>, SetupError> {
+            let (url, from) = match given {
+                Some(url) => (Some(url), option.to_owned()),
+                None => (variable(name).filter(|url| !url.is_empty()), format!("the environment variable {name}")),
+            };
+            let Some(url) = url else { return Ok(None) };
+            let parsed = url.to_str().ok_or("is not UTF-8").and_then(str::parse);
+            Ok(Some(parsed.map_err(|why| format!("{from} {why}"))?))
+        };
+        let mut settings = Settings {
+            allow_never: !options.no_never,
+            behind_tls: options.behind_tls,
+            database: url(options.database_url, "--database-url", DATABASE_URL)?,
+            state: url(options.state_url, "--state-url", STATE_URL)?,
+            pepper: options.pepper_file.map(Place::File),
+            ..Settings::default()
+        };
+        if settings.pepper.is_none()
+            && let Some(value) = variable(PEPPER).filter(|value| !value.is_empty())
+        {
+            let value = value.into_string().map_err(|_| "the environment variable PEPPER is not UTF-8")?;
+            settings.pepper = Some(Place::Variable { name: PEPPER, value });
         }
-        if let Some(url) = database_url {
-            parsed.settings.database = Some(url.to_str().ok_or("the database URL is not UTF-8")?.parse()?);
+        if let Some(Database::Redis(_)) = settings.state {
+            return Err(
+                "--state-url cannot be Redis, which holds only tokens: name SQLite, PostgreSQL or MariaDB".into()
+            );
         }
-        Ok(Some(parsed))
+        if let Some(cache) = options.cache {
+            settings.cache = time(&cache)?;
+        }
+        Ok(Asked::Run(Box::new(Self {
+            addr: address(&options.addr, "--addr", 8088)?,
+            metrics_addr: options.metrics_addr.map(|text| address(&text, "--metrics-addr", 9088)).transpose()?,
+            data_dir: options.data_dir,
+            settings,
+            check_config: options.check_config,
+            reset_password: options.reset_password,
+        })))
     }
+}
+
+/// Returns the text of an error without the values of the arguments.
+fn explained(error: &clap::Error) -> String {
+    let named = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(name)) if name.starts_with("--") => {
+            Some(name.split(['=', ' ']).next().expect("a first part").to_owned())
+        }
+        _ => None,
+    };
+    let what = match (error.kind(), named(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(name)) => format!("there is no option {name}"),
+        (ErrorKind::UnknownArgument, None) => "there is an argument that belongs to no option".to_owned(),
+        (ErrorKind::ArgumentConflict, Some(name)) => format!("{name} is given twice"),
+        (ErrorKind::TooManyValues, Some(name)) => format!("{name} takes no value"),
+        (ErrorKind::InvalidUtf8, _) => "an argument is not UTF-8".to_owned(),
+        (_, Some(name)) => format!("{name} needs a value"),
+        (_, None) => "the arguments cannot be read".to_owned(),
+    };
+    what + "; --help lists the options"
+}
+
+/// Resolves an address: a host or an IP address with a port.
+///
+/// # Errors
+/// Returns an error that names the option and the address if there is no such address.
+fn address(text: &str, option: &str, example: u16) -> Result<SocketAddr, SetupError> {
+    let form = || format!("{option} must be an address and a port, such as 127.0.0.1:{example} or localhost:{example}");
+    let (host, port) = text.rsplit_once(':').ok_or_else(form)?;
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err(form().into());
+    }
+    let mut found = text.to_socket_addrs().map_err(|error| format!("{option}: there is no host {host}: {error}"))?;
+    found.next().ok_or_else(|| format!("{option}: there is no host {host}").into())
 }
 
 /// Parses a whole number with its unit: `200ms`, `30s` or `5m`.
@@ -116,11 +204,13 @@ fn time(text: &str) -> Result<Duration, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Database;
 
-    fn parsed(args: &[&str], database_url: Option<&str>) -> Result<Args, String> {
-        let parsed = Args::parse(args.iter().map(OsString::from), database_url.map(OsString::from));
-        parsed.map(|args| args.expect("no help is wanted")).map_err(|error| error.to_string())
+    fn parsed(args: &[&str], url: Option<&str>) -> Result<Args, String> {
+        let variable = |name: &str| url.filter(|_| name == DATABASE_URL).map(OsString::from);
+        match Args::parse(args.iter().map(OsString::from), variable).map_err(|error| error.to_string())? {
+            Asked::Run(args) => Ok(*args),
+            Asked::Text(text) => panic!("no text is wanted: {text}"),
+        }
     }
 
     #[test]
@@ -130,7 +220,9 @@ mod tests {
         assert_eq!(engine(&[], None), None);
         assert_eq!(engine(&[], Some("")), None);
         assert_eq!(engine(&[], Some("postgres://a")), at("postgres://a"));
-        assert_eq!(engine(&["--database-url", "postgres://b"], Some("postgres://a")), at("postgres://b"));
+        for given in [&["--database-url", "postgres://b"][..], &["--database-url=postgres://b"]] {
+            assert_eq!(engine(given, Some("postgres://a")), at("postgres://b"));
+        }
     }
 
     #[test]
@@ -146,26 +238,64 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_address_is_refused_by_the_name_of_its_option() {
+    fn addresses_are_hosts_or_numbers() {
+        let addr = |text: &str| parsed(&[&format!("--addr={text}")], None).map(|args| args.addr.to_string());
+        assert_eq!(addr("127.0.0.1:8089"), Ok("127.0.0.1:8089".into()));
+        assert_eq!(addr("[::1]:0"), Ok("[::1]:0".into()));
+        let local = addr("localhost:8089").expect("each machine has this name");
+        assert!(["127.0.0.1:8089", "[::1]:8089"].contains(&local.as_str()), "{local}");
         for option in ["--addr", "--metrics-addr"] {
-            let refused = parsed(&[option, "8088"], None).expect_err("refused");
-            assert!(refused.starts_with(option), "{refused}");
+            for text in ["8088", ":8088", "localhost", "localhost:", "localhost:65536"] {
+                let refused = parsed(&[option, text], None).expect_err("refused");
+                assert!(refused.starts_with(&format!("{option} must be an address and a port")), "{refused}");
+            }
         }
+    }
+
+    #[test]
+    fn each_wrong_option_is_named() {
+        for (args, refused) in [
+            (&["--adr", "localhost:1"][..], "there is no option --adr"),
+            (&["--adr=localhost:1"], "there is no option --adr"),
+            (&["serve"], "there is an argument that belongs to no option"),
+            (&["--addr"], "--addr needs a value"),
+            (&["--no-never=1"], "--no-never takes no value"),
+            (&["--no-never", "--no-never"], "--no-never is given twice"),
+            (&["--addr", "localhost:1", "--addr", "localhost:2"], "--addr is given twice"),
+        ] {
+            let said = parsed(args, None).expect_err("refused");
+            assert_eq!(said, format!("{refused}; --help lists the options"), "{args:?}");
+        }
+        let redis = parsed(&["--state-url", "redis://a"], None).expect_err("refused");
+        assert!(redis.starts_with("--state-url cannot be Redis"), "{redis}");
     }
 
     #[test]
     fn no_error_or_debug_repeats_a_password() {
         for args in [
-            &["--database-url", "mysql://ada:secret@db"][..],
+            &["--database-url", "oracle://ada:secret@db"][..],
             &["--database-url", "redis://:secret@a,b"],
+            &["--state-url=secret"],
+            &["--database-ulr=postgres://ada:secret@db"],
             &["postgres://ada:secret@db"],
             &["--cache", "secret"],
             &["--addr", "secret"],
+            &["--no-never=secret"],
         ] {
             let refused = parsed(args, None).expect_err("refused");
             assert!(!refused.contains("secret"), "{refused}");
         }
         let args = parsed(&["--database-url", "postgres://ada:secret@db"], None).expect("a database");
         assert!(!format!("{args:?}").contains("secret"), "{args:?}");
+    }
+
+    #[test]
+    fn help_and_version_are_texts() {
+        for (option, part) in [("--help", "--state-url <URL>"), ("-h", "--addr <ADDRESS>"), ("--version", "0.0.0")] {
+            match Args::parse([OsString::from(option)], |_| None) {
+                Ok(Asked::Text(text)) => assert!(text.contains(part), "{text}"),
+                other => panic!("{option}: {other:?}"),
+            }
+        }
     }
 }

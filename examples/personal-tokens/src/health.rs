@@ -10,11 +10,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use keyfob::{ProjectId, TokenId, TokenKey, TokenStore};
 use serde_json::{Value, json};
-use sqlx::SqlitePool;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::app::App;
+use crate::db::{Db, query};
 use crate::engine::Engine;
 use crate::setup::SetupError;
 
@@ -28,7 +28,7 @@ pub struct Health {
     /// The database of the tokens without its cache, because a cache could return a token although
     /// the database is unreachable.
     engine: Engine,
-    pool: SqlitePool,
+    db: Db,
     /// A key that no token has. Looking it up costs the same as looking up an existing token.
     nobody: TokenKey,
     last: Mutex<Option<(Instant, bool)>>,
@@ -36,9 +36,9 @@ pub struct Health {
 }
 
 impl Health {
-    pub fn new(engine: Engine, pool: SqlitePool) -> Result<Self, SetupError> {
+    pub fn new(engine: Engine, db: Db) -> Result<Self, SetupError> {
         let nobody = TokenKey { project: ProjectId::new("0")?, id: TokenId::new("1000000000000000")? };
-        Ok(Self { engine, pool, nobody, last: Mutex::default(), stopping: watch::Sender::new(false) })
+        Ok(Self { engine, db, nobody, last: Mutex::default(), stopping: watch::Sender::new(false) })
     }
 
     /// Marks the process as not ready. Call this function when the process is about to stop.
@@ -63,7 +63,7 @@ impl Health {
         }
         let answered = timeout(PATIENCE, async {
             self.engine.find(&self.nobody).await?;
-            sqlx::query("SELECT 1 FROM users LIMIT 1").execute(&self.pool).await?;
+            query("SELECT 1 FROM users LIMIT 1").execute(&self.db).await?;
             Ok::<_, SetupError>(())
         });
         let answered = match answered.await {

@@ -1,4 +1,5 @@
-//! The periodic work of the process, and the outcome of its last runs.
+//! The periodic work of the service, and the outcome of its last runs. Each process writes its own
+//! last uses. The other work is done by one process for all, under a [lease](crate::lease).
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +9,12 @@ use keyfob::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::lease::{self, Last, Lease};
 use crate::setup::SetupError;
 use crate::tokens::{notices, purge};
+
+/// The time after which a process asks again whether work for all processes is due.
+const ASKED: Duration = Duration::from_secs(5);
 
 /// A piece of work that the process repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +53,17 @@ impl Job {
         }
     }
 
+    /// Returns the name of the lease under which one process does the work for all, or `None` if
+    /// each process does it.
+    const fn lease(self) -> Option<&'static str> {
+        match self {
+            Self::Usage => None,
+            Self::Notices => Some("notices"),
+            Self::Orphans => Some("orphans"),
+            Self::Purge => Some("purge"),
+        }
+    }
+
     async fn run(self, app: &App) -> Result<(), SetupError> {
         match self {
             Self::Usage => {
@@ -63,28 +79,16 @@ impl Job {
     }
 }
 
-/// The outcome of the runs of one job in this process.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Outcome {
-    /// The time at which the last run ended.
-    pub at: Timestamp,
-    /// The error of the last run with its causes, or `None` if the run succeeded. Show it only to
-    /// administrators.
-    pub error: Option<String>,
-    /// The time at which the last successful run ended, if any run has succeeded.
-    pub succeeded_at: Option<Timestamp>,
-}
-
-/// The outcomes of all jobs in this process. Other processes on the same data directory have their
-/// own.
+/// The outcomes of all jobs in this process. Show an error only to administrators.
 #[derive(Default)]
 pub struct Housekeeping {
-    last: Mutex<[Option<Outcome>; Job::ALL.len()]>,
+    last: Mutex<[Option<Last>; Job::ALL.len()]>,
 }
 
 impl Housekeeping {
-    /// Returns the outcome of the job, or `None` if the job has not yet run to its end.
-    pub fn last(&self, job: Job) -> Option<Outcome> {
+    /// Returns the outcome of the job in this process, or `None` if the job has not yet run to its
+    /// end.
+    pub fn last(&self, job: Job) -> Option<Last> {
         self.outcomes()[job as usize].clone()
     }
 
@@ -94,24 +98,59 @@ impl Housekeeping {
             Ok(()) => Some(at),
             Err(_) => last.as_ref().and_then(|last| last.succeeded_at),
         };
-        *last = Some(Outcome { at, error: result.as_ref().err().map(|error| with_causes(&**error)), succeeded_at });
+        *last = Some(Last { at, error: result.as_ref().err().map(|error| with_causes(&**error)), succeeded_at });
     }
 
     // No code here panics while it holds the lock.
-    fn outcomes(&self) -> MutexGuard<'_, [Option<Outcome>; Job::ALL.len()]> {
+    fn outcomes(&self) -> MutexGuard<'_, [Option<Last>; Job::ALL.len()]> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Returns the last run of the job, in this process or in another one.
+pub async fn last(app: &App, job: Job) -> Option<Last> {
+    let here = app.housekeeping.last(job);
+    let Some(name) = job.lease() else { return here };
+    match lease::last(&app.db, name).await {
+        Ok(anywhere) => anywhere.into_iter().chain(here).max_by_key(|last| last.at),
+        // An administrator asks most while the database fails.
+        Err(error) => {
+            tracing::warn!(error = &*error as &dyn Error, "cannot read when periodic work was done");
+            here
+        }
+    }
+}
+
 /// Runs a job once, and stores its outcome in [`App::housekeeping`]. If the job fails, logs the
-/// error.
-pub async fn run(app: &App, job: Job) {
+/// error and returns its text.
+///
+/// # Errors
+/// Returns the text of the error of the job.
+pub async fn run(app: &App, job: Job) -> Result<(), String> {
     let result = job.run(app).await;
     if let Err(error) = &result {
         let next = job.interval().as_secs();
         tracing::warn!(error = &**error as &dyn Error, "cannot {}; the next try is in {next} seconds", job.words());
     }
     app.housekeeping.note(job, app.tokens.now(), &result);
+    result.map_err(|error| with_causes(&*error))
+}
+
+/// Runs a job if it is due and no other process does it.
+async fn run_if_due(app: &App, job: Job, name: &'static str) {
+    let done = async {
+        match Lease::take(&app.db, name, job.interval()).await? {
+            Some(lease) => lease.work(|| app.tokens.now(), run(app, job)).await,
+            None => Ok(true),
+        }
+    };
+    match done.await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("another process took over to {}", job.words()),
+        Err(error) => {
+            tracing::warn!(error = &*error as &dyn Error, "cannot read or store whether to {} is due", job.words());
+        }
+    }
 }
 
 /// Starts the periodic work. Each job is a separate task, so that no job waits for another. If the
@@ -120,7 +159,10 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for job in Job::ALL {
         let app = Arc::clone(app);
-        tasks.spawn(every(job.interval(), async move || run(&app, job).await));
+        match job.lease() {
+            Some(name) => tasks.spawn(every(ASKED, async move || run_if_due(&app, job, name).await)),
+            None => tasks.spawn(every(job.interval(), async move || drop(run(&app, job).await))),
+        };
     }
     if let Some(github) = app.github.clone() {
         tasks.spawn(every(Duration::from_secs(60), async move || github.keep_keys().await));
@@ -137,11 +179,16 @@ async fn every(time: Duration, operation: impl AsyncFn()) {
     }
 }
 
-fn with_causes(error: &(dyn Error + 'static)) -> String {
+/// Returns the text of an error and of its causes. A cause whose text is in the text before it is
+/// left out, because some errors repeat their cause.
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += &format!(": {error}");
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text += &format!(": {words}");
+        }
         cause = error.source();
     }
     text

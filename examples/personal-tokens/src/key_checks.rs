@@ -2,32 +2,26 @@
 //! detects at its start if its pepper differs from the pepper of the existing tokens.
 
 use std::fmt;
-use std::path::Path;
 
 use keyfob::{
     Keyring,
     keys::{ComparedKeys, KeyCheck, KeyNumber},
     store::{ProjectsQuery, StoreMaintenance},
 };
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection, SqliteExecutor, SqlitePool};
 
+use crate::db::{Db, On, query};
 use crate::setup::SetupError;
 
-/// Compares the keyring with the check values in a database file, if an earlier process has stored
-/// any. The function writes nothing, so the service can call it before the first step that writes.
+/// Compares the keyring with the check values in a database, if an earlier process has stored any.
+/// The function writes nothing, so the service can call it before the first step that writes.
 ///
 /// # Errors
 /// Returns an error if a value differs, if the keyring lacks a key that has a value, or if the
 /// database cannot be read.
-pub async fn compare_in(file: &Path, keyring: &Keyring) -> Result<(), SetupError> {
-    let options = SqliteConnectOptions::new().filename(file).create_if_missing(false);
-    let mut database = SqliteConnection::connect_with(&options).await?;
-    let has_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'key_checks')";
-    if sqlx::query_scalar(has_table).fetch_one(&mut database).await? {
-        compare(keyring, stored(&mut database).await?)?;
+pub async fn compare_in(db: &Db, keyring: &Keyring) -> Result<(), SetupError> {
+    if db.has_table("key_checks").await? {
+        compare(keyring, stored(db).await?)?;
     }
-    database.close().await?;
     Ok(())
 }
 
@@ -42,8 +36,8 @@ pub async fn compare_in(file: &Path, keyring: &Keyring) -> Result<(), SetupError
 /// Returns an error if a value differs, if the keyring lacks a key that has a value, or if a
 /// database fails. The stored values are compared again at the end, because another process may
 /// have stored a value in the meantime.
-pub async fn settle(pool: &SqlitePool, keyring: &Keyring, engine: &impl StoreMaintenance) -> Result<(), SetupError> {
-    let ComparedKeys { new, .. } = compare(keyring, stored(pool).await?)?;
+pub async fn settle(db: &Db, keyring: &Keyring, engine: &impl StoreMaintenance) -> Result<(), SetupError> {
+    let ComparedKeys { new, .. } = compare(keyring, stored(db).await?)?;
     if new.is_empty() {
         return Ok(());
     }
@@ -56,22 +50,23 @@ pub async fn settle(pool: &SqlitePool, keyring: &Keyring, engine: &impl StoreMai
     }
     for (number, check) in new {
         let insert = "INSERT INTO key_checks (number, value) VALUES (?, ?) ON CONFLICT DO NOTHING";
-        sqlx::query(insert).bind(number.get()).bind(&check.as_bytes()[..]).execute(pool).await?;
+        query(insert).bind(number.get()).bind(&check.as_bytes()[..]).execute(db).await?;
     }
     // If two processes with different peppers start for the first time at the same time, the second
     // one detects this here.
-    compare(keyring, stored(pool).await?)?;
+    compare(keyring, stored(db).await?)?;
     Ok(())
 }
 
 /// Returns the numbers of the keys that have a stored check value.
-pub async fn numbers(pool: &SqlitePool) -> Result<Vec<KeyNumber>, SetupError> {
-    Ok(stored(pool).await?.into_iter().map(|(number, _)| number).collect())
+pub async fn numbers(db: &Db) -> Result<Vec<KeyNumber>, SetupError> {
+    Ok(stored(db).await?.into_iter().map(|(number, _)| number).collect())
 }
 
-async fn stored(database: impl SqliteExecutor<'_>) -> Result<Vec<(KeyNumber, KeyCheck)>, SetupError> {
-    let rows: Vec<(u8, Vec<u8>)> = sqlx::query_as("SELECT number, value FROM key_checks").fetch_all(database).await?;
-    let row = |(number, bytes): (u8, Vec<u8>)| Ok((KeyNumber::new(number)?, KeyCheck::try_from(&*bytes)?));
+async fn stored(database: impl Into<On<'_>>) -> Result<Vec<(KeyNumber, KeyCheck)>, SetupError> {
+    let rows: Vec<(i64, Vec<u8>)> = query("SELECT number, value FROM key_checks").fetch_all(database).await?;
+    let row =
+        |(number, bytes): (i64, Vec<u8>)| Ok((KeyNumber::new(u8::try_from(number)?)?, KeyCheck::try_from(&*bytes)?));
     rows.into_iter().map(row).collect()
 }
 

@@ -13,12 +13,14 @@ use keyfob::{
     leak::{Finder, RedactedLog},
 };
 use personal_tokens::app::{App, router};
-use personal_tokens::args::{Args, DATABASE_URL, HELP};
-use personal_tokens::housekeeping;
+use personal_tokens::args::{Args, Asked};
+use personal_tokens::check;
+use personal_tokens::first::{self, FirstSignIn};
+use personal_tokens::housekeeping::{self, with_causes};
 use personal_tokens::metrics;
 use personal_tokens::printed;
 use personal_tokens::serve::{Limits, serve};
-use personal_tokens::setup::{self, FirstSignIn, PREFIX, SetupError};
+use personal_tokens::setup::{self, PREFIX, SetupError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -32,13 +34,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("personal-tokens: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                eprint!(": {error}");
-                cause = error.source();
-            }
-            eprintln!();
+            eprintln!("personal-tokens: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
@@ -50,18 +46,22 @@ async fn main() -> ExitCode {
 /// Returns an error if an option or the data directory is not usable, if an address cannot be
 /// bound, or if the last writes fail.
 async fn run() -> Result<(), SetupError> {
-    let args = Args::parse(env::args_os().skip(1), env::var_os(DATABASE_URL))?;
-    let Some(Args { addr, metrics_addr, data_dir, settings, reset_password }) = args else {
-        print!("{HELP}");
-        return Ok(());
+    let args = match Args::parse(env::args_os().skip(1), |name| env::var_os(name))? {
+        Asked::Text(text) => return printed::line(&text),
+        Asked::Run(args) => args,
     };
+    let Args { addr, metrics_addr, data_dir, settings, check_config, reset_password } = *args;
     // Requests are not logged, because their headers hold tokens. If a token reaches a line of the
     // log in another way, its secret is removed from the line.
     let log = RedactedLog::new(&Finder::new([Prefix::new(PREFIX)?]), std::io::stderr);
     tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(log).init();
 
+    if check_config {
+        let report = check::configuration(&data_dir, &settings).await?;
+        return printed::line(&report);
+    }
     if let Some(name) = reset_password {
-        return setup::reset_password(&data_dir, &name, |new| {
+        return first::reset_password(&data_dir, &settings, &name, |new| {
             let line = format!("new password, shown only once: name {} password {}\n", new.name, new.password);
             printed::secret("the new password", &line)
         })
@@ -78,19 +78,22 @@ async fn run() -> Result<(), SetupError> {
     // The signal handlers exist before the address is printed, because a program that reads the
     // address may stop the service immediately.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let address = format!("personal-tokens: http://{addr}/\n");
+    let mut address = format!("personal-tokens: http://{addr}/\n");
+    if let Some((_, addr)) = &metrics_listener {
+        address += &format!("metrics: http://{addr}/metrics\n");
+    }
+    let welcome = check::welcome(&data_dir, &settings, &format!("http://{addr}"));
     let tell = |first: &FirstSignIn| {
         let line = format!("first sign-in, shown only once: name {} password {}\n", first.name, first.password);
-        // The password is in the first line, and both lines are one write, so that `| head -1`
+        // The password is in the first line, and all lines are one write, so that `| head -1`
         // shows it.
-        printed::secret("the first sign-in", &(line + &address))
+        printed::secret("the first sign-in", &(line + &address + &welcome))
     };
     let (app, first) = setup::open_telling(&data_dir, settings, Arc::new(SystemClock), tell).await?;
     if first.is_none() {
         printed::line(&address)?;
     }
-    if let Some((listener, addr)) = metrics_listener {
-        printed::line(&format!("metrics: http://{addr}/metrics\n"))?;
+    if let Some((listener, _)) = metrics_listener {
         let limits = Limits { connections: 32, ..Limits::default() };
         // This server runs until the process exits, so that operators can still read the metrics
         // while the last requests end.

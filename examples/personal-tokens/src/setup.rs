@@ -1,41 +1,38 @@
 //! Starts the service: the data directory, the pepper, the databases and the first sign-in.
 
 use std::error::Error;
-use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyfob::{
-    Clock, Keyring, Pepper, Prefix, Tokens,
+    Clock, Keyring, Prefix, Tokens,
     keys::KeyringError,
     leak::Finder,
-    store::{ProjectsQuery, StoreMaintenance, postgres::PostgresFeed, sqlite::SqliteStore},
+    store::{ProjectsQuery, StoreMaintenance, sqlite::SqliteStore},
     tokens::Usage,
 };
-use sqlx::{SqliteConnection, SqliteExecutor, SqlitePool};
 
 use crate::app::App;
 use crate::bodies::Bodies;
-use crate::columns;
 use crate::config::Config;
-use crate::engine::{self, Database, Engine};
+use crate::db::{Db, takeover};
+use crate::engine::{Database, Engine};
+use crate::first::{self, FirstSignIn};
 use crate::health::Health;
 use crate::housekeeping::Housekeeping;
 use crate::key_checks;
 use crate::leaks::github::GitHub;
 use crate::leaks::reports::Doors;
-use crate::llm::models::{ModelEntry, Models};
+use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
 use crate::metrics::{Acts, Counted};
-use crate::people::accounts::{self, Accounts};
-use crate::people::invitations;
+use crate::people::accounts::Accounts;
 use crate::people::owners::TokenOwners;
-use crate::people::projects::{self, Kind, Projects};
-use crate::random;
+use crate::people::projects::Projects;
+use crate::pepper::{self, Place};
 use crate::tokens::audit::Audit;
 use crate::tokens::counts::ProjectCounts;
 use crate::tokens::key_counts::KeyCounts;
@@ -50,7 +47,9 @@ pub type SetupError = Box<dyn Error + Send + Sync>;
 pub const PREFIX: &str = "demo_pat";
 
 /// The file name of the host's own database in the data directory.
-const DATABASE: &str = "personal-tokens.db";
+pub const DATABASE: &str = "personal-tokens.db";
+/// The file name of the pepper in the data directory.
+const PEPPER: &str = "pepper";
 
 /// The settings that an administrator chooses on the command line.
 #[derive(Clone, Debug)]
@@ -59,6 +58,11 @@ pub struct Settings {
     pub behind_tls: bool,
     /// The database of the tokens. `None` means the SQLite file in the data directory.
     pub database: Option<Database>,
+    /// The database of everything else. `None` means the database of the tokens, or the SQLite file
+    /// in the data directory if the tokens are in Redis.
+    pub state: Option<Database>,
+    /// Where the pepper is. `None` means a file in the data directory.
+    pub pepper: Option<Place>,
     /// The maximum staleness of the cache. Zero means no cache.
     pub cache: Duration,
 }
@@ -67,20 +71,27 @@ impl Default for Settings {
     /// Returns the settings of a command line without options. Unlike the default policy of
     /// `keyfob`, these settings allow tokens that never expire.
     fn default() -> Self {
-        Self { allow_never: true, behind_tls: false, database: None, cache: Duration::ZERO }
+        Self { allow_never: true, behind_tls: false, database: None, state: None, pepper: None, cache: Duration::ZERO }
     }
 }
 
-/// A person's name and a new password, which is generated at the first start and by a reset. Debug
-/// does not show the password.
-pub struct FirstSignIn {
-    pub name: String,
-    pub password: String,
-}
+impl Settings {
+    /// Returns where the pepper is. The default is a file in the data directory `data`.
+    pub fn pepper(&self, data: &Path) -> Place {
+        self.pepper.clone().unwrap_or_else(|| Place::DataDir(data.join(PEPPER)))
+    }
 
-impl fmt::Debug for FirstSignIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FirstSignIn").field("name", &self.name).finish_non_exhaustive()
+    /// Returns the database of the tokens and that of everything else. The default is the SQLite
+    /// file in the data directory `data`.
+    pub fn databases(&self, data: &Path) -> (Database, Database) {
+        let file = || Database::Sqlite(data.join(DATABASE));
+        let tokens = self.database.clone().unwrap_or_else(file);
+        let state = self.state.clone().unwrap_or_else(|| match &tokens {
+            // Redis has no tables, so the rest stays in the data directory.
+            Database::Redis(_) => file(),
+            other => other.clone(),
+        });
+        (tokens, state)
     }
 }
 
@@ -117,73 +128,82 @@ pub async fn open_telling(
         config.policy = config.policy.with_never_expiring(false);
     }
     let file = data.join(DATABASE);
-    // Look for the database file first: another process that starts for the first time writes the
-    // pepper before this file, and opening the tokens' database may create this file.
-    let had_file = file.try_exists()?;
-    let pepper_file = data.join("pepper");
+    let (tokens_at, state_at) = settings.databases(data);
+    let place = settings.pepper(data);
     let prefix = Prefix::new(PREFIX)?;
-    let of_file = read_pepper(&pepper_file)?.map(|pepper| Keyring::new(prefix, pepper));
-    if let Some(keyring) = &of_file
-        && had_file
-    {
-        key_checks::compare_in(&file, keyring).await.map_err(|error| in_place(error, &pepper_file, &file))?;
+    if state_at != Database::Sqlite(file.clone()) && file.try_exists()? {
+        // The file of an earlier version knows the pepper before the new database does.
+        let old = Db::of_store(&SqliteStore::open(&file).await?);
+        if let Some(pepper) = place.read()? {
+            let old_at = Database::Sqlite(file.clone());
+            let compared = key_checks::compare_in(&old, &Keyring::new(prefix, pepper)).await;
+            compared.map_err(|error| in_place(error, &place, &old_at))?;
+        }
+        old.close().await;
     }
-    let tokens_elsewhere = match &settings.database {
-        Some(database) => Some(database.open(settings.cache).await?),
-        None => None,
+    // A start that is refused because of the tokens leaves no file beside them.
+    let existing = match &state_at {
+        Database::Sqlite(path) if state_at != tokens_at && !path.try_exists()? => None,
+        database => Some(database.connect_state().await?),
     };
+    // Look for the tables first: another process that starts for the first time writes the pepper
+    // before it creates the tables.
+    let had_state = match &existing {
+        Some(db) => db.has_table("users").await?,
+        None => false,
+    };
+    let of_file = place.read()?.map(|pepper| Keyring::new(prefix, pepper));
+    if let (Some(keyring), Some(db)) = (&of_file, &existing) {
+        key_checks::compare_in(db, keyring).await.map_err(|error| in_place(error, &place, &state_at))?;
+    }
+    let shared = existing.as_ref().and_then(Db::sqlite).filter(|_| tokens_at == state_at);
+    let (engine, store) = tokens_at.open(settings.cache, shared).await.map_err(|error| tokens_at.away(&error))?;
     let keyring = match of_file {
         Some(keyring) => keyring,
         // With a new pepper, every existing token would be refused as if it were forged.
-        None if had_file => {
-            return Err("the data directory has a database but no pepper file: restore the pepper".into());
+        None if had_state => {
+            return Err(format!("{state_at} has people, but there is no pepper: restore {place}").into());
         }
-        None => {
-            if let Some((engine, _)) = &tokens_elsewhere
-                && !engine.projects(&ProjectsQuery::default()).await?.is_empty()
-            {
-                return Err(
-                    "the database holds tokens but the data directory has no pepper file: restore the pepper".into()
-                );
-            }
-            Keyring::new(prefix, make_pepper(&pepper_file)?)
+        None if !engine.projects(&ProjectsQuery::default()).await?.is_empty() => {
+            return Err(format!("{tokens_at} holds tokens, but there is no pepper: restore {place}").into());
         }
+        None => Keyring::new(prefix, pepper::make(&data.join(PEPPER))?),
     };
-    // The host's own tables are always in the data directory, beside the pepper. By default the
-    // tokens are in the same file, so that there is one thing to back up.
-    let own = SqliteStore::open(&file).await?;
-    let pool = own.pool().clone();
-    sqlx::raw_sql(include_str!("schema.sql")).execute(&pool).await?;
-    columns::add_missing(&pool).await?;
-    refusals::fold(&pool).await?;
-    let (engine, store) =
-        tokens_elsewhere.unwrap_or_else(|| engine::behind(Engine::new(own), settings.cache, None::<PostgresFeed>));
-    key_checks::settle(&pool, &keyring, &engine).await.map_err(|error| in_place(error, &pepper_file, &file))?;
+    let db = match existing {
+        Some(db) => db,
+        None => state_at.connect_state().await?,
+    };
+    db.create_tables().await?;
+    if state_at != Database::Sqlite(file.clone()) {
+        take_over(&file, &db, &state_at, &engine).await?;
+    }
+    refusals::fold(&db).await?;
+    key_checks::settle(&db, &keyring, &engine).await.map_err(|error| in_place(error, &place, &state_at))?;
 
-    let accounts = Accounts::new(pool.clone()).await?;
+    let accounts = Accounts::new(db.clone()).await?;
     let finder = Finder::new(keyring.prefixes().iter().copied());
-    let health = Health::new(engine, pool.clone())?;
-    let audit = Audit::start(pool.clone(), Arc::clone(&clock));
-    let uses = Uses::new(pool.clone(), Arc::clone(&clock));
+    let health = Health::new(engine, db.clone())?;
+    let audit = Audit::start(db.clone(), Arc::clone(&clock));
+    let uses = Uses::new(db.clone(), Arc::clone(&clock));
     let acts = Arc::<Acts>::default();
-    let github = config.github_keys.take().map(|address| GitHub::new(address, Arc::clone(&clock), pool.clone()));
+    let github = config.github_keys.take().map(|address| GitHub::new(address, Arc::clone(&clock), db.clone()));
     let github = github.transpose()?.map(Arc::new);
     let asker = Asker::new()?;
     let tokens = Tokens::new(keyring, store)
         .with_policy(config.policy.clone())
         .with_clock(clock)
-        .with_owners(TokenOwners::new(pool.clone()))
+        .with_owners(TokenOwners::new(db.clone()))
         .with_usage(Usage::default().with_origins())
         .with_events(Counted { acts: Arc::clone(&acts), sink: uses.before(audit.clone()) });
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
-    let (models, first) = first_sign_in(&pool, Models::new(pool.clone(), upstreams), entries, tell).await?;
+    let (models, first) = first::sign_in(&db, Models::new(db.clone(), upstreams), entries, tell).await?;
     let app = App {
         tokens: Arc::new(tokens),
         accounts,
-        projects: Projects::new(pool.clone()),
+        projects: Projects::new(db.clone()),
         models,
         asker,
-        names: TokenNames::new(pool.clone()),
+        names: TokenNames::new(db.clone()),
         audit,
         uses,
         acts,
@@ -198,167 +218,49 @@ pub async fn open_telling(
         questions: Bodies::new(16, 4),
         finder,
         config,
-        pool,
+        db,
         behind_tls: settings.behind_tls,
     };
     Ok((Arc::new(app), first))
 }
 
+/// Takes over people, projects, sessions and the audit trail from the SQLite file of the data
+/// directory, and logs how many rows.
+///
+/// # Errors
+/// Returns an error if the file has tokens and the database of the tokens has none, because the
+/// tokens must be copied first. Also returns an error if a database fails.
+async fn take_over(file: &Path, db: &Db, state_at: &Database, engine: &Engine) -> Result<(), SetupError> {
+    if !file.try_exists()? {
+        return Ok(());
+    }
+    let old = SqliteStore::open(file).await?;
+    let all = ProjectsQuery::default();
+    if !old.projects(&all).await?.is_empty() && engine.projects(&all).await?.is_empty() {
+        return Err(format!(
+            "{} holds tokens and the new database holds none: copy them first (cargo run --example operator -- copy), or \
+             move the file away",
+            file.display()
+        )
+        .into());
+    }
+    let Some(report) = takeover::take_over(file, db).await? else { return Ok(()) };
+    for (table, rows) in report.iter().filter(|(_, rows)| *rows > 0) {
+        tracing::info!(table, rows, "taken over into {state_at}");
+    }
+    tracing::info!("the state of {} has been taken over; the file is no longer used", file.display());
+    Ok(())
+}
+
 /// Adds help to a [`KeyringError::WrongPepper`]: the path of the pepper file, and the SQL that
 /// deletes check values of a wrong pepper. Returns other errors unchanged.
-fn in_place(error: SetupError, pepper_file: &Path, file: &Path) -> SetupError {
+pub fn in_place(error: SetupError, place: &Place, database: &Database) -> SetupError {
     let Some(KeyringError::WrongPepper(wrong)) = error.downcast_ref() else { return error };
     let numbers: Vec<_> = wrong.iter().map(|number| number.get().to_string()).collect();
-    let (pepper_file, file) = (pepper_file.display(), file.display());
     format!(
-        "{error} as {pepper_file}; if this pepper is the right one, an earlier start that could not check its pepper stored the \
-         wrong value: then delete it with DELETE FROM key_checks WHERE number IN ({}) in {file}",
+        "{error} as {place}; if this pepper is the right one, an earlier start that could not check its pepper stored the \
+         wrong value: then delete it with DELETE FROM key_checks WHERE number IN ({}) in {database}",
         numbers.join(", ")
     )
     .into()
-}
-
-/// Reads the pepper from its file. Returns `None` if the file does not exist.
-///
-/// # Errors
-/// Returns an error if other users may read the file, or if the file cannot be read or holds no
-/// valid pepper.
-fn read_pepper(path: &Path) -> Result<Option<Pepper>, SetupError> {
-    let mode = match path.metadata() {
-        Ok(metadata) => metadata.permissions().mode(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    if mode & 0o077 != 0 {
-        return Err("other users may read the pepper file: chmod 600 it".into());
-    }
-    Ok(Some(Pepper::new(std::fs::read(path)?)?))
-}
-
-/// Creates a pepper and its file. If another process has created the file at the same time, returns
-/// the pepper of that file. The bytes are written to a temporary file, which is then linked to
-/// `path`. So the file at `path` is always complete, and no process overwrites the file of another
-/// process.
-fn make_pepper(path: &Path) -> Result<Pepper, SetupError> {
-    let pepper = Pepper::generate()?;
-    let aside = path.with_extension(random::hex128()?);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    // The umask can only remove rights. This call also removes rights that a default ACL grants.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    file.write_all(pepper.expose_secret())?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&aside, path);
-    std::fs::remove_file(&aside)?;
-    let pepper = match linked {
-        Ok(()) => pepper,
-        // Another process that started at the same time was faster: use its pepper.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read_pepper(path)?.ok_or("the pepper file was created and removed at the same time; start again")?
-        }
-        Err(error) => return Err(error.into()),
-    };
-    // Synchronize the directory, which holds the name of the file.
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-    Ok(pepper)
-}
-
-/// Creates one person, their personal project, two shared projects and a public project, if the
-/// database has no person yet. Then checks the models of the configuration, which may name these
-/// projects. If several processes start at the same time, only one of them creates these rows.
-async fn first_sign_in(
-    pool: &SqlitePool,
-    mut models: Models,
-    entries: Vec<ModelEntry>,
-    tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
-) -> Result<(Models, Option<FirstSignIn>), SetupError> {
-    let is_first = !has_people(pool).await?;
-    let first = FirstSignIn { name: "ada".into(), password: random::hex128()? };
-    let hash = if is_first { accounts::hash(first.password.clone()).await? } else { String::new() };
-    // If there is no person yet, take the write lock before looking again, so that only one process
-    // creates the rows.
-    let mut transaction = match is_first {
-        true => pool.begin_with("BEGIN IMMEDIATE").await?,
-        false => pool.begin().await?,
-    };
-    let is_first = is_first && !has_people(&mut *transaction).await?;
-    if is_first {
-        make_first(&mut transaction, &first.name, &hash).await?;
-    }
-    models.configure(&projects::all(&mut *transaction).await?, entries)?;
-    if !is_first {
-        return Ok((models, None));
-    }
-    tell(&first)?;
-    transaction
-        .commit()
-        .await
-        .map_err(|error| format!("the sign-in that was printed is void, start again: {error}"))?;
-    Ok((models, Some(first)))
-}
-
-async fn make_first(connection: &mut SqliteConnection, name: &str, hash: &str) -> sqlx::Result<()> {
-    let user = insert_user(&mut *connection, name, hash).await?;
-    accounts::appoint(&mut *connection, user).await?;
-    for shared in ["Difference engine", "Weather station"] {
-        let project = projects::insert(&mut *connection, shared, Kind::Shared, None).await?;
-        projects::join(&mut *connection, project, user).await?;
-    }
-    projects::insert(&mut *connection, "Open library", Kind::Public, None).await?;
-    Ok(())
-}
-
-/// Replaces a person's password with a new random password. `tell` receives the new password before
-/// it is stored. The database is not locked while `tell` runs, because printing may wait for a
-/// terminal. The person's sessions end in every process.
-///
-/// # Errors
-/// Returns an error if there is no database, if no person has this name, if `tell` fails, or if the
-/// new password cannot be stored.
-pub async fn reset_password(
-    data: &Path,
-    name: &str,
-    tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
-) -> Result<(), SetupError> {
-    let file = data.join(DATABASE);
-    if !file.try_exists()? {
-        return Err(format!("there is no database {}: give its directory with --data-dir", file.display()).into());
-    }
-    let pool = SqliteStore::open(&file).await?.pool().clone();
-    if !accounts::exists(&pool, name).await? {
-        return Err(format!("there is no person named {name:?}").into());
-    }
-    let new = FirstSignIn { name: name.into(), password: random::hex128()? };
-    let hash = accounts::hash(new.password.clone()).await?;
-    tell(&new)?;
-    // The link of an invitation must not replace the new password.
-    invitations::end(&pool, name).await?;
-    let void = |why: &dyn fmt::Display| format!("the password that was printed is void, try again: {why}");
-    if !accounts::set_password(&pool, name, &hash).await.map_err(|error| void(&error))? {
-        return Err(void(&format_args!("there is no person named {name:?} any more")).into());
-    }
-    pool.close().await;
-    Ok(())
-}
-
-async fn has_people(db: impl SqliteExecutor<'_>) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)").fetch_one(db).await
-}
-
-/// Adds a person with a personal project. Returns the person's id.
-///
-/// # Errors
-/// Returns an error if another person has this name, if the database fails, or if the password
-/// cannot be hashed.
-pub async fn add_user(pool: &SqlitePool, name: &str, password: &str) -> Result<i64, SetupError> {
-    let hash = accounts::hash(password.into()).await?;
-    let mut transaction = pool.begin().await?;
-    let user = insert_user(&mut transaction, name, &hash).await?;
-    transaction.commit().await?;
-    Ok(user)
-}
-
-async fn insert_user(connection: &mut SqliteConnection, name: &str, hash: &str) -> sqlx::Result<i64> {
-    let user = accounts::insert(&mut *connection, name, hash).await?;
-    projects::insert(connection, &format!("Personal ({name})"), Kind::Personal, Some(user)).await?;
-    Ok(user)
 }

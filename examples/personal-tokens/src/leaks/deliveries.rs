@@ -1,34 +1,28 @@
 //! The reports from GitHub that this service has answered. They are stored, so that every process
 //! that shares the data directory detects a replay, even after a restart.
 
+use crate::db::{Db, query};
 use keyfob::Timestamp;
-use sqlx::SqlitePool;
 
 /// Returns whether a report with this digest was answered before.
-pub async fn is_answered(pool: &SqlitePool, digest: &[u8; 32]) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM github_deliveries WHERE digest = ?)")
-        .bind(digest.as_slice())
-        .fetch_one(pool)
-        .await
+pub async fn is_answered(db: &Db, digest: &[u8; 32]) -> sqlx::Result<bool> {
+    query("SELECT EXISTS (SELECT 1 FROM github_deliveries WHERE digest = ?)").bind(digest.as_slice()).value(db).await
 }
 
 /// Stores that a report was answered, with the id of the key that signed the report.
-pub async fn note(pool: &SqlitePool, digest: &[u8; 32], key_id: &str, now: Timestamp) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO github_deliveries (digest, key_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+pub async fn note(db: &Db, digest: &[u8; 32], key_id: &str, now: Timestamp) -> sqlx::Result<()> {
+    query("INSERT INTO github_deliveries (digest, key_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
         .bind(digest.as_slice())
         .bind(key_id)
         .bind(now.as_unix_millis())
-        .execute(pool)
+        .execute(db)
         .await?;
     Ok(())
 }
 
 /// Deletes all stored reports except the reports that one of these keys signed. A deleted report
 /// cannot be replayed, because the service accepts only signatures of these keys.
-pub async fn keep_of(pool: &SqlitePool, key_ids: &[&str]) -> Result<(), crate::setup::SetupError> {
-    sqlx::query("DELETE FROM github_deliveries WHERE key_id NOT IN (SELECT value FROM json_each(?))")
-        .bind(serde_json::to_string(key_ids)?)
-        .execute(pool)
-        .await?;
+pub async fn keep_of(db: &Db, key_ids: &[&str]) -> Result<(), crate::setup::SetupError> {
+    query("DELETE FROM github_deliveries WHERE key_id NOT IN (?*)").bind(key_ids).execute(db).await?;
     Ok(())
 }

@@ -9,9 +9,9 @@ use keyfob::{
 };
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
-use sqlx::SqlitePool;
 use tokio::sync::Mutex;
 
+use crate::db::Db;
 use crate::leaks::deliveries;
 use crate::setup::SetupError;
 
@@ -35,7 +35,7 @@ pub struct GitHub {
     address: Url,
     client: Client,
     clock: Arc<dyn Clock>,
-    pool: SqlitePool,
+    db: Db,
     /// The time at which the keys were last requested, and the keys if the request succeeded. It is
     /// `None` before the first request.
     asked: Mutex<Option<(Timestamp, Option<GitHubKeys>)>>,
@@ -44,13 +44,13 @@ pub struct GitHub {
 impl GitHub {
     /// Creates the receiver of GitHub's reports. It has no keys until
     /// [`keep_keys`](Self::keep_keys) or the first report fetches them.
-    pub fn new(address: Url, clock: Arc<dyn Clock>, pool: SqlitePool) -> Result<Self, SetupError> {
+    pub fn new(address: Url, clock: Arc<dyn Clock>, db: Db) -> Result<Self, SetupError> {
         let client = Client::builder()
             .timeout(PATIENCE)
             .redirect(Policy::none())
             .user_agent("keyfob-personal-tokens")
             .build()?;
-        Ok(Self { webhook: GitHubWebhook::default(), address, client, clock, pool, asked: Mutex::default() })
+        Ok(Self { webhook: GitHubWebhook::default(), address, client, clock, db, asked: Mutex::default() })
     }
 
     /// Fetches the keys if they are a day old, if the last fetch failed, or if there was no fetch
@@ -77,7 +77,7 @@ impl GitHub {
         let keys = match self.ask().await {
             Ok(keys) => {
                 let current: Vec<&str> = keys.current_ids().collect();
-                if let Err(error) = deliveries::keep_of(&self.pool, &current).await {
+                if let Err(error) = deliveries::keep_of(&self.db, &current).await {
                     // This is only a warning, because old rows only take room.
                     tracing::warn!(
                         error = &*error as &dyn std::error::Error,

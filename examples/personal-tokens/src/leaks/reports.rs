@@ -208,7 +208,7 @@ pub async fn by_github(State(app): State<Arc<App>>, request: Request) -> Respons
         Ok(answer) => answer,
         Err(error) => return unavailable(error),
     };
-    if let Err(error) = deliveries::note(&app.pool, &digest, &key_id, app.tokens.now()).await {
+    if let Err(error) = deliveries::note(&app.db, &digest, &key_id, app.tokens.now()).await {
         // GitHub gets its response anyway: a replay changes nothing, and GitHub may not send the
         // report again.
         tracing::error!(error = &error as &dyn Error, "cannot store that a report of GitHub's was answered");
@@ -270,7 +270,7 @@ async fn handle(
     // A stranger does not learn from this whether the report was answered before, because the
     // signature is checked before a replay is refused.
     let digest = delivery.digest();
-    match deliveries::is_answered(&app.pool, &digest).await {
+    match deliveries::is_answered(&app.db, &digest).await {
         Ok(true) => github.webhook.remember(digest),
         Ok(false) => {}
         Err(error) => return Err(NotHandled::failed(&error)),

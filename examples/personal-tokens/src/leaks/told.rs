@@ -9,6 +9,7 @@ use keyfob::{
 };
 
 use crate::app::App;
+use crate::db::query;
 use crate::people::accounts::User;
 use crate::setup::SetupError;
 use crate::tokens::issued;
@@ -51,7 +52,7 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     let Some(token) = outcome.token() else { return Ok(()) };
     let url = shown(&app.finder, &report.url);
     issued::note_bound(app, token).await?;
-    sqlx::query(
+    query(
         "INSERT INTO token_leaks (project, token_id, owner, name, at, reporter, url) VALUES (?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT DO NOTHING",
     )
@@ -62,7 +63,7 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     .bind(app.tokens.now().as_unix_millis())
     .bind(reporter.as_str())
     .bind(url)
-    .execute(&app.pool)
+    .execute(&app.db)
     .await?;
     let bound_ended = i64::try_from(outcome.issued().bound_ended).unwrap_or(i64::MAX);
     if bound_ended == 0 {
@@ -70,14 +71,14 @@ pub async fn note(app: &App, reporter: &Actor, report: &LeakReport, outcome: &Le
     }
     // If a report fails half-way and is repeated, each try may end some of the bound tokens. So the
     // counts are added.
-    sqlx::query(
+    query(
         "INSERT INTO leaked_issuers (project, token_id, bound_ended) VALUES (?, ?, ?) ON CONFLICT (project, token_id) \
-         DO UPDATE SET bound_ended = bound_ended + excluded.bound_ended",
+         DO UPDATE SET bound_ended = leaked_issuers.bound_ended + excluded.bound_ended",
     )
     .bind(token.project.as_str())
     .bind(token.id.as_str())
     .bind(bound_ended)
-    .execute(&app.pool)
+    .execute(&app.db)
     .await?;
     Ok(())
 }
@@ -97,18 +98,18 @@ fn shown(finder: &Finder, url: &str) -> String {
 /// further such tokens. The latest leaks come first, except that tokens that are bound to another
 /// token come last.
 pub async fn of_user(app: &App, user: &User, most: u32) -> Result<(Vec<Leaked>, usize), SetupError> {
-    let rows: Vec<(String, String, String, i64, String, String, i64)> = sqlx::query_as(
+    let rows: Vec<(String, String, String, i64, String, String, i64)> = query(
         "SELECT project, token_id, name, at, reporter, url, coalesce(bound_ended, 0) FROM token_leaks \
          LEFT JOIN leaked_issuers USING (project, token_id) LEFT JOIN bound_tokens AS bound USING (project, token_id) \
          WHERE owner = ? AND seen = 0 ORDER BY bound.token_id IS NOT NULL, at DESC, token_id LIMIT ?",
     )
     .bind(user.owner_id().as_str())
     .bind(most)
-    .fetch_all(&app.pool)
+    .fetch_all(&app.db)
     .await?;
-    let all: i64 = sqlx::query_scalar("SELECT count(*) FROM token_leaks WHERE owner = ? AND seen = 0")
+    let all: i64 = query("SELECT count(*) FROM token_leaks WHERE owner = ? AND seen = 0")
         .bind(user.owner_id().as_str())
-        .fetch_one(&app.pool)
+        .value(&app.db)
         .await?;
     let more = usize::try_from(all)?.saturating_sub(rows.len());
     let mut leaked = Vec::with_capacity(rows.len());
@@ -124,30 +125,30 @@ pub async fn of_user(app: &App, user: &User, most: u32) -> Result<(Vec<Leaked>, 
 /// alarm. Returns `None` if there is no report.
 pub async fn of_token(app: &App, key: &TokenKey) -> Result<Option<Found>, SetupError> {
     let row: Option<(i64, String, String)> =
-        sqlx::query_as("SELECT at, reporter, url FROM token_leaks WHERE project = ? AND token_id = ?")
+        query("SELECT at, reporter, url FROM token_leaks WHERE project = ? AND token_id = ?")
             .bind(key.project.as_str())
             .bind(key.id.as_str())
-            .fetch_optional(&app.pool)
+            .fetch_optional(&app.db)
             .await?;
     row.map(|(at, reporter, url)| Found::new(app, at, reporter, &url)).transpose()
 }
 
 /// Dismisses the alarm of a leaked token.
 pub async fn seen(app: &App, user: &User, key: &TokenKey) -> Result<(), SetupError> {
-    sqlx::query("UPDATE token_leaks SET seen = 1 WHERE project = ? AND token_id = ? AND owner = ?")
+    query("UPDATE token_leaks SET seen = 1 WHERE project = ? AND token_id = ? AND owner = ?")
         .bind(key.project.as_str())
         .bind(key.id.as_str())
         .bind(user.owner_id().as_str())
-        .execute(&app.pool)
+        .execute(&app.db)
         .await?;
     Ok(())
 }
 
 /// Dismisses all alarms of a person.
 pub async fn all_seen(app: &App, user: &User) -> Result<(), SetupError> {
-    sqlx::query("UPDATE token_leaks SET seen = 1 WHERE owner = ? AND seen = 0")
+    query("UPDATE token_leaks SET seen = 1 WHERE owner = ? AND seen = 0")
         .bind(user.owner_id().as_str())
-        .execute(&app.pool)
+        .execute(&app.db)
         .await?;
     Ok(())
 }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use keyfob::Name;
 use serde::Deserialize;
-use sqlx::SqlitePool;
 
 use crate::connect;
+use crate::db::{Db, Truth, query};
 use crate::llm::upstream::{Upstream, Upstreams};
 use crate::people::projects::{Kind, Project, Projects};
 
@@ -91,12 +91,12 @@ impl fmt::Display for ModelError {
 impl std::error::Error for ModelError {}
 
 pub struct Models {
-    pool: SqlitePool,
+    db: Db,
     configured: Vec<Model>,
     pub upstreams: Upstreams,
 }
 
-type Row = (i64, i64, String, String, Option<String>, bool);
+type Row = (i64, i64, String, String, Option<String>, Truth);
 
 /// Expands to a query that reads [`Row`]s. `$where` is the condition.
 macro_rules! select_models {
@@ -114,7 +114,7 @@ const OF_PROJECT: &str =
     select_models!("WHERE project_id = ? OR project_id IN (SELECT id FROM projects WHERE kind = 'public')");
 
 impl From<Row> for Model {
-    fn from((id, project_id, name, upstream, upstream_model, default): Row) -> Self {
+    fn from((id, project_id, name, upstream, upstream_model, Truth(default)): Row) -> Self {
         Self { id: Some(id), project_id, name, default, upstream, upstream_model }
     }
 }
@@ -122,8 +122,8 @@ impl From<Row> for Model {
 impl Models {
     /// Creates the models from the database table. [`configure`](Self::configure) adds the models
     /// of the configuration.
-    pub fn new(pool: SqlitePool, upstreams: Upstreams) -> Self {
-        Self { pool, configured: Vec::new(), upstreams }
+    pub fn new(db: Db, upstreams: Upstreams) -> Self {
+        Self { db, configured: Vec::new(), upstreams }
     }
 
     /// Adds the models of the configuration.
@@ -179,7 +179,7 @@ impl Models {
     /// Returns all models. If there are none, each public project gets the model `echo`, so that a
     /// person who has just started the service can try everything.
     pub async fn all(&self, projects: &Projects) -> sqlx::Result<Vec<Model>> {
-        let rows: Vec<Row> = sqlx::query_as(select_models!("")).fetch_all(&self.pool).await?;
+        let rows: Vec<Row> = query(select_models!("")).fetch_all(&self.db).await?;
         let mut models = self.configured.clone();
         models.extend(rows.into_iter().map(Model::from));
         if models.is_empty() {
@@ -193,7 +193,7 @@ impl Models {
     /// have models of their own.
     pub async fn of_project(&self, projects: &Projects, project: &Project) -> sqlx::Result<Vec<Model>> {
         let public = projects.public().await?;
-        let rows: Vec<Row> = sqlx::query_as(OF_PROJECT).bind(project.id).fetch_all(&self.pool).await?;
+        let rows: Vec<Row> = query(OF_PROJECT).bind(project.id).fetch_all(&self.db).await?;
         let is_usable = |model: &&Model| model.project_id == project.id || public.contains(&model.project_id);
         let mut models: Vec<Model> = self.configured.iter().filter(is_usable).cloned().collect();
         for model in rows.into_iter().map(Model::from) {
@@ -228,7 +228,7 @@ impl Models {
         if !self.configured.is_empty() {
             return Ok(true);
         }
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM models)").fetch_one(&self.pool).await
+        query("SELECT EXISTS (SELECT 1 FROM models)").is_true(&self.db).await
     }
 
     /// Adds a model from the administrator's form. The inner error is the reason why the model is
@@ -240,14 +240,14 @@ impl Models {
         if let Err(error) = self.check(model, &projects.of_ids(&[model.project_id]).await?) {
             return Ok(Err(error));
         }
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.db.begin().await?;
         if model.default {
-            sqlx::query("UPDATE models SET is_default = 0 WHERE project_id = ?")
+            query("UPDATE models SET is_default = 0 WHERE project_id = ?")
                 .bind(model.project_id)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
         }
-        let added = sqlx::query(
+        let added = query(
             "INSERT INTO models (project_id, name, upstream, upstream_model, is_default) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT DO NOTHING",
         )
@@ -256,9 +256,9 @@ impl Models {
         .bind(&model.upstream)
         .bind(&model.upstream_model)
         .bind(model.default)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
-        if added.rows_affected() == 0 {
+        if added == 0 {
             return Ok(Err(ModelError::Taken));
         }
         transaction.commit().await?;
@@ -267,8 +267,8 @@ impl Models {
 
     /// Removes a model that was added with the form. Returns whether the model existed.
     pub async fn remove(&self, id: i64) -> sqlx::Result<bool> {
-        let done = sqlx::query("DELETE FROM models WHERE id = ?").bind(id).execute(&self.pool).await?;
-        Ok(done.rows_affected() > 0)
+        let done = query("DELETE FROM models WHERE id = ?").bind(id).execute(&self.db).await?;
+        Ok(done > 0)
     }
 }
 
@@ -286,8 +286,6 @@ pub fn choose<'m>(models: &'m [Model], project: &Project) -> Option<&'m Model> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqlitePoolOptions;
-
     use super::*;
 
     fn model(project_id: i64, name: &str, default: bool) -> Model {
@@ -302,10 +300,10 @@ mod tests {
 
     #[tokio::test]
     async fn models_and_projects_of_other_people_are_not_read() {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
-        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
-        let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {OF_PROJECT}"));
-        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&pool).await.expect("it is planned");
+        let dir = tempfile::tempdir().expect("a folder");
+        let db = Db::open_file(&dir.path().join("host.db")).await.expect("it opens");
+        let plan = query(format!("EXPLAIN QUERY PLAN {OF_PROJECT}")).bind(1_i64);
+        let steps: Vec<(i64, i64, i64, String)> = plan.fetch_all(&db).await.expect("it is planned");
         let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
         let reads = |what: &str| steps.iter().filter(|step| step.starts_with(what)).count();
         assert_eq!((reads("SCAN models"), reads("SEARCH models")), (0, 2), "{steps:?}");

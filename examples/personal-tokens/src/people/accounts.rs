@@ -9,10 +9,10 @@ use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, Salt
 use argon2::{Argon2, password_hash};
 use keyfob::{OwnerId, Timestamp};
 use sha2::{Digest, Sha256};
-use sqlx::{SqliteExecutor, SqlitePool};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::client::Client;
+use crate::db::{Db, On, Truth, query};
 use crate::people::guesses::{Guesses, TooMany};
 use crate::random;
 use crate::serve::queued;
@@ -32,10 +32,10 @@ pub struct User {
     pub session_mark: u64,
 }
 
-type Row = (i64, String, bool, bool, String, i64);
+type Row = (i64, String, Truth, Truth, String, i64);
 
 impl From<Row> for User {
-    fn from((id, name, suspended, admin, password_hash, sessions_ended): Row) -> Self {
+    fn from((id, name, Truth(suspended), Truth(admin), password_hash, sessions_ended): Row) -> Self {
         let digest = Sha256::digest(format!("{sessions_ended} {password_hash}"));
         let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
         Self { id, name, suspended, admin, session_mark: u64::from_be_bytes(*first) }
@@ -61,7 +61,7 @@ impl User {
 }
 
 pub struct Accounts {
-    pool: SqlitePool,
+    db: Db,
     /// A hash for sign-ins with an unknown name. The password is compared with this hash, so that
     /// an unknown name takes as long as a known one.
     decoy: String,
@@ -126,14 +126,14 @@ impl fmt::Display for Busy {
 impl Error for Busy {}
 
 impl Accounts {
-    pub async fn new(pool: SqlitePool) -> Result<Self, SetupError> {
+    pub async fn new(db: Db) -> Result<Self, SetupError> {
         let decoy = hash(random::hex128()?).await?;
         let (guesses, counts) = (Guesses::default(), Counts::default());
-        Ok(Self { pool, decoy, sign_ins: Gate::new(2, 32), changes: Gate::new(1, 8), guesses, counts })
+        Ok(Self { db, decoy, sign_ins: Gate::new(2, 32), changes: Gate::new(1, 8), guesses, counts })
     }
 
     pub async fn find(&self, id: i64) -> sqlx::Result<Option<User>> {
-        find(&self.pool, id).await
+        find(&self.db, id).await
     }
 
     pub fn counts(&self) -> &Counts {
@@ -186,8 +186,7 @@ impl Accounts {
 
     async fn compare(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
         let _place = self.sign_ins.place()?;
-        let row: Option<Row> =
-            sqlx::query_as(select_users!("WHERE name = ?")).bind(name).fetch_optional(&self.pool).await?;
+        let row: Option<Row> = query(select_users!("WHERE name = ?")).bind(name).fetch_optional(&self.db).await?;
         let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(_, _, _, _, stored, ..)| stored.clone());
         let fits = self.fits(&self.sign_ins, password, stored).await?;
         Ok(row.filter(|_| fits).map(User::from))
@@ -213,8 +212,7 @@ impl Accounts {
 
     async fn exchange(&self, user: i64, present: String, new: String) -> Result<Option<User>, SetupError> {
         let _place = self.changes.place()?;
-        let stored: String =
-            sqlx::query_scalar("SELECT password_hash FROM users WHERE id = ?").bind(user).fetch_one(&self.pool).await?;
+        let stored: String = query("SELECT password_hash FROM users WHERE id = ?").bind(user).value(&self.db).await?;
         if !self.fits(&self.changes, present, stored.clone()).await? {
             return Ok(None);
         }
@@ -223,13 +221,13 @@ impl Accounts {
         drop(turn);
         // If another request has changed the password in the meantime, `present` is no longer the
         // current password.
-        let changed = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
+        let changed = query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
             .bind(&hash)
             .bind(user)
             .bind(&stored)
-            .execute(&self.pool)
+            .execute(&self.db)
             .await?;
-        if changed.rows_affected() == 0 { Ok(None) } else { Ok(self.find(user).await?) }
+        if changed == 0 { Ok(None) } else { Ok(self.find(user).await?) }
     }
 
     /// Returns whether the password matches the stored hash. First waits until the gate lets the
@@ -263,36 +261,31 @@ impl Accounts {
 }
 
 /// Returns the person with this id.
-pub async fn find(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<User>> {
-    let row: Option<Row> = sqlx::query_as(select_users!("WHERE id = ?")).bind(id).fetch_optional(pool).await?;
+pub async fn find(db: &Db, id: i64) -> sqlx::Result<Option<User>> {
+    let row: Option<Row> = query(select_users!("WHERE id = ?")).bind(id).fetch_optional(db).await?;
     Ok(row.map(User::from))
 }
 
 /// Adds a person and returns their id. The caller adds a personal project in the same transaction.
-pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str) -> sqlx::Result<i64> {
-    let done = sqlx::query("INSERT INTO users (name, password_hash) VALUES (?, ?)")
-        .bind(name)
-        .bind(password_hash)
-        .execute(db)
-        .await?;
-    Ok(done.last_insert_rowid())
+pub async fn insert(db: impl Into<On<'_>>, name: &str, password_hash: &str) -> sqlx::Result<i64> {
+    let sql = "INSERT INTO users (name, password_hash) VALUES (?, ?) RETURNING id";
+    query(sql).bind(name).bind(password_hash).value(db).await
 }
 
 /// Returns whether there is a person with this name.
-pub async fn exists(db: impl SqliteExecutor<'_>, name: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE name = ?)").bind(name).fetch_one(db).await
+pub async fn exists(db: impl Into<On<'_>>, name: &str) -> sqlx::Result<bool> {
+    query("SELECT EXISTS (SELECT 1 FROM users WHERE name = ?)").bind(name).is_true(db).await
 }
 
 /// Replaces the password of the person with this name. Returns `false` if there is no such person.
-pub async fn set_password(db: impl SqliteExecutor<'_>, name: &str, password_hash: &str) -> sqlx::Result<bool> {
-    let done =
-        sqlx::query("UPDATE users SET password_hash = ? WHERE name = ?").bind(password_hash).bind(name).execute(db);
-    Ok(done.await?.rows_affected() > 0)
+pub async fn set_password(db: impl Into<On<'_>>, name: &str, password_hash: &str) -> sqlx::Result<bool> {
+    let done = query("UPDATE users SET password_hash = ? WHERE name = ?").bind(password_hash).bind(name).execute(db);
+    Ok(done.await? > 0)
 }
 
 /// Makes a person an administrator.
-pub async fn appoint(db: impl SqliteExecutor<'_>, user: i64) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO admins (user_id) VALUES (?) ON CONFLICT DO NOTHING").bind(user).execute(db).await?;
+pub async fn appoint(db: impl Into<On<'_>>, user: i64) -> sqlx::Result<()> {
+    query("INSERT INTO admins (user_id) VALUES (?) ON CONFLICT DO NOTHING").bind(user).execute(db).await?;
     Ok(())
 }
 
@@ -308,17 +301,15 @@ pub async fn hash(password: String) -> Result<String, SetupError> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqlitePoolOptions;
-
     use super::*;
 
     #[tokio::test]
     async fn password_of_an_unknown_name_is_compared_with_a_hash_of_the_same_cost() {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
-        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
+        let dir = tempfile::tempdir().expect("a folder");
+        let db = Db::open_file(&dir.path().join("host.db")).await.expect("it opens");
         let stored = hash("right".into()).await.expect("it is hashed");
-        insert(&pool, "ada", &stored).await.expect("she is stored");
-        let mut accounts = Accounts::new(pool).await.expect("the decoy is hashed");
+        insert(&db, "ada", &stored).await.expect("she is stored");
+        let mut accounts = Accounts::new(db).await.expect("the decoy is hashed");
         let cost = |hash: &str| {
             let hash = PasswordHash::new(hash).expect("it is a hash");
             (hash.algorithm.to_string(), hash.version, hash.params.to_string(), hash.hash.map(|output| output.len()))

@@ -5,8 +5,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::SqlitePool;
-
+use crate::db::{Db, Truth, query};
 use crate::people::projects::Project;
 
 /// The number of rows on a page.
@@ -34,10 +33,10 @@ pub struct Person {
     pub invited_until: Option<i64>,
 }
 
-type PersonRow = (i64, String, bool, bool, bool, Option<i64>);
+type PersonRow = (i64, String, Truth, Truth, Truth, Option<i64>);
 
 impl From<PersonRow> for Person {
-    fn from((id, name, suspended, admin, removed, invited_until): PersonRow) -> Self {
+    fn from((id, name, Truth(suspended), Truth(admin), Truth(removed), invited_until): PersonRow) -> Self {
         Self { id, name, suspended, admin, removed, invited_until }
     }
 }
@@ -97,10 +96,14 @@ macro_rules! page {
 /// Expands to the columns of a [`PersonRow`] and their tables.
 macro_rules! people {
     () => {
-        "users.id, coalesce(removed.name || ' (removed)', users.name), suspended, \
-         users.id IN (SELECT user_id FROM admins), removed.user_id IS NOT NULL, \
-         invitations.expires_at \
-         FROM users LEFT JOIN removed_people AS removed ON removed.user_id = users.id \
+        concat!(
+            "users.id, coalesce(removed.name || ' (removed)', users.name), suspended, \
+             users.id IN (SELECT user_id FROM admins), removed.user_id IS NOT NULL, invitations.expires_at FROM ",
+            people!(@tables)
+        )
+    };
+    (@tables) => {
+        "users LEFT JOIN removed_people AS removed ON removed.user_id = users.id \
          LEFT JOIN invitations ON invitations.user_id = users.id "
     };
 }
@@ -108,10 +111,10 @@ macro_rules! people {
 /// Expands to the condition of the search `?1` (empty for none) and the filter `?2`.
 macro_rules! those {
     () => {
-        "WHERE (?1 = '' OR coalesce(removed.name, users.name) LIKE ?1 ESCAPE '\\') AND CASE ?2 \
+        "WHERE (?1 = '' OR {lower}(coalesce(removed.name, users.name)) LIKE {lower}(?1) ESCAPE '!') AND CASE ?2 \
          WHEN 'administrators' THEN users.id IN (SELECT user_id FROM admins) \
          WHEN 'invited' THEN invitations.user_id IS NOT NULL \
-         WHEN 'suspended' THEN suspended AND removed.user_id IS NULL \
+         WHEN 'suspended' THEN suspended = 1 AND removed.user_id IS NULL \
          WHEN 'removed' THEN removed.user_id IS NOT NULL ELSE removed.user_id IS NULL END "
     };
 }
@@ -120,13 +123,13 @@ macro_rules! those {
 /// removed. The names of removed people are elsewhere, so this condition costs less.
 macro_rules! current {
     () => {
-        "WHERE (?1 = '' OR users.name LIKE ?1 ESCAPE '\\') \
+        "WHERE (?1 = '' OR {lower}(users.name) LIKE {lower}(?1) ESCAPE '!') \
          AND NOT EXISTS (SELECT 1 FROM removed_people WHERE user_id = users.id) AND ?2 = '' "
     };
 }
 
 /// Returns a page of the people whose names contain `text`, sorted by name.
-pub async fn people(pool: &SqlitePool, text: &str, filter: Filter, number: i64) -> sqlx::Result<Page<Person>> {
+pub async fn people(db: &Db, text: &str, filter: Filter, number: i64) -> sqlx::Result<Page<Person>> {
     let (like, filter) = (like(text), filter.as_str());
     let (count, list) = match (like.is_empty(), filter.is_empty()) {
         // SQLite counts a whole table without reading its rows.
@@ -139,46 +142,46 @@ pub async fn people(pool: &SqlitePool, text: &str, filter: Filter, number: i64) 
             concat!("SELECT ", people!(), current!(), "ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"),
         ),
         (_, false) => (
-            concat!("SELECT count(*) FROM (SELECT ", people!(), those!(), ")"),
+            concat!("SELECT count(*) FROM ", people!(@tables), those!()),
             concat!("SELECT ", people!(), those!(), "ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"),
         ),
     };
     page!(
         number,
-        |from| sqlx::query_as::<_, PersonRow>(list).bind(&like).bind(filter).bind(SIZE).bind(from).fetch_all(pool),
-        sqlx::query_scalar(count).bind(&like).bind(filter).fetch_one(pool)
+        |from| query(list).bind(&like).bind(filter).bind(SIZE).bind(from).fetch_all::<PersonRow>(db),
+        query(count).bind(&like).bind(filter).value(db)
     )
 }
 
 /// Returns the person with this id, removed or not.
-pub async fn person(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<Person>> {
+pub async fn person(db: &Db, id: i64) -> sqlx::Result<Option<Person>> {
     let sql = concat!("SELECT ", people!(), "WHERE users.id = ?1");
-    let row: Option<PersonRow> = sqlx::query_as(sql).bind(id).fetch_optional(pool).await?;
+    let row: Option<PersonRow> = query(sql).bind(id).fetch_optional(db).await?;
     Ok(row.map(Person::from))
 }
 
 /// Returns a page of the members of a project whose names contain `text`, sorted by name.
-pub async fn members(pool: &SqlitePool, project: i64, text: &str, number: i64) -> sqlx::Result<Page<Person>> {
+pub async fn members(db: &Db, project: i64, text: &str, number: i64) -> sqlx::Result<Page<Person>> {
     let like = like(text);
     let count = "SELECT count(*) FROM memberships JOIN users ON id = user_id \
-                 WHERE project_id = ?1 AND (?2 = '' OR name LIKE ?2 ESCAPE '\\')";
+                 WHERE project_id = ?1 AND (?2 = '' OR {lower}(name) LIKE {lower}(?2) ESCAPE '!')";
     let list = concat!(
         "SELECT ",
         people!(),
         "JOIN memberships ON memberships.user_id = users.id AND project_id = ?1 \
-         WHERE ?2 = '' OR users.name LIKE ?2 ESCAPE '\\' ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"
+         WHERE ?2 = '' OR {lower}(users.name) LIKE {lower}(?2) ESCAPE '!' ORDER BY users.name, users.id LIMIT ?3 OFFSET ?4"
     );
     page!(
         number,
-        |from| sqlx::query_as::<_, PersonRow>(list).bind(project).bind(&like).bind(SIZE).bind(from).fetch_all(pool),
-        sqlx::query_scalar(count).bind(project).bind(&like).fetch_one(pool)
+        |from| query(list).bind(project).bind(&like).bind(SIZE).bind(from).fetch_all::<PersonRow>(db),
+        query(count).bind(project).bind(&like).value(db)
     )
 }
 
 /// Returns whether a person is a member of a project.
-pub async fn is_member(pool: &SqlitePool, project: i64, user: i64) -> sqlx::Result<bool> {
+pub async fn is_member(db: &Db, project: i64, user: i64) -> sqlx::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM memberships WHERE project_id = ? AND user_id = ?)";
-    sqlx::query_scalar(sql).bind(project).bind(user).fetch_one(pool).await
+    query(sql).bind(project).bind(user).is_true(db).await
 }
 
 /// A project in the list.
@@ -194,7 +197,7 @@ pub struct Listed {
 macro_rules! projects {
     ($rest:literal) => {
         concat!(
-            "SELECT id, iif(removed.at IS NULL, name, name || ' (removed)'), kind, \
+            "SELECT id, CASE WHEN removed.at IS NULL THEN name ELSE name || ' (removed)' END, kind, \
              (SELECT count(*) FROM memberships WHERE memberships.project_id = id), removed.at IS NOT NULL \
              FROM projects LEFT JOIN removed_projects AS removed ON removed.project_id = id ",
             $rest
@@ -202,17 +205,17 @@ macro_rules! projects {
     };
 }
 
-type Row = (i64, String, String, i64, bool);
+type Row = (i64, String, String, i64, Truth);
 
 impl From<Row> for Listed {
-    fn from((id, name, kind, members, removed): Row) -> Self {
+    fn from((id, name, kind, members, Truth(removed)): Row) -> Self {
         Self { project: Project::from((id, name, kind)), members, removed }
     }
 }
 
 /// Returns a page of the projects whose names contain `text`, sorted by name. Without a search, the
 /// personal projects are left out. Removed projects are always left out.
-pub async fn projects(pool: &SqlitePool, text: &str, number: i64) -> sqlx::Result<Page<Listed>> {
+pub async fn projects(db: &Db, text: &str, number: i64) -> sqlx::Result<Page<Listed>> {
     let like = like(text);
     let (count, list) = if like.is_empty() {
         (
@@ -224,44 +227,39 @@ pub async fn projects(pool: &SqlitePool, text: &str, number: i64) -> sqlx::Resul
         )
     } else {
         (
-            "SELECT count(*) FROM projects WHERE name LIKE ?1 ESCAPE '\\' \
+            "SELECT count(*) FROM projects WHERE {lower}(name) LIKE {lower}(?1) ESCAPE '!' \
              AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id)",
-            projects!("WHERE name LIKE ?1 ESCAPE '\\' AND removed.at IS NULL ORDER BY name, id LIMIT ?2 OFFSET ?3"),
+            projects!(
+                "WHERE {lower}(name) LIKE {lower}(?1) ESCAPE '!' AND removed.at IS NULL ORDER BY name, id LIMIT ?2 OFFSET ?3"
+            ),
         )
     };
     page!(
         number,
-        |from| sqlx::query_as::<_, Row>(list).bind(&like).bind(SIZE).bind(from).fetch_all(pool),
-        sqlx::query_scalar(count).bind(&like).fetch_one(pool)
+        |from| query(list).bind(&like).bind(SIZE).bind(from).fetch_all::<Row>(db),
+        query(count).bind(&like).value(db)
     )
 }
 
 /// Returns the project with this id, removed or not.
-pub async fn project(pool: &SqlitePool, id: i64) -> sqlx::Result<Option<Listed>> {
-    let row: Option<Row> = sqlx::query_as(projects!("WHERE id = ?1")).bind(id).fetch_optional(pool).await?;
+pub async fn project(db: &Db, id: i64) -> sqlx::Result<Option<Listed>> {
+    let row: Option<Row> = query(projects!("WHERE id = ?1")).bind(id).fetch_optional(db).await?;
     Ok(row.map(Listed::from))
 }
 
 /// Returns the names of the people with these ids, removed or not.
-pub async fn names_of_people(pool: &SqlitePool, ids: &[i64]) -> sqlx::Result<HashMap<i64, String>> {
+pub async fn names_of_people(db: &Db, ids: &[i64]) -> sqlx::Result<HashMap<i64, String>> {
     let sql = "SELECT users.id, coalesce(removed.name || ' (removed)', users.name) FROM users \
                LEFT JOIN removed_people AS removed ON removed.user_id = users.id \
-               WHERE users.id IN (SELECT value FROM json_each(?))";
-    let rows: Vec<(i64, String)> = sqlx::query_as(sql).bind(json(ids)).fetch_all(pool).await?;
+               WHERE users.id IN (?*)";
+    let rows: Vec<(i64, String)> = query(sql).bind(ids).fetch_all(db).await?;
     Ok(rows.into_iter().collect())
 }
 
 /// Returns the names of the projects with these ids, removed or not.
-pub async fn names_of_projects(pool: &SqlitePool, ids: &[i64]) -> sqlx::Result<HashMap<i64, String>> {
-    let rows: Vec<Row> = sqlx::query_as(projects!("WHERE id IN (SELECT value FROM json_each(?1))"))
-        .bind(json(ids))
-        .fetch_all(pool)
-        .await?;
+pub async fn names_of_projects(db: &Db, ids: &[i64]) -> sqlx::Result<HashMap<i64, String>> {
+    let rows: Vec<Row> = query(projects!("WHERE id IN (?1*)")).bind(ids).fetch_all(db).await?;
     Ok(rows.into_iter().map(|row| (row.0, row.1)).collect())
-}
-
-fn json(ids: &[i64]) -> String {
-    serde_json::Value::from(ids).to_string()
 }
 
 /// Returns the pattern that matches the texts that contain `text`, or an empty pattern if the text
@@ -271,7 +269,7 @@ fn like(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
     format!("%{escaped}%")
 }
 
@@ -324,7 +322,7 @@ mod tests {
 
     #[test]
     fn search_takes_each_character_literally() {
-        for (text, pattern) in [("", ""), ("  ", ""), (" a b ", "%a b%"), ("100%_\\", "%100\\%\\_\\\\%")] {
+        for (text, pattern) in [("", ""), ("  ", ""), (" a b ", "%a b%"), ("100%_!", "%100!%!_!!%")] {
             assert_eq!(like(text), pattern, "{text:?}");
         }
     }

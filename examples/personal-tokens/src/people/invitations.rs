@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use keyfob::Timestamp;
 use sha2::{Digest, Sha256};
-use sqlx::{SqliteConnection, SqlitePool};
 
+use crate::db::{Db, Tx, query};
 use crate::people::denied::Denied;
 use crate::random;
 
@@ -44,8 +44,8 @@ fn hash(code: &str) -> Vec<u8> {
 }
 
 /// Stores an invitation. It replaces an earlier one of the person.
-pub async fn insert(connection: &mut SqliteConnection, user: i64, invitation: &Invitation) -> sqlx::Result<()> {
-    sqlx::query(
+pub async fn insert(connection: &mut Tx, user: i64, invitation: &Invitation) -> sqlx::Result<()> {
+    query(
         "INSERT INTO invitations (user_id, code_hash, expires_at) VALUES (?, ?, ?) ON CONFLICT (user_id) \
          DO UPDATE SET code_hash = excluded.code_hash, expires_at = excluded.expires_at",
     )
@@ -61,49 +61,49 @@ pub async fn insert(connection: &mut SqliteConnection, user: i64, invitation: &I
 ///
 /// # Errors
 /// Returns an error if the database fails.
-pub async fn renew(pool: &SqlitePool, user: i64, invitation: &Invitation) -> sqlx::Result<Result<(), Denied>> {
-    let done = sqlx::query("UPDATE invitations SET code_hash = ?2, expires_at = ?3 WHERE user_id = ?1")
+pub async fn renew(db: &Db, user: i64, invitation: &Invitation) -> sqlx::Result<Result<(), Denied>> {
+    let done = query("UPDATE invitations SET code_hash = ?2, expires_at = ?3 WHERE user_id = ?1")
         .bind(user)
         .bind(hash(&invitation.code))
         .bind(invitation.expires_at.as_unix_millis())
-        .execute(pool)
+        .execute(db)
         .await?;
-    Ok(if done.rows_affected() == 1 { Ok(()) } else { Err(Denied::HasJoined) })
+    Ok(if done == 1 { Ok(()) } else { Err(Denied::HasJoined) })
 }
 
 /// Deletes the invitation of the person with this name, whose password is set in another way.
-pub async fn end(pool: &SqlitePool, name: &str) -> sqlx::Result<()> {
+pub async fn end(db: &Db, name: &str) -> sqlx::Result<()> {
     let sql = "DELETE FROM invitations WHERE user_id IN (SELECT id FROM users WHERE name = ?)";
-    sqlx::query(sql).bind(name).execute(pool).await?;
+    query(sql).bind(name).execute(db).await?;
     Ok(())
 }
 
 /// Returns the id and the name of the person whom a code invites. Returns `None` if the code was
 /// used or replaced, has expired, or never existed, or if the person is suspended.
-pub async fn find(pool: &SqlitePool, code: &str, now: Timestamp) -> sqlx::Result<Option<(i64, String)>> {
+pub async fn find(db: &Db, code: &str, now: Timestamp) -> sqlx::Result<Option<(i64, String)>> {
     let sql = "SELECT id, name FROM invitations JOIN users ON id = user_id \
-               WHERE code_hash = ? AND expires_at > ? AND NOT suspended";
-    sqlx::query_as(sql).bind(hash(code)).bind(now.as_unix_millis()).fetch_optional(pool).await
+               WHERE code_hash = ? AND expires_at > ? AND suspended = 0";
+    query(sql).bind(hash(code)).bind(now.as_unix_millis()).fetch_optional(db).await
 }
 
 /// Uses a code: stores the hash of the password that the person has chosen. Returns the person's
 /// id, or `None` if the code cannot be used. If several requests use the same code concurrently,
 /// only one gets the id.
-pub async fn accept(pool: &SqlitePool, code: &str, password_hash: &str, now: Timestamp) -> sqlx::Result<Option<i64>> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let used: Option<i64> = sqlx::query_scalar(
+pub async fn accept(db: &Db, code: &str, password_hash: &str, now: Timestamp) -> sqlx::Result<Option<i64>> {
+    let mut transaction = db.begin().await?;
+    let used: Option<i64> = query(
         "DELETE FROM invitations WHERE code_hash = ? AND expires_at > ? \
-         AND user_id IN (SELECT id FROM users WHERE NOT suspended) RETURNING user_id",
+         AND user_id IN (SELECT id FROM users WHERE suspended = 0) RETURNING user_id",
     )
     .bind(hash(code))
     .bind(now.as_unix_millis())
-    .fetch_optional(&mut *transaction)
+    .first(&mut transaction)
     .await?;
     if let Some(user) = used {
-        sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?")
+        query("UPDATE users SET password_hash = ? WHERE id = ?")
             .bind(password_hash)
             .bind(user)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
     }
     transaction.commit().await?;

@@ -1,7 +1,7 @@
 //! Projects and their members.
 
+use crate::db::{Db, On, query};
 use keyfob::ProjectId;
-use sqlx::{SqliteExecutor, SqlitePool};
 
 #[derive(Clone, Debug)]
 pub struct Project {
@@ -51,7 +51,7 @@ impl Project {
 }
 
 pub struct Projects {
-    pool: SqlitePool,
+    db: Db,
 }
 
 /// Expands to a query of one person's projects: their personal project, the shared projects of
@@ -76,16 +76,16 @@ const PUBLIC: &str = "SELECT id FROM projects WHERE kind = 'public' \
                       AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
 
 impl Projects {
-    pub fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+    pub fn new(db: Db) -> Self {
+        Self { db }
     }
 
     /// Returns the projects that a person can use: the personal project first, the public projects
     /// last.
     pub async fn of_user(&self, user: i64) -> sqlx::Result<Vec<Project>> {
-        let rows: Vec<Row> = sqlx::query_as(of_user!(" ORDER BY kind = 'personal' DESC, kind = 'public', name, id"))
+        let rows: Vec<Row> = query(of_user!(" ORDER BY kind = 'personal' DESC, kind = 'public', name, id"))
             .bind(user)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.db)
             .await?;
         Ok(rows.into_iter().map(Project::from).collect())
     }
@@ -93,91 +93,77 @@ impl Projects {
     /// Returns the project if the user can use it, otherwise `None`.
     pub async fn find_of_user(&self, user: i64, project: i64) -> sqlx::Result<Option<Project>> {
         let row: Option<Row> =
-            sqlx::query_as(of_user!(" AND id = ?2")).bind(user).bind(project).fetch_optional(&self.pool).await?;
+            query(of_user!(" AND id = ?2")).bind(user).bind(project).fetch_optional(&self.db).await?;
         Ok(row.map(Project::from))
     }
 
     /// Returns the project with this number, without a check who can use it. The name of a removed
     /// project ends with "(removed)".
     pub async fn find(&self, project: i64) -> sqlx::Result<Option<Project>> {
-        let sql = "SELECT id, iif(EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id), name || ' (removed)', name), \
+        let sql = "SELECT id, CASE WHEN EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) THEN name || ' (removed)' ELSE name END, \
                    kind FROM projects WHERE id = ?";
-        let row: Option<Row> = sqlx::query_as(sql).bind(project).fetch_optional(&self.pool).await?;
+        let row: Option<Row> = query(sql).bind(project).fetch_optional(&self.db).await?;
         Ok(row.map(Project::from))
     }
 
     pub async fn personal(&self, user: i64) -> sqlx::Result<Option<Project>> {
-        let row: Option<Row> = sqlx::query_as("SELECT id, name, kind FROM projects WHERE owner_id = ?")
-            .bind(user)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row: Option<Row> =
+            query("SELECT id, name, kind FROM projects WHERE owner_id = ?").bind(user).fetch_optional(&self.db).await?;
         Ok(row.map(Project::from))
     }
 
     /// Returns the projects with these ids, sorted by name. Removed projects are left out.
     pub async fn of_ids(&self, ids: &[i64]) -> sqlx::Result<Vec<Project>> {
-        let sql = "SELECT id, name, kind FROM projects WHERE id IN (SELECT value FROM json_each(?)) \
+        let sql = "SELECT id, name, kind FROM projects WHERE id IN (?*) \
                    AND NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
-        let ids = serde_json::Value::from(ids).to_string();
-        let rows: Vec<Row> = sqlx::query_as(sql).bind(ids).fetch_all(&self.pool).await?;
+        let rows: Vec<Row> = query(sql).bind(ids).fetch_all(&self.db).await?;
         Ok(rows.into_iter().map(Project::from).collect())
     }
 
     /// Returns the numbers of the public projects, sorted by name. Removed projects are left out.
     /// The cost does not depend on the number of other projects.
     pub async fn public(&self) -> sqlx::Result<Vec<i64>> {
-        sqlx::query_scalar(PUBLIC).fetch_all(&self.pool).await
+        query(PUBLIC).column(&self.db).await
     }
 
     pub async fn leave(&self, project: i64, user: i64) -> sqlx::Result<()> {
-        sqlx::query("DELETE FROM memberships WHERE project_id = ? AND user_id = ?")
+        query("DELETE FROM memberships WHERE project_id = ? AND user_id = ?")
             .bind(project)
             .bind(user)
-            .execute(&self.pool)
+            .execute(&self.db)
             .await?;
         Ok(())
     }
 }
 
 /// Returns all projects, sorted by name. Removed projects are left out.
-pub async fn all(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Project>> {
+pub async fn all(db: impl Into<On<'_>>) -> sqlx::Result<Vec<Project>> {
     let sql = "SELECT id, name, kind FROM projects \
                WHERE NOT EXISTS (SELECT 1 FROM removed_projects WHERE project_id = id) ORDER BY name, id";
-    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(db).await?;
+    let rows: Vec<Row> = query(sql).fetch_all(db).await?;
     Ok(rows.into_iter().map(Project::from).collect())
 }
 
-pub async fn insert(db: impl SqliteExecutor<'_>, name: &str, kind: Kind, owner: Option<i64>) -> sqlx::Result<i64> {
-    let done = sqlx::query("INSERT INTO projects (name, kind, owner_id) VALUES (?, ?, ?)")
-        .bind(name)
-        .bind(kind.as_str())
-        .bind(owner)
-        .execute(db)
-        .await?;
-    Ok(done.last_insert_rowid())
+pub async fn insert(db: impl Into<On<'_>>, name: &str, kind: Kind, owner: Option<i64>) -> sqlx::Result<i64> {
+    let sql = "INSERT INTO projects (name, kind, owner_id) VALUES (?, ?, ?) RETURNING id";
+    query(sql).bind(name).bind(kind.as_str()).bind(owner).value(db).await
 }
 
-pub async fn join(db: impl SqliteExecutor<'_>, project: i64, user: i64) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO memberships (project_id, user_id) VALUES (?, ?)")
-        .bind(project)
-        .bind(user)
-        .execute(db)
-        .await?;
+pub async fn join(db: impl Into<On<'_>>, project: i64, user: i64) -> sqlx::Result<()> {
+    query("INSERT INTO memberships (project_id, user_id) VALUES (?, ?)").bind(project).bind(user).execute(db).await?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqlitePoolOptions;
-
     use super::*;
 
     #[tokio::test]
     async fn public_projects_are_found_without_reading_the_others() {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
-        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
-        let plan = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {PUBLIC}"));
-        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(plan).fetch_all(&pool).await.expect("it is planned");
+        let dir = tempfile::tempdir().expect("a folder");
+        let db = Db::open_file(&dir.path().join("host.db")).await.expect("it opens");
+        let plan = query(format!("EXPLAIN QUERY PLAN {PUBLIC}"));
+        let steps: Vec<(i64, i64, i64, String)> = plan.fetch_all(&db).await.expect("it is planned");
         let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
         let scans: Vec<_> =
             steps.iter().filter(|step| step.starts_with("SCAN") && *step != "SCAN CONSTANT ROW").collect();

@@ -9,11 +9,11 @@ use keyfob::{
     Actor, Clock, TokenKey,
     events::{Event, EventSink},
 };
-use sqlx::{SqliteConnection, SqlitePool};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::db::{Db, Tx, query};
 use crate::tokens::act::{Act, ISSUED_TOKEN, Origin};
 use crate::tokens::groups::Group;
 use crate::tokens::refusals::Refusal;
@@ -60,7 +60,7 @@ pub struct Audit {
 
 impl Audit {
     /// Starts the task that writes the events, and returns the sink that sends events to this task.
-    pub fn start(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
+    pub fn start(db: Db, clock: Arc<dyn Clock>) -> Self {
         let (acts, mut acts_waiting) = mpsc::channel(QUEUE);
         let (issues, mut issues_waiting) = mpsc::channel(QUEUE);
         let (refusals, mut refusals_waiting) = mpsc::channel(QUEUE);
@@ -78,7 +78,7 @@ impl Audit {
                     break;
                 }
                 let messages: Vec<_> = acts.drain(..).chain(issues.drain(..)).chain(refusals.drain(..)).collect();
-                write_all(&pool, &messages).await;
+                write_all(&db, &messages).await;
                 for message in messages {
                     match message {
                         // The send fails if the caller no longer waits.
@@ -180,9 +180,9 @@ fn is_of_token(actor: &str) -> bool {
 
 /// Writes messages in one transaction, so that the disk is synchronized once. If the transaction
 /// fails, writes the messages one by one.
-async fn write_all(pool: &SqlitePool, messages: &[Message]) {
+async fn write_all(db: &Db, messages: &[Message]) {
     let together = async {
-        let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = db.begin().await?;
         for message in messages {
             message.write(&mut transaction).await?;
         }
@@ -191,7 +191,11 @@ async fn write_all(pool: &SqlitePool, messages: &[Message]) {
     let Err(error) = together.await else { return };
     tracing::warn!(error = &error as &dyn std::error::Error, "cannot write events together; writing them one by one");
     for message in messages {
-        let alone = async { message.write(&mut *pool.acquire().await?).await };
+        let alone = async {
+            let mut transaction = db.begin().await?;
+            message.write(&mut transaction).await?;
+            transaction.commit().await
+        };
         if let Err(error) = alone.await {
             tracing::error!(error = &error as &dyn std::error::Error, "an event of the audit trail is lost");
         }
@@ -199,7 +203,7 @@ async fn write_all(pool: &SqlitePool, messages: &[Message]) {
 }
 
 impl Message {
-    async fn write(&self, database: &mut SqliteConnection) -> sqlx::Result<()> {
+    async fn write(&self, database: &mut Tx) -> sqlx::Result<()> {
         match self {
             Self::Write { key, entry } => write(database, key, entry).await,
             Self::Refused { at, refusal } => refusal.write(database, *at).await,
@@ -209,9 +213,9 @@ impl Message {
     }
 }
 
-async fn write(database: &mut SqliteConnection, key: &TokenKey, entry: &Entry) -> sqlx::Result<()> {
+async fn write(database: &mut Tx, key: &TokenKey, entry: &Entry) -> sqlx::Result<()> {
     let sql = "INSERT INTO token_events (at, project, token_id, event, actor, detail) VALUES (?, ?, ?, ?, ?, ?)";
-    let row = sqlx::query(sql).bind(entry.at).bind(key.project.as_str()).bind(key.id.as_str());
+    let row = query(sql).bind(entry.at).bind(key.project.as_str()).bind(key.id.as_str());
     row.bind(entry.event).bind(&entry.actor).bind(&entry.detail).execute(&mut *database).await?;
     if entry.event == ISSUED_TOKEN && is_of_token(&entry.actor) {
         let sql = concat!(
@@ -221,7 +225,7 @@ async fn write(database: &mut SqliteConnection, key: &TokenKey, entry: &Entry) -
             issued_by_itself!(),
             " ORDER BY id DESC LIMIT 1 OFFSET ?3)"
         );
-        let surplus = sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST_ISSUED);
+        let surplus = query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST_ISSUED);
         surplus.execute(database).await?;
     }
     Ok(())

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use keyfob::{ProjectId, TokenId, TokenKey};
-use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::app::App;
+use crate::db::{Db, Tx, query};
 use crate::setup::SetupError;
 
 /// The number of tokens that one query or one transaction handles.
@@ -23,20 +23,20 @@ pub const FOUND: i64 = 0;
 type Place = (String, String);
 
 /// Marks tokens. A mark that exists keeps the earlier time.
-pub async fn mark(pool: &SqlitePool, keys: &[TokenKey], since: i64) -> sqlx::Result<()> {
+pub async fn mark(db: &Db, keys: &[TokenKey], since: i64) -> sqlx::Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let mut transaction = db.begin().await?;
     for key in keys {
-        sqlx::query(
+        query(
             "INSERT INTO gone_tokens (project, token_id, since) VALUES (?, ?, ?) ON CONFLICT (project, token_id) \
-             DO UPDATE SET since = min(since, excluded.since)",
+             DO UPDATE SET since = {least}(gone_tokens.since, excluded.since)",
         )
         .bind(key.project.as_str())
         .bind(key.id.as_str())
         .bind(since)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
     }
     transaction.commit().await
@@ -50,10 +50,10 @@ pub async fn forget_marked(app: &App, kept: Duration) -> Result<(), SetupError> 
     loop {
         let sql = "SELECT project, token_id FROM gone_tokens WHERE (project, token_id) > (?, ?) AND since < ? \
                    ORDER BY project, token_id LIMIT ?";
-        let query = sqlx::query_as(sql).bind(&last.0).bind(&last.1).bind(before).bind(BATCH);
-        let batch: Vec<Place> = query.fetch_all(&app.pool).await?;
+        let query = query(sql).bind(&last.0).bind(&last.1).bind(before).bind(BATCH);
+        let batch: Vec<Place> = query.fetch_all(&app.db).await?;
         let found = look_up(app, &batch).await?;
-        let mut transaction = app.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = app.db.begin().await?;
         for (key, exists) in &found {
             if !exists {
                 forget(&mut transaction, key).await?;
@@ -78,7 +78,7 @@ pub async fn search(app: &App) -> Result<(), SetupError> {
             concat!(
                 "SELECT * FROM (SELECT DISTINCT project, token_id FROM ",
                 $table,
-                " WHERE (project, token_id) > (?1, ?2) ORDER BY project, token_id LIMIT ?3)"
+                " WHERE (project, token_id) > (?1, ?2) ORDER BY project, token_id LIMIT ?3) AS part"
             )
         };
     }
@@ -95,32 +95,29 @@ pub async fn search(app: &App) -> Result<(), SetupError> {
         " ORDER BY 1, 2 LIMIT ?3"
     );
     let now = app.tokens.now().as_unix_millis();
-    let mut last: Place = sqlx::query_as("SELECT project, token_id FROM gone_search")
-        .fetch_optional(&app.pool)
-        .await?
-        .unwrap_or_default();
+    let mut last: Place =
+        query("SELECT project, token_id FROM gone_search").fetch_optional(&app.db).await?.unwrap_or_default();
     let mut searched = 0;
     while searched < MOST_SEARCHED {
-        let batch: Vec<Place> =
-            sqlx::query_as(sql).bind(&last.0).bind(&last.1).bind(BATCH).fetch_all(&app.pool).await?;
+        let batch: Vec<Place> = query(sql).bind(&last.0).bind(&last.1).bind(BATCH).fetch_all(&app.db).await?;
         let (existing, missing): (Vec<_>, Vec<_>) =
             look_up(app, &batch).await?.into_iter().partition(|(_, exists)| *exists);
-        let mut transaction = app.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = app.db.begin().await?;
         for (key, _) in &existing {
             unmark(&mut transaction, key).await?;
         }
         transaction.commit().await?;
         let missing: Vec<TokenKey> = missing.into_iter().map(|(key, _)| key).collect();
-        mark(&app.pool, &missing, now).await?;
+        mark(&app.db, &missing, now).await?;
         searched += batch.len();
         last = batch.into_iter().next_back().unwrap_or_default();
-        sqlx::query(
+        query(
             "INSERT INTO gone_search (id, project, token_id) VALUES (1, ?1, ?2) ON CONFLICT (id) \
-                     DO UPDATE SET project = ?1, token_id = ?2",
+                     DO UPDATE SET project = excluded.project, token_id = excluded.token_id",
         )
         .bind(&last.0)
         .bind(&last.1)
-        .execute(&app.pool)
+        .execute(&app.db)
         .await?;
         if last == Place::default() {
             break;
@@ -139,8 +136,8 @@ async fn look_up(app: &App, places: &[Place]) -> Result<Vec<(TokenKey, bool)>, S
     Ok(found)
 }
 
-async fn unmark(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM gone_tokens WHERE project = ? AND token_id = ?")
+async fn unmark(database: &mut Tx, key: &TokenKey) -> sqlx::Result<()> {
+    query("DELETE FROM gone_tokens WHERE project = ? AND token_id = ?")
         .bind(key.project.as_str())
         .bind(key.id.as_str())
         .execute(database)
@@ -151,7 +148,7 @@ async fn unmark(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result
 /// Deletes the rows that the host stores about a token that does not exist. The alarm of a leaked
 /// token stays until its own time is over, unless the token was bound to another token: an issuer
 /// can issue any number of these.
-async fn forget(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result<()> {
+async fn forget(database: &mut Tx, key: &TokenKey) -> sqlx::Result<()> {
     const DELETIONS: [&str; 8] = [
         "DELETE FROM token_leaks WHERE project = ?1 AND token_id = ?2 AND (seen = 1 OR EXISTS (SELECT 1 FROM bound_tokens \
          WHERE project = ?1 AND token_id = ?2))",
@@ -165,7 +162,7 @@ async fn forget(database: &mut SqliteConnection, key: &TokenKey) -> sqlx::Result
         "DELETE FROM token_events WHERE project = ?1 AND token_id = ?2",
     ];
     for sql in DELETIONS {
-        sqlx::query(sql).bind(key.project.as_str()).bind(key.id.as_str()).execute(&mut *database).await?;
+        query(sql).bind(key.project.as_str()).bind(key.id.as_str()).execute(&mut *database).await?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use keyfob::{
 };
 
 use crate::app::App;
+use crate::db::query;
 use crate::people::accounts::User;
 use crate::tokens::own::{OwnToken, Refused, write_uses};
 
@@ -129,10 +130,10 @@ pub fn is_bound(view: &TokenView) -> bool {
 /// marks to show bound tokens after all other tokens.
 pub async fn note_bound(app: &App, view: &TokenView) -> sqlx::Result<()> {
     if is_bound(view) {
-        sqlx::query("INSERT INTO bound_tokens (project, token_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        query("INSERT INTO bound_tokens (project, token_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
             .bind(view.project.as_str())
             .bind(view.id.as_str())
-            .execute(&app.pool)
+            .execute(&app.db)
             .await?;
     }
     Ok(())

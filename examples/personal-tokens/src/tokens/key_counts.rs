@@ -57,7 +57,7 @@ impl KeyCounts {
         {
             return Ok(counted.clone());
         }
-        let (keyring, checked) = (app.tokens.keyring(), key_checks::numbers(&app.pool).await?);
+        let (keyring, checked) = (app.tokens.keyring(), key_checks::numbers(&app.db).await?);
         let mut keys = Vec::new();
         for number in (0..=KeyNumber::MAX.get()).filter_map(|number| KeyNumber::new(number).ok()) {
             let (is_held, is_checked) = (keyring.holds(number), checked.contains(&number));

@@ -8,9 +8,9 @@
 use std::collections::HashMap;
 
 use keyfob::{ProjectId, TokenId, TokenKey};
-use sqlx::SqlitePool;
 use uuid::{Builder, Uuid};
 
+use crate::db::{Db, query};
 use crate::random;
 use crate::setup::SetupError;
 
@@ -21,12 +21,12 @@ pub struct TokenName {
 }
 
 pub struct TokenNames {
-    pool: SqlitePool,
+    db: Db,
 }
 
 impl TokenNames {
-    pub fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+    pub fn new(db: Db) -> Self {
+        Self { db }
     }
 
     /// Returns the name of a token. Creates the name if the token has none.
@@ -46,18 +46,18 @@ impl TokenNames {
         if tokens.iter().all(|token| names.contains_key(token)) {
             return Ok(names);
         }
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.db.begin().await?;
         for token in tokens.iter().filter(|token| !names.contains_key(*token)) {
             let uuid = Builder::from_random_bytes(random::bytes()?).into_uuid();
             // Another request may name the token at the same time. The first name stays.
-            sqlx::query(
+            query(
                 "INSERT INTO token_names (uuid, user_id, project, token_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )
             .bind(uuid.to_string())
             .bind(user)
             .bind(project.as_str())
             .bind(token.as_str())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         }
         transaction.commit().await?;
@@ -66,13 +66,13 @@ impl TokenNames {
 
     async fn known(&self, project: &ProjectId, tokens: &[TokenId]) -> Result<HashMap<TokenId, TokenName>, SetupError> {
         let ids: Vec<&str> = tokens.iter().map(TokenId::as_str).collect();
-        let rows: Vec<(i64, String, String)> = sqlx::query_as(
+        let rows: Vec<(i64, String, String)> = query(
             "SELECT id, uuid, token_id FROM token_names WHERE project = ?
-             AND token_id IN (SELECT value FROM json_each(?))",
+             AND token_id IN (?*)",
         )
         .bind(project.as_str())
-        .bind(serde_json::to_string(&ids)?)
-        .fetch_all(&self.pool)
+        .bind(&ids[..])
+        .fetch_all(&self.db)
         .await?;
         rows.into_iter()
             .map(|(id, uuid, token)| Ok((TokenId::new(&token)?, TokenName { id, uuid: uuid.parse()? })))
@@ -83,10 +83,10 @@ impl TokenNames {
     /// another user or does not exist, so the response time does not reveal which.
     pub async fn find(&self, uuid: Uuid, user: i64) -> Result<Option<(TokenName, TokenKey)>, SetupError> {
         let row: Option<(i64, String, String)> =
-            sqlx::query_as("SELECT id, project, token_id FROM token_names WHERE uuid = ? AND user_id = ?")
+            query("SELECT id, project, token_id FROM token_names WHERE uuid = ? AND user_id = ?")
                 .bind(uuid.to_string())
                 .bind(user)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&self.db)
                 .await?;
         let Some((id, project, token)) = row else { return Ok(None) };
         let key = TokenKey { project: ProjectId::new(&project)?, id: TokenId::new(&token)? };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use keyfob::{ProjectId, Timestamp, TokenId, TokenKey, TokenView, notices::NoticeLead, store::PageSize};
 
 use crate::app::App;
+use crate::db::query;
 use crate::people::accounts::User;
 use crate::setup::SetupError;
 use crate::tokens::issued;
@@ -31,14 +32,12 @@ pub async fn gather(app: &App) -> Result<(), SetupError> {
             // the row on the page is enough.
             if notice.id.lead == NoticeLead::DAY {
                 issued::note_bound(app, &notice.view).await?;
-                sqlx::query(
-                    "INSERT INTO token_notices (project, token_id, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                )
-                .bind(notice.id.key.project.as_str())
-                .bind(notice.id.key.id.as_str())
-                .bind(notice.view.owner.as_str())
-                .execute(&app.pool)
-                .await?;
+                query("INSERT INTO token_notices (project, token_id, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+                    .bind(notice.id.key.project.as_str())
+                    .bind(notice.id.key.id.as_str())
+                    .bind(notice.view.owner.as_str())
+                    .execute(&app.db)
+                    .await?;
             }
             app.tokens.acknowledge_notice(&notice.id).await?;
         }
@@ -51,12 +50,12 @@ pub type Ending = (String, TokenView, Timestamp);
 /// Returns at most `MOST` of the person's tokens that end within a day, and the number of further
 /// such tokens. Tokens that are bound to another token come last.
 pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Ending>, usize), Refused> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
+    let rows: Vec<(String, String)> = query(
         "SELECT project, token_id FROM token_notices LEFT JOIN bound_tokens AS bound USING (project, token_id) \
-         WHERE owner = ? ORDER BY bound.token_id IS NOT NULL, token_notices.rowid",
+         WHERE owner = ? ORDER BY bound.token_id IS NOT NULL, token_notices.{rowid}",
     )
     .bind(user.owner_id().as_str())
-    .fetch_all(&app.pool)
+    .fetch_all(&app.db)
     .await
     .map_err(Refused::failed)?;
     let (mut ending, mut more) = (Vec::new(), 0);
@@ -89,10 +88,10 @@ pub async fn of_user(app: &App, user: &User) -> Result<(Vec<Ending>, usize), Ref
 
 /// Deletes the notice of a token.
 async fn forget(app: &App, key: &TokenKey) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM token_notices WHERE project = ? AND token_id = ?")
+    query("DELETE FROM token_notices WHERE project = ? AND token_id = ?")
         .bind(key.project.as_str())
         .bind(key.id.as_str())
-        .execute(&app.pool)
+        .execute(&app.db)
         .await?;
     Ok(())
 }

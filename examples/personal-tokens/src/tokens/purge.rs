@@ -64,7 +64,7 @@ async fn mark_ended(app: &App, kept: Duration) -> Result<(), SetupError> {
                 let page = store.list(&query).await?;
                 let ended = page.items.iter().filter(|record| record.ends_at().is_some_and(|end| end < before));
                 let keys: Vec<TokenKey> = ended.map(|record| record.key()).collect();
-                gone::mark(&app.pool, &keys, gone::FOUND).await?;
+                gone::mark(&app.db, &keys, gone::FOUND).await?;
                 query.after = page.next;
                 if query.after.is_none() {
                     break;

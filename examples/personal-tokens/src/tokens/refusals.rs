@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use keyfob::{Rejection, Timestamp, TokenKey, events::Event};
-use sqlx::{SqliteConnection, SqlitePool};
 
+use crate::db::{Db, Tx, query};
 use crate::setup::SetupError;
 use crate::tokens::uses::{Day, day_of};
 
@@ -49,12 +49,13 @@ impl Refusal {
     }
 
     /// Adds the refusal to the row of its token, kind and day.
-    pub async fn write(&self, database: &mut SqliteConnection, at: i64) -> sqlx::Result<()> {
+    pub async fn write(&self, database: &mut Tx, at: i64) -> sqlx::Result<()> {
         let (project, id) = (self.key.project.as_str(), self.key.id.as_str());
-        let times: i64 = sqlx::query_scalar(
+        let times: i64 = query(
             "INSERT INTO token_refusals (project, token_id, event, reason, actor, day, at, times) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project, token_id, event, reason, actor, day) \
-             DO UPDATE SET at = max(at, excluded.at), times = times + excluded.times RETURNING times",
+             DO UPDATE SET at = {greatest}(token_refusals.at, excluded.at), \
+             times = token_refusals.times + excluded.times RETURNING times",
         )
         .bind(project)
         .bind(id)
@@ -64,11 +65,11 @@ impl Refusal {
         .bind(day_of(at))
         .bind(at)
         .bind(self.times)
-        .fetch_one(&mut *database)
+        .value(&mut *database)
         .await?;
         // Only a new row can exceed the limit.
         if times == self.times {
-            sqlx::query(
+            query(
                 "DELETE FROM token_refusals WHERE project = ?1 AND token_id = ?2 AND at < (SELECT at FROM token_refusals \
                  WHERE project = ?1 AND token_id = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3)",
             )
@@ -99,11 +100,11 @@ pub struct Refused {
 
 /// Returns the refusals of a token on each day, in the order of the reasons. The latest rows of the
 /// table are read.
-pub async fn by_day(pool: &SqlitePool, key: &TokenKey) -> Result<BTreeMap<Day, Vec<Refused>>, SetupError> {
+pub async fn by_day(db: &Db, key: &TokenKey) -> Result<BTreeMap<Day, Vec<Refused>>, SetupError> {
     let sql = "SELECT day, event, reason, times FROM token_refusals WHERE project = ? AND token_id = ? \
                AND event <> 'leaked' ORDER BY at DESC LIMIT ?";
     let rows: Vec<(Day, String, String, i64)> =
-        sqlx::query_as(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST).fetch_all(pool).await?;
+        query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST).fetch_all(db).await?;
     let mut days = BTreeMap::<Day, Vec<Refused>>::new();
     for (day, event, reason, times) in rows {
         let reason = match event.as_str() {
@@ -131,10 +132,10 @@ pub async fn by_day(pool: &SqlitePool, key: &TokenKey) -> Result<BTreeMap<Day, V
 
 /// Returns how often a leaked token was reported again, and the time of the last such report.
 /// Returns `None` if it was not reported again.
-pub async fn reported_again(pool: &SqlitePool, key: &TokenKey) -> Result<Option<(u64, Timestamp)>, SetupError> {
-    let sql = "SELECT sum(times), max(at) FROM token_refusals WHERE project = ? AND token_id = ? AND event = 'leaked'";
+pub async fn reported_again(db: &Db, key: &TokenKey) -> Result<Option<(u64, Timestamp)>, SetupError> {
+    let sql = "SELECT CAST(sum(times) AS {int}), max(at) FROM token_refusals WHERE project = ? AND token_id = ? AND event = 'leaked'";
     let (times, at): (Option<i64>, Option<i64>) =
-        sqlx::query_as(sql).bind(key.project.as_str()).bind(key.id.as_str()).fetch_one(pool).await?;
+        query(sql).bind(key.project.as_str()).bind(key.id.as_str()).fetch_one(db).await?;
     match (times, at) {
         (Some(times), Some(at)) => Ok(Some((u64::try_from(times)?, Timestamp::from_unix_millis(at)?))),
         _ => Ok(None),
@@ -155,9 +156,9 @@ macro_rules! one_by_one {
 /// Moves the refusals from the table of events into the table of refusals, which counts them. An
 /// earlier version stored each refusal as an event. Refusals of tokens that may not exist are
 /// deleted.
-pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
+pub async fn fold(db: &Db) -> sqlx::Result<()> {
     let is_needed = concat!("SELECT EXISTS (SELECT 1 FROM token_events WHERE ", one_by_one!(), ")");
-    if !sqlx::query_scalar(is_needed).fetch_one(pool).await? {
+    if !query(is_needed).value(db).await? {
         return Ok(());
     }
     let words = |of: fn(Rejection) -> bool| {
@@ -165,8 +166,8 @@ pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
         serde_json::Value::from(words).to_string()
     };
     // Take the write lock, so that no other process moves the same rows.
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::query(concat!(
+    let mut transaction = db.begin().await?;
+    query(concat!(
         "INSERT INTO token_refusals (project, token_id, event, reason, actor, day, at, times) \
          SELECT project, token_id, event, reason, actor, at / 86400000, max(at), \
          sum(iif(reason = '' OR reason IN (SELECT value FROM json_each(?1)), 1 + CAST(more AS INTEGER), 1)) FROM (\
@@ -180,8 +181,8 @@ pub async fn fold(pool: &SqlitePool) -> sqlx::Result<()> {
     ))
     .bind(words(Rejection::is_after_proof))
     .bind(words(is_of_a_token))
-    .execute(&mut *transaction)
+    .execute(&mut transaction)
     .await?;
-    sqlx::query(concat!("DELETE FROM token_events WHERE ", one_by_one!())).execute(&mut *transaction).await?;
+    query(concat!("DELETE FROM token_events WHERE ", one_by_one!())).execute(&mut transaction).await?;
     transaction.commit().await
 }

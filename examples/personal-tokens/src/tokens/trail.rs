@@ -4,9 +4,9 @@ use keyfob::{
     Timestamp, TokenKey, TokenView,
     record::{Revocation, RevocationReason},
 };
-use sqlx::SqlitePool;
 use std::cmp::Reverse;
 
+use crate::db::{Db, query};
 use crate::setup::SetupError;
 use crate::tokens::act::{Act, ISSUED_REVOKED};
 use crate::tokens::groups;
@@ -20,7 +20,7 @@ const MOST_ISSUED: i64 = 100;
 /// and not a person.
 macro_rules! issued_by_itself {
     () => {
-        "event = 'issued_token' AND actor GLOB 'token *'"
+        "event = 'issued_token' AND actor LIKE 'token %'"
     };
 }
 pub(super) use issued_by_itself;
@@ -68,7 +68,7 @@ type Row = (i64, i64, String, String, String);
 /// A revocation of a group has one row for the whole group. So the entry about one of its tokens is
 /// made from the record of the token, which has the time, the actor and the reason. The report of a
 /// leak has two rows, which become one entry.
-pub async fn acts(pool: &SqlitePool, view: &TokenView, before: Option<i64>) -> Result<Page, SetupError> {
+pub async fn acts(db: &Db, view: &TokenView, before: Option<i64>) -> Result<Page, SetupError> {
     // A process of an earlier version may still write refusals into this table. The next start
     // moves them to the table of refusals.
     let sql = concat!(
@@ -77,18 +77,18 @@ pub async fn acts(pool: &SqlitePool, view: &TokenView, before: Option<i64>) -> R
         issued_by_itself!(),
         ") ORDER BY id DESC LIMIT ?"
     );
-    let rows = sqlx::query_as(sql).bind(view.project.as_str()).bind(view.id.as_str()).bind(before.unwrap_or(i64::MAX));
-    let mut rows: Vec<Row> = rows.bind(A_PAGE as i64 + 1).fetch_all(pool).await?;
+    let rows = query(sql).bind(view.project.as_str()).bind(view.id.as_str()).bind(before.unwrap_or(i64::MAX));
+    let mut rows: Vec<Row> = rows.bind(A_PAGE as i64 + 1).fetch_all(db).await?;
     let has_more = rows.len() > A_PAGE;
     rows.truncate(A_PAGE);
     let older = rows.last().map(|row| row.0).filter(|_| has_more);
     let mut entries = read(rows)?;
     if before.is_none()
         && let Some(revoked) = &view.revoked
-        && !is_revoked_in(pool, view).await?
+        && !is_revoked_in(db, view).await?
     {
         let (actor, act) = (revoked.by.as_str().into(), Act::Revoked(revoked.reason));
-        entries.insert(0, Entry { at: revoked.at, actor, act, with: with(pool, view, revoked).await? });
+        entries.insert(0, Entry { at: revoked.at, actor, act, with: with(db, view, revoked).await? });
     }
     let reported: Vec<_> =
         entries.iter().filter(|entry| entry.act == Act::Leaked).map(|one| one.actor.clone()).collect();
@@ -102,14 +102,14 @@ pub async fn acts(pool: &SqlitePool, view: &TokenView, before: Option<i64>) -> R
 /// Returns the latest tokens that a token issued without a person, at most 100 of them. They are
 /// not among the [operations](acts), so that the holder of the token cannot hide an operation
 /// behind many new tokens.
-pub async fn own_issues(pool: &SqlitePool, key: &TokenKey) -> Result<Vec<Entry>, SetupError> {
+pub async fn own_issues(db: &Db, key: &TokenKey) -> Result<Vec<Entry>, SetupError> {
     let sql = concat!(
         "SELECT id, at, event, actor, detail FROM token_events WHERE project = ? AND token_id = ? AND ",
         issued_by_itself!(),
         " ORDER BY id DESC LIMIT ?"
     );
-    let rows = sqlx::query_as(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST_ISSUED);
-    read(rows.fetch_all(pool).await?)
+    let rows = query(sql).bind(key.project.as_str()).bind(key.id.as_str()).bind(MOST_ISSUED);
+    read(rows.fetch_all(db).await?)
 }
 
 fn read(rows: Vec<Row>) -> Result<Vec<Entry>, SetupError> {
@@ -121,16 +121,16 @@ fn read(rows: Vec<Row>) -> Result<Vec<Entry>, SetupError> {
 }
 
 /// Returns whether the trail has an entry of its own about the revocation of the token.
-async fn is_revoked_in(pool: &SqlitePool, view: &TokenView) -> sqlx::Result<bool> {
+async fn is_revoked_in(db: &Db, view: &TokenView) -> sqlx::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM token_events WHERE project = ? AND token_id = ? AND event = 'revoked')";
-    sqlx::query_scalar(sql).bind(view.project.as_str()).bind(view.id.as_str()).fetch_one(pool).await
+    query(sql).bind(view.project.as_str()).bind(view.id.as_str()).value(db).await
 }
 
 /// Finds out which tokens were revoked together with a token. The first row after the token's
 /// revocation describes the operation that ended the token.
-async fn with(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<With>> {
-    let with_issuer = ended_with_issuer(pool, view, revoked).await?;
-    let with_group = groups::of(pool, view, revoked).await?;
+async fn with(db: &Db, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<With>> {
+    let with_issuer = ended_with_issuer(db, view, revoked).await?;
+    let with_group = groups::of(db, view, revoked).await?;
     Ok(match (with_issuer, with_group) {
         (Some(at), group) if group.is_none_or(|(of_group, _)| at < of_group) => Some(With::Issuer),
         (_, group) => group.map(|(_, with)| with),
@@ -141,10 +141,10 @@ async fn with(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sqlx
 /// has an [`ISSUED_REVOKED`] entry with the same actor and with the time of the revocation or a
 /// later time. Returns the time of the earliest such entry. Returns `None` if there is no such
 /// entry, or if the token is not bound.
-async fn ended_with_issuer(pool: &SqlitePool, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
+async fn ended_with_issuer(db: &Db, view: &TokenView, revoked: &Revocation) -> sqlx::Result<Option<i64>> {
     let Some(issuer) = view.issuer.filter(|issuer| issuer.bound) else { return Ok(None) };
     let sql = "SELECT min(at) FROM token_events WHERE project = ? AND token_id = ? AND event = ? AND at >= ? \
                AND actor = ?";
-    let row = sqlx::query_scalar(sql).bind(view.project.as_str()).bind(issuer.id.as_str()).bind(ISSUED_REVOKED);
-    row.bind(revoked.at.as_unix_millis()).bind(revoked.by.as_str()).fetch_one(pool).await
+    let row = query(sql).bind(view.project.as_str()).bind(issuer.id.as_str()).bind(ISSUED_REVOKED);
+    row.bind(revoked.at.as_unix_millis()).bind(revoked.by.as_str()).value(db).await
 }

@@ -16,9 +16,9 @@ use keyfob::{
     Clock, TokenKey,
     events::{Event, EventSink},
 };
-use sqlx::SqlitePool;
 
 use crate::app::App;
+use crate::db::{Db, query};
 use crate::setup::SetupError;
 
 /// A UTC day: the number of days since 1 January 1970.
@@ -75,7 +75,7 @@ impl Counts {
 /// The counter of accepted requests. Its clones share the counts.
 #[derive(Clone)]
 pub struct Uses {
-    pool: SqlitePool,
+    db: Db,
     clock: Arc<dyn Clock>,
     counts: Arc<Mutex<Counts>>,
     /// The lock of the task that writes. A reader waits for it, so that the reader sees all counts.
@@ -112,8 +112,8 @@ impl Taken<'_> {
 }
 
 impl Uses {
-    pub fn new(pool: SqlitePool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock, counts: Arc::default(), writing: Arc::default(), dropped: Arc::default() }
+    pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
+        Self { db, clock, counts: Arc::default(), writing: Arc::default(), dropped: Arc::default() }
     }
 
     /// Returns an event sink that counts uses and passes each event on to another sink.
@@ -165,27 +165,27 @@ impl Uses {
         if taken.counts.of_tokens.is_empty() && taken.counts.not_counted.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.db.begin().await?;
         for ((key, day), times) in &taken.counts.of_tokens {
-            sqlx::query(
+            query(
                 "INSERT INTO token_uses (project, token_id, day, times) VALUES (?, ?, ?, ?) \
-                 ON CONFLICT (project, token_id, day) DO UPDATE SET times = times + excluded.times",
+                 ON CONFLICT (project, token_id, day) DO UPDATE SET times = token_uses.times + excluded.times",
             )
             .bind(key.project.as_str())
             .bind(key.id.as_str())
-            .bind(day)
+            .bind(*day)
             .bind(i64::try_from(*times).unwrap_or(i64::MAX))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         }
         for (day, times) in &taken.counts.not_counted {
-            sqlx::query(
+            query(
                 "INSERT INTO uses_not_counted (day, times) VALUES (?, ?) \
-                 ON CONFLICT (day) DO UPDATE SET times = times + excluded.times",
+                 ON CONFLICT (day) DO UPDATE SET times = uses_not_counted.times + excluded.times",
             )
-            .bind(day)
+            .bind(*day)
             .bind(i64::try_from(*times).unwrap_or(i64::MAX))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         }
         transaction.commit().await?;
@@ -223,25 +223,25 @@ pub async fn recent(app: &App, key: &TokenKey, today: Day) -> Result<Recent, Set
     app.uses.write().await?;
     let from = today - SHOWN + 1;
     let rows: Vec<(Day, i64)> =
-        sqlx::query_as("SELECT day, times FROM token_uses WHERE project = ? AND token_id = ? AND day >= ?")
+        query("SELECT day, times FROM token_uses WHERE project = ? AND token_id = ? AND day >= ?")
             .bind(key.project.as_str())
             .bind(key.id.as_str())
             .bind(from)
-            .fetch_all(&app.pool)
+            .fetch_all(&app.db)
             .await?;
     let mut times = BTreeMap::new();
     for (day, count) in rows {
         times.insert(day, u64::try_from(count)?);
     }
     let is_least: Vec<Day> =
-        sqlx::query_scalar("SELECT day FROM uses_not_counted WHERE day >= ?").bind(from).fetch_all(&app.pool).await?;
+        query("SELECT day FROM uses_not_counted WHERE day >= ?").bind(from).column(&app.db).await?;
     Ok(Recent { times, is_least: is_least.into_iter().collect() })
 }
 
 /// Deletes the counts of the days before `day`.
-pub async fn forget_before(pool: &SqlitePool, day: Day) -> sqlx::Result<()> {
+pub async fn forget_before(db: &Db, day: Day) -> sqlx::Result<()> {
     for sql in ["DELETE FROM token_uses WHERE day < ?", "DELETE FROM uses_not_counted WHERE day < ?"] {
-        sqlx::query(sql).bind(day).execute(pool).await?;
+        query(sql).bind(day).execute(db).await?;
     }
     Ok(())
 }
@@ -250,10 +250,9 @@ pub async fn forget_before(pool: &SqlitePool, day: Day) -> sqlx::Result<()> {
 mod tests {
     use std::time::Duration;
 
-    use keyfob::{ProjectId, TokenId, clock::FixedClock};
-    use sqlx::sqlite::SqlitePoolOptions;
-
     use super::*;
+    use keyfob::{ProjectId, TokenId, clock::FixedClock};
+    use tempfile::TempDir;
 
     const START: &str = "2026-11-29T23:59:59.999Z";
 
@@ -262,30 +261,26 @@ mod tests {
         TokenKey { project: ProjectId::new("1").expect("a project"), id }
     }
 
-    async fn uses() -> (Uses, FixedClock) {
-        uses_in("sqlite::memory:").await
-    }
-
-    async fn uses_in(database: &str) -> (Uses, FixedClock) {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect(database).await.expect("it opens");
-        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
+    async fn uses() -> (Uses, FixedClock, TempDir) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let db = Db::open_file(&dir.path().join("host.db")).await.expect("it opens");
         let clock = FixedClock::new(START.parse().expect("a time"));
-        (Uses::new(pool, Arc::new(clock.clone())), clock)
+        (Uses::new(db, Arc::new(clock.clone())), clock, dir)
     }
 
     async fn rows(uses: &Uses) -> Vec<(String, Day, i64)> {
         let sql = "SELECT token_id, day, times FROM token_uses ORDER BY token_id, day";
-        sqlx::query_as(sql).fetch_all(&uses.pool).await.expect("it is read")
+        query(sql).fetch_all(&uses.db).await.expect("it is read")
     }
 
     async fn not_counted(uses: &Uses) -> Vec<(Day, i64)> {
         let sql = "SELECT day, times FROM uses_not_counted ORDER BY day";
-        sqlx::query_as(sql).fetch_all(&uses.pool).await.expect("it is read")
+        query(sql).fetch_all(&uses.db).await.expect("it is read")
     }
 
     #[tokio::test]
     async fn uses_of_a_token_on_a_day_are_one_row() {
-        let (uses, clock) = uses().await;
+        let (uses, clock, _dir) = uses().await;
         let today = day_of(clock.now().as_unix_millis());
         for _ in 0..3 {
             uses.count(key(1), 0);
@@ -308,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn counts_are_bounded_and_the_others_are_said_to_be_missing() {
-        let (uses, clock) = uses().await;
+        let (uses, clock, _dir) = uses().await;
         for number in 0..MOST + 7 {
             uses.count(key(number), 0);
         }
@@ -322,17 +317,17 @@ mod tests {
 
     #[tokio::test]
     async fn counts_of_a_failed_or_cancelled_write_are_written_later() {
-        let (uses, clock) = uses().await;
+        let (uses, clock, _dir) = uses().await;
         let today = day_of(clock.now().as_unix_millis());
         uses.count(key(1), 2);
-        sqlx::raw_sql("ALTER TABLE uses_not_counted RENAME TO away").execute(&uses.pool).await.expect("it is renamed");
+        query("ALTER TABLE uses_not_counted RENAME TO away").execute(&uses.db).await.expect("it is renamed");
         assert!(uses.write().await.is_err());
-        sqlx::raw_sql("ALTER TABLE away RENAME TO uses_not_counted").execute(&uses.pool).await.expect("it is renamed");
+        query("ALTER TABLE away RENAME TO uses_not_counted").execute(&uses.db).await.expect("it is renamed");
         uses.count(key(1), 0);
-        // The only connection is taken, so the write waits until it is cancelled.
-        let connection = uses.pool.acquire().await.expect("it is free");
+        // Another transaction has the turn, so the write waits until it is cancelled.
+        let other = uses.db.begin().await.expect("the turn is free");
         assert!(tokio::time::timeout(Duration::from_millis(20), uses.write()).await.is_err());
-        drop(connection);
+        other.roll_back().await.expect("it ends");
         uses.write().await.expect("it is written");
         assert_eq!(rows(&uses).await, [(key(1).id.to_string(), today, 2)]);
         assert_eq!(not_counted(&uses).await, [(today, 2)]);
@@ -341,10 +336,7 @@ mod tests {
     /// A client may disconnect, or the process may stop, at any point of a write.
     #[tokio::test]
     async fn counts_of_a_write_that_is_cancelled_at_any_point_are_written_once() {
-        // A cancelled write may close its connection, so the database is a file.
-        let dir = tempfile::tempdir().expect("a folder");
-        let file = dir.path().join("uses.db");
-        let (uses, _) = uses_in(&format!("sqlite:{}?mode=rwc", file.display())).await;
+        let (uses, _, _dir) = uses().await;
         for polls in 1..40 {
             uses.count(key(1), 0);
             let mut left = polls;
@@ -365,13 +357,13 @@ mod tests {
 
     #[tokio::test]
     async fn counts_of_earlier_days_are_deleted() {
-        let (uses, clock) = uses().await;
+        let (uses, clock, _dir) = uses().await;
         let today = day_of(clock.now().as_unix_millis());
         uses.count(key(1), 1);
         uses.write().await.expect("it is written");
-        forget_before(&uses.pool, today).await.expect("nothing is deleted");
+        forget_before(&uses.db, today).await.expect("nothing is deleted");
         assert_eq!((rows(&uses).await.len(), not_counted(&uses).await.len()), (1, 1));
-        forget_before(&uses.pool, today + 1).await.expect("they are deleted");
+        forget_before(&uses.db, today + 1).await.expect("they are deleted");
         assert_eq!((rows(&uses).await.len(), not_counted(&uses).await.len()), (0, 0));
     }
 }

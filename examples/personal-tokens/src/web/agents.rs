@@ -117,7 +117,7 @@ pub async fn create(
     let user = &signed_in.user;
     let issuer = own::find(&app, user, &uuid).await?;
     let scene = Scene::of_token(&app, &signed_in, &form.view, &issuer).await?;
-    if !spent::spend(&app.pool, user, &form.form).await.map_err(Refused::failed)? {
+    if !spent::spend(&app.db, user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&scene.view.link()).into_response());
     }
     let issued = match lifetime(&form.amount, &form.unit) {
@@ -125,7 +125,7 @@ pub async fn create(
         Err(error) => Err(Refused::Expiry(error)),
     };
     if let Err(refused) = &issued {
-        spent::give_back(&app.pool, user, &form.form, refused).await.map_err(Refused::failed)?;
+        spent::give_back(&app.db, user, &form.form, refused).await.map_err(Refused::failed)?;
     }
     match issued {
         Ok((own, token)) => {

@@ -92,7 +92,7 @@ pub async fn create(
 ) -> Result<Response, PageError> {
     signed_in.check_form(&form.csrf)?;
     let scene = Scene::new(&app, &signed_in, View::parse(&form.view), Some(form.project)).await?;
-    if !spent::spend(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
+    if !spent::spend(&app.db, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&scene.view.link()).into_response());
     }
     let (id, entered) = (form.form.clone(), form.entered());
@@ -106,7 +106,7 @@ pub async fn create(
         Err(error) => Err(Refused::Expiry(error)),
     };
     if let Err(refused) = &issued {
-        spent::give_back(&app.pool, &signed_in.user, &id, refused).await.map_err(Refused::failed)?;
+        spent::give_back(&app.db, &signed_in.user, &id, refused).await.map_err(Refused::failed)?;
     }
     match issued {
         Ok((own, token)) => {
@@ -133,7 +133,7 @@ pub async fn rotate(
     signed_in.check_form(&form.csrf)?;
     let token = own::find(&app, &signed_in.user, &uuid).await?;
     let scene = Scene::of_token(&app, &signed_in, &form.view, &token).await?;
-    if !spent::spend(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
+    if !spent::spend(&app.db, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&scene.view.link()).into_response());
     }
     let rotated = match expiry::grace_in_hours(&form.grace, app.tokens.policy().max_grace()) {
@@ -141,7 +141,7 @@ pub async fn rotate(
         Err(error) => Err(Refused::Grace(error)),
     };
     if let Err(refused) = &rotated {
-        spent::give_back(&app.pool, &signed_in.user, &form.form, refused).await.map_err(Refused::failed)?;
+        spent::give_back(&app.db, &signed_in.user, &form.form, refused).await.map_err(Refused::failed)?;
     }
     let fault = match rotated {
         Ok((own, token)) => {

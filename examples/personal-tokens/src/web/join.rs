@@ -44,7 +44,7 @@ pub struct JoinForm {
 }
 
 pub async fn show(State(app): State<Arc<App>>, Path(code): Path<String>) -> Result<Response, PageError> {
-    match invitations::find(&app.pool, &code, app.tokens.now()).await.map_err(Refused::failed)? {
+    match invitations::find(&app.db, &code, app.tokens.now()).await.map_err(Refused::failed)? {
         Some((_, name)) => Ok(render(&JoinPage { code: &code, name: &name, new: None, again: None })?.into_response()),
         None => over(),
     }
@@ -57,7 +57,7 @@ pub async fn join(
     Path(code): Path<String>,
     Form(form): Form<JoinForm>,
 ) -> Result<Response, PageError> {
-    let found = invitations::find(&app.pool, &code, app.tokens.now()).await.map_err(Refused::failed)?;
+    let found = invitations::find(&app.db, &code, app.tokens.now()).await.map_err(Refused::failed)?;
     let Some((_, name)) = found else { return over() };
     let (new, again) = password::faults(&form.new, &form.again);
     if new.is_some() || again.is_some() {
@@ -65,7 +65,7 @@ pub async fn join(
         return Ok((StatusCode::BAD_REQUEST, page).into_response());
     }
     let hash = app.accounts.hash_chosen(form.new).await.map_err(PageError::failed)?;
-    let joined = invitations::accept(&app.pool, &code, &hash, app.tokens.now()).await.map_err(Refused::failed)?;
+    let joined = invitations::accept(&app.db, &code, &hash, app.tokens.now()).await.map_err(Refused::failed)?;
     let Some(user) = joined else { return over() };
     let user = app.accounts.find(user).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
     sessions::begin(&session, &user).await.map_err(PageError::failed)?;

@@ -10,7 +10,6 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::SqlitePool;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
@@ -19,6 +18,7 @@ use tower_sessions::{Session, SessionStore};
 
 use crate::api::error::ApiError;
 use crate::app::App;
+use crate::db::{Db, query};
 use crate::people::accounts::User;
 use crate::random;
 use crate::setup::SetupError;
@@ -111,13 +111,13 @@ impl FromRequestParts<Arc<App>> for SignedIn {
 
 /// The store of the sessions, in the host's own database.
 #[derive(Clone, Debug)]
-pub struct SqliteSessions {
-    pool: SqlitePool,
+pub struct StoredSessions {
+    db: Db,
 }
 
-impl SqliteSessions {
-    pub fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+impl StoredSessions {
+    pub fn new(db: Db) -> Self {
+        Self { db }
     }
 }
 
@@ -127,7 +127,7 @@ fn row_key(id: &Id) -> Vec<u8> {
     Sha256::digest(id.0.to_le_bytes()).to_vec()
 }
 
-fn unix_now() -> i64 {
+pub(crate) fn unix_now() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
@@ -136,20 +136,20 @@ fn backend(error: sqlx::Error) -> Error {
 }
 
 #[async_trait]
-impl SessionStore for SqliteSessions {
+impl SessionStore for StoredSessions {
     /// Inserts a new session. If the id already exists, the insert fails: two equal ids of 128
     /// random bits are a fault and not a coincidence.
     async fn create(&self, record: &mut Record) -> StoreResult<()> {
-        sqlx::query("DELETE FROM sessions WHERE expires_at <= ?")
+        query("DELETE FROM sessions WHERE expires_at <= ?")
             .bind(unix_now())
-            .execute(&self.pool)
+            .execute(&self.db)
             .await
             .map_err(backend)?;
-        sqlx::query("INSERT INTO sessions (id_hash, data, expires_at) VALUES (?, ?, ?)")
+        query("INSERT INTO sessions (id_hash, data, expires_at) VALUES (?, ?, ?)")
             .bind(row_key(&record.id))
             .bind(serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?)
             .bind(record.expiry_date.unix_timestamp())
-            .execute(&self.pool)
+            .execute(&self.db)
             .await
             .map_err(backend)?;
         Ok(())
@@ -158,11 +158,11 @@ impl SessionStore for SqliteSessions {
     /// Updates an existing session. A session that does not exist is not inserted, so that a
     /// request in progress does not bring back a session that has ended.
     async fn save(&self, record: &Record) -> StoreResult<()> {
-        sqlx::query("UPDATE sessions SET data = ?, expires_at = ? WHERE id_hash = ?")
+        query("UPDATE sessions SET data = ?, expires_at = ? WHERE id_hash = ?")
             .bind(serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?)
             .bind(record.expiry_date.unix_timestamp())
             .bind(row_key(&record.id))
-            .execute(&self.pool)
+            .execute(&self.db)
             .await
             .map_err(backend)?;
         Ok(())
@@ -170,10 +170,10 @@ impl SessionStore for SqliteSessions {
 
     async fn load(&self, id: &Id) -> StoreResult<Option<Record>> {
         let row: Option<(String, i64)> =
-            sqlx::query_as("SELECT data, expires_at FROM sessions WHERE id_hash = ? AND expires_at > ?")
+            query("SELECT data, expires_at FROM sessions WHERE id_hash = ? AND expires_at > ?")
                 .bind(row_key(id))
                 .bind(unix_now())
-                .fetch_optional(&self.pool)
+                .fetch_optional(&self.db)
                 .await
                 .map_err(backend)?;
         let Some((data, expires_at)) = row else { return Ok(None) };
@@ -186,26 +186,20 @@ impl SessionStore for SqliteSessions {
     }
 
     async fn delete(&self, id: &Id) -> StoreResult<()> {
-        sqlx::query("DELETE FROM sessions WHERE id_hash = ?")
-            .bind(row_key(id))
-            .execute(&self.pool)
-            .await
-            .map_err(backend)?;
+        query("DELETE FROM sessions WHERE id_hash = ?").bind(row_key(id)).execute(&self.db).await.map_err(backend)?;
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::sqlite::SqlitePoolOptions;
-
     use super::*;
 
     #[tokio::test]
     async fn request_under_way_brings_back_no_session_that_has_ended() {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.expect("it opens");
-        sqlx::raw_sql(include_str!("../schema.sql")).execute(&pool).await.expect("the tables are made");
-        let sessions = SqliteSessions::new(pool);
+        let dir = tempfile::tempdir().expect("a folder");
+        let db = Db::open_file(&dir.path().join("host.db")).await.expect("it opens");
+        let sessions = StoredSessions::new(db);
         let expiry_date = OffsetDateTime::now_utc() + time::Duration::hours(8);
         let mut record = Record { id: Id::default(), data: [("a".into(), 1.into())].into(), expiry_date };
         sessions.create(&mut record).await.expect("it is stored");

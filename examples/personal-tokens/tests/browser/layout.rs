@@ -66,11 +66,11 @@ struct World {
 /// Fills a host: ten projects with long names, tokens in every status with long names, agent
 /// tokens, leaks with long addresses, and a person with a long name.
 async fn fill(host: &Host, ada: &Person<'_>) -> World {
-    let pool = &host.app.pool;
+    let pool = host.app.db.sqlite().unwrap();
     for number in 0..7 {
         let name = if number == 0 { right_to_left() } else { long(&format!("Project{number}"), 255) };
-        let sql = "INSERT INTO projects (name, kind) VALUES (?, 'shared')";
-        let id = sqlx::query(sql).bind(name).execute(pool).await.unwrap().last_insert_rowid();
+        let sql = "INSERT INTO projects (name, kind) VALUES (?, 'shared') RETURNING id";
+        let id: i64 = sqlx::query_scalar(sql).bind(name).fetch_one(pool).await.unwrap();
         sqlx::query("INSERT INTO memberships (project_id, user_id) VALUES (?, 1)")
             .bind(id)
             .execute(pool)
@@ -162,7 +162,11 @@ async fn in_scheme(scheme: Scheme) {
     check("sign-in").await;
     browser.sign_in(&host).await;
     let name = long("Ada", 120);
-    sqlx::query("UPDATE users SET name = ? WHERE id = 1").bind(&name).execute(&host.app.pool).await.unwrap();
+    sqlx::query("UPDATE users SET name = ? WHERE id = 1")
+        .bind(&name)
+        .execute(host.app.db.sqlite().unwrap())
+        .await
+        .unwrap();
     browser.goto("/settings/tokens?size=50").await;
     check("list").await;
     for menu in ["#person", "tbody .menu"] {

@@ -5,6 +5,15 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/mariadb.rs"]
+mod mariadb;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/postgres.rs"]
+mod postgres;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/process.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 

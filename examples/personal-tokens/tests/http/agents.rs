@@ -1,6 +1,7 @@
 //! Tests tokens for agents: a session or another token issues them, pages and the API list them,
 //! and they end together with their issuer.
 
+use personal_tokens::db::query;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -361,7 +362,7 @@ async fn trail_keeps_what_people_did_beside_many_issued_tokens() {
     assert_eq!(items_in(&page, "own-issues").len(), 100);
     // The entries of tokens that another token issued are limited in the database too.
     let kept = "SELECT count(*) FROM token_events WHERE event = 'issued_token'";
-    let (kept,): (i64,) = sqlx::query_as(kept).fetch_one(&host.app.pool).await.unwrap();
+    let (kept,): (i64,) = query(kept).fetch_one(&host.app.db).await.unwrap();
     assert_eq!(kept, 101);
 }
 
@@ -384,10 +385,8 @@ async fn issued_tokens_that_wait_to_be_written_push_out_nothing_that_people_do()
     let reason = RevocationReason::KeyCompromise;
     host.app.audit.record(&Event::Revoked { key, actor: &ada_herself, reason });
     host.app.audit.written().await;
-    let (revoked,): (i64,) = sqlx::query_as("SELECT count(*) FROM token_events WHERE event = 'revoked'")
-        .fetch_one(&host.app.pool)
-        .await
-        .unwrap();
+    let (revoked,): (i64,) =
+        query("SELECT count(*) FROM token_events WHERE event = 'revoked'").fetch_one(&host.app.db).await.unwrap();
     assert_eq!((revoked, host.app.audit.dropped()), (1, 20_000 - 1024));
 }
 

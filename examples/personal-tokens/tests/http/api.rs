@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use personal_tokens::db::query;
 use personal_tokens::people::changes;
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
@@ -221,7 +222,7 @@ async fn invalid_bodies_are_refused() {
     host.send(plain.body("{\"name\": \"n\"}".into()).unwrap()).await.is(415);
     assert_eq!(ada.get(TOKENS).await.json(), json!([]));
     // The refused requests also leave no rows in the table that no list shows.
-    let (made,): (i64,) = sqlx::query_as("SELECT count(*) FROM token_names").fetch_one(&host.app.pool).await.unwrap();
+    let (made,): (i64,) = query("SELECT count(*) FROM token_names").fetch_one(&host.app.db).await.unwrap();
     assert_eq!(made, 0);
 }
 
@@ -439,7 +440,7 @@ async fn suspension_stops_a_persons_tokens_and_sessions_immediately() {
     assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""));
     ada.get(TOKENS).await.is(401);
     ada.get("/settings/tokens").await.is(303);
-    changes::reinstate(&host.app.pool, 1).await.unwrap().unwrap();
+    changes::reinstate(&host.app.db, 1).await.unwrap().unwrap();
     host.with_token(WHOAMI, &token).await.is(200);
 }
 
@@ -461,7 +462,7 @@ async fn token_without_a_uuid_gets_a_new_one() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let made = ada.make("n", None).await;
-    sqlx::query("DELETE FROM token_names").execute(&host.app.pool).await.unwrap();
+    query("DELETE FROM token_names").execute(&host.app.db).await.unwrap();
     let list = ada.get(TOKENS).await.is(200).json();
     assert_eq!(list[0]["name"], "n");
     assert_ne!(list[0]["uuid"], made["uuid"]);

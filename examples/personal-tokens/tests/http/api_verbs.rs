@@ -208,7 +208,7 @@ async fn answers_without_the_database_follow_the_document() {
     let host = Host::start().await;
     let ada = host.ada().await;
     let made = ada.make("n", None).await;
-    host.app.pool.close().await;
+    host.app.db.close().await;
     ada.get(TOKENS).await.is(503);
     ada.post(json!({"name": "n"})).await.is(503);
     ada.post_to(REVOKE_ALL, "").await.is(503);

@@ -2,6 +2,7 @@
 //! same time. The requests arrive over real connections, at two processes that share a data
 //! directory.
 
+use personal_tokens::db::query;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
@@ -71,10 +72,13 @@ async fn each_form_that_is_sent_many_times_to_two_processes_has_its_effect_once(
 #[tokio::test]
 async fn form_whose_request_failed_halfway_creates_no_second_token() {
     let host = Host::start().await;
+    if !host.is_on_sqlite() {
+        return;
+    }
     let ada = host.ada().await;
     let uuid = ada.make("issuer", None).await["uuid"].as_str().unwrap().to_owned();
     let csrf = ada.get(PAGE).await.field("csrf");
-    let sql = async |sql: &'static str| sqlx::raw_sql(sql).execute(&host.app.pool).await.unwrap();
+    let sql = async |sql: &'static str| query(sql).execute(&host.app.db).await.unwrap();
     let mut expected = 1;
     for (dialog, path, fields) in [
         ("new=1".into(), PAGE.into(), "project=1&name=new&amount=30&unit=days"),
@@ -102,9 +106,12 @@ async fn form_whose_request_failed_halfway_creates_no_second_token() {
 #[tokio::test]
 async fn form_that_could_not_be_marked_as_used_stays_usable() {
     let host = Host::start().await;
+    if !host.is_on_sqlite() {
+        return;
+    }
     let ada = host.ada().await;
     let csrf = ada.get(PAGE).await.field("csrf");
-    let sql = async |sql: &'static str| sqlx::raw_sql(sql).execute(&host.app.pool).await.unwrap();
+    let sql = async |sql: &'static str| query(sql).execute(&host.app.db).await.unwrap();
     // The person has sent the maximum number of forms, so the next one drops the oldest.
     sql("WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 128) \
          INSERT INTO spent_forms (user_id, form) SELECT 1, printf('%032x', n) FROM n")

@@ -1,6 +1,7 @@
 //! Tests that the guessing of passwords is slowed, and that a right password is accepted while
 //! others guess.
 
+use personal_tokens::first;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use axum::http::Request;
 use futures_util::future::join_all;
-use personal_tokens::setup::{self, Settings};
+use personal_tokens::setup::Settings;
 
 use crate::support::{Answer, Host};
 
@@ -106,7 +107,7 @@ async fn many_addresses_that_guess_for_one_account_get_one_try_each() {
     // An address without wrong passwords is not refused because of the others.
     sign_in(&host, 50, "ada", &right).await.is(303);
     // Guessing for ada does not slow sign-ins to other accounts from the same address.
-    setup::add_user(&host.app.pool, "eve", "eves-password").await.unwrap();
+    first::add_user(&host.app.db, "eve", "eves-password").await.unwrap();
     sign_in(&host, 5, "eve", "eves-password").await.is(303);
 }
 
@@ -171,7 +172,7 @@ async fn right_password_is_accepted_during_1000_wrong_ones_from_one_address() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn right_password_is_accepted_during_1000_wrong_ones_from_1000_addresses() {
     let host = Arc::new(behind_proxy().await);
-    setup::add_user(&host.app.pool, "eve", "eves-password").await.unwrap();
+    first::add_user(&host.app.db, "eve", "eves-password").await.unwrap();
     let right = host.first.password.clone();
     let wrong = (0..1000).map(|number| {
         let host = Arc::clone(&host);

@@ -1,10 +1,11 @@
 //! Tests the one-time links with which invited people choose a password.
 
+use personal_tokens::first;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use personal_tokens::setup;
+use personal_tokens::db::query;
 
 use crate::page::{Log, keep_events_of_interest};
 use crate::people::{PEOPLE, act, add, link, row};
@@ -105,7 +106,7 @@ async fn link_works_once_for_seven_days_and_a_new_link_replaces_it() {
     join(&host, &fourth, PASSWORD, PASSWORD).await.is(404);
     // An operator has set a password, which the link must not replace.
     let fifth = link(&add(&ada, "kim", "member").await.is(200).body);
-    setup::reset_password(host.dir(), "kim", |_| Ok(())).await.unwrap();
+    first::reset_password(host.dir(), &host.settings, "kim", |_| Ok(())).await.unwrap();
     open(&host, &fifth).await.is(404);
     for path in ["/join/", "/join/x", "/join/0123456789abcdef0123456789abcdef"] {
         open(&host, path).await.is(404);
@@ -129,7 +130,7 @@ async fn code_is_in_no_log_line() {
         join(&host, path, "short", "short").await;
     }
     join(&host, &second, PASSWORD, PASSWORD).await.is(303);
-    sqlx::query("DROP TABLE invitations").execute(&host.app.pool).await.unwrap();
+    query("DROP TABLE invitations").execute(&host.app.db).await.unwrap();
     open(&host, &second).await.is(503);
     join(&host, &second, PASSWORD, PASSWORD).await.is(503);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

@@ -77,6 +77,9 @@ async fn numbers_follow_what_they_count() {
     // The staleness bound is so long that the cache still holds the entry of the token at the
     // token's second use, even on a busy machine.
     let host = Host::start_with(Settings { cache: Duration::from_secs(3600), ..Settings::default() }).await;
+    if !host.is_on_sqlite() {
+        return;
+    }
     let ada = host.ada().await;
     let before = read(&host).await;
     for rejection in Rejection::ALL {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::upstream::Upstream;
 use crate::support::{Answer, Host, Person, TOKENS};
+use personal_tokens::db::query;
 
 fn path_of(project: i64, query: &str) -> String {
     format!("/api/v2/configurations/models/{project}{query}")
@@ -21,10 +22,10 @@ fn names(answer: &Answer) -> Vec<(i64, String)> {
 }
 
 async fn add_model(host: &Host, project: i64, name: &str) {
-    sqlx::query("INSERT INTO models (project_id, name, upstream, is_default) VALUES (?, ?, 'main', 0)")
+    query("INSERT INTO models (project_id, name, upstream, is_default) VALUES (?, ?, 'main', 0)")
         .bind(project)
         .bind(name)
-        .execute(&host.app.pool)
+        .execute(&host.app.db)
         .await
         .unwrap();
 }

@@ -1,6 +1,7 @@
 //! Tests the administrator's page of people: add, suspend, reinstate, remove, and the roles.
 
-use personal_tokens::setup;
+use personal_tokens::db::query;
+use personal_tokens::first;
 
 use crate::support::{Answer, Host, Person, WHOAMI};
 
@@ -162,12 +163,12 @@ async fn last_administrator_stays() {
         let is_done =
             |answer: &Answer| answer.status == 303 && answer.header("location").starts_with("/admin/people?said=");
         assert_ne!(is_done(&first), is_done(&second), "{word}: {} {}", first.status, second.status);
-        let left = "SELECT count(*) FROM admins JOIN users ON id = user_id WHERE NOT suspended AND id < 3";
-        let left: i64 = sqlx::query_scalar(left).fetch_one(&host.app.pool).await.unwrap();
+        let left = "SELECT count(*) FROM admins JOIN users ON id = user_id WHERE suspended = 0 AND id < 3";
+        let left: i64 = query(left).value(&host.app.db).await.unwrap();
         assert_eq!(left, 1, "{word}");
         if word != "remove" {
             for sql in ["UPDATE users SET suspended = 0", "INSERT INTO admins VALUES (1), (2) ON CONFLICT DO NOTHING"] {
-                sqlx::query(sql).execute(&host.app.pool).await.unwrap();
+                query(sql).execute(&host.app.db).await.unwrap();
             }
         }
     }
@@ -197,9 +198,9 @@ async fn list_is_searched_filtered_and_paged() {
     let host = Host::start().await;
     let ada = host.ada().await;
     for number in 0..40 {
-        sqlx::query("INSERT INTO users (name, password_hash) VALUES (?, '')")
+        query("INSERT INTO users (name, password_hash) VALUES (?, '')")
             .bind(format!("p{number:02}"))
-            .execute(&host.app.pool)
+            .execute(&host.app.db)
             .await
             .unwrap();
     }
@@ -264,7 +265,7 @@ async fn revoke_all_names_its_extent_and_is_not_offered_beside_zero() {
 async fn pages_and_forms_do_not_exist_for_other_people() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
-    setup::add_user(&host.app.pool, "bob", "bobs-password").await.unwrap();
+    first::add_user(&host.app.db, "bob", "bobs-password").await.unwrap();
     ada.make("CI", None).await;
     for path in
         ["/admin/people?add=1", "/admin/people/1", "/admin/people?revoke-all=1", "/admin/projects", "/admin/projects/2"]

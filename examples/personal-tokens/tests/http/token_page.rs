@@ -8,6 +8,7 @@ use keyfob::{
     Actor, ProjectId, TokenId, TokenKey,
     events::{ChangeKind, Event, EventSink},
 };
+use personal_tokens::db::query;
 use personal_tokens::housekeeping::{self, Job};
 use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
@@ -117,9 +118,9 @@ async fn token_of_a_left_project_can_only_be_revoked() {
     let host = Host::start().await;
     let (ada, eve) = (host.ada().await, host.eve().await);
     let shared = ada.project("Weather station").await;
-    sqlx::query("INSERT INTO memberships (project_id, user_id) VALUES (?, 2)")
+    query("INSERT INTO memberships (project_id, user_id) VALUES (?, 2)")
         .bind(shared)
-        .execute(&host.app.pool)
+        .execute(&host.app.db)
         .await
         .unwrap();
     let made = eve.make("CI", Some(shared)).await;
@@ -247,10 +248,7 @@ async fn changes_are_in_words_with_the_names_of_their_actors() {
     }
     // A later version may store an event that this version does not know.
     host.app.audit.written().await;
-    sqlx::query("UPDATE token_events SET event = 'renewed' WHERE event = 'grace_ended'")
-        .execute(&host.app.pool)
-        .await
-        .unwrap();
+    query("UPDATE token_events SET event = 'renewed' WHERE event = 'grace_ended'").execute(&host.app.db).await.unwrap();
     let history = items_in(&ada.get(&page_of(&made)).await.is(200).body, "history");
     assert_eq!(
         history,
@@ -348,7 +346,7 @@ async fn page_says_that_the_counts_of_a_busy_day_are_lower_bounds() {
 }
 
 async fn stored_counts(host: &Host) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM token_uses").fetch_one(&host.app.pool).await.unwrap()
+    query("SELECT count(*) FROM token_uses").value(&host.app.db).await.unwrap()
 }
 
 #[tokio::test]
@@ -357,10 +355,10 @@ async fn counts_of_uses_are_written_regularly_and_deleted_after_31_days() {
     let made = host.ada().await.make("CI", None).await;
     host.with_token(WHOAMI, token_of(&made)).await.is(200);
     assert_eq!(stored_counts(&host).await, 0);
-    housekeeping::run(&host.app, Job::Usage).await;
+    housekeeping::run(&host.app, Job::Usage).await.unwrap();
     for (days, left) in [(0, 1), (31, 1), (1, 0)] {
         host.clock.advance(days * DAY);
-        housekeeping::run(&host.app, Job::Purge).await;
+        housekeeping::run(&host.app, Job::Purge).await.unwrap();
         assert_eq!(stored_counts(&host).await, left);
     }
 }
@@ -373,10 +371,10 @@ async fn counts_of_uses_are_deleted_with_their_token() {
     for made in [&ended, &live] {
         host.with_token(WHOAMI, token_of(made)).await.is(200);
     }
-    housekeeping::run(&host.app, Job::Usage).await;
+    housekeeping::run(&host.app, Job::Usage).await.unwrap();
     ada.delete(&format!("{TOKENS}{}", ended["uuid"].as_str().unwrap())).await.is(204);
     host.clock.advance(2 * DAY);
-    housekeeping::run(&host.app, Job::Purge).await;
+    housekeeping::run(&host.app, Job::Purge).await.unwrap();
     assert_eq!(stored_counts(&host).await, 1);
     ada.get(&page_of(&ended)).await.is(404);
     assert_eq!(numbers(&ada.get(&page_of(&live)).await.is(200).body).len(), 1);

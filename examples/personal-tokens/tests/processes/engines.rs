@@ -1,7 +1,7 @@
 //! Tests the service on each database engine.
 //!
-//! The engine holds the tokens. The data directory holds the other data of the service. Several
-//! processes can share the engine and the data directory.
+//! The engine holds the tokens and the state of the service, except that Redis holds only tokens.
+//! Several processes can share the engine.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use personal_tokens::setup::{self, Settings};
 use serde_json::json;
 
 use crate::support::{Host, WHOAMI, tempdir, until};
-use crate::{postgres, redis};
+use crate::{mariadb, postgres, redis};
 
 /// The staleness bound of the cache. It is longer than any engine takes to respond on a busy
 /// machine.
@@ -31,10 +31,15 @@ async fn is_an_engine(url: &str) {
     host.with_token(WHOAMI, &ended).await.is(200);
     host.with_headers("/health/ready", &[]).await.is(200);
 
-    // The SQLite file in the data directory contains no tokens, because the engine holds them.
-    let file = SqliteStore::open(host.dir().join("personal-tokens.db")).await.unwrap();
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM keyfob_tokens").fetch_one(file.pool()).await.unwrap();
-    assert_eq!(rows, 0, "{url}");
+    // The data directory holds only the pepper. With Redis, it also holds a SQLite file, which
+    // contains no tokens.
+    let file = host.dir().join("personal-tokens.db");
+    assert_eq!(file.exists(), url.starts_with("redis:"), "{url}");
+    if file.exists() {
+        let file = SqliteStore::open(file).await.unwrap();
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM keyfob_tokens").fetch_one(file.pool()).await.unwrap();
+        assert_eq!(rows, 0, "{url}");
+    }
 
     // No name contains a NUL character. So the service does not query the engine for a search or a
     // page position that contains a NUL character.
@@ -84,6 +89,12 @@ async fn another_sqlite_file_is_an_engine() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_is_an_engine() {
     let Some(server) = postgres::Server::start() else { return };
+    is_an_engine(&server.database()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_is_an_engine() {
+    let Some(server) = mariadb::Server::start() else { return };
     is_an_engine(&server.database()).await;
 }
 
@@ -138,7 +149,8 @@ async fn failed_start_does_not_print_the_password() {
         "redis://ada:s3cr3t@127.0.0.1:port",
         "redis://ada:s3cr3t@127.0.0.1:1/s3cr3t",
         "redis://ada:s3cr3t",
-        "mysql://ada:s3cr3t@127.0.0.1",
+        "mysql://ada:s3cr3t@127.0.0.1:1/tokens",
+        "oracle://ada:s3cr3t@127.0.0.1",
         "sqlite:/nowhere/s3cr3t.db?s3cr3t",
     ] {
         for by_option in [false, true] {
@@ -156,7 +168,8 @@ async fn failed_start_does_not_print_the_password() {
         let output = child.wait_with_output().unwrap();
         assert!(!output.status.success(), "{url}");
         let said = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
-        assert!(said.starts_with("personal-tokens: the "), "{said}");
+        let named = ["the ", "--database-url must be "].map(|start| format!("personal-tokens: {start}"));
+        assert!(named.iter().any(|start| said.starts_with(start)), "{said}");
         assert!(!said.contains("s3cr3t"), "{url}: {said}");
         println!("{url}: {said}");
     }

@@ -13,6 +13,7 @@ use keyfob::{
     Access, Actor, Keyring, MemoryStore, Name, NewToken, Pepper, Prefix, ProjectId, SystemClock,
     store::sqlite::SqliteStore,
 };
+use personal_tokens::db::Db;
 use personal_tokens::key_checks;
 use personal_tokens::people::directory::{self, Filter};
 use personal_tokens::people::projects;
@@ -37,9 +38,14 @@ fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
     let data = dir.path().join("data");
 
     let first = printed(&data, 2);
-    assert_eq!(first.len(), 2);
     assert!(first[0].starts_with("first sign-in, shown only once: name ada password "));
     assert!(first[1].starts_with("personal-tokens: http://127.0.0.1:"));
+    // Below, the first start says what to try and what to back up.
+    let below = first[2..].join("\n");
+    let whoami = format!("{}/api/v2/auth/whoami", first[1]["personal-tokens: ".len()..].trim_end_matches('/'));
+    for part in [&whoami, data.join("pepper").to_str().unwrap(), data.join("personal-tokens.db").to_str().unwrap()] {
+        assert!(below.contains(part), "{part}: {below}");
+    }
     let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(""), mode("pepper"), mode("personal-tokens.db")), (0o700, 0o600, 0o600));
     let pepper = fs::read(data.join("pepper")).unwrap();
@@ -78,7 +84,7 @@ async fn tokens_outlive_a_restart() {
     let (user, project) = (app.accounts.find(1).await.unwrap().unwrap(), ProjectId::new("1").unwrap());
     let new = NewToken::new(project, user.owner_id(), Name::new("VSCode Integration").unwrap());
     let issued = app.tokens.issue(&Actor::from(&user.owner_id()), new).await.unwrap();
-    app.pool.close().await;
+    app.db.close().await;
     drop(app);
 
     let (app, first) = open().await;
@@ -105,8 +111,8 @@ async fn of_several_concurrent_first_starts_one_creates_the_first_person() {
             apps.push(app);
         }
         assert_eq!(firsts, 1);
-        let projects = projects::all(&apps[0].pool).await.unwrap();
-        let people = directory::people(&apps[0].pool, "", Filter::Current, 1).await.unwrap();
+        let projects = projects::all(&apps[0].db).await.unwrap();
+        let people = directory::people(&apps[0].db, "", Filter::Current, 1).await.unwrap();
         assert_eq!((people.total, projects.len()), (1, 4));
         // All of these starts use the same pepper, so each of them accepts a token of any other.
         let (user, project) = (apps[0].accounts.find(1).await.unwrap().unwrap(), ProjectId::new("1").unwrap());
@@ -159,15 +165,15 @@ async fn one_live_token(data: &Path) -> String {
     let user = app.accounts.find(1).await.unwrap().unwrap();
     let new = NewToken::new(ProjectId::new("1").unwrap(), user.owner_id(), Name::new("n").unwrap());
     let issued = app.tokens.issue(&Actor::from(&user.owner_id()), new).await.unwrap();
-    app.pool.close().await;
+    app.db.close().await;
     issued.token.expose_secret().into()
 }
 
 /// Runs SQL statements on the service's SQLite database. No process may have the database open.
 async fn change(data: &Path, statements: &'static str) {
-    let pool = SqliteStore::open(data.join("personal-tokens.db")).await.unwrap().pool().clone();
-    sqlx::raw_sql(statements).execute(&pool).await.unwrap();
-    pool.close().await;
+    let db = Db::open_file(&data.join("personal-tokens.db")).await.unwrap();
+    sqlx::raw_sql(statements).execute(db.sqlite().unwrap()).await.unwrap();
+    db.close().await;
 }
 
 /// Starts the process, and stops it after it has printed this number of lines. Returns its log.
@@ -299,12 +305,13 @@ async fn no_value_is_stored_before_its_warning() {
     let data = dir.path();
     one_live_token(data).await;
     change(data, "DELETE FROM key_checks").await;
-    let pool = SqliteStore::open(data.join("personal-tokens.db")).await.unwrap().pool().clone();
+    let db = Db::open_file(&data.join("personal-tokens.db")).await.unwrap();
     let engine = SqliteStore::open(data.join("engine.db")).await.unwrap();
     engine.pool().close().await;
     let wrong = Keyring::new(Prefix::new(PREFIX).unwrap(), Pepper::new(ANOTHER.to_vec()).unwrap());
-    key_checks::settle(&pool, &wrong, &engine).await.unwrap_err();
-    let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM key_checks").fetch_one(&pool).await.unwrap();
+    key_checks::settle(&db, &wrong, &engine).await.unwrap_err();
+    let stored: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM key_checks").fetch_one(db.sqlite().unwrap()).await.unwrap();
     assert_eq!(stored, 0, "the start failed without its warning");
 }
 
@@ -356,24 +363,20 @@ async fn of_two_first_starts_with_different_peppers_one_is_refused() {
     for _ in 0..20 {
         let dir = tempdir();
         let file = dir.path().join("personal-tokens.db");
-        let database = async || {
-            let pool = SqliteStore::open(&file).await.unwrap().pool().clone();
-            sqlx::raw_sql(include_str!("../../src/schema.sql")).execute(&pool).await.unwrap();
-            pool
-        };
-        let pools = (database().await, database().await);
+        let database = async || Db::open_file(&file).await.unwrap();
+        let dbs = (database().await, database().await);
         // Neither of the two starts finds a check value. Then both starts try to write one.
-        key_checks::compare_in(&file, &one).await.unwrap();
-        key_checks::compare_in(&file, &other).await.unwrap();
+        key_checks::compare_in(&dbs.0, &one).await.unwrap();
+        key_checks::compare_in(&dbs.1, &other).await.unwrap();
         let started =
-            tokio::join!(key_checks::settle(&pools.0, &one, &engine), key_checks::settle(&pools.1, &other, &engine));
+            tokio::join!(key_checks::settle(&dbs.0, &one, &engine), key_checks::settle(&dbs.1, &other, &engine));
         let (first, second, error) = match started {
             (Ok(()), Err(error)) => (&one, &other, error),
             (Err(error), Ok(())) => (&other, &one, error),
             started => panic!("exactly one starts: {started:?}"),
         };
         assert!(error.to_string().starts_with("wrong pepper for key 1: "), "{error}");
-        key_checks::settle(&pools.0, first, &engine).await.unwrap();
-        key_checks::compare_in(&file, second).await.unwrap_err();
+        key_checks::settle(&dbs.0, first, &engine).await.unwrap();
+        key_checks::compare_in(&dbs.1, second).await.unwrap_err();
     }
 }

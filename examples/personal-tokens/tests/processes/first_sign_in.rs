@@ -9,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use keyfob::store::sqlite::SqliteStore;
-use personal_tokens::setup::{self, FirstSignIn};
+use personal_tokens::first::{self, FirstSignIn};
+use personal_tokens::setup::Settings;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -207,7 +208,7 @@ async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
         acted = Some(block_in_place(|| Handle::current().block_on(act())));
         Ok(())
     };
-    setup::reset_password(dir.path(), &name, waiting).await.unwrap();
+    first::reset_password(dir.path(), &Settings::default(), &name, waiting).await.unwrap();
     assert_eq!(acted, Some((204, 200)));
     assert_eq!(sign_in_status(&at, &name, &old).await, 401);
     assert_eq!(sign_in_status(&at, &name, &new).await, 303);
@@ -219,7 +220,7 @@ async fn service_goes_on_while_a_new_password_waits_to_be_printed() {
         block_in_place(|| Handle::current().block_on(rename))?;
         Ok(())
     };
-    let error = setup::reset_password(dir.path(), &name, renaming).await.unwrap_err();
+    let error = first::reset_password(dir.path(), &Settings::default(), &name, renaming).await.unwrap_err();
     assert!(error.to_string().contains("the password that was printed is void"), "{error}");
     assert_eq!(sign_in_status(&at, "eve", &new).await, 303);
 }

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/mariadb.rs"]
+mod mariadb;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/notes.rs"]
 mod notes;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
@@ -23,6 +26,7 @@ mod engines;
 mod first_run;
 mod first_sign_in;
 mod housekeeping;
+mod many_hosts;
 mod moved;
 mod shutdown;
 mod two_hosts;

@@ -18,14 +18,19 @@ use http_body_util::BodyExt;
 use keyfob::{Clock, SystemClock, clock::FixedClock};
 use personal_tokens::api::openapi;
 use personal_tokens::app::{App, router};
+use personal_tokens::db::query;
+use personal_tokens::first::{self, FirstSignIn};
 use personal_tokens::people::{accounts, changes};
 use personal_tokens::serve::{Limits, serve};
-use personal_tokens::setup::{self, FirstSignIn, Settings};
+use personal_tokens::setup::{self, Settings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use self::engine::Server;
+
 pub mod document;
+pub mod engine;
 pub mod process;
 #[path = "../../../../tests/support/size.rs"]
 pub mod size;
@@ -68,6 +73,9 @@ pub struct Host {
     /// The OpenAPI document of the host.
     pub document: Value,
     dir: TempDir,
+    pub settings: Settings,
+    /// The server with the state of the host, which runs as long as the test.
+    server: Server,
 }
 
 /// An HTTP response of the service.
@@ -144,6 +152,7 @@ impl Host {
 
     /// Opens the data directory a second time, as another process would, and returns the router.
     pub async fn another(&self, settings: Settings) -> Router {
+        let settings = Settings { database: self.settings.database.clone(), ..settings };
         let (app, first) = setup::open(self.dir.path(), settings, Arc::new(self.clock.clone())).await.unwrap();
         assert!(first.is_none());
         router(app).unwrap()
@@ -157,16 +166,30 @@ impl Host {
         opened.err().map(|error| error.to_string()).unwrap_or_default()
     }
 
+    /// Returns whether the state is in SQLite. A test that needs more than the common SQL ends if it
+    /// is not.
+    pub fn is_on_sqlite(&self) -> bool {
+        self.app.db.sqlite().is_some()
+    }
+
+    /// Runs SQL statements on the database of the host's state.
+    pub async fn run(&self, statements: &'static str) {
+        for statement in statements.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+            query(statement).execute(&self.app.db).await.unwrap();
+        }
+    }
+
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     async fn start_in(dir: TempDir, settings: Settings) -> Self {
+        let (settings, server) = engine::chosen(settings);
         let clock = FixedClock::new(SystemClock.now());
-        let (app, first) = setup::open(dir.path(), settings, Arc::new(clock.clone())).await.unwrap();
+        let (app, first) = setup::open(dir.path(), settings.clone(), Arc::new(clock.clone())).await.unwrap();
         let router = router(Arc::clone(&app)).unwrap();
         let document = openapi::document(&app);
-        Self { app, router, clock, first: first.unwrap(), answered: Mutex::default(), document, dir }
+        Self { app, router, clock, first: first.unwrap(), answered: Mutex::default(), document, dir, settings, server }
     }
 
     /// Sends a request to the host's router, and returns the response.
@@ -218,17 +241,17 @@ impl Host {
     /// Adds another person, eve, and signs her in. She has a personal project, and is not a member
     /// of any shared project.
     pub async fn eve(&self) -> Person<'_> {
-        setup::add_user(&self.app.pool, "eve", "eves-password").await.unwrap();
+        first::add_user(&self.app.db, "eve", "eves-password").await.unwrap();
         self.sign_in("eve", "eves-password").await
     }
 
     /// Suspends ada. Another person becomes an administrator first, because the last one cannot be
     /// suspended.
     pub async fn suspend_ada(&self) {
-        let pool = &self.app.pool;
-        let other = setup::add_user(pool, "grace", "graces-password").await.unwrap();
-        accounts::appoint(pool, other).await.unwrap();
-        changes::suspend(pool, other, 1).await.unwrap().unwrap();
+        let db = &self.app.db;
+        let other = first::add_user(db, "grace", "graces-password").await.unwrap();
+        accounts::appoint(db, other).await.unwrap();
+        changes::suspend(db, other, 1).await.unwrap().unwrap();
     }
 
     /// Sends a chat question to the route for models, with this token.

@@ -32,7 +32,10 @@ pub struct Process {
 /// Returns a command that starts the service on a free port with this data directory.
 pub fn command(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_personal-tokens"));
-    command.args(["--addr", "127.0.0.1:0", "--data-dir"]).arg(data).env_remove("DATABASE_URL");
+    command.args(["--addr", "127.0.0.1:0", "--data-dir"]).arg(data);
+    for variable in ["DATABASE_URL", "STATE_URL", "PEPPER"] {
+        command.env_remove(variable);
+    }
     command
 }
 

@@ -9,7 +9,8 @@ use axum::response::Html;
 use keyfob::{Timestamp, store::cache::CacheCounts};
 
 use crate::app::App;
-use crate::housekeeping::{Job, Outcome};
+use crate::housekeeping::{self, Job};
+use crate::lease::Last;
 use crate::tokens::expiry::in_units;
 use crate::tokens::key_counts::Key;
 use crate::web::admin::allow;
@@ -65,7 +66,9 @@ pub async fn show(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Ht
         (Job::Orphans, "Tokens of ended issuers"),
         (Job::Usage, "Last uses"),
     ];
-    facts.extend(jobs.map(|(job, part)| of_job(part, job.interval(), app.housekeeping.last(job).as_ref(), now)));
+    for (job, part) in jobs {
+        facts.push(of_job(part, job.interval(), housekeeping::last(&app, job).await.as_ref(), now));
+    }
     // An administrator needs this page most while a database fails. Then it has no counts.
     facts.push(match app.key_counts.get(&app).await {
         Ok(counts) => of_keys(&counts.keys),
@@ -154,18 +157,18 @@ fn trail(lost: u64) -> Fact {
     Fact::new("Audit trail", tone, says, Some(metric))
 }
 
-fn of_job(part: &'static str, interval: Duration, last: Option<&Outcome>, now: Timestamp) -> Fact {
+fn of_job(part: &'static str, interval: Duration, last: Option<&Last>, now: Timestamp) -> Fact {
     let every = in_units(interval);
     let (tone, says) = match last {
-        None => (Tone::Warn, format!("This process has not done it yet. It is due every {every}.")),
-        Some(Outcome { at, error: Some(error), succeeded_at }) => {
+        None => (Tone::Warn, format!("No process has done it yet. It is due every {every}.")),
+        Some(Last { at, error: Some(error), succeeded_at }) => {
             let before = succeeded_at.map_or_else(
-                || "It has not succeeded since the process started.".into(),
+                || "It has not succeeded yet.".into(),
                 |at| format!("It last succeeded {}.", time_words::ago(at, now)),
             );
             (Tone::Bad, format!("It failed {}: {error}. {before}", time_words::ago(*at, now)))
         }
-        Some(Outcome { at, .. }) => {
+        Some(Last { at, .. }) => {
             // Some runs take long, so only a long delay needs attention.
             let is_late = now.saturating_since(*at) > interval * 3 + Duration::from_secs(60);
             let tone = if is_late { Tone::Warn } else { Tone::Good };
@@ -232,12 +235,12 @@ mod tests {
     fn jobs_in_words() {
         let at: Timestamp = "2026-11-29T12:00:00Z".parse().expect("a time");
         let minute = Duration::from_secs(60);
-        let job = |outcome: Option<&Outcome>, later| of_job("Job", minute, outcome, at.saturating_add(later));
-        says(&job(None, Duration::ZERO), Tone::Warn, "has not done it yet");
-        let done = Outcome { at, error: None, succeeded_at: Some(at) };
+        let job = |outcome: Option<&Last>, later| of_job("Job", minute, outcome, at.saturating_add(later));
+        says(&job(None, Duration::ZERO), Tone::Warn, "No process has done it yet");
+        let done = Last { at, error: None, succeeded_at: Some(at) };
         says(&job(Some(&done), 4 * minute), Tone::Good, "Last done 4 minutes ago, due every 1 minute.");
         says(&job(Some(&done), 4 * minute + Duration::from_millis(1)), Tone::Warn, "Last done 4 minutes ago");
-        let failed = Outcome { at, error: Some("disk full".into()), succeeded_at: None };
+        let failed = Last { at, error: Some("disk full".into()), succeeded_at: None };
         says(&job(Some(&failed), minute), Tone::Bad, "It failed 1 minute ago: disk full. It has not succeeded");
     }
 }

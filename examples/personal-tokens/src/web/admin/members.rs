@@ -121,7 +121,7 @@ async fn draw(
     said: Option<&'static str>,
 ) -> Result<Html<String>, PageError> {
     let project = &listed.project;
-    let page = directory::members(&app.pool, project.id, &view.q, view.number()).await.map_err(Refused::failed)?;
+    let page = directory::members(&app.db, project.id, &view.q, view.number()).await.map_err(Refused::failed)?;
     let path = path(project.id);
     let pager = Pager::new(&page, view, &path);
     let mut members = Vec::with_capacity(page.rows.len());
@@ -140,10 +140,10 @@ async fn draw(
 /// Returns [`PageError::NotFound`] if the person is not a member.
 async fn confirm(app: &App, listed: &Listed, person: i64, view: &View) -> Result<Confirm, PageError> {
     let project = &listed.project;
-    if !directory::is_member(&app.pool, project.id, person).await.map_err(Refused::failed)? {
+    if !directory::is_member(&app.db, project.id, person).await.map_err(Refused::failed)? {
         return Err(PageError::NotFound);
     }
-    let named = directory::person(&app.pool, person).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
+    let named = directory::person(&app.db, person).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
     let live = counts::live(app, project.project_id(), Some(owner_id(person))).await?;
     let tokens = match live {
         0 => "They have no live tokens in this project.".into(),
@@ -170,7 +170,7 @@ pub async fn add(
 ) -> Result<Response, PageError> {
     allow_form(&signed_in, &form.csrf)?;
     let listed = shared(&app, id).await?;
-    match project_changes::add_member(&app.pool, id, &form.name).await.map_err(Refused::failed)? {
+    match project_changes::add_member(&app.db, id, &form.name).await.map_err(Refused::failed)? {
         Ok(()) => Ok(Redirect::to(&format!("{}?said=joined", path(id))).into_response()),
         Err(denied) => {
             let draft = Draft { name: form.name, error: Some(in_words(denied)) };

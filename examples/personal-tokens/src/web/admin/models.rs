@@ -129,7 +129,7 @@ async fn draw(
         frame: Frame::new(app, signed_in, Here::Models, None).await?,
         shown: counted(models.len() as u64, "model"),
         models,
-        names: directory::names_of_projects(&app.pool, &ids).await.map_err(Refused::failed)?,
+        names: directory::names_of_projects(&app.db, &ids).await.map_err(Refused::failed)?,
         projects: of_ids.map_err(Refused::failed)?,
         upstreams: app.models.upstreams.keys().map(String::as_str).collect(),
         draft,
@@ -147,7 +147,7 @@ async fn confirm(app: &App, id: i64) -> Result<Confirm, PageError> {
     let models = app.models.all(&app.projects).await.map_err(Refused::failed)?;
     let model = models.into_iter().find(|model| model.id == Some(id)).ok_or(PageError::NotFound)?;
     let project = model.project_id;
-    let name = directory::names_of_projects(&app.pool, &[project]).await.map_err(Refused::failed)?.remove(&project);
+    let name = directory::names_of_projects(&app.db, &[project]).await.map_err(Refused::failed)?.remove(&project);
     Ok(Confirm {
         title: format!("Remove {}?", model.name),
         says: vec![

@@ -181,7 +181,7 @@ fn said(word: &str) -> Option<String> {
 /// # Errors
 /// Returns [`PageError::NotFound`] if there is no such person.
 pub async fn find(app: &App, id: i64) -> Result<directory::Person, PageError> {
-    directory::person(&app.pool, id).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)
+    directory::person(&app.db, id).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)
 }
 
 /// Returns the id of a person in keyfob.
@@ -197,7 +197,7 @@ pub async fn draw(
     dialog: Dialog,
     said: Option<String>,
 ) -> Result<Html<String>, PageError> {
-    let page = directory::people(&app.pool, &view.q, view.filter(), view.number()).await.map_err(Refused::failed)?;
+    let page = directory::people(&app.db, &view.q, view.filter(), view.number()).await.map_err(Refused::failed)?;
     let pager = Pager::new(&page, view, PATH);
     let mut people = Vec::with_capacity(page.rows.len());
     for person in page.rows {

@@ -47,14 +47,14 @@ pub async fn add(
 ) -> Result<Response, PageError> {
     allow_form(&signed_in, &form.csrf)?;
     let view = View::parse(&form.view);
-    if !spent::spend(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
+    if !spent::spend(&app.db, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&view.link(PATH)).into_response());
     }
     let invitation = Invitation::new(app.tokens.now()).map_err(Refused::failed)?;
     let is_admin = form.role == "administrator";
-    let added = changes::add(&app.pool, &form.name, is_admin, &invitation).await.map_err(PageError::failed)?;
+    let added = changes::add(&app.db, &form.name, is_admin, &invitation).await.map_err(PageError::failed)?;
     if let Err(denied) = added {
-        spent::give_back(&app.pool, &signed_in.user, &form.form, &Refused::State(denied.to_string()))
+        spent::give_back(&app.db, &signed_in.user, &form.form, &Refused::State(denied.to_string()))
             .await
             .map_err(Refused::failed)?;
         let draft = Draft { form: form.form, name: form.name, is_admin, error: Some(in_words(denied)) };
@@ -89,7 +89,7 @@ pub async fn invite(
 ) -> Result<Html<String>, PageError> {
     let person = person(&app, &signed_in, id, &form).await?;
     let invitation = Invitation::new(app.tokens.now()).map_err(Refused::failed)?;
-    let renewed = invitations::renew(&app.pool, id, &invitation).await.map_err(Refused::failed)?;
+    let renewed = invitations::renew(&app.db, id, &invitation).await.map_err(Refused::failed)?;
     renewed.map_err(refused)?;
     invited(&app, &signed_in, &form.view(), &headers, person.name, &invitation).await
 }
@@ -101,7 +101,7 @@ pub async fn appoint(
     Form(form): Form<ActForm>,
 ) -> Result<Redirect, PageError> {
     person(&app, &signed_in, id, &form).await?;
-    changes::appoint(&app.pool, id).await.map_err(Refused::failed)?.map_err(refused)?;
+    changes::appoint(&app.db, id).await.map_err(Refused::failed)?.map_err(refused)?;
     Ok(form.done(PATH, "appointed"))
 }
 
@@ -112,7 +112,7 @@ pub async fn reinstate(
     Form(form): Form<ActForm>,
 ) -> Result<Redirect, PageError> {
     person(&app, &signed_in, id, &form).await?;
-    changes::reinstate(&app.pool, id).await.map_err(Refused::failed)?.map_err(refused)?;
+    changes::reinstate(&app.db, id).await.map_err(Refused::failed)?.map_err(refused)?;
     Ok(form.done(PATH, "reinstated"))
 }
 
@@ -123,7 +123,7 @@ pub async fn withdraw(
     Form(form): Form<ActForm>,
 ) -> Result<Response, PageError> {
     let person = person(&app, &signed_in, id, &form).await?;
-    match changes::withdraw(&app.pool, id).await.map_err(Refused::failed)? {
+    match changes::withdraw(&app.db, id).await.map_err(Refused::failed)? {
         // The person may not open the list of people any more.
         Ok(()) if id == signed_in.user.id => Ok(Redirect::to(returns::HOME).into_response()),
         Ok(()) => Ok(form.done(PATH, "withdrawn").into_response()),
@@ -138,7 +138,7 @@ pub async fn suspend(
     Form(form): Form<ActForm>,
 ) -> Result<Response, PageError> {
     let person = person(&app, &signed_in, id, &form).await?;
-    match changes::suspend(&app.pool, signed_in.user.id, id).await.map_err(Refused::failed)? {
+    match changes::suspend(&app.db, signed_in.user.id, id).await.map_err(Refused::failed)? {
         Ok(()) => Ok(form.done(PATH, "suspended").into_response()),
         Err(denied) => again(&app, &signed_in, &person, Act::Suspend, &form, Some(denied)).await,
     }
@@ -156,7 +156,7 @@ pub async fn remove(
     if form.typed.trim() != person.name {
         return again(&app, &signed_in, &person, Act::Remove, &form, None).await;
     }
-    let removed = changes::remove(&app.pool, signed_in.user.id, id, app.tokens.now()).await;
+    let removed = changes::remove(&app.db, signed_in.user.id, id, app.tokens.now()).await;
     if let Err(denied) = removed.map_err(PageError::failed)? {
         return again(&app, &signed_in, &person, Act::Remove, &form, Some(denied)).await;
     }

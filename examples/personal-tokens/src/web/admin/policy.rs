@@ -85,8 +85,8 @@ impl Preview {
         let number = |text: &str| text.parse::<i64>().unwrap_or(0);
         let shown = &found[..found.len().min(MOST)];
         let ids = |of: fn(&PolicyHit) -> &str| shown.iter().map(|hit| number(of(hit))).collect::<Vec<_>>();
-        let people = directory::names_of_people(&app.pool, &ids(|hit| hit.owner.as_str())).await;
-        let projects = directory::names_of_projects(&app.pool, &ids(|hit| hit.project.as_str())).await;
+        let people = directory::names_of_people(&app.db, &ids(|hit| hit.owner.as_str())).await;
+        let projects = directory::names_of_projects(&app.db, &ids(|hit| hit.project.as_str())).await;
         let (people, projects) = (people.map_err(Refused::failed)?, projects.map_err(Refused::failed)?);
         let named = |id: i64, names: &HashMap<i64, String>, unknown: &str| {
             (id, names.get(&id).cloned().unwrap_or_else(|| unknown.into()))

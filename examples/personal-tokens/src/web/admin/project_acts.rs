@@ -52,17 +52,17 @@ pub async fn add(
 ) -> Result<Response, PageError> {
     allow_form(&signed_in, &form.csrf)?;
     let view = View::parse(&form.view);
-    if !spent::spend(&app.pool, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
+    if !spent::spend(&app.db, &signed_in.user, &form.form).await.map_err(Refused::failed)? {
         return Ok(Redirect::to(&view.link(PATH)).into_response());
     }
     let is_public = form.kind == "public";
     let kind = if is_public { Kind::Public } else { Kind::Shared };
-    match project_changes::add(&app.pool, &form.name, kind).await.map_err(Refused::failed)? {
+    match project_changes::add(&app.db, &form.name, kind).await.map_err(Refused::failed)? {
         // A shared project needs members next.
         Ok(id) if kind == Kind::Shared => Ok(Redirect::to(&format!("{PATH}/{id}/members?said=added")).into_response()),
         Ok(id) => Ok(Redirect::to(&format!("{PATH}/{id}?said=added")).into_response()),
         Err(denied) => {
-            spent::give_back(&app.pool, &signed_in.user, &form.form, &Refused::State(denied.to_string()))
+            spent::give_back(&app.db, &signed_in.user, &form.form, &Refused::State(denied.to_string()))
                 .await
                 .map_err(Refused::failed)?;
             let draft = Draft { form: form.form, name: form.name, is_public, error: Some(in_words(denied)) };
@@ -80,7 +80,7 @@ pub async fn rename(
 ) -> Result<Response, PageError> {
     allow_form(&signed_in, &form.csrf)?;
     let view = View::parse(&form.view);
-    match project_changes::rename(&app.pool, id, &form.name).await.map_err(Refused::failed)? {
+    match project_changes::rename(&app.db, id, &form.name).await.map_err(Refused::failed)? {
         Ok(()) => Ok(Redirect::to(&view.link_with(PATH, "said", "renamed")).into_response()),
         Err(Denied::Unknown) => Err(PageError::NotFound),
         Err(denied) => {
@@ -110,7 +110,7 @@ pub async fn remove(
     if denied.is_some() || form.typed.trim() != listed.project.name {
         return again(&app, &signed_in, &listed, Act::Remove, &form, denied).await;
     }
-    project_changes::remove(&app.pool, id, app.tokens.now()).await.map_err(Refused::failed)?;
+    project_changes::remove(&app.db, id, app.tokens.now()).await.map_err(Refused::failed)?;
     let count = revoke(&app, &signed_in, &listed).await?;
     Ok(form.done(PATH, &format!("removed-{count}")).into_response())
 }

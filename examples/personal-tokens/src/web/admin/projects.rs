@@ -139,7 +139,7 @@ fn said(word: &str) -> Option<String> {
 /// # Errors
 /// Returns [`PageError::NotFound`] if there is no such project.
 pub async fn find(app: &App, id: i64) -> Result<Listed, PageError> {
-    directory::project(&app.pool, id).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)
+    directory::project(&app.db, id).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)
 }
 
 /// Draws the page with a dialog.
@@ -150,7 +150,7 @@ pub async fn draw(
     dialog: Dialog,
     said: Option<String>,
 ) -> Result<Html<String>, PageError> {
-    let page = directory::projects(&app.pool, &view.q, view.number()).await.map_err(Refused::failed)?;
+    let page = directory::projects(&app.db, &view.q, view.number()).await.map_err(Refused::failed)?;
     let pager = Pager::new(&page, view, PATH);
     let mut projects = Vec::with_capacity(page.rows.len());
     for listed in page.rows {

@@ -257,16 +257,16 @@ async fn rows(app: &App, views: Vec<TokenView>, path: &str) -> Result<Vec<Row>, 
     let number = |text: &str| text.parse::<i64>().ok();
     let mut people: Vec<i64> = views.iter().filter_map(|view| number(view.owner.as_str())).collect();
     people.extend(views.iter().filter_map(|view| number(view.revoked.as_ref()?.by.as_str())));
-    let people = directory::names_of_people(&app.pool, &unique(people)).await.map_err(Refused::failed)?;
+    let people = directory::names_of_people(&app.db, &unique(people)).await.map_err(Refused::failed)?;
     let projects = unique(views.iter().filter_map(|view| number(view.project.as_str())).collect());
     let mut states = HashMap::new();
     for project in &projects {
         let inside = views.iter().filter(|view| number(view.project.as_str()) == Some(*project));
         let owners = unique(inside.filter_map(|view| number(view.owner.as_str())).collect());
-        let of_project = owners::states(&app.pool, *project, &owners).await.map_err(Refused::failed)?;
+        let of_project = owners::states(&app.db, *project, &owners).await.map_err(Refused::failed)?;
         states.extend(of_project.into_iter().map(|(owner, state)| ((*project, owner), state)));
     }
-    let projects = directory::names_of_projects(&app.pool, &projects).await.map_err(Refused::failed)?;
+    let projects = directory::names_of_projects(&app.db, &projects).await.map_err(Refused::failed)?;
     let (policy, now) = (app.tokens.policy(), app.tokens.now());
     let mut rows = Vec::with_capacity(views.len());
     for view in views {
@@ -332,7 +332,7 @@ pub async fn confirm(app: &App, name: &str, back: &str) -> Result<Confirm, PageE
     let view = view.filter(|view| view.revoked.is_none()).ok_or(PageError::NotFound)?;
     let bound = issued::bound(app, &view).await?;
     let owner = view.owner.as_str().parse().unwrap_or(0);
-    let owner = directory::names_of_people(&app.pool, &[owner]).await.map_err(Refused::failed)?.remove(&owner);
+    let owner = directory::names_of_people(&app.db, &[owner]).await.map_err(Refused::failed)?.remove(&owner);
     let owner = owner.map_or_else(String::new, |owner| format!(" of {owner}"));
     let created = Time::ago(view.created_at, app.tokens.now()).full;
     let mut says = vec![

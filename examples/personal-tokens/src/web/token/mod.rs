@@ -155,8 +155,8 @@ async fn draw(
 ) -> Result<Html<String>, PageError> {
     app.audit.written().await;
     let (now, key, me) = (app.tokens.now(), view.key(), &signed_in.user);
-    let page = trail::acts(&app.pool, view, asked.before).await.map_err(Refused::failed)?;
-    let own_issues = trail::own_issues(&app.pool, &key).await.map_err(Refused::failed)?;
+    let page = trail::acts(&app.db, view, asked.before).await.map_err(Refused::failed)?;
+    let own_issues = trail::own_issues(&app.db, &key).await.map_err(Refused::failed)?;
     let tree = issued::tree(app, &key).await?;
     let predecessor = app.tokens.predecessor(view).await.map_err(Refused::failed)?;
 
@@ -175,7 +175,7 @@ async fn draw(
     let (chart, refused) = by_day(app, &key, now).await.map_err(Refused::failed)?;
 
     let issuer = view.issuer.and_then(|issuer| names.view(issuer.id)).cloned();
-    let owner = TokenOwners::new(app.pool.clone()).state(&view.owner, &view.project).await.map_err(Refused::failed)?;
+    let owner = TokenOwners::new(app.db.clone()).state(&view.owner, &view.project).await.map_err(Refused::failed)?;
     let around = Around { policy: app.tokens.policy(), owner, issuer: issuer.as_ref(), now };
     let summary = summary(app, view, &around, &mut names, predecessor).await?;
     let issued = Tree::new(tree, &Around { issuer: Some(view), ..around }, &names);
@@ -222,7 +222,7 @@ async fn draw(
 /// Returns the report that the token was found in public, if there is one.
 async fn leak(app: &App, key: &TokenKey) -> Result<Option<Leak>, Refused> {
     let Some(found) = told::of_token(app, key).await.map_err(Refused::failed)? else { return Ok(None) };
-    let again = refusals::reported_again(&app.pool, key).await.map_err(Refused::failed)?;
+    let again = refusals::reported_again(&app.db, key).await.map_err(Refused::failed)?;
     Ok(Some(Leak { found, again }))
 }
 
@@ -233,7 +233,7 @@ async fn by_day(
     now: Timestamp,
 ) -> Result<(Option<Chart>, Vec<RefusedDay>), crate::setup::SetupError> {
     let today = counts::day_of(now.as_unix_millis());
-    let refused = refusals::by_day(&app.pool, key).await?;
+    let refused = refusals::by_day(&app.db, key).await?;
     let recent = counts::recent(app, key, today).await?;
     Ok((Chart::new(&recent, &refused, today)?, uses::refused_days(&refused)?))
 }

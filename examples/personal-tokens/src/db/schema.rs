@@ -1,0 +1,184 @@
+//! Creates the tables of the host's state.
+
+use super::{Db, Dialect, Tx, query};
+
+/// The tables, in the words that its first comment explains.
+const TABLES: &str = include_str!("schema.sql");
+
+/// A column that an earlier version of a SQLite file does not have.
+struct Column {
+    table: &'static str,
+    name: &'static str,
+    /// The SQL statements that add the column.
+    add: &'static [&'static str],
+}
+
+const COLUMNS: [Column; 3] = [
+    Column {
+        table: "users",
+        name: "sessions_ended",
+        add: &["ALTER TABLE users ADD COLUMN sessions_ended INTEGER NOT NULL DEFAULT 0"],
+    },
+    // The rows of an earlier version count as new.
+    Column {
+        table: "spent_forms",
+        name: "at",
+        add: &[
+            "ALTER TABLE spent_forms ADD COLUMN at INTEGER NOT NULL DEFAULT 0",
+            "UPDATE spent_forms SET at = unixepoch() * 1000",
+        ],
+    },
+    Column {
+        table: "github_deliveries",
+        name: "at",
+        add: &[
+            "ALTER TABLE github_deliveries ADD COLUMN at INTEGER NOT NULL DEFAULT 0",
+            "UPDATE github_deliveries SET at = unixepoch() * 1000",
+        ],
+    },
+];
+
+/// Creates the tables that do not exist, and adds the columns that tables of an earlier version
+/// lack. Several processes may start at the same time: one creates the tables, and the others wait.
+///
+/// # Errors
+/// Returns an error if a table cannot be created.
+pub(super) async fn create(db: &Db) -> sqlx::Result<()> {
+    let mut session = db.session().await?;
+    // The lock ends with the transaction or with the connection, also if a statement fails.
+    session.open();
+    match db.dialect() {
+        Dialect::Sqlite => session.simple("BEGIN IMMEDIATE").await?,
+        Dialect::Postgres => {
+            session.simple("BEGIN").await?;
+            session.simple("SELECT pg_advisory_xact_lock(7305808934871)").await?;
+        }
+        // Each statement of MariaDB that creates a table commits.
+        Dialect::MariaDb => session.simple("DO GET_LOCK(concat(DATABASE(), '.personal_tokens'), 8)").await?,
+    }
+    let mut tx = Tx { session, dialect: db.dialect() };
+    for statement in statements(tx.dialect) {
+        query(statement).execute(&mut tx).await?;
+    }
+    if tx.dialect == Dialect::Sqlite {
+        add_missing(&mut tx).await?;
+    }
+    // MariaDB releases its lock with the connection, which is closed.
+    if tx.dialect == Dialect::MariaDb { Ok(()) } else { tx.commit().await }
+}
+
+/// The type of a column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A number that the database chooses.
+    Id,
+    Integer,
+    Text,
+    Bytes,
+}
+
+/// A table with its columns.
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) columns: Vec<(String, Kind)>,
+}
+
+impl Table {
+    /// Returns whether the table has an `id` that an old file lacks. There, SQLite's own row number
+    /// takes its place.
+    pub(super) async fn has_rowid_for_id(&self, old: &Db) -> sqlx::Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?) WHERE name = 'id')";
+        let is_new = self.columns.first().is_some_and(|(name, kind)| name == "id" && *kind == Kind::Id);
+        Ok(is_new && !query(sql).bind(&self.name).is_true(old).await?)
+    }
+}
+
+/// Returns all tables. A table follows the tables to which it refers.
+pub(super) fn tables() -> Vec<Table> {
+    let table = |text: &str| {
+        let (name, rest) = text.split_once(" (").expect("a table has columns");
+        let (columns, _) = rest.split_once("\n){").expect("a table has an end");
+        let column = |line: &str| {
+            let mut words = line.split_whitespace();
+            let (name, kind) = (words.next()?, words.next()?.trim_end_matches(','));
+            let kind = match kind {
+                "{id}" => Kind::Id,
+                "{int}" => Kind::Integer,
+                "{word}" | "{name}" | "{text}" => Kind::Text,
+                "{hash}" => Kind::Bytes,
+                // A comment or a rule.
+                _ => return None,
+            };
+            Some((name.to_owned(), kind))
+        };
+        Table { name: name.to_owned(), columns: columns.lines().filter_map(column).collect() }
+    };
+    TABLES.split("CREATE TABLE IF NOT EXISTS ").skip(1).map(table).collect()
+}
+
+/// Returns the statements that create the tables and indexes.
+fn statements(dialect: Dialect) -> Vec<String> {
+    let words = match dialect {
+        Dialect::Sqlite => [
+            ("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+            ("{int}", "INTEGER"),
+            ("{word}", "TEXT"),
+            ("{name}", "TEXT"),
+            ("{text}", "TEXT"),
+            ("{hash}", "BLOB"),
+            ("{table}", " STRICT"),
+            ("{keyed}", " STRICT, WITHOUT ROWID"),
+        ],
+        // The collation compares bytes, like SQLite.
+        Dialect::Postgres => [
+            ("{id}", "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"),
+            ("{int}", "BIGINT"),
+            ("{word}", "TEXT COLLATE \"C\""),
+            ("{name}", "TEXT COLLATE \"C\""),
+            ("{text}", "TEXT COLLATE \"C\""),
+            ("{hash}", "BYTEA"),
+            ("{table}", ""),
+            ("{keyed}", ""),
+        ],
+        // The widths are in characters, and fit into the 3,072 bytes of an index.
+        Dialect::MariaDb => [
+            ("{id}", "BIGINT AUTO_INCREMENT PRIMARY KEY"),
+            ("{int}", "BIGINT"),
+            ("{word}", "VARCHAR(64)"),
+            ("{name}", "VARCHAR(255)"),
+            ("{text}", "MEDIUMTEXT"),
+            ("{hash}", "VARBINARY(32)"),
+            ("{table}", " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"),
+            ("{keyed}", " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"),
+        ],
+    };
+    let lines = TABLES.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let sql = words.iter().fold(lines.collect::<Vec<_>>().join("\n"), |sql, (word, text)| sql.replace(word, text));
+    let statements = sql.split(';').map(str::trim).filter(|statement| !statement.is_empty());
+    statements.filter_map(|statement| in_words_of(statement, dialect)).collect()
+}
+
+/// Returns a statement without what the engine cannot do, or `None` if nothing is left.
+fn in_words_of(statement: &str, dialect: Dialect) -> Option<String> {
+    let is_partial = statement.starts_with("CREATE ") && statement.contains(" WHERE ");
+    match dialect {
+        // An index of MariaDB has all rows. So a unique one must not be partial.
+        Dialect::MariaDb if is_partial => {
+            let (index, _) = statement.split_once(" WHERE ").expect("it is partial");
+            (!index.starts_with("CREATE UNIQUE")).then(|| index.to_owned())
+        }
+        _ => Some(super::query::in_words_of(statement, dialect)),
+    }
+}
+
+async fn add_missing(tx: &mut Tx) -> sqlx::Result<()> {
+    for column in &COLUMNS {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?) WHERE name = ?)";
+        if !query(sql).bind(column.table).bind(column.name).is_true(&mut *tx).await? {
+            for statement in column.add {
+                query(*statement).execute(&mut *tx).await?;
+            }
+        }
+    }
+    Ok(())
+}

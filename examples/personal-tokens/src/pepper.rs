@@ -1,0 +1,103 @@
+//! The pepper: where it comes from, and its file.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keyfob::Pepper;
+
+use crate::random;
+use crate::setup::SetupError;
+
+/// Where the pepper is. Display names the place. Debug and Display do not show the pepper.
+#[derive(Clone)]
+pub enum Place {
+    /// A file in the data directory, which the first start creates.
+    DataDir(PathBuf),
+    /// A file that an option names. It must exist.
+    File(PathBuf),
+    /// An environment variable, whose value is the pepper in base64.
+    Variable { name: &'static str, value: String },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DataDir(path) | Self::File(path) => path.display().fmt(f),
+            Self::Variable { name, .. } => write!(f, "the environment variable {name}"),
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Place {
+    /// Reads the pepper. Returns `None` if it is to be created in the data directory.
+    ///
+    /// # Errors
+    /// Returns an error that names the place if other users may read the file, if the file cannot
+    /// be read, or if the place holds no valid pepper.
+    pub fn read(&self) -> Result<Option<Pepper>, SetupError> {
+        let pepper = match self {
+            Self::DataDir(path) => read(path),
+            Self::File(path) => match read(path) {
+                Ok(None) => Err("there is no such file".into()),
+                read => read,
+            },
+            Self::Variable { value, .. } => match STANDARD.decode(value.trim()) {
+                Ok(bytes) => Pepper::new(bytes).map(Some).map_err(SetupError::from),
+                // The error of the decoder would show a part of the value.
+                Err(_) => Err("the pepper must be in base64: openssl rand -base64 32 makes one".into()),
+            },
+        };
+        pepper.map_err(|error| format!("{self}: {error}").into())
+    }
+}
+
+/// Reads the pepper from its file. Returns `None` if the file does not exist.
+fn read(path: &Path) -> Result<Option<Pepper>, SetupError> {
+    let mode = match path.metadata() {
+        Ok(metadata) => metadata.permissions().mode(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if mode & 0o077 != 0 {
+        return Err("other users may read the pepper: chmod 600 it".into());
+    }
+    Ok(Some(Pepper::new(std::fs::read(path)?)?))
+}
+
+/// Creates a pepper and its file. If another process has created the file at the same time, returns
+/// the pepper of that file. The bytes are written to a temporary file, which is then linked to
+/// `path`. So the file at `path` is always complete, and no process overwrites the file of another
+/// process.
+pub fn make(path: &Path) -> Result<Pepper, SetupError> {
+    let pepper = Pepper::generate()?;
+    let aside = path.with_extension(random::hex128()?);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    // The umask can only remove rights. This call also removes rights that a default ACL grants.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(pepper.expose_secret())?;
+    file.sync_all()?;
+    let linked = std::fs::hard_link(&aside, path);
+    std::fs::remove_file(&aside)?;
+    let pepper = match linked {
+        Ok(()) => pepper,
+        // Another process that started at the same time was faster: use its pepper.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            read(path)?.ok_or("the pepper file was created and removed at the same time; start again")?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    // Synchronize the directory, which holds the name of the file.
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    Ok(pepper)
+}
