@@ -33,16 +33,17 @@ struct Options {
     /// created if it does not exist.
     #[arg(long, value_name = "DIR", default_value = "personal-tokens-data")]
     data_dir: PathBuf,
-    /// The database: sqlite:PATH, postgres://… or mysql://…, or redis://A[,redis://B…] for the tokens
-    /// alone. By default, a SQLite file in the data directory. [env: DATABASE_URL]
+    /// The database: sqlite:PATH, postgres://… or mysql://…, or redis://A[,redis://B…] for the
+    /// tokens alone. By default, a SQLite file in the data directory. [env: DATABASE_URL]
     #[arg(long, value_name = "URL")]
     database_url: Option<OsString>,
-    /// The database of everything but the tokens, if the tokens are in Redis: sqlite:PATH, postgres://…
-    /// or mysql://… [env: STATE_URL]
+    /// The database of everything but the tokens, if the tokens are in Redis: sqlite:PATH,
+    /// postgres://… or mysql://… [env: STATE_URL]
     #[arg(long, value_name = "URL")]
     state_url: Option<OsString>,
-    /// The file of the pepper, at least 32 random bytes. It must exist. By default, the file "pepper" in
-    /// the data directory, which the first start creates, or PEPPER in base64. [env: PEPPER]
+    /// The file of the pepper, at least 32 random bytes. It must exist. By default, the file
+    /// "pepper" in the data directory, which the first start creates, or PEPPER in base64. [env:
+    /// PEPPER]
     #[arg(long, value_name = "PATH")]
     pepper_file: Option<PathBuf>,
     /// Accept a token by a record that was read at most this long ago: 200ms, 30s, 5m. A token that
@@ -95,8 +96,8 @@ impl Args {
     /// only if the arguments lack its option.
     ///
     /// # Errors
-    /// Returns an error if an option is unknown, lacks its value, or has an invalid value. The error
-    /// names the option. It does not repeat a value, because the value may be a password.
+    /// Returns an error if an option is unknown, lacks its value, or has an invalid value. The
+    /// error names the option. It does not repeat a value, because the value may be a password.
     pub fn parse(
         args: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<OsString>,

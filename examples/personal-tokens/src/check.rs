@@ -1,5 +1,5 @@
-//! What an operator reads before and at the first start: the check of the configuration, and what to
-//! try and to back up.
+//! What an operator reads before and at the first start: the check of the configuration, and what
+//! to try and to back up.
 
 use std::path::Path;
 

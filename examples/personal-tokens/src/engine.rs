@@ -100,8 +100,8 @@ impl Database {
     /// has connections to the file if the database is SQLite and is already open.
     ///
     /// PostgreSQL and Redis announce every change to the caches of other processes, and a cache
-    /// here follows these announcements. SQLite and MariaDB cannot announce changes, so there a cached record may be
-    /// outdated until the maximum staleness has passed.
+    /// here follows these announcements. SQLite and MariaDB cannot announce changes, so there a
+    /// cached record may be outdated until the maximum staleness has passed.
     ///
     /// # Errors
     /// Returns [`StoreError`] if the database cannot be reached or its tables cannot be created.

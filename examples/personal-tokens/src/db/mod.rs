@@ -139,6 +139,8 @@ impl Db {
 }
 
 impl Tx {
+    /// Ends the transaction and stores its changes.
+    ///
     /// # Errors
     /// Returns an error if the database fails. The changes may or may not be stored.
     pub async fn commit(mut self) -> sqlx::Result<()> {

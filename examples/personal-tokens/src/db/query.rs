@@ -3,9 +3,10 @@
 //! The SQL is the part that the three engines share, with these words for their differences:
 //!
 //! - `?` is the next value, and `?1` the first. `(?*)` is a value that is a list.
-//! - `{int}` is the type of a whole number in a `CAST`, `{greatest}` and `{least}` are the functions
-//!   of that name, `{lower}` is a function without which `LIKE` distinguishes case, `{rowid}` is the column `id` of a table that may lack it in an old file, and
-//!   `{now}` is the clock of the database, in milliseconds since 1970.
+//! - `{int}` is the type of a whole number in a `CAST`, `{greatest}` and `{least}` are the
+//!   functions of that name, `{lower}` is a function without which `LIKE` distinguishes case,
+//!   `{rowid}` is the column `id` of a table that may lack it in an old file, and `{now}` is the
+//!   clock of the database, in milliseconds since 1970.
 //! - `ON CONFLICT DO NOTHING` at the end of an `INSERT`, and `ON CONFLICT (…) DO UPDATE SET` with
 //!   `excluded.column` for the values of the new row.
 
@@ -171,7 +172,8 @@ impl Query {
         Ok(self.fetch_one::<(T,)>(on).await?.0)
     }
 
-    /// Runs the statement and returns the only column of its first row, or `None` if it has no rows.
+    /// Runs the statement and returns the only column of its first row, or `None` if it has no
+    /// rows.
     pub async fn first<'a, T>(self, on: impl Into<On<'a>>) -> sqlx::Result<Option<T>>
     where
         (T,): Row,

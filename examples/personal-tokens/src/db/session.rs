@@ -72,8 +72,8 @@ impl Pool {
     }
 }
 
-/// Bounds the waits of a connection. A process that hangs in a transaction keeps its turn only until
-/// the server ends the transaction.
+/// Bounds the waits of a connection. A process that hangs in a transaction keeps its turn only
+/// until the server ends the transaction.
 async fn prepare_postgres(connection: &mut PgConnection) -> sqlx::Result<()> {
     let settings = "SET lock_timeout = '5s'; SET statement_timeout = '10s'; \
                     SET idle_in_transaction_session_timeout = '10s'";

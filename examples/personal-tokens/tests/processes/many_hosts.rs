@@ -88,7 +88,8 @@ async fn a_host_with_another_pepper_does_not_start() {
     assert!(!said.contains(wrong) && !said.contains(PEPPER), "{said}");
 }
 
-/// An earlier version kept everything but the tokens in the data directory.
+/// Runs a process as an earlier version would, which kept everything but the tokens in the data
+/// directory. Then starts processes that take the state over into the database of the tokens.
 async fn state_is_taken_over(url: &str) {
     let dir = tempdir();
     let data = dir.path();

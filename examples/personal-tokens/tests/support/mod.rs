@@ -166,8 +166,8 @@ impl Host {
         opened.err().map(|error| error.to_string()).unwrap_or_default()
     }
 
-    /// Returns whether the state is in SQLite. A test that needs more than the common SQL ends if it
-    /// is not.
+    /// Returns whether the state is in SQLite. A test that needs more than the common SQL ends if
+    /// it is not.
     pub fn is_on_sqlite(&self) -> bool {
         self.app.db.sqlite().is_some()
     }
