@@ -1,5 +1,5 @@
 //! The periodic work of the service, and the outcome of its last runs. Each process writes its own
-//! last uses. The other work is done by one process for all, under a [lease](crate::lease).
+//! last uses. The other work is done by one process for all, under a lease.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
