@@ -84,6 +84,14 @@ impl fmt::Display for Database {
     }
 }
 
+/// The parts of errors that say nothing beside the name of the database and the cause.
+const EMPTY: [&str; 4] = [
+    "error communicating with database",
+    "error returned from database",
+    "the token store is unavailable",
+    "the token store holds a record that cannot be read",
+];
+
 /// Writes a name with the host and the port of a URL. If the URL has no host, writes only the name.
 fn at(f: &mut fmt::Formatter<'_>, name: &str, url: &str) -> fmt::Result {
     let url = reqwest::Url::parse(url).ok();
@@ -157,9 +165,7 @@ impl Database {
             Some(sqlx::Error::Configuration(_)) => "an option in its URL is not valid".to_owned(),
             _ => with_causes(error),
         };
-        let is_plain =
-            |part: &&str| !["error communicating with database", "the token store is unavailable"].contains(part);
-        let cause: Vec<&str> = cause.split(": ").filter(is_plain).collect();
+        let cause: Vec<&str> = cause.split(": ").filter(|part| !EMPTY.contains(part)).collect();
         format!("{self} cannot be used: {}", cause.join(": ")).into()
     }
 
@@ -170,7 +176,7 @@ impl Database {
     /// Returns an error if the database is Redis, or if it cannot be reached.
     pub async fn connect_state(&self) -> Result<Db, SetupError> {
         match self {
-            Self::Sqlite(path) => Ok(Db::of_store(&SqliteStore::open(path).await?)),
+            Self::Sqlite(path) => Ok(Db::of_store(&SqliteStore::open(path).await.map_err(|error| self.away(&error))?)),
             Self::Postgres(url) => Db::postgres(url).await.map_err(|error| self.away(&error)),
             Self::MariaDb(url) => Db::mariadb(url).await.map_err(|error| self.away(&error)),
             Self::Redis(_) => {

@@ -121,7 +121,8 @@ pub async fn open_telling(
     clock: Arc<dyn Clock>,
     tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
 ) -> Result<(Arc<App>, Option<FirstSignIn>), SetupError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    created.map_err(|error| format!("the data directory {} cannot be created: {error}", data.display()))?;
     let mut config = Config::read(data)?;
     // The command-line option can only forbid what `config.json` allows.
     if !settings.allow_never {
