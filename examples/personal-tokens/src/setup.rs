@@ -135,10 +135,17 @@ pub async fn open_telling(
     if state_at != Database::Sqlite(file.clone()) && file.try_exists()? {
         // The file of an earlier version knows the pepper before the new database does.
         let old = Db::of_store(&SqliteStore::open(&file).await?);
-        if let Some(pepper) = place.read()? {
-            let old_at = Database::Sqlite(file.clone());
-            let compared = key_checks::compare_in(&old, &Keyring::new(prefix, pepper)).await;
-            compared.map_err(|error| in_place(error, &place, &old_at))?;
+        let old_at = Database::Sqlite(file.clone());
+        match place.read()? {
+            Some(pepper) => {
+                let compared = key_checks::compare_in(&old, &Keyring::new(prefix, pepper)).await;
+                compared.map_err(|error| in_place(error, &place, &old_at))?;
+            }
+            // A new pepper would not fit the people and the tokens that are taken over.
+            None if old.has_table("users").await? => {
+                return Err(format!("{old_at} has people, but there is no pepper: restore {place}").into());
+            }
+            None => {}
         }
         old.close().await;
     }

@@ -258,6 +258,21 @@ async fn a_wrong_pepper_is_found_before_another_engine_is_opened() {
     assert!(!elsewhere.exists());
 }
 
+/// The state of the data directory is taken over into another database, so its pepper is needed
+/// there, too.
+#[tokio::test]
+async fn no_pepper_is_made_for_another_engine_beside_a_file_that_had_one() {
+    let dir = tempdir();
+    let data = dir.path();
+    one_live_token(data).await;
+    fs::remove_file(data.join("pepper")).unwrap();
+    let database = Some(format!("sqlite:{}", data.join("elsewhere.db").display()).parse().unwrap());
+    let settings = Settings { database, ..Settings::default() };
+    let refused = setup::open(data, settings, Arc::new(SystemClock)).await.err().unwrap();
+    assert!(refused.to_string().contains("there is no pepper: restore "), "{refused}");
+    assert!(!data.join("pepper").exists() && !data.join("elsewhere.db").exists());
+}
+
 #[tokio::test]
 async fn a_wrong_pepper_is_found_before_the_first_account_is_made() {
     let dir = tempdir();
