@@ -2,13 +2,16 @@
 //! machines.
 
 use std::path::Path;
+use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyfob::SystemClock;
 use personal_tokens::db::{Db, query};
 use personal_tokens::setup::{self, Settings};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::support::process::{Process, Visitor, client, command, json as json_of, whoami};
 use crate::support::{TOKENS, tempdir};
@@ -68,6 +71,29 @@ async fn eight_processes_start_at_once_on_postgresql() {
 async fn eight_processes_start_at_once_on_mariadb() {
     let Some(server) = mariadb::shared() else { return };
     eight_start_at_once(&server.database()).await;
+}
+
+/// Checks that a transaction waits for the transaction of another process. What it has read, for
+/// example that another administrator is left, then stays true until it commits.
+async fn transactions_take_turns(one: &Db, other: &Db) {
+    one.create_tables().await.unwrap();
+    let first = one.begin().await.unwrap();
+    let mut second = pin!(other.begin());
+    assert!(timeout(Duration::from_millis(300), &mut second).await.is_err(), "the turn is taken");
+    first.commit().await.unwrap();
+    second.await.unwrap().roll_back().await.unwrap();
+}
+
+#[tokio::test]
+async fn transactions_of_two_processes_take_turns() {
+    if let Some(server) = postgres::shared() {
+        let url = server.database();
+        transactions_take_turns(&Db::postgres(&url).await.unwrap(), &Db::postgres(&url).await.unwrap()).await;
+    }
+    if let Some(server) = mariadb::shared() {
+        let url = server.database();
+        transactions_take_turns(&Db::mariadb(&url).await.unwrap(), &Db::mariadb(&url).await.unwrap()).await;
+    }
 }
 
 /// A process with another pepper would accept no token, and its tokens would be refused by the
