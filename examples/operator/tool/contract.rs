@@ -239,4 +239,8 @@ impl Side for Contract {
     fn unfence(&mut self) -> Answer<'_, ()> {
         no_fence(self.engine)
     }
+
+    fn close(self: Box<Self>) -> Answer<'static, ()> {
+        Box::pin(async { Ok(()) })
+    }
 }

@@ -105,28 +105,34 @@ async fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Help => Ok(()),
         Command::Copy { from, to, dry_run: false } => {
-            println!("{}", Move::between(&from, &to, progress).await?.copy().await?);
+            let moving = Move::between(&from, &to, progress).await?;
+            println!("{}", closing(moving, async |moving| moving.copy().await).await?);
             Ok(())
         }
         Command::Copy { from, to, dry_run: true } => {
-            println!("a copy would do this: {}", Move::to_plan(&from, &to, progress).await?.plan().await?);
+            let moving = Move::to_plan(&from, &to, progress).await?;
+            println!("a copy would do this: {}", closing(moving, async |moving| moving.plan().await).await?);
             Ok(())
         }
         Command::Finish { from, to, writes_stopped } => {
-            finish(Move::between(&from, &to, progress).await?, writes_stopped).await
+            let moving = Move::between(&from, &to, progress).await?;
+            closing(moving, async |moving| finish(moving, writes_stopped).await).await
         }
         Command::Open { from, to } => {
-            Move::between(&from, &to, progress).await?.open().await?;
+            let moving = Move::between(&from, &to, progress).await?;
+            closing(moving, async |moving| moving.open().await).await?;
             println!("TO takes writes; FROM keeps the tokens as they were at the move");
             Ok(())
         }
         Command::Reopen { from, to } => {
-            Move::between(&from, &to, progress).await?.reopen().await?;
+            let moving = Move::between(&from, &to, progress).await?;
+            closing(moving, async |moving| moving.reopen().await).await?;
             println!("FROM takes writes again");
             Ok(())
         }
         Command::Verify { from, to } => {
-            let compared = Move::to_compare(&from, &to, progress).await?.compare().await?;
+            let moving = Move::to_compare(&from, &to, progress).await?;
+            let compared = closing(moving, async |moving| moving.compare().await).await?;
             if !compared.is_equal() {
                 return Err(Differ(compared.to_string()).into());
             }
@@ -140,7 +146,18 @@ async fn execute(command: Command) -> Result<(), Failure> {
     }
 }
 
-async fn finish(mut moving: Move, writes_stopped: bool) -> Result<(), Failure> {
+/// Runs a step of a move and closes its connections. So a SQLite file is complete without its
+/// write-ahead log when the tool ends, and an operator can copy it.
+async fn closing<T>(mut moving: Move, step: impl AsyncFnOnce(&mut Move) -> Result<T, Failure>) -> Result<T, Failure> {
+    let outcome = step(&mut moving).await;
+    let closed = moving.close().await;
+    // The first error is more useful than an error of the end.
+    let value = outcome?;
+    closed?;
+    Ok(value)
+}
+
+async fn finish(moving: &mut Move, writes_stopped: bool) -> Result<(), Failure> {
     if !moving.source_has_fence() {
         if !writes_stopped {
             return refuse(

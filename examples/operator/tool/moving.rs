@@ -223,6 +223,15 @@ impl Move {
         self.source.unfence().await
     }
 
+    /// Closes both connections.
+    ///
+    /// # Errors
+    /// Returns an error if an engine fails.
+    pub async fn close(self) -> Result<(), Failure> {
+        self.source.close().await?;
+        self.target.close().await
+    }
+
     /// Returns whether the last [`finish`](Self::finish) found FROM and TO equal, or `None` if the
     /// engine of TO has no record of it.
     ///

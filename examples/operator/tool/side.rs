@@ -140,4 +140,8 @@ pub trait Side: Send {
 
     /// Removes the fence, also if an interruption has left only a part of it.
     fn unfence(&mut self) -> Answer<'_, ()>;
+
+    /// Closes the connection. The last connection of a SQLite file then moves the write-ahead log
+    /// into the file.
+    fn close(self: Box<Self>) -> Answer<'static, ()>;
 }

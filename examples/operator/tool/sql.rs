@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection};
 
 use super::connection::{CHUNK, Sql};
 use super::refuse;
@@ -254,6 +254,10 @@ macro_rules! side {
                         unfence => self.change_fence(&[unfence]).await,
                     }
                 })
+            }
+
+            fn close(self: Box<Self>) -> Answer<'static, ()> {
+                Box::pin(async move { Ok(self.connection.close().await?) })
             }
         }
     };

@@ -117,6 +117,8 @@ async fn a_dry_run_changes_nothing_and_says_what_the_command_does() {
     succeeded(dry(&import), "0 tokens would be imported, 2 exist already");
     succeeded(shop.run(&["copy", "env:FROM", "env:TO"]), "6 tokens read, 6 written, 0 deleted");
     succeeded(shop.run(&["verify", "env:FROM", "env:TO"]), "equal, in 3 projects");
+    // The tool has closed the copy: all of it is in the one file.
+    assert!(!Path::new(&shop.path("other.db-wal")).exists());
 
     // A dry run changes no existing copy either.
     let tokens = Tokens::new(keyring(), shop.store.clone());
