@@ -33,15 +33,6 @@ mod on_a_pool {
     each_law!([token_store, maintenance, import, rules], world().await);
 }
 
-#[tokio::test]
-async fn on_one_connection() {
-    let Some(server) = shared() else { return };
-    let pool = MySqlPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
-    let store = MysqlStore::from_pool(pool).await.unwrap();
-    store.migrate().await.unwrap();
-    keeps_every_law(store).await;
-}
-
 mod with_two_handles {
     use super::*;
 
@@ -67,9 +58,9 @@ fn record() -> TokenRecord {
     mint(&keyring(), &Policy::default(), new_token(), &actor(), now()).unwrap().record
 }
 
-/// Returns a store on a pool whose connections run this SQL first.
+/// Returns a store on a pool of one connection, which runs this SQL first.
 async fn store_with(url: &str, sql: &'static str) -> Result<MysqlStore, keyfob::store::StoreError> {
-    let pool = MySqlPoolOptions::new().after_connect(move |connection, _| {
+    let pool = MySqlPoolOptions::new().max_connections(1).after_connect(move |connection, _| {
         Box::pin(async move { sqlx::raw_sql(sql).execute(connection).await.map(drop) })
     });
     MysqlStore::from_pool(pool.connect(url).await.unwrap()).await
@@ -125,8 +116,8 @@ async fn settings_that_may_lose_tokens_are_refused() {
 }
 
 /// A host may run the migrations as another user than its service. The user of the service then
-/// needs only four privileges on each table. The store keeps every law as this user, and with the
-/// strictest defaults of the service's pool.
+/// needs only four privileges on each table. The store keeps every law as this user, with a single
+/// connection, and with the strictest defaults of the service's pool.
 #[tokio::test]
 async fn a_user_that_cannot_create_tables_opens_a_checked_store() {
     let Some(server) = shared() else { return };

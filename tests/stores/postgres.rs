@@ -37,15 +37,6 @@ mod on_a_pool_that_publishes_changes {
     each_law!([token_store, maintenance, import, rules], world().await);
 }
 
-#[tokio::test]
-async fn on_one_connection() {
-    let Some(server) = shared() else { return };
-    let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
-    let store = PostgresStore::from_pool(pool).await.unwrap();
-    store.migrate().await.unwrap();
-    keeps_every_law(store).await;
-}
-
 mod with_two_handles {
     use super::*;
 
@@ -196,7 +187,7 @@ async fn projects_with_work_are_found_without_reading_the_others() {
 
 /// A host may run the migrations with another role than its service. The role of the service then
 /// needs only four privileges. Some hosts set `serializable` as the default isolation level of
-/// their database. The store keeps every law with this role and this default.
+/// their database. The store keeps every law with this role, this default and a single connection.
 #[tokio::test]
 async fn a_role_that_cannot_create_tables_opens_a_checked_store() {
     let Some(server) = shared() else { return };
@@ -207,7 +198,7 @@ async fn a_role_that_cannot_create_tables_opens_a_checked_store() {
     let serializable = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database()); END $$";
     sqlx::raw_sql(serializable).execute(owner.pool()).await.unwrap();
     let options = owner.pool().connect_options().as_ref().clone().username("narrow");
-    let pool = PgPoolOptions::new().connect_with(options).await.unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     let store = PostgresStore::from_pool(pool).await.unwrap();
     store.check_schema().await.unwrap();
     keeps_every_law(store.clone()).await;

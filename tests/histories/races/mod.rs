@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// every expected order of the two operations has occurred, the race runs more rounds, up to the
 /// maximum.
 fn rounds() -> (u64, u64) {
-    if size::is_full() { (MOST_ROUNDS, MOST_ROUNDS) } else { (100, 3_000) }
+    if size::is_full() { (MOST_ROUNDS, MOST_ROUNDS) } else { (40, 3_000) }
 }
 
 fn new_token(owner: &str, name: &str) -> NewToken {
