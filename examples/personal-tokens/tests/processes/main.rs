@@ -7,6 +7,9 @@
 #[path = "../../../../tests/support/mariadb.rs"]
 mod mariadb;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/network.rs"]
+mod network;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/notes.rs"]
 mod notes;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
@@ -22,11 +25,15 @@ mod redis;
 mod support;
 
 mod connections;
+mod earlier;
 mod engines;
 mod first_run;
 mod first_sign_in;
 mod housekeeping;
+mod machines;
 mod many_hosts;
 mod moved;
+mod pair;
 mod shutdown;
+mod telemetry;
 mod two_hosts;
