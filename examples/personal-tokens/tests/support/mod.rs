@@ -173,6 +173,12 @@ impl Host {
         self.app.db.sqlite().is_some()
     }
 
+    /// Returns whether the tokens are in the database of the host's state. A test that changes their
+    /// rows ends if they are not.
+    pub fn has_token_table(&self) -> bool {
+        self.settings.state.is_none()
+    }
+
     /// Runs SQL statements on the database of the host's state.
     pub async fn run(&self, statements: &'static str) {
         for statement in statements.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
