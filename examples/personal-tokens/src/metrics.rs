@@ -92,7 +92,10 @@ pub struct Acts {
 
 /// The durations of requests until their response begins, by the class of the status.
 #[derive(Debug)]
-pub struct Requests(Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>);
+pub struct Requests(Family<Label, Histogram, fn() -> Histogram>);
+
+/// A label with its value.
+type Label = [(&'static str, &'static str); 1];
 
 impl Default for Requests {
     fn default() -> Self {

@@ -209,7 +209,7 @@ async fn two_hosts_survive_what_happens_to_machines() {
     if hosts[0].clock.is_none() {
         test_summary::missing("libfaketime is not installed");
     }
-    let mut processes = vec![hosts[0].start(3), hosts[1].start(2)];
+    let mut processes = [hosts[0].start(3), hosts[1].start(2)];
     let addresses = [processes[0].address(), processes[1].address()];
     let client = Client::builder().timeout(PATIENCE).build().unwrap();
     let visitor = Visitor::sign_in(&addresses[0], processes[0].first()).await;
