@@ -29,4 +29,5 @@ mod housekeeping;
 mod many_hosts;
 mod moved;
 mod shutdown;
+mod skipped_rows;
 mod two_hosts;
