@@ -21,13 +21,16 @@ mod redis;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod configuration;
 mod connections;
 mod engines;
 mod first_run;
 mod first_sign_in;
 mod housekeeping;
 mod many_hosts;
+mod messages;
 mod moved;
 mod shutdown;
 mod skipped_rows;
 mod two_hosts;
+mod unusable;
