@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+#[path = "../../../../tests/support/certificates.rs"]
+mod certificates;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/mariadb.rs"]
 mod mariadb;
@@ -32,5 +34,6 @@ mod messages;
 mod moved;
 mod shutdown;
 mod skipped_rows;
+mod tls;
 mod two_hosts;
 mod unusable;
