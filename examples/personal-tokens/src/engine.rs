@@ -224,8 +224,8 @@ fn without_roots(url: &str) -> String {
 /// creates it.
 ///
 /// # Errors
-/// Returns [`StoreError`] if the file cannot be opened, or if it is the database of another program,
-/// which then stays as it is.
+/// Returns [`StoreError`] if the file cannot be opened, or if it is the database of another
+/// program, which then stays as it is.
 pub async fn open_file(path: &Path) -> Result<SqliteStore, StoreError> {
     if path.metadata().is_ok_and(|file| file.len() > 0) && is_foreign(path).await {
         return Err(StoreError::with_source(StoreErrorKind::Other, "it is a SQLite database of another program"));

@@ -26,7 +26,8 @@ impl fmt::Debug for FirstSignIn {
 
 /// Creates one person, their personal project, two shared projects and a public project, if the
 /// database has no person yet. Then checks the models of the configuration file `file`, which may
-/// name these projects. If several processes start at the same time, only one of them creates these rows.
+/// name these projects. If several processes start at the same time, only one of them creates these
+/// rows.
 pub async fn sign_in(
     db: &Db,
     mut models: Models,

@@ -165,7 +165,8 @@ impl Field {
         span
     }
 
-    /// Returns the duration in the field. If it is wrong or zero, notes the error and returns `None`.
+    /// Returns the duration in the field. If it is wrong or zero, notes the error and returns
+    /// `None`.
     fn span_above_zero(&mut self) -> Option<Duration> {
         let span = self.span()?;
         if span.is_zero() {
