@@ -49,6 +49,26 @@ impl Server {
     /// In `/dev/shm`, MariaDB maps its log into memory, so a kill loses nothing. A test of a crash
     /// needs a folder on a disk.
     pub fn start_in(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
+        Some(Self::place(parent, settings)?.begin())
+    }
+
+    /// Starts a server that offers TLS with this certificate and key, which are files in PEM
+    /// format.
+    pub fn start_with_tls(certificate: &Path, key: &Path) -> Option<Self> {
+        let mut server = Self::place(quick(), &[])?;
+        for (file, setting) in [(certificate, "ssl-cert"), (key, "ssl-key")] {
+            let copy = server.path(setting);
+            fs::copy(file, &copy).unwrap();
+            if is_root() {
+                run(Command::new("chown").arg("mysql").arg(&copy));
+            }
+            server.settings.push(format!("--{setting}={copy}"));
+        }
+        Some(server.begin())
+    }
+
+    /// Creates the folder of a server and chooses a port, but does not start the server.
+    fn place(parent: impl AsRef<Path>, settings: &[&str]) -> Option<Self> {
         let Some(version) = version() else {
             test_summary::missing("MariaDB is not installed");
             return None;
@@ -63,16 +83,22 @@ impl Server {
         install.arg("--no-defaults").arg(format!("--datadir={}", folder.path().join("data").display()));
         install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
         install.arg("--innodb-log-file-size=32M");
+        // Another server that starts would delete temporary tables in the folder of all.
+        install.arg(format!("--tmpdir={}", folder.path().display()));
         if is_root() {
             install.arg("--user=mysql");
         }
         run(&mut install);
         let settings = settings.iter().map(|setting| format!("--{setting}")).collect();
-        let server = Self { folder, settings, process: Mutex::default(), port: free_port(20_000, can_listen) };
-        server.go();
+        Some(Self { folder, settings, process: Mutex::default(), port: free_port(20_000, can_listen) })
+    }
+
+    /// Starts the server for the first time.
+    fn begin(self) -> Self {
+        self.go();
         // The tests connect over TCP, so the user needs a host other than `localhost`.
-        server.ask("CREATE USER tests@'127.0.0.1'; GRANT ALL ON *.* TO tests@'127.0.0.1' WITH GRANT OPTION");
-        Some(server)
+        self.ask("CREATE USER tests@'127.0.0.1'; GRANT ALL ON *.* TO tests@'127.0.0.1' WITH GRANT OPTION");
+        self
     }
 
     /// Starts the server, or starts it again after it was stopped. Waits until it accepts

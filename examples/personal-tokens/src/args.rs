@@ -1,6 +1,6 @@
 //! Reads the command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -128,33 +128,30 @@ impl Args {
             }
             Err(error) => return Err(explained(&error).into()),
         };
-        let url = |given: Option<OsString>, option: &str, name: &str| -> Result<Option<Database>, SetupError> {
-            let (url, from) = match given {
-                Some(url) => (Some(url), option.to_owned()),
-                None => (variable(name).filter(|url| !url.is_empty()), format!("the environment variable {name}")),
-            };
-            let Some(url) = url else { return Ok(None) };
-            let parsed = url.to_str().ok_or("is not UTF-8").and_then(str::parse);
-            Ok(Some(parsed.map_err(|why| format!("{from} {why}"))?))
+        let of_variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let (database, database_from) = match options.database_url {
+            Some(url) => (Some(url), "--database-url"),
+            None => (of_variable(DATABASE_URL), "the environment variable DATABASE_URL"),
+        };
+        let (state, state_from) = match options.state_url {
+            Some(url) => (Some(url), "--state-url"),
+            None => (of_variable(STATE_URL), "the environment variable STATE_URL"),
         };
         let mut settings = Settings {
             allow_never: !options.no_never,
             behind_tls: options.behind_tls,
-            database: url(options.database_url, "--database-url", DATABASE_URL)?,
-            state: url(options.state_url, "--state-url", STATE_URL)?,
+            database: database.map(|url| database_of(&url, database_from)).transpose()?,
+            state: state.map(|url| state_of(&url, state_from)).transpose()?,
+            database_from,
+            state_from,
             pepper: options.pepper_file.map(Place::File),
             ..Settings::default()
         };
         if settings.pepper.is_none()
-            && let Some(value) = variable(PEPPER).filter(|value| !value.is_empty())
+            && let Some(value) = of_variable(PEPPER)
         {
             let value = value.into_string().map_err(|_| "the environment variable PEPPER is not UTF-8")?;
             settings.pepper = Some(Place::Variable { name: PEPPER, value });
-        }
-        if let Some(Database::Redis(_)) = settings.state {
-            return Err(
-                "--state-url cannot be Redis, which holds only tokens: name SQLite, PostgreSQL or MariaDB".into()
-            );
         }
         if let Some(cache) = options.cache {
             settings.cache = time(&cache, "--cache")?;
@@ -191,6 +188,22 @@ fn explained(error: &clap::Error) -> String {
         (_, None) => "the arguments cannot be read".to_owned(),
     };
     what + "; --help lists the options"
+}
+
+/// Parses the URL of the database of the tokens. `from` is the option or the variable that has it.
+fn database_of(url: &OsStr, from: &str) -> Result<Database, SetupError> {
+    let parsed = url.to_str().and_then(|url| url.parse().ok());
+    parsed.ok_or_else(|| format!("{from} must be sqlite:PATH, postgres://…, mysql://… or redis://…[,redis://…]").into())
+}
+
+/// Parses the URL of the database of everything else.
+fn state_of(url: &OsStr, from: &str) -> Result<Database, SetupError> {
+    const FORMS: &str = "must be sqlite:PATH, postgres://… or mysql://…";
+    match url.to_str().and_then(|url| url.parse().ok()) {
+        Some(Database::Redis(_)) => Err(format!("{from} {FORMS}: Redis can hold only tokens").into()),
+        Some(database) => Ok(database),
+        None => Err(format!("{from} {FORMS}").into()),
+    }
 }
 
 /// Resolves an address: a host or an IP address with a port.
@@ -306,7 +319,10 @@ mod tests {
             assert_eq!(parsed(&[option], None).expect_err("refused"), refused);
         }
         let redis = parsed(&["--state-url", "redis://a"], None).expect_err("refused");
-        assert!(redis.starts_with("--state-url cannot be Redis"), "{redis}");
+        assert!(
+            redis.starts_with("--state-url must be ") && redis.ends_with(": Redis can hold only tokens"),
+            "{redis}"
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::Path;
 use keyfob::{Keyring, Prefix};
 
 use crate::config::Config;
-use crate::engine::Database;
 use crate::key_checks;
+use crate::pepper::lost;
 use crate::setup::{PREFIX, Settings, SetupError, in_place};
 
 /// Checks the configuration without a change: `config.json`, the pepper, and whether the databases
@@ -16,7 +16,7 @@ use crate::setup::{PREFIX, Settings, SetupError, in_place};
 /// # Errors
 /// Returns an error in the same cases as a start.
 pub async fn configuration(data: &Path, settings: &Settings) -> Result<String, SetupError> {
-    let config = Config::read(data)?;
+    let config = Config::read(data, settings.allow_never)?;
     let (tokens_at, state_at) = settings.databases(data);
     let place = settings.pepper(data);
     let pepper = place.read()?;
@@ -24,10 +24,15 @@ pub async fn configuration(data: &Path, settings: &Settings) -> Result<String, S
         Some(_) => format!("pepper: {place}\n"),
         None => format!("pepper: {place} does not exist; the first start creates it\n"),
     };
-    let state = match &state_at {
-        Database::Sqlite(path) if !path.try_exists()? => None,
-        database => Some(database.connect_state().await?),
+    let state = match state_at.is_absent_file() {
+        true => None,
+        false => Some(settings.connect_state(&state_at).await?),
     };
+    if let (Some(db), None) = (&state, &pepper)
+        && db.has_table("users").await?
+    {
+        return Err(lost(&place, &state_at, "people"));
+    }
     report += &match &state {
         Some(db) if db.has_table("key_checks").await? => format!("state: {state_at}\n"),
         _ => format!("state: {state_at} is empty; the first start creates its tables\n"),
@@ -37,7 +42,7 @@ pub async fn configuration(data: &Path, settings: &Settings) -> Result<String, S
         key_checks::compare_in(db, &keyring).await.map_err(|error| in_place(error, &place, &state_at))?;
     }
     if tokens_at != state_at {
-        tokens_at.reach().await?;
+        tokens_at.reach().await.map_err(|error| settings.unusable(&tokens_at, &error))?;
         report += &format!("tokens: {tokens_at}\n");
     }
     report += &format!("models: {} in config.json\n", config.models.len());

@@ -1,25 +1,25 @@
 //! The databases: SQLite, PostgreSQL, MariaDB or Redis as one type for the tokens, with an optional
 //! cache in front, and all but Redis for the state of the host.
 
-use std::error::Error;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use keyfob::store::{
-    DynStore, StoreError,
+    DynStore, StoreError, StoreErrorKind,
     cache::{Cached, Feed},
     mysql::MysqlStore,
     postgres::{PostgresFeed, PostgresStore},
-    redis::RedisStore,
+    redis::{RedisOptions, RedisStore},
     sqlite::SqliteStore,
 };
-
-use sqlx::SqlitePool;
+use reqwest::Url;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 
 use crate::db::Db;
-use crate::housekeeping::with_causes;
 use crate::setup::SetupError;
 
 /// The database of the tokens with a cache in front. If the maximum staleness of the cache is zero,
@@ -41,7 +41,7 @@ impl FromStr for Database {
     type Err = &'static str;
 
     fn from_str(url: &str) -> Result<Self, Self::Err> {
-        const FORMS: &str = "must be sqlite:PATH, postgres://…, mysql://… or redis://…[,redis://…]";
+        const FORMS: &str = "no URL of SQLite, PostgreSQL, MariaDB or Redis";
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() || path.contains('?') { Err(FORMS) } else { Ok(Self::Sqlite(path.into())) };
@@ -84,17 +84,9 @@ impl fmt::Display for Database {
     }
 }
 
-/// The parts of errors that say nothing beside the name of the database and the cause.
-const EMPTY: [&str; 4] = [
-    "error communicating with database",
-    "error returned from database",
-    "the token store is unavailable",
-    "the token store holds a record that cannot be read",
-];
-
 /// Writes a name with the host and the port of a URL. If the URL has no host, writes only the name.
 fn at(f: &mut fmt::Formatter<'_>, name: &str, url: &str) -> fmt::Result {
-    let url = reqwest::Url::parse(url).ok();
+    let url = Url::parse(url).ok();
     match url.as_ref().and_then(|url| Some((url.host_str().filter(|host| !host.is_empty())?, url.port()))) {
         Some((host, Some(port))) => write!(f, "{name} at {host}:{port}"),
         Some((host, None)) => write!(f, "{name} at {host}"),
@@ -119,7 +111,7 @@ impl Database {
             Self::Sqlite(path) => {
                 let store = match shared {
                     Some(pool) => SqliteStore::from_pool(pool.clone()).await?,
-                    None => SqliteStore::open(path).await?,
+                    None => open_file(path).await?,
                 };
                 Ok(behind(Engine::new(store), cache, None::<PostgresFeed>))
             }
@@ -135,7 +127,7 @@ impl Database {
                 Ok(behind(Engine::new(store), cache, None::<PostgresFeed>))
             }
             Self::Redis(nodes) => {
-                let store = RedisStore::connect(nodes.iter().map(String::as_str)).await?.with_feed();
+                let store = RedisStore::connect_with(redis_options(nodes)?).await?.with_feed();
                 let feed = cached.then(|| store.feed());
                 Ok(behind(Engine::new(store), cache, feed))
             }
@@ -146,27 +138,21 @@ impl Database {
     /// that does not exist.
     ///
     /// # Errors
-    /// Returns an error if the database cannot be reached.
-    pub async fn reach(&self) -> Result<(), SetupError> {
+    /// Returns [`StoreError`] if the database cannot be reached.
+    pub async fn reach(&self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(path) if !path.try_exists()? => {}
-            Self::Sqlite(path) => drop(SqliteStore::open(path).await?),
+            Self::Sqlite(_) if self.is_absent_file() => {}
+            Self::Sqlite(path) => drop(open_file(path).await?),
             Self::Postgres(url) => drop(PostgresStore::connect(url).await?),
             Self::MariaDb(url) => drop(MysqlStore::connect(url).await?),
-            Self::Redis(nodes) => drop(RedisStore::connect(nodes.iter().map(String::as_str)).await?),
+            Self::Redis(nodes) => drop(RedisStore::connect_with(redis_options(nodes)?).await?),
         }
         Ok(())
     }
 
-    /// Returns the error that this database cannot be reached, with the cause.
-    pub fn away(&self, error: &(dyn Error + 'static)) -> SetupError {
-        // The text of an error in the URL may have a part of a password.
-        let cause = match error.downcast_ref() {
-            Some(sqlx::Error::Configuration(_)) => "an option in its URL is not valid".to_owned(),
-            _ => with_causes(error),
-        };
-        let cause: Vec<&str> = cause.split(": ").filter(|part| !EMPTY.contains(part)).collect();
-        format!("{self} cannot be used: {}", cause.join(": ")).into()
+    /// Returns whether the database is a SQLite file that does not exist.
+    pub fn is_absent_file(&self) -> bool {
+        matches!(self, Self::Sqlite(path) if matches!(path.try_exists(), Ok(false)))
     }
 
     /// Connects to the database for the state of the host. Writes nothing, except that it creates
@@ -175,15 +161,88 @@ impl Database {
     /// # Errors
     /// Returns an error if the database is Redis, or if it cannot be reached.
     pub async fn connect_state(&self) -> Result<Db, SetupError> {
-        match self {
-            Self::Sqlite(path) => Ok(Db::of_store(&SqliteStore::open(path).await.map_err(|error| self.away(&error))?)),
-            Self::Postgres(url) => Db::postgres(url).await.map_err(|error| self.away(&error)),
-            Self::MariaDb(url) => Db::mariadb(url).await.map_err(|error| self.away(&error)),
-            Self::Redis(_) => {
-                Err("Redis holds only tokens: name a database for everything else with --state-url".into())
-            }
-        }
+        Ok(match self {
+            Self::Sqlite(path) => Db::of_store(&open_file(path).await?),
+            Self::Postgres(url) => Db::postgres(url).await?,
+            Self::MariaDb(url) => Db::mariadb(url).await?,
+            Self::Redis(_) => return Err("it can hold only tokens".into()),
+        })
     }
+
+    /// Returns the parameters of its URLs that name files for TLS, each with its file.
+    pub fn tls_files(&self) -> Vec<(String, PathBuf)> {
+        let urls: &[String] = match self {
+            Self::Sqlite(_) => &[],
+            Self::Postgres(url) | Self::MariaDb(url) => std::slice::from_ref(url),
+            Self::Redis(nodes) => &nodes[..],
+        };
+        let files = urls.iter().filter_map(|url| Url::parse(url).ok()).flat_map(|url| {
+            let pairs = url.query_pairs().filter(|(name, _)| TLS_FILES.contains(&&**name));
+            pairs.map(|(name, path)| (name.into_owned(), PathBuf::from(&*path))).collect::<Vec<_>>()
+        });
+        files.collect()
+    }
+}
+
+/// The parameter of a URL of Redis that names a file with root certificates.
+pub const REDIS_ROOTS: &str = "ssl_ca_certs";
+/// The parameters of URLs that name files for TLS.
+const TLS_FILES: [&str; 9] =
+    [REDIS_ROOTS, "sslrootcert", "ssl-root-cert", "sslca", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+
+/// Returns the options of the connections to Redis. With root certificates, the client trusts no
+/// other authority.
+///
+/// # Errors
+/// Returns [`StoreError`] if a file with root certificates cannot be read.
+fn redis_options(nodes: &[String]) -> Result<RedisOptions, StoreError> {
+    let options = RedisOptions::new(nodes.iter().map(|url| without_roots(url)));
+    let files: BTreeSet<PathBuf> =
+        Database::Redis(nodes.to_vec()).tls_files().into_iter().map(|(_, file)| file).collect();
+    let mut roots = Vec::new();
+    for file in &files {
+        roots.extend(std::fs::read(file).map_err(|error| StoreError::with_source(StoreErrorKind::Other, error))?);
+        roots.push(b'\n');
+    }
+    Ok(if files.is_empty() { options } else { options.with_root_certificates(roots) })
+}
+
+/// Returns a URL of Redis without [`REDIS_ROOTS`], which the client does not know.
+fn without_roots(url: &str) -> String {
+    let Some(mut parsed) = Url::parse(url).ok().filter(|url| url.query().is_some()) else { return url.into() };
+    let rest: Vec<(String, String)> =
+        parsed.query_pairs().into_owned().filter(|(name, _)| name != REDIS_ROOTS).collect();
+    if rest.is_empty() {
+        parsed.set_query(None);
+    } else {
+        parsed.query_pairs_mut().clear().extend_pairs(rest);
+    }
+    parsed.into()
+}
+
+/// Opens a SQLite file for the tokens and the state of the host. If the file does not exist,
+/// creates it.
+///
+/// # Errors
+/// Returns [`StoreError`] if the file cannot be opened, or if it is the database of another
+/// program, which then stays as it is.
+pub async fn open_file(path: &Path) -> Result<SqliteStore, StoreError> {
+    if path.metadata().is_ok_and(|file| file.len() > 0) && is_foreign(path).await {
+        return Err(StoreError::with_source(StoreErrorKind::Other, "it is a SQLite database of another program"));
+    }
+    SqliteStore::open(path).await
+}
+
+/// Returns whether a SQLite file has tables, and none of keyfob. Returns `false` if it cannot be
+/// read.
+async fn is_foreign(path: &Path) -> bool {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let Ok(mut file) = SqliteConnection::connect_with(&options).await else { return false };
+    let sql = "SELECT count(*) > 0 AND sum(name LIKE 'keyfob%') = 0 FROM sqlite_schema WHERE type = 'table'";
+    let foreign = sqlx::query_scalar(sql).fetch_one(&mut file).await;
+    // An error while closing changes nothing: the answer is known, and nothing was written.
+    drop(file.close().await);
+    foreign.unwrap_or(false)
 }
 
 /// The database of the tokens.
@@ -225,6 +284,20 @@ mod tests {
         {
             let refused = url.parse::<Database>().expect_err("no address");
             assert!(!refused.contains("secret"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn root_certificates_are_taken_from_the_urls_of_redis() {
+        let nodes =
+            "rediss://:p%2Fw@a:6380/1?ssl_ca_certs=/etc/ca%20x.pem&protocol=3,rediss://b?ssl_ca_certs=/etc/ca.pem";
+        let Ok(Database::Redis(nodes)) = nodes.parse() else { panic!("it is Redis") };
+        let known: Vec<String> = nodes.iter().map(|url| without_roots(url)).collect();
+        assert_eq!(known, ["rediss://:p%2Fw@a:6380/1?protocol=3", "rediss://b"]);
+        let file = |path: &str| ("ssl_ca_certs".to_owned(), PathBuf::from(path));
+        assert_eq!(Database::Redis(nodes).tls_files(), [file("/etc/ca x.pem"), file("/etc/ca.pem")]);
+        for url in ["redis://a:1", "redis://a:port?ssl_ca_certs=/x"] {
+            assert_eq!(without_roots(url), url);
         }
     }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::Path;
 
 use crate::db::{Db, On, Tx, query};
-use crate::engine::Database;
 use crate::llm::models::{ModelEntry, Models};
 use crate::people::accounts;
 use crate::people::invitations;
@@ -26,12 +25,14 @@ impl fmt::Debug for FirstSignIn {
 }
 
 /// Creates one person, their personal project, two shared projects and a public project, if the
-/// database has no person yet. Then checks the models of the configuration, which may name these
-/// projects. If several processes start at the same time, only one of them creates these rows.
+/// database has no person yet. Then checks the models of the configuration file `file`, which may
+/// name these projects. If several processes start at the same time, only one of them creates these
+/// rows.
 pub async fn sign_in(
     db: &Db,
     mut models: Models,
     entries: Vec<ModelEntry>,
+    file: &Path,
     tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
 ) -> Result<(Models, Option<FirstSignIn>), SetupError> {
     let is_first = !has_people(db).await?;
@@ -43,7 +44,8 @@ pub async fn sign_in(
     if is_first {
         make_first(&mut transaction, &first.name, &hash).await?;
     }
-    models.configure(&projects::all(&mut transaction).await?, entries)?;
+    let configured = models.configure(&projects::all(&mut transaction).await?, entries);
+    configured.map_err(|why| format!("{}: {why}", file.display()))?;
     if !is_first {
         transaction.roll_back().await?;
         return Ok((models, None));
@@ -81,14 +83,12 @@ pub async fn reset_password(
     tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
 ) -> Result<(), SetupError> {
     let (_, state_at) = settings.databases(data);
-    let db = match &state_at {
-        Database::Sqlite(path) if !path.try_exists()? => {
-            return Err(format!("there is no database {}: give its directory with --data-dir", path.display()).into());
-        }
-        database => database.connect_state().await?,
-    };
+    if state_at.is_absent_file() {
+        return Err(format!("there is no database {state_at}: give its directory with --data-dir").into());
+    }
+    let db = settings.connect_state(&state_at).await?;
     if !db.has_table("users").await? {
-        return Err("this database has no people: start the service with it first".into());
+        return Err(format!("{state_at} has no people: start the service with it first").into());
     }
     db.create_tables().await?;
     if !accounts::exists(&db, name).await? {

@@ -83,9 +83,9 @@ async fn run(args: Args) -> Result<(), SetupError> {
     }
     // Bind the addresses first: if a port is taken, the process must fail before it prints the
     // first sign-in, because the first sign-in is printed only once.
-    let (listener, addr) = bind(addr).await?;
+    let (listener, addr) = bind(addr, "--addr").await?;
     let metrics_listener = match metrics_addr {
-        Some(addr) => Some(bind(addr).await?),
+        Some(addr) => Some(bind(addr, "--metrics-addr").await?),
         None => None,
     };
     let behind_tls = settings.behind_tls;
@@ -143,11 +143,11 @@ async fn run(args: Args) -> Result<(), SetupError> {
 /// Listens on an address. Returns the listener and the address with its actual port.
 ///
 /// # Errors
-/// Returns an error that names the address if it cannot be bound.
-async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), SetupError> {
-    let listener = TcpListener::bind(addr).await.map_err(|error| {
-        format!("cannot listen on {addr}: {error} (choose another address with --addr or --metrics-addr)")
-    })?;
+/// Returns an error that names the address and its option if the address cannot be bound.
+async fn bind(addr: SocketAddr, option: &str) -> Result<(TcpListener, SocketAddr), SetupError> {
+    let bound = TcpListener::bind(addr).await;
+    let listener =
+        bound.map_err(|error| format!("cannot listen on {addr}: {error} (choose another address with {option})"))?;
     let addr = listener.local_addr()?;
     Ok((listener, addr))
 }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyfob::Pepper;
 
+use crate::engine::Database;
 use crate::random;
 use crate::setup::SetupError;
 
@@ -46,40 +47,68 @@ impl Place {
     /// Returns an error that names the place if other users may read the file, if the file cannot
     /// be read, or if the place holds no valid pepper.
     pub fn read(&self) -> Result<Option<Pepper>, SetupError> {
-        let pepper = match self {
-            Self::DataDir(path) => read(path),
-            Self::File(path) => match read(path) {
-                Ok(None) => Err("there is no such file".into()),
+        let bytes = match self {
+            Self::DataDir(path) => read(path)?,
+            Self::File(path) => match read(path)? {
+                None => {
+                    let path = path.display();
+                    return Err(format!(
+                        "there is no pepper {path}, which --pepper-file names: restore it from its back-up, or if no token \
+                         exists yet, make one (openssl rand -out {path} 32, chmod 600 {path})"
+                    )
+                    .into());
+                }
                 read => read,
             },
-            Self::Variable { value, .. } => match STANDARD.decode(value.trim()) {
-                Ok(bytes) => Pepper::new(bytes).map(Some).map_err(SetupError::from),
-                // The error of the decoder would show a part of the value.
-                Err(_) => Err("the pepper must be in base64: openssl rand -base64 32 makes one".into()),
-            },
+            // The error of the decoder would show a part of the value.
+            Self::Variable { value, .. } => Some(
+                STANDARD
+                    .decode(value.trim())
+                    .map_err(|_| format!("{self} must have the pepper in base64: openssl rand -base64 32 makes one"))?,
+            ),
         };
-        pepper.map_err(|error| format!("{self}: {error}").into())
+        let invalid =
+            |_| format!("the pepper in {self} must have 32 to 1024 random bytes: restore it from its back-up");
+        Ok(bytes.map(Pepper::new).transpose().map_err(invalid)?)
     }
 }
 
-/// Reads the pepper from its file. Returns `None` if the file does not exist.
-fn read(path: &Path) -> Result<Option<Pepper>, SetupError> {
+/// Returns the error that a database has people or tokens, but the pepper is missing. With a new
+/// pepper, every existing token would be refused as if it were forged.
+pub fn lost(place: &Place, database: &Database, what: &str) -> SetupError {
+    format!("{database} has {what}, but there is no pepper: restore {place} from its back-up").into()
+}
+
+/// Reads the bytes of the pepper from its file. Returns `None` if the file does not exist.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
+    let failed = |error: io::Error| format!("the pepper {} cannot be read: {error}", path.display());
     let mode = match path.metadata() {
         Ok(metadata) => metadata.permissions().mode(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(failed(error).into()),
     };
     if mode & 0o077 != 0 {
-        return Err("other users may read the pepper: chmod 600 it".into());
+        let path = path.display();
+        return Err(format!("other users may read the pepper {path}: run chmod 600 {path}").into());
     }
-    Ok(Some(Pepper::new(std::fs::read(path)?)?))
+    Ok(Some(std::fs::read(path).map_err(failed)?))
 }
 
 /// Creates a pepper and its file. If another process has created the file at the same time, returns
 /// the pepper of that file. The bytes are written to a temporary file, which is then linked to
 /// `path`. So the file at `path` is always complete, and no process overwrites the file of another
 /// process.
+///
+/// # Errors
+/// Returns an error that names the file if the file cannot be written.
 pub fn make(path: &Path) -> Result<Pepper, SetupError> {
+    write(path).map_err(|error| {
+        format!("the pepper {} cannot be written: {error} (choose another directory with --data-dir)", path.display())
+            .into()
+    })
+}
+
+fn write(path: &Path) -> Result<Pepper, SetupError> {
     let pepper = Pepper::generate()?;
     let aside = path.with_extension(random::hex128()?);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
@@ -93,7 +122,7 @@ pub fn make(path: &Path) -> Result<Pepper, SetupError> {
         Ok(()) => pepper,
         // Another process that started at the same time was faster: use its pepper.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read(path)?.ok_or("the pepper file was created and removed at the same time; start again")?
+            Pepper::new(read(path)?.ok_or("the file was created and removed at the same time; start again")?)?
         }
         Err(error) => return Err(error.into()),
     };

@@ -17,7 +17,7 @@ use keyfob::{
 
 use crate::app::App;
 use crate::bodies::Bodies;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::db::{Db, takeover};
 use crate::engine::{Database, Engine};
 use crate::first::{self, FirstSignIn};
@@ -61,6 +61,9 @@ pub struct Settings {
     /// The database of everything else. `None` means the database of the tokens, or the SQLite file
     /// in the data directory if the tokens are in Redis.
     pub state: Option<Database>,
+    /// The options or environment variables that name these databases, for errors.
+    pub database_from: &'static str,
+    pub state_from: &'static str,
     /// Where the pepper is. `None` means a file in the data directory.
     pub pepper: Option<Place>,
     /// The maximum staleness of the cache. Zero means no cache.
@@ -71,7 +74,16 @@ impl Default for Settings {
     /// Returns the settings of a command line without options. Unlike the default policy of
     /// `keyfob`, these settings allow tokens that never expire.
     fn default() -> Self {
-        Self { allow_never: true, behind_tls: false, database: None, state: None, pepper: None, cache: Duration::ZERO }
+        Self {
+            allow_never: true,
+            behind_tls: false,
+            database: None,
+            state: None,
+            database_from: "--database-url",
+            state_from: "--state-url",
+            pepper: None,
+            cache: Duration::ZERO,
+        }
     }
 }
 
@@ -122,20 +134,18 @@ pub async fn open_telling(
     tell: impl FnOnce(&FirstSignIn) -> Result<(), SetupError>,
 ) -> Result<(Arc<App>, Option<FirstSignIn>), SetupError> {
     let created = DirBuilder::new().recursive(true).mode(0o700).create(data);
-    created.map_err(|error| format!("the data directory {} cannot be created: {error}", data.display()))?;
-    let mut config = Config::read(data)?;
-    // The command-line option can only forbid what `config.json` allows.
-    if !settings.allow_never {
-        config.policy = config.policy.with_never_expiring(false);
-    }
+    created.map_err(|error| {
+        format!("the data directory {} cannot be created: {error} (choose another with --data-dir)", data.display())
+    })?;
+    let mut config = Config::read(data, settings.allow_never)?;
     let file = data.join(DATABASE);
     let (tokens_at, state_at) = settings.databases(data);
     let place = settings.pepper(data);
     let prefix = Prefix::new(PREFIX)?;
-    if state_at != Database::Sqlite(file.clone()) && file.try_exists()? {
+    let old_at = Database::Sqlite(file.clone());
+    if state_at != old_at && !old_at.is_absent_file() {
         // The file of an earlier version knows the pepper before the new database does.
-        let old = Db::of_store(&SqliteStore::open(&file).await?);
-        let old_at = Database::Sqlite(file.clone());
+        let old = settings.connect_state(&old_at).await?;
         match place.read()? {
             Some(pepper) => {
                 let compared = key_checks::compare_in(&old, &Keyring::new(prefix, pepper)).await;
@@ -143,7 +153,7 @@ pub async fn open_telling(
             }
             // A new pepper would not fit the people and the tokens that are taken over.
             None if old.has_table("users").await? => {
-                return Err(format!("{old_at} has people, but there is no pepper: restore {place}").into());
+                return Err(pepper::lost(&place, &old_at, "people"));
             }
             None => {}
         }
@@ -151,8 +161,8 @@ pub async fn open_telling(
     }
     // A start that is refused because of the tokens leaves no file beside them.
     let existing = match &state_at {
-        Database::Sqlite(path) if state_at != tokens_at && !path.try_exists()? => None,
-        database => Some(database.connect_state().await?),
+        database if database.is_absent_file() && state_at != tokens_at => None,
+        database => Some(settings.connect_state(database).await?),
     };
     // Look for the tables first: another process that starts for the first time writes the pepper
     // before it creates the tables.
@@ -165,24 +175,22 @@ pub async fn open_telling(
         key_checks::compare_in(db, keyring).await.map_err(|error| in_place(error, &place, &state_at))?;
     }
     let shared = existing.as_ref().and_then(Db::sqlite).filter(|_| tokens_at == state_at);
-    let (engine, store) = tokens_at.open(settings.cache, shared).await.map_err(|error| tokens_at.away(&error))?;
+    let opened = tokens_at.open(settings.cache, shared).await;
+    let (engine, store) = opened.map_err(|error| settings.unusable(&tokens_at, &error))?;
     let keyring = match of_file {
         Some(keyring) => keyring,
-        // With a new pepper, every existing token would be refused as if it were forged.
-        None if had_state => {
-            return Err(format!("{state_at} has people, but there is no pepper: restore {place}").into());
-        }
+        None if had_state => return Err(pepper::lost(&place, &state_at, "people")),
         None if !engine.projects(&ProjectsQuery::default()).await?.is_empty() => {
-            return Err(format!("{tokens_at} holds tokens, but there is no pepper: restore {place}").into());
+            return Err(pepper::lost(&place, &tokens_at, "tokens"));
         }
         None => Keyring::new(prefix, pepper::make(&data.join(PEPPER))?),
     };
     let db = match existing {
         Some(db) => db,
-        None => state_at.connect_state().await?,
+        None => settings.connect_state(&state_at).await?,
     };
     db.create_tables().await?;
-    if state_at != Database::Sqlite(file.clone()) {
+    if state_at != old_at {
         take_over(&file, &db, &state_at, &engine).await?;
     }
     refusals::fold(&db).await?;
@@ -204,7 +212,8 @@ pub async fn open_telling(
         .with_usage(Usage::default().with_origins())
         .with_events(Counted { acts: Arc::clone(&acts), sink: uses.before(audit.clone()) });
     let (entries, upstreams) = (std::mem::take(&mut config.models), std::mem::take(&mut config.upstreams));
-    let (models, first) = first::sign_in(&db, Models::new(db.clone(), upstreams), entries, tell).await?;
+    let (models, first) =
+        first::sign_in(&db, Models::new(db.clone(), upstreams), entries, &data.join(config::FILE), tell).await?;
     let app = App {
         tokens: Arc::new(tokens),
         accounts,

@@ -7,12 +7,14 @@
 //!   functions of that name, `{lower}` is a function without which `LIKE` distinguishes case,
 //!   `{rowid}` is the column `id` of a table that may lack it in an old file, and `{now}` is the
 //!   clock of the database, in milliseconds since 1970.
-//! - `ON CONFLICT DO NOTHING` at the end of an `INSERT`, and `ON CONFLICT (…) DO UPDATE SET` with
-//!   `excluded.column` for the values of the new row.
+//! - `ON CONFLICT DO NOTHING` at the end of an `INSERT` of at most one row. If its unique values
+//!   exist, it inserts no row. Every other error is returned.
+//! - `ON CONFLICT (…) DO UPDATE SET` with `excluded.column` for the values of the new row.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlRow;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -21,6 +23,9 @@ use sqlx::{AssertSqlSafe, FromRow};
 use super::session::{Connection, Session, within};
 use super::value::{Truth, Value, of_mariadb, of_postgres, of_sqlite};
 use super::{Db, Tx};
+
+/// The end of an `INSERT` that does nothing if its unique values exist.
+const NOTHING: &str = "ON CONFLICT DO NOTHING";
 
 /// The engine of a database, whose SQL differs from that of the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +89,7 @@ impl Query {
     /// Returns an error if the database fails.
     pub async fn execute<'a>(self, on: impl Into<On<'a>>) -> sqlx::Result<u64> {
         async fn run(query: Query, dialect: Dialect, session: &mut Session) -> sqlx::Result<u64> {
+            let skips = query.sql.contains(NOTHING);
             let (sql, values) = query.render(dialect);
             let sql = AssertSqlSafe(sql);
             let done = within(async {
@@ -95,7 +101,12 @@ impl Query {
                         sqlx::query_with(sql, of_postgres(values)?).execute(&mut **connection).await?.rows_affected()
                     }
                     Connection::MariaDb(connection) => {
-                        sqlx::query_with(sql, of_mariadb(values)?).execute(&mut **connection).await?.rows_affected()
+                        let done = sqlx::query_with(sql, of_mariadb(values)?).execute(&mut **connection).await;
+                        match done {
+                            // The statement changed nothing, and its transaction continues.
+                            Err(error) if skips && is_duplicate(&error) => 0,
+                            done => done?.rows_affected(),
+                        }
                     }
                 })
             });
@@ -220,6 +231,11 @@ impl Query {
     }
 }
 
+/// Returns whether a unique value of the new row exists.
+fn is_duplicate(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(DatabaseError::is_unique_violation)
+}
+
 /// Appends a parameter to the SQL, and its value to the values.
 fn place(sql: &mut String, values: &mut Vec<Value>, value: &Value, dialect: Dialect) {
     values.push(value.clone());
@@ -230,8 +246,7 @@ fn place(sql: &mut String, values: &mut Vec<Value>, value: &Value, dialect: Dial
 }
 
 /// Replaces the words for which the engines differ.
-pub(super) fn in_words_of(sql: &str, dialect: Dialect) -> String {
-    const NOTHING: &str = "ON CONFLICT DO NOTHING";
+fn in_words_of(sql: &str, dialect: Dialect) -> String {
     let [int, greatest, least, lower, rowid, now] = match dialect {
         Dialect::Sqlite => ["INTEGER", "max", "min", "", "rowid", "CAST(unixepoch('subsec') * 1000 AS INTEGER)"],
         Dialect::Postgres => [
@@ -256,9 +271,9 @@ pub(super) fn in_words_of(sql: &str, dialect: Dialect) -> String {
     ];
     let mut sql = words.iter().fold(sql.to_owned(), |sql, (word, text)| sql.replace(word, text));
     if dialect == Dialect::MariaDb {
-        if sql.contains(NOTHING) {
-            sql = sql.replace(NOTHING, "").replacen("INSERT INTO", "INSERT IGNORE INTO", 1);
-        }
+        // `INSERT IGNORE` would also shorten a text and skip a missing reference, and `ON DUPLICATE
+        // KEY UPDATE` would count the row that exists. So `execute` handles the error.
+        sql = sql.replace(NOTHING, "");
         while let Some((before, after)) = sql.split_once("ON CONFLICT (") {
             let (_, after) = after.split_once(") DO UPDATE SET").expect("an ON CONFLICT has an update");
             sql = format!("{before}ON DUPLICATE KEY UPDATE{after}");
@@ -314,7 +329,7 @@ mod tests {
     fn conflicts_have_the_words_of_the_engine() {
         let nothing = query("INSERT INTO t (a) VALUES (1) ON CONFLICT DO NOTHING");
         renders(&nothing, Dialect::Postgres, "INSERT INTO t (a) VALUES (1) ON CONFLICT DO NOTHING", "[]");
-        renders(&nothing, Dialect::MariaDb, "INSERT IGNORE INTO t (a) VALUES (1) ", "[]");
+        renders(&nothing, Dialect::MariaDb, "INSERT INTO t (a) VALUES (1) ", "[]");
         let update = query(
             "INSERT INTO t (a, b_c) VALUES (1, 2) ON CONFLICT (a) DO UPDATE SET b_c = {least}(t.b_c, excluded.b_c)",
         );

@@ -80,11 +80,13 @@ async fn prepare_postgres(connection: &mut PgConnection) -> sqlx::Result<()> {
     connection.execute(sqlx::raw_sql(settings)).await.map(drop)
 }
 
-/// Bounds the waits like [`prepare_postgres`]. Each statement reads what is committed.
+/// Bounds the waits like [`prepare_postgres`]. Each statement reads what is committed. A value that
+/// does not fit its column is an error, also if the server by default shortens it.
 async fn prepare_mariadb(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     let settings = "SET SESSION innodb_lock_wait_timeout = 5, SESSION max_statement_time = 10, \
-                    SESSION idle_transaction_timeout = 5";
+                    SESSION idle_transaction_timeout = 5, \
+                    SESSION sql_mode = concat(@@sql_mode, ',STRICT_TRANS_TABLES')";
     connection.execute(settings).await.map(drop)
 }
 

@@ -68,6 +68,7 @@ pub enum ModelError {
     Name,
     Project,
     Upstream,
+    UpstreamModel,
     Credential,
     Taken,
     /// The configuration names two default models of one project. In the form, this is no error:
@@ -81,6 +82,9 @@ impl fmt::Display for ModelError {
             Self::Name => "a model's name must have 1 to 255 characters, without invisible and control characters",
             Self::Project => "the project does not exist",
             Self::Upstream => "the configuration file does not define this upstream",
+            Self::UpstreamModel => {
+                "the model's name at the upstream must have at most 255 characters, without control characters"
+            }
             Self::Credential => "the upstream has no credential for this project in the configuration file",
             Self::Taken => "the project already has a model of this name",
             Self::Defaults => "the project already has a default model",
@@ -130,11 +134,7 @@ impl Models {
     ///
     /// # Errors
     /// Returns an error with the [`ModelError`] of the first model that is not accepted.
-    pub fn configure(
-        &mut self,
-        projects: &[Project],
-        entries: Vec<ModelEntry>,
-    ) -> Result<(), crate::setup::SetupError> {
+    pub fn configure(&mut self, projects: &[Project], entries: Vec<ModelEntry>) -> Result<(), String> {
         for entry in entries {
             let model = Model {
                 id: None,
@@ -149,7 +149,7 @@ impl Models {
                 true => Err(ModelError::Defaults),
                 false => Ok(()),
             });
-            checked.map_err(|error| format!("config.json: model {:?}: {error}", model.name))?;
+            checked.map_err(|error| format!("model {:?}: {error}", model.name))?;
             self.configured.push(model);
         }
         Ok(())
@@ -166,6 +166,11 @@ impl Models {
         }
         if !projects.iter().any(|project| project.id == model.project_id) {
             return Err(ModelError::Project);
+        }
+        // The column of the database has this width.
+        let is_name = |name: &String| name.chars().count() <= 255 && !name.chars().any(char::is_control);
+        if !model.upstream_model.iter().all(is_name) {
+            return Err(ModelError::UpstreamModel);
         }
         let upstream = self.upstreams.get(&model.upstream).ok_or(ModelError::Upstream)?;
         upstream.credential(model.project_id).ok_or(ModelError::Credential)?;

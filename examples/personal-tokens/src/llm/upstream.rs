@@ -38,7 +38,7 @@ pub struct Upstream {
 
 fn read_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
     let url = String::deserialize(deserializer)?;
-    address(&url).ok_or_else(|| D::Error::custom("url must be http:// or https://, a host and a path"))
+    address(&url).ok_or_else(|| D::Error::custom("must be http:// or https://, a host and a path"))
 }
 
 impl Upstream {

@@ -450,6 +450,10 @@ async fn invalid_configuration_stops_the_start() {
         (with(json!([model(1, "", "main")])), "1 to 255 characters"),
         (with(json!([model(1, &"x".repeat(256), "main")])), "1 to 255 characters"),
         (with(json!([model(1, "\u{ffff}", "main")])), "and control characters"),
+        (
+            with(json!([{"project_id": 1, "name": "m", "upstream": "main", "upstream_model": "x".repeat(256)}])),
+            "at the upstream must have at most 255 characters",
+        ),
         // These names contain invisible characters, or characters that change the direction of the
         // text.
         (with(json!([model(1, "gpt\u{202e}o4", "main")])), "without invisible"),

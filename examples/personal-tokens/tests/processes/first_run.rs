@@ -61,29 +61,6 @@ fn the_first_sign_in_is_printed_once_and_the_pepper_stays() {
 }
 
 #[test]
-fn a_place_that_cannot_be_used_is_named_with_the_cause() {
-    let dir = tempdir();
-    let file = dir.path().join("no.db");
-    fs::write(&file, [7; 1000]).unwrap();
-    let within = file.join("data");
-    let data = dir.path().join("data");
-    for (output, said) in [
-        (
-            command(&data).env("DATABASE_URL", format!("sqlite:{}", file.display())).output(),
-            format!("{} cannot be used: (code: 26) file is not a database", file.display()),
-        ),
-        (
-            command(&within).output(),
-            format!("the data directory {} cannot be created: Not a directory (os error 20)", within.display()),
-        ),
-    ] {
-        let output = output.unwrap();
-        assert!(!output.status.success() && output.stdout.is_empty());
-        assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("personal-tokens: {said}\n"));
-    }
-}
-
-#[test]
 fn a_pepper_that_is_open_to_others_or_lost_stops_the_start() {
     let dir = tempdir();
     let data = dir.path().join("data");

@@ -59,14 +59,16 @@ async fn start_with_a_bad_configuration_makes_no_account() {
         (json!({ "upstreams": upstreams(), "models": [default("a"), default("b")] }), "already has a default model"),
         (json!({ "upstreams": upstream("ftp://x", json!({})) }), "url must be"),
         (json!({ "upstreams": upstream("http://x", json!({ "2": "a\nb" })) }), "a credential contains a character"),
-        (json!({ "policy": 1 }), "config.json"),
+        (json!({ "policy": 1 }), "policy must be an object"),
         (json!({ "github_keys": "ftp://x" }), "github_keys must be"),
     ] {
         let dir = tempdir();
         configure(dir.path(), &config);
         let refused = refused(&command(dir.path()).output().unwrap());
-        assert!(refused.starts_with("personal-tokens: config.json") && refused.contains(said), "{config}: {refused}");
-        fs::remove_file(dir.path().join("config.json")).unwrap();
+        let file = dir.path().join("config.json");
+        let start = format!("personal-tokens: {}: ", file.display());
+        assert!(refused.starts_with(&start) && refused.contains(said), "{config}: {refused}");
+        fs::remove_file(file).unwrap();
         is_still_to_come(dir.path()).await;
     }
     // The configuration of a model may name a project that does not exist before the first start

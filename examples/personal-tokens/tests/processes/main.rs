@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+#[path = "../../../../tests/support/certificates.rs"]
+mod certificates;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/mariadb.rs"]
 mod mariadb;
@@ -24,6 +26,7 @@ mod redis;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod configuration;
 mod connections;
 mod earlier;
 mod engines;
@@ -32,8 +35,12 @@ mod first_sign_in;
 mod housekeeping;
 mod machines;
 mod many_hosts;
+mod messages;
 mod moved;
 mod pair;
 mod shutdown;
+mod skipped_rows;
 mod telemetry;
+mod tls;
 mod two_hosts;
+mod unusable;

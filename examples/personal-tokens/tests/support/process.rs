@@ -39,8 +39,14 @@ pub fn program() -> &'static Path {
 
 /// Returns a command that starts the service on a free port with this data directory.
 pub fn command(data: &Path) -> Command {
-    let mut command = Command::new(program());
+    let mut command = bare();
     command.args(["--addr", "127.0.0.1:0", "--data-dir"]).arg(data);
+    command
+}
+
+/// Returns a command that starts the service without an option.
+pub fn bare() -> Command {
+    let mut command = Command::new(program());
     for variable in ["DATABASE_URL", "STATE_URL", "PEPPER"] {
         command.env_remove(variable);
     }
@@ -59,6 +65,17 @@ pub fn output_within(command: &mut Command, time: Duration) -> Output {
         child.kill().unwrap();
     }
     child.wait_with_output().unwrap()
+}
+
+/// Runs a command that fails to start the service and prints nothing. Returns its message, without
+/// the name of the program.
+#[track_caller]
+pub fn refusal(command: &mut Command) -> String {
+    let output = output_within(command, PATIENCE);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty(), "{said}");
+    let message = said.strip_prefix("personal-tokens: ").and_then(|rest| rest.strip_suffix('\n'));
+    message.unwrap_or_else(|| panic!("no message: {said}")).to_owned()
 }
 
 impl Process {

@@ -183,6 +183,7 @@ pub async fn add(
                 ModelError::Name | ModelError::Taken | ModelError::Defaults => "name",
                 ModelError::Project | ModelError::Credential => "project",
                 ModelError::Upstream => "upstream",
+                ModelError::UpstreamModel => "upstream_model",
             };
             let fault = Fault { field, words: sentence(&error.to_string()) };
             let page = draw(&app, &signed_in, Some(draft), Some(fault), None, None).await?;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use keyfob::{Policy, policy::Lifetimes};
+use keyfob::{Policy, TokenKind, policy::Lifetimes};
 
 use crate::tokens::expiry::in_units;
 use crate::web::admin::policy_words::KINDS;
@@ -100,12 +100,15 @@ impl PolicyForm {
         self.kinds.iter_mut().flat_map(|kind| &mut kind.fields).chain(&mut self.limits)
     }
 
-    /// Returns the proposed policy. If a value is wrong, marks its field and returns `None`.
+    /// Returns the proposed policy. A default lifetime outside of the bounds becomes the nearest
+    /// bound, and a grace period above the longest lifetime becomes that lifetime, because a
+    /// `config.json` that contradicts itself is refused. If a value is wrong, marks its field and
+    /// returns `None`.
     pub fn policy(&mut self) -> Option<Policy> {
         let mut policy = Policy::default();
         for (kind, (of, ..)) in self.kinds.iter_mut().zip(KINDS) {
             let [default, min, max] = kind.fields.as_mut_slice() else { return None };
-            let (default, lower, upper) = (default.span(), min.optional_span(), max.span());
+            let (default, lower, upper) = (default.span_above_zero(), min.optional_span(), max.span_above_zero());
             if let (Some(lower), Some(upper)) = (lower.flatten(), upper)
                 && lower > upper
             {
@@ -113,20 +116,31 @@ impl PolicyForm {
             }
             if let (Some(default), Some(lower), Some(upper)) = (default, lower, upper) {
                 let min = lower.unwrap_or_default();
-                policy = policy.with_lifetimes(of, Lifetimes { default, min, max: upper, never_expiring: kind.never });
+                let bounds = Lifetimes { default, min, max: upper, never_expiring: kind.never };
+                policy = policy.with_lifetimes(of, Lifetimes { default: bounds.nearest(default), ..bounds });
             }
         }
         let [owner, issuer, depth, unused, grace] = self.limits.as_mut_slice() else { return None };
         if let Some(most) = owner.optional_number(u64::MAX).flatten() {
+            if most == 0 {
+                owner.error = Some("Enter a whole number above 0, or leave it empty.".into());
+            }
             policy = policy.with_most_live_per_owner(most);
         }
         policy = policy.with_most_live_per_issuer(issuer.number(u64::MAX).unwrap_or_default());
         let depth = depth.number(u64::from(Policy::MAX_DEPTH)).unwrap_or_default();
         policy = policy.with_max_depth(u8::try_from(depth).unwrap_or(Policy::MAX_DEPTH));
-        if let Some(most) = unused.optional_span().flatten() {
+        if policy.most_live_per_issuer() == 0 && policy.max_depth() > 0 && issuer.error.is_none() {
+            issuer.error = Some("To forbid agent tokens, enter 0 as their number in a chain too.".into());
+        }
+        if !unused.value.trim().is_empty()
+            && let Some(most) = unused.span_above_zero()
+        {
             policy = policy.with_max_unused(most);
         }
-        policy = policy.with_max_grace(grace.span().unwrap_or_default());
+        let human = policy.lifetimes(TokenKind::Human);
+        let longest = if human.never_expiring { Duration::MAX } else { human.max };
+        policy = policy.with_max_grace(grace.span().unwrap_or_default().min(longest));
         match self.fields().find(|field| field.error.is_some()) {
             Some(first) => {
                 first.is_first = true;
@@ -149,6 +163,16 @@ impl Field {
             self.error = Some("Enter a number and a unit, such as 90 days or 12 hours.".into());
         }
         span
+    }
+
+    /// Returns the duration in the field. If it is wrong or zero, notes the error and returns
+    /// `None`.
+    fn span_above_zero(&mut self) -> Option<Duration> {
+        let span = self.span()?;
+        if span.is_zero() {
+            self.error = Some("Enter a time above zero.".into());
+        }
+        Some(span).filter(|span| !span.is_zero())
     }
 
     /// Returns the duration in the field, or `Some(None)` if the field is empty.
@@ -190,6 +214,7 @@ fn span(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contradictions;
 
     #[test]
     fn spans_in_words() {
@@ -220,6 +245,39 @@ mod tests {
         let other = other.with_max_depth(3).with_max_grace(Duration::ZERO).with_default_lifetime(day);
         for policy in [Policy::default(), other] {
             assert_eq!(PolicyForm::of(&policy).policy(), Some(policy));
+        }
+    }
+
+    /// Returns the form of the default policy with these values.
+    fn filled(asked: &[(&str, &str)]) -> PolicyForm {
+        let mut form = PolicyForm::of(&Policy::default());
+        form.fill(&asked.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        form
+    }
+
+    #[test]
+    fn proposed_policy_never_contradicts_itself() {
+        for asked in [
+            &[("human_max", "7 days")][..],
+            &[("human_min", "40 days")],
+            &[("human_max", "7 days"), ("human_never", "on"), ("max_grace", "40 days")],
+            &[("most_live_per_issuer", "0"), ("max_depth", "0"), ("max_grace", "0 days")],
+        ] {
+            let policy = filled(asked).policy().expect("a policy");
+            let written = serde_json::to_value(&policy).expect("it is serialized");
+            assert_eq!(contradictions::first(&policy, &written, true), None, "{asked:?}");
+        }
+        for (field, value) in [
+            ("human_default", "0 days"),
+            ("agent_max", "0 days"),
+            ("most_live_per_owner", "0"),
+            ("most_live_per_issuer", "0"),
+            ("max_unused", "0 days"),
+        ] {
+            let mut form = filled(&[(field, value)]);
+            assert_eq!(form.policy(), None, "{field}");
+            let wrong: Vec<_> = form.fields().filter(|field| field.error.is_some()).map(|field| &*field.name).collect();
+            assert_eq!(wrong, [field]);
         }
     }
 
