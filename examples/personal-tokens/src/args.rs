@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -18,6 +18,8 @@ pub const DATABASE_URL: &str = "DATABASE_URL";
 pub const STATE_URL: &str = "STATE_URL";
 /// The environment variable that holds the pepper in base64 if `--pepper-file` is not given.
 pub const PEPPER: &str = "PEPPER";
+/// The environment variable in which systemd names the directory with the credentials of a service.
+pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// A small service with personal access tokens: the reference host of keyfob.
 ///
@@ -125,7 +127,10 @@ impl Args {
             behind_tls: options.behind_tls,
             database: url(options.database_url, "--database-url", DATABASE_URL)?,
             state: url(options.state_url, "--state-url", STATE_URL)?,
-            pepper: options.pepper_file.map(Place::File),
+            pepper: options.pepper_file.map(|path| match variable(CREDENTIALS) {
+                Some(folder) if path.parent() == Some(Path::new(&folder)) => Place::Credential(path),
+                _ => Place::File(path),
+            }),
             ..Settings::default()
         };
         if settings.pepper.is_none()

@@ -20,6 +20,8 @@ pub enum Place {
     DataDir(PathBuf),
     /// A file that an option names. It must exist.
     File(PathBuf),
+    /// A credential of systemd, which is a file in a directory of this process. It must exist.
+    Credential(PathBuf),
     /// An environment variable, whose value is the pepper in base64.
     Variable { name: &'static str, value: String },
 }
@@ -27,7 +29,7 @@ pub enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DataDir(path) | Self::File(path) => path.display().fmt(f),
+            Self::DataDir(path) | Self::File(path) | Self::Credential(path) => path.display().fmt(f),
             Self::Variable { name, .. } => write!(f, "the environment variable {name}"),
         }
     }
@@ -47,11 +49,9 @@ impl Place {
     /// be read, or if the place holds no valid pepper.
     pub fn read(&self) -> Result<Option<Pepper>, SetupError> {
         let pepper = match self {
-            Self::DataDir(path) => read(path),
-            Self::File(path) => match read(path) {
-                Ok(None) => Err("there is no such file".into()),
-                read => read,
-            },
+            Self::DataDir(path) => read(path, OTHERS),
+            Self::File(path) => existing(read(path, OTHERS)),
+            Self::Credential(path) => existing(read(path, OTHERS_OF_CREDENTIAL)),
             Self::Variable { value, .. } => match STANDARD.decode(value.trim()) {
                 Ok(bytes) => Pepper::new(bytes).map(Some).map_err(SetupError::from),
                 // The error of the decoder would show a part of the value.
@@ -62,14 +62,29 @@ impl Place {
     }
 }
 
-/// Reads the pepper from its file. Returns `None` if the file does not exist.
-fn read(path: &Path) -> Result<Option<Pepper>, SetupError> {
+/// The rights of a file that let other users read it.
+const OTHERS: u32 = 0o077;
+/// The rights of a credential that do so. systemd may grant the read to this process with an access
+/// control list, and the rights of the group then show the most that the list grants.
+const OTHERS_OF_CREDENTIAL: u32 = 0o037;
+
+/// Returns an error if the file of the pepper does not exist.
+fn existing(read: Result<Option<Pepper>, SetupError>) -> Result<Option<Pepper>, SetupError> {
+    match read {
+        Ok(None) => Err("there is no such file".into()),
+        read => read,
+    }
+}
+
+/// Reads the pepper from its file. Returns `None` if the file does not exist. The file must have
+/// none of the rights `others`.
+fn read(path: &Path, others: u32) -> Result<Option<Pepper>, SetupError> {
     let mode = match path.metadata() {
         Ok(metadata) => metadata.permissions().mode(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if mode & 0o077 != 0 {
+    if mode & others != 0 {
         return Err("other users may read the pepper: chmod 600 it".into());
     }
     Ok(Some(Pepper::new(std::fs::read(path)?)?))
@@ -93,7 +108,7 @@ pub fn make(path: &Path) -> Result<Pepper, SetupError> {
         Ok(()) => pepper,
         // Another process that started at the same time was faster: use its pepper.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read(path)?.ok_or("the pepper file was created and removed at the same time; start again")?
+            read(path, OTHERS)?.ok_or("the pepper file was created and removed at the same time; start again")?
         }
         Err(error) => return Err(error.into()),
     };
