@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/certificates.rs"]
+mod certificates;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/mariadb.rs"]
 mod mariadb;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
@@ -22,6 +25,7 @@ mod redis;
 mod support;
 
 mod connections;
+mod deploy;
 mod engines;
 mod first_run;
 mod first_sign_in;
