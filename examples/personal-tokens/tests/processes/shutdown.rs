@@ -124,6 +124,22 @@ async fn request_in_progress_completes_while_readiness_reports_stopping() {
     assert!(success, "{log}");
 }
 
+#[tokio::test]
+async fn endless_request_is_cut_off() {
+    let dir = tempdir();
+    let (process, visitor, store) = started(dir.path()).await;
+    let at = process.address();
+    let made = visitor.make(&at).await;
+    assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 200);
+    let under_way = begin(&visitor, &at).await;
+    process.terminate();
+    let (success, log) = ended(process).await;
+    drop(under_way);
+    assert!(success, "{log}");
+    assert!(log.contains("requests in progress are cut off"), "{log}");
+    assert!(last_use(&store, &made).await.is_some(), "{log}");
+}
+
 /// A proxy connects and sends its request without waiting. If the service reset the connection, the
 /// proxy could not know whether a `POST` has been read, and would report an error to its client.
 #[tokio::test]
@@ -161,22 +177,6 @@ async fn first_request_after_the_signal_is_served_on_an_open_connection() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let (success, log) = ended(process).await;
     assert!(success, "{log}");
-}
-
-#[tokio::test]
-async fn endless_request_is_cut_off() {
-    let dir = tempdir();
-    let (process, visitor, store) = started(dir.path()).await;
-    let at = process.address();
-    let made = visitor.make(&at).await;
-    assert_eq!(whoami(&client(), &at, made["token"].as_str().unwrap()).await.unwrap(), 200);
-    let under_way = begin(&visitor, &at).await;
-    process.terminate();
-    let (success, log) = ended(process).await;
-    drop(under_way);
-    assert!(success, "{log}");
-    assert!(log.contains("requests in progress are cut off"), "{log}");
-    assert!(last_use(&store, &made).await.is_some(), "{log}");
 }
 
 /// The body of the request that [`begin`] sends in part.

@@ -41,8 +41,8 @@ fn pgpass(path: &Path, password: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Returns the command of a host. `secrets` is the folder of the secrets, `data` the data directory,
-/// and `database` the address of PostgreSQL.
+/// Returns the command of a host. `secrets` is the folder of the secrets, `data` is the data
+/// directory, and `database` is the address of PostgreSQL.
 fn command(host: &Value, secrets: &Path, data: &Path, database: &str) -> Command {
     let replaced = |text: &str| match text {
         "0.0.0.0:8088" | "0.0.0.0:9088" => "127.0.0.1:0".to_owned(),

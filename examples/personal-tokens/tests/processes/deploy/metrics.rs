@@ -115,8 +115,8 @@ fn each_alert_says_what_happened_and_why_it_matters_and_what_to_do() {
     }
 }
 
-/// Returns the series of an hour. The number is how much each series grows in a minute, or its value
-/// if it is a gauge.
+/// Returns the series of an hour. The number says how much a counter grows in a minute. It is the
+/// value of a gauge.
 fn hour(series: &[(&str, u32)]) -> Value {
     let of = |(name, number): &(&str, u32)| {
         let is_counter = name.contains("_total") || name.contains("_count");
