@@ -11,6 +11,8 @@ pub mod certificates;
 pub mod kit;
 #[cfg(feature = "mysql")]
 pub mod mariadb;
+#[cfg(feature = "redis")]
+pub mod network;
 pub mod notes;
 pub mod old_tokens;
 pub mod other;

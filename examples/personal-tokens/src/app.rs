@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{StatusCode, Uri};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response, map_response_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use keyfob::{Invalid, Tokens, http::Refusal, leak::Finder};
@@ -19,15 +19,16 @@ use crate::bodies::Bodies;
 use crate::config::Config;
 use crate::db::Db;
 use crate::engine::Store;
-use crate::health::Health;
+use crate::health::{Health, close_while_draining};
 use crate::housekeeping::Housekeeping;
 use crate::leaks::github::GitHub;
 use crate::leaks::reports::Doors;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
-use crate::metrics::Acts;
+use crate::metrics::{Acts, Requests};
 use crate::people::accounts::Accounts;
 use crate::people::projects::Projects;
+use crate::telemetry::observe;
 use crate::tokens::audit::Audit;
 use crate::tokens::counts::ProjectCounts;
 use crate::tokens::key_counts::KeyCounts;
@@ -51,6 +52,7 @@ pub struct App {
     pub audit: Audit,
     pub uses: Uses,
     pub acts: Arc<Acts>,
+    pub requests: Requests,
     pub key_counts: KeyCounts,
     pub project_counts: ProjectCounts,
     pub health: Health,
@@ -136,6 +138,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MOST_OF_FORM))
         .layer(map_response(with_fixed_headers))
+        .layer(map_response_with_state(Arc::clone(&app), close_while_draining))
+        .layer(from_fn_with_state(Arc::clone(&app), observe))
         .with_state(app))
 }
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+use crate::config::is_origin;
 use crate::engine::Database;
 use crate::pepper::Place;
 use crate::setup::{Settings, SetupError};
+use crate::telemetry::LogFormat;
 
 /// The environment variable that holds the database URL if `--database-url` is not given.
 pub const DATABASE_URL: &str = "DATABASE_URL";
@@ -56,9 +58,19 @@ struct Options {
     /// A second address for operators: /metrics (Prometheus) and /health, without a sign-in.
     #[arg(long, value_name = "ADDRESS")]
     metrics_addr: Option<String>,
+    /// The form of the log on standard error: text, or json with one object on each line.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: String,
+    /// Send traces to this OpenTelemetry collector with gRPC: http://127.0.0.1:4317.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// Forbid tokens that never expire.
     #[arg(long)]
     no_never: bool,
+    /// After SIGTERM, report not ready for this time and still serve requests, so that a load
+    /// balancer turns to other processes: 5s, 1m. A second SIGTERM ends this time.
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    drain: String,
     /// A proxy in front speaks HTTPS: make the session cookie Secure, and take the last address of
     /// X-Forwarded-For as the client's.
     #[arg(long)]
@@ -86,6 +98,11 @@ pub struct Args {
     pub metrics_addr: Option<SocketAddr>,
     pub data_dir: PathBuf,
     pub settings: Settings,
+    /// The time for which the process still serves requests after the signal to stop.
+    pub drain: Duration,
+    pub log_format: LogFormat,
+    /// The collector of the traces.
+    pub otlp_endpoint: Option<String>,
     /// Whether the process only checks its configuration.
     pub check_config: bool,
     /// The name of the person who gets a new password. If it is set, the process prints the
@@ -145,13 +162,16 @@ impl Args {
             );
         }
         if let Some(cache) = options.cache {
-            settings.cache = time(&cache)?;
+            settings.cache = time(&cache, "--cache")?;
         }
         Ok(Asked::Run(Box::new(Self {
             addr: address(&options.addr, "--addr", 8088)?,
             metrics_addr: options.metrics_addr.map(|text| address(&text, "--metrics-addr", 9088)).transpose()?,
             data_dir: options.data_dir,
             settings,
+            drain: time(&options.drain, "--drain")?,
+            log_format: options.log_format.parse()?,
+            otlp_endpoint: options.otlp_endpoint.map(|url| collector(&url)).transpose()?,
             check_config: options.check_config,
             reset_password: options.reset_password,
         })))
@@ -192,19 +212,27 @@ fn address(text: &str, option: &str, example: u16) -> Result<SocketAddr, SetupEr
     found.next().ok_or_else(|| format!("{option}: there is no host {host}").into())
 }
 
-/// Parses a whole number with its unit: `200ms`, `30s` or `5m`.
-fn time(text: &str) -> Result<Duration, &'static str> {
-    const FORM: &str = "--cache must be a time such as 200ms, 30s or 5m";
+/// Parses the value of an option that is a whole number with its unit: `200ms`, `30s` or `5m`.
+fn time(text: &str, option: &str) -> Result<Duration, String> {
+    let wrong = || format!("{option} must be a time such as 200ms, 30s or 5m");
     let digits = text.len() - text.trim_start_matches(|char: char| char.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| FORM)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
     let millis = match unit {
         "ms" => 1,
         "s" => 1000,
         "m" => 60_000,
-        _ => return Err(FORM),
+        _ => return Err(wrong()),
     };
-    number.checked_mul(millis).map(Duration::from_millis).ok_or(FORM)
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// Checks the address of a collector. Traces are sent without TLS, so the collector should be near.
+fn collector(url: &str) -> Result<String, &'static str> {
+    let is_fit = url.starts_with("http://") && is_origin(url);
+    is_fit
+        .then(|| url.to_owned())
+        .ok_or("--otlp-endpoint must be http://, a host and a port, such as http://127.0.0.1:4317")
 }
 
 #[cfg(test)]
@@ -271,6 +299,16 @@ mod tests {
         ] {
             let said = parsed(args, None).expect_err("refused");
             assert_eq!(said, format!("{refused}; --help lists the options"), "{args:?}");
+        }
+        for url in ["localhost:4317", "https://a:4317", "http://a:4317/v1/traces", "http://"] {
+            let refused = parsed(&["--otlp-endpoint", url], None).expect_err("refused");
+            assert!(refused.starts_with("--otlp-endpoint must be http://"), "{refused}");
+        }
+        for (option, refused) in [
+            ("--log-format=xml", "--log-format must be text or json"),
+            ("--drain=5", "--drain must be a time such as 200ms, 30s or 5m"),
+        ] {
+            assert_eq!(parsed(&[option], None).expect_err("refused"), refused);
         }
         let redis = parsed(&["--state-url", "redis://a"], None).expect_err("refused");
         assert!(redis.starts_with("--state-url cannot be Redis"), "{redis}");

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use keyfob::{ProjectId, TokenId, TokenKey, TokenStore};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
@@ -32,24 +33,39 @@ pub struct Health {
     /// A key that no token has. Looking it up costs the same as looking up an existing token.
     nobody: TokenKey,
     last: Mutex<Option<(Instant, bool)>>,
-    stopping: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
+}
+
+/// What the process does from its start to its end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Phase {
+    Serving,
+    /// The process still serves requests, but a load balancer must send it no more of them.
+    Draining,
+    /// The process accepts no more requests.
+    Stopping,
 }
 
 impl Health {
     pub fn new(engine: Engine, db: Db) -> Result<Self, SetupError> {
         let nobody = TokenKey { project: ProjectId::new("0")?, id: TokenId::new("1000000000000000")? };
-        Ok(Self { engine, db, nobody, last: Mutex::default(), stopping: watch::Sender::new(false) })
+        Ok(Self { engine, db, nobody, last: Mutex::default(), phase: watch::Sender::new(Phase::Serving) })
     }
 
-    /// Marks the process as not ready. Call this function when the process is about to stop.
-    pub fn stop(&self) {
-        self.stopping.send_replace(true);
+    /// Enters a phase.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
     }
 
-    /// Waits until the process is about to stop.
-    pub async fn stopped(&self) {
+    /// Waits until the process has reached a phase.
+    pub async fn reached(&self, phase: Phase) {
         // An error would mean that the sender is gone, but `self` holds it.
-        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
+    }
+
+    /// Returns whether the process serves requests without an end in sight.
+    pub fn is_serving(&self) -> bool {
+        *self.phase.borrow() == Phase::Serving
     }
 
     /// Returns whether both databases respond within [`PATIENCE`]. Each result is reused for
@@ -90,7 +106,7 @@ pub async fn live() -> Json<Value> {
 /// Answers `GET /health/ready` with status 200 if requests may be sent to this process, and with
 /// 503 otherwise. The log has the cause of a failure.
 pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let status = if *app.health.stopping.borrow() {
+    let status = if !app.health.is_serving() {
         "stopping"
     } else if !app.health.answers().await {
         "unavailable"
@@ -98,4 +114,13 @@ pub async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
         return (StatusCode::OK, Json(json!({ "status": "ready" })));
     };
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": status })))
+}
+
+/// Lets each response close its connection while the process drains. Then a load balancer cannot
+/// send a request on a connection that the process is about to close.
+pub async fn close_while_draining(State(app): State<Arc<App>>, mut response: Response) -> Response {
+    if !app.health.is_serving() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }

@@ -53,15 +53,20 @@ impl Job {
         }
     }
 
+    /// Returns the name of the job in metrics, and of its lease.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Notices => "notices",
+            Self::Orphans => "orphans",
+            Self::Purge => "purge",
+        }
+    }
+
     /// Returns the name of the lease under which one process does the work for all, or `None` if
     /// each process does it.
-    const fn lease(self) -> Option<&'static str> {
-        match self {
-            Self::Usage => None,
-            Self::Notices => Some("notices"),
-            Self::Orphans => Some("orphans"),
-            Self::Purge => Some("purge"),
-        }
+    fn lease(self) -> Option<&'static str> {
+        (self != Self::Usage).then_some(self.name())
     }
 
     async fn run(self, app: &App) -> Result<(), SetupError> {
@@ -79,21 +84,35 @@ impl Job {
     }
 }
 
+/// The numbers of runs of a job in this process that have ended, and that failed.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Runs {
+    pub ended: u64,
+    pub failed: u64,
+}
+
 /// The outcomes of all jobs in this process. Show an error only to administrators.
 #[derive(Default)]
 pub struct Housekeeping {
-    last: Mutex<[Option<Last>; Job::ALL.len()]>,
+    last: Mutex<[(Runs, Option<Last>); Job::ALL.len()]>,
 }
 
 impl Housekeeping {
     /// Returns the outcome of the job in this process, or `None` if the job has not yet run to its
     /// end.
     pub fn last(&self, job: Job) -> Option<Last> {
-        self.outcomes()[job as usize].clone()
+        self.outcomes()[job as usize].1.clone()
+    }
+
+    /// Returns how often the job has run in this process.
+    pub fn runs(&self, job: Job) -> Runs {
+        self.outcomes()[job as usize].0
     }
 
     fn note(&self, job: Job, at: Timestamp, result: &Result<(), SetupError>) {
-        let last = &mut self.outcomes()[job as usize];
+        let (runs, last) = &mut self.outcomes()[job as usize];
+        runs.ended += 1;
+        runs.failed += u64::from(result.is_err());
         let succeeded_at = match result {
             Ok(()) => Some(at),
             Err(_) => last.as_ref().and_then(|last| last.succeeded_at),
@@ -102,7 +121,7 @@ impl Housekeeping {
     }
 
     // No code here panics while it holds the lock.
-    fn outcomes(&self) -> MutexGuard<'_, [Option<Last>; Job::ALL.len()]> {
+    fn outcomes(&self) -> MutexGuard<'_, [(Runs, Option<Last>); Job::ALL.len()]> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -38,5 +38,6 @@ pub mod printed;
 pub mod random;
 pub mod serve;
 pub mod setup;
+pub mod telemetry;
 pub mod tokens;
 pub mod web;

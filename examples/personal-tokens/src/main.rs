@@ -8,19 +8,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyfob::{
-    Prefix, SystemClock,
-    leak::{Finder, RedactedLog},
-};
+use keyfob::SystemClock;
 use personal_tokens::app::{App, router};
 use personal_tokens::args::{Args, Asked};
 use personal_tokens::check;
 use personal_tokens::first::{self, FirstSignIn};
+use personal_tokens::health::Phase;
 use personal_tokens::housekeeping::{self, with_causes};
 use personal_tokens::metrics;
 use personal_tokens::printed;
 use personal_tokens::serve::{Limits, serve};
-use personal_tokens::setup::{self, PREFIX, SetupError};
+use personal_tokens::setup::{self, SetupError};
+use personal_tokens::telemetry::{LogFormat, Telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -31,8 +30,8 @@ const GRACE: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
+    match start().await {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("personal-tokens: {}", with_causes(&*error));
             ExitCode::FAILURE
@@ -40,22 +39,37 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Reads the options, starts the log and runs the program. Returns the exit code.
+///
+/// # Errors
+/// Returns an error if an option is wrong, or an error of [`run`]. If the log is in JSON, the error
+/// of `run` is a line of the log instead, so that each line of the standard error is an object.
+async fn start() -> Result<ExitCode, SetupError> {
+    let args = match Args::parse(env::args_os().skip(1), |name| env::var_os(name))? {
+        Asked::Text(text) => return printed::line(&text).map(|()| ExitCode::SUCCESS),
+        Asked::Run(args) => args,
+    };
+    let format = args.log_format;
+    let telemetry = Telemetry::start(format, args.otlp_endpoint.as_deref())?;
+    let outcome = run(*args).await;
+    telemetry.end().await;
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if format == LogFormat::Json => {
+            tracing::error!("{}", with_causes(&*error));
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Runs the program until the process gets the signal to stop.
 ///
 /// # Errors
-/// Returns an error if an option or the data directory is not usable, if an address cannot be
-/// bound, or if the last writes fail.
-async fn run() -> Result<(), SetupError> {
-    let args = match Args::parse(env::args_os().skip(1), |name| env::var_os(name))? {
-        Asked::Text(text) => return printed::line(&text),
-        Asked::Run(args) => args,
-    };
-    let Args { addr, metrics_addr, data_dir, settings, check_config, reset_password } = *args;
-    // Requests are not logged, because their headers hold tokens. If a token reaches a line of the
-    // log in another way, its secret is removed from the line.
-    let log = RedactedLog::new(&Finder::new([Prefix::new(PREFIX)?]), std::io::stderr);
-    tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(log).init();
-
+/// Returns an error if the data directory is not usable, if an address cannot be bound, or if the
+/// last writes fail.
+async fn run(args: Args) -> Result<(), SetupError> {
+    let Args { addr, metrics_addr, data_dir, settings, drain, check_config, reset_password, .. } = args;
     if check_config {
         let report = check::configuration(&data_dir, &settings).await?;
         return printed::line(&report);
@@ -100,17 +114,21 @@ async fn run() -> Result<(), SetupError> {
         tokio::spawn(serve(listener, metrics::router(Arc::clone(&app)), limits, pending()));
     }
     if !addr.ip().is_loopback() && !behind_tls {
-        eprintln!(
-            "personal-tokens: {addr} is not a loopback address: put a proxy with TLS in front and give --behind-tls"
-        );
+        tracing::warn!("{addr} is not a loopback address: put a proxy with TLS in front and give --behind-tls");
     }
     let stopped = Arc::clone(&app);
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stopped.health.stop();
+        let mut told = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        told().await;
+        stopped.health.enter(Phase::Draining);
+        // A second signal ends the time of the drain.
+        let _ = timeout(drain, told()).await;
+        stopped.health.enter(Phase::Stopping);
     });
     let mut housekeeping = housekeeping::start(&app);
     serve_until_told(listener, &app).await?;
@@ -138,10 +156,11 @@ async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), SetupError>
 /// progress, for at most [`GRACE`].
 async fn serve_until_told(listener: TcpListener, app: &Arc<App>) -> Result<(), SetupError> {
     let told = Arc::clone(app);
-    let serving =
-        serve(listener, router(Arc::clone(app))?, Limits::default(), async move { told.health.stopped().await });
+    let serving = serve(listener, router(Arc::clone(app))?, Limits::default(), async move {
+        told.health.reached(Phase::Stopping).await
+    });
     let cut = async {
-        app.health.stopped().await;
+        app.health.reached(Phase::Stopping).await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {

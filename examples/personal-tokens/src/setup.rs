@@ -28,7 +28,7 @@ use crate::leaks::github::GitHub;
 use crate::leaks::reports::Doors;
 use crate::llm::models::Models;
 use crate::llm::upstream::Asker;
-use crate::metrics::{Acts, Counted};
+use crate::metrics::{Acts, Counted, Requests};
 use crate::people::accounts::Accounts;
 use crate::people::owners::TokenOwners;
 use crate::people::projects::Projects;
@@ -215,6 +215,7 @@ pub async fn open_telling(
         audit,
         uses,
         acts,
+        requests: Requests::default(),
         key_counts: KeyCounts::default(),
         project_counts: ProjectCounts::default(),
         health,

@@ -4,8 +4,6 @@
 //! The other nodes elect the master's second replica as the new master. When the partition heals,
 //! the cluster loses the data that only the separated nodes have.
 
-use std::env;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +17,7 @@ use keyfob::{
 };
 
 use crate::redis::{cause, insert, revocation};
+use crate::support::network::is_in_own_network;
 use crate::support::redis::{Servers, Side};
 use crate::support::size;
 
@@ -33,35 +32,6 @@ const SUCCESSOR: usize = FAR[2];
 const NODE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// The maximum time that a test waits for a change. A change normally takes much less time.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The environment variable that is set in a process inside the network namespace.
-const INSIDE: &str = "KEYFOB_TEST_NETWORK";
-
-/// Returns whether this process has its own network. If it does not, runs the test again in a child
-/// process that does.
-fn is_in_own_network(test: &str) -> bool {
-    if env::var_os(INSIDE).is_some() {
-        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
-        return true;
-    }
-    let unshare = |program: &str, arguments: &[&str]| {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--net", program]).args(arguments);
-        unshare
-    };
-    let trial = "ip link set lo up && iptables -A INPUT -s 127.0.0.11 -d 127.0.0.12 -j DROP";
-    if !unshare("sh", &["-c", trial]).output().is_ok_and(|output| output.status.success()) {
-        test_summary::skip("this process may not create a network namespace, or ip or iptables is not installed");
-        return false;
-    }
-    let program = env::current_exe().unwrap();
-    let mut inner = unshare(program.to_str().unwrap(), &["--exact", test, "--nocapture"]);
-    let inner = inner.env(INSIDE, "1").output().unwrap();
-    let (out, errors) = (String::from_utf8_lossy(&inner.stdout), String::from_utf8_lossy(&inner.stderr));
-    println!("{out}\n{errors}");
-    assert!(inner.status.success() && out.contains("1 passed"), "the test failed in its own network");
-    false
-}
 
 async fn pause(millis: u64) {
     tokio::time::sleep(Duration::from_millis(millis)).await;

@@ -1,6 +1,7 @@
 //! The database of the host's own state: people, projects, sessions, models and the audit trail. It
 //! is SQLite, PostgreSQL or MariaDB.
 
+mod earlier;
 mod query;
 mod schema;
 mod session;

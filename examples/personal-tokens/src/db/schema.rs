@@ -1,42 +1,9 @@
 //! Creates the tables of the host's state.
 
-use super::{Db, Dialect, Tx, query};
+use super::{Db, Dialect, Tx, earlier, query};
 
 /// The tables, in the words that its first comment explains.
 const TABLES: &str = include_str!("schema.sql");
-
-/// A column that an earlier version of a SQLite file does not have.
-struct Column {
-    table: &'static str,
-    name: &'static str,
-    /// The SQL statements that add the column.
-    add: &'static [&'static str],
-}
-
-const COLUMNS: [Column; 3] = [
-    Column {
-        table: "users",
-        name: "sessions_ended",
-        add: &["ALTER TABLE users ADD COLUMN sessions_ended INTEGER NOT NULL DEFAULT 0"],
-    },
-    // The rows of an earlier version count as new.
-    Column {
-        table: "spent_forms",
-        name: "at",
-        add: &[
-            "ALTER TABLE spent_forms ADD COLUMN at INTEGER NOT NULL DEFAULT 0",
-            "UPDATE spent_forms SET at = unixepoch() * 1000",
-        ],
-    },
-    Column {
-        table: "github_deliveries",
-        name: "at",
-        add: &[
-            "ALTER TABLE github_deliveries ADD COLUMN at INTEGER NOT NULL DEFAULT 0",
-            "UPDATE github_deliveries SET at = unixepoch() * 1000",
-        ],
-    },
-];
 
 /// Creates the tables that do not exist, and adds the columns that tables of an earlier version
 /// lack. Several processes may start at the same time: one creates the tables, and the others wait.
@@ -61,7 +28,7 @@ pub(super) async fn create(db: &Db) -> sqlx::Result<()> {
         query(statement).execute(&mut tx).await?;
     }
     if tx.dialect == Dialect::Sqlite {
-        add_missing(&mut tx).await?;
+        earlier::add_missing(&mut tx).await?;
     }
     // MariaDB releases its lock with the connection, which is closed.
     if tx.dialect == Dialect::MariaDb { Ok(()) } else { tx.commit().await }
@@ -169,16 +136,4 @@ fn in_words_of(statement: &str, dialect: Dialect) -> Option<String> {
         }
         _ => Some(super::query::in_words_of(statement, dialect)),
     }
-}
-
-async fn add_missing(tx: &mut Tx) -> sqlx::Result<()> {
-    for column in &COLUMNS {
-        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?) WHERE name = ?)";
-        if !query(sql).bind(column.table).bind(column.name).is_true(&mut *tx).await? {
-            for statement in column.add {
-                query(*statement).execute(&mut *tx).await?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -230,6 +230,19 @@ CREATE TABLE IF NOT EXISTS bound_tokens (
     PRIMARY KEY (project, token_id)
 ){keyed};
 
+-- The keys of GitHub's secret scanning, which one process fetches for all. There is one row.
+CREATE TABLE IF NOT EXISTS github_keys (
+    id {int} PRIMARY KEY,
+    -- When a process last began to fetch the keys, and when the fetch began that brought this
+    -- document. They differ while a fetch is in progress, and after a fetch that failed. Milliseconds
+    -- since 1970, by the clock of the process.
+    asked_at {int} NOT NULL DEFAULT 0,
+    came_at {int} NOT NULL DEFAULT 0,
+    -- The keys as GitHub publishes them, in JSON. Empty before the first fetch.
+    document {text} NOT NULL DEFAULT ''
+){table};
+INSERT INTO github_keys (id) VALUES (1) ON CONFLICT DO NOTHING;
+
 -- Reports of GitHub that the service has processed, by the SHA-256 of their bodies. A row is
 -- deleted when GitHub no longer uses the key that signed the report, or with the ended tokens that
 -- are as old.

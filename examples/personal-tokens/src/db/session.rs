@@ -76,7 +76,7 @@ impl Pool {
 /// until the server ends the transaction.
 async fn prepare_postgres(connection: &mut PgConnection) -> sqlx::Result<()> {
     let settings = "SET lock_timeout = '5s'; SET statement_timeout = '10s'; \
-                    SET idle_in_transaction_session_timeout = '10s'";
+                    SET idle_in_transaction_session_timeout = '5s'";
     connection.execute(sqlx::raw_sql(settings)).await.map(drop)
 }
 
@@ -84,7 +84,7 @@ async fn prepare_postgres(connection: &mut PgConnection) -> sqlx::Result<()> {
 async fn prepare_mariadb(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     let settings = "SET SESSION innodb_lock_wait_timeout = 5, SESSION max_statement_time = 10, \
-                    SESSION idle_transaction_timeout = 10";
+                    SESSION idle_transaction_timeout = 5";
     connection.execute(settings).await.map(drop)
 }
 

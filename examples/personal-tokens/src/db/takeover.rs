@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use futures_util::TryStreamExt;
 use keyfob::store::sqlite::SqliteStore;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -13,8 +14,8 @@ use super::{Db, Dialect, Tx, Value, query, schema};
 use crate::setup::SetupError;
 use crate::tokens::refusals;
 
-/// The tables that stay behind: each database has its own turns, jobs and searches.
-const OWN: [&str; 3] = ["turns", "jobs", "gone_search"];
+/// The tables that stay behind: each database has its own turns, jobs, keys of GitHub and searches.
+const OWN: [&str; 4] = ["turns", "jobs", "github_keys", "gone_search"];
 /// The number of rows that one statement inserts.
 const BATCH: usize = 200;
 
@@ -63,12 +64,23 @@ async fn copy(old: &Db, tx: &mut Tx, table: &schema::Table) -> Result<usize, Set
         false => format!("SELECT {list} FROM {}", table.name),
     });
     let pool = old.sqlite().expect("the old database is a SQLite file");
-    let rows = sqlx::query(from).fetch_all(pool).await?;
-    for batch in rows.chunks(BATCH) {
+    let mut rows = sqlx::query(from).fetch(pool);
+    let mut count = 0;
+    loop {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH
+            && let Some(row) = rows.try_next().await?
+        {
+            batch.push(row);
+        }
+        if batch.is_empty() {
+            break;
+        }
+        count += batch.len();
         let one = format!("({})", vec!["?"; columns.len()].join(", "));
         let all = vec![one; batch.len()].join(", ");
         let mut insert = query(format!("INSERT INTO {} ({list}) VALUES {all}", table.name));
-        for row in batch {
+        for row in &batch {
             for (index, (_, kind)) in table.columns.iter().enumerate() {
                 insert = insert.bind(value(row, index, *kind)?);
             }
@@ -83,7 +95,7 @@ async fn copy(old: &Db, tx: &mut Tx, table: &schema::Table) -> Result<usize, Set
         );
         query(next).value::<i64>(&mut *tx).await?;
     }
-    Ok(rows.len())
+    Ok(count)
 }
 
 fn value(row: &SqliteRow, index: usize, kind: schema::Kind) -> sqlx::Result<Value> {

@@ -36,10 +36,15 @@ type Row = (i64, String, Truth, Truth, String, i64);
 
 impl From<Row> for User {
     fn from((id, name, Truth(suspended), Truth(admin), password_hash, sessions_ended): Row) -> Self {
-        let digest = Sha256::digest(format!("{sessions_ended} {password_hash}"));
-        let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
-        Self { id, name, suspended, admin, session_mark: u64::from_be_bytes(*first) }
+        Self { id, name, suspended, admin, session_mark: session_mark(sessions_ended, &password_hash) }
     }
+}
+
+/// Returns the [`User::session_mark`] of a person.
+pub fn session_mark(sessions_ended: i64, password_hash: &str) -> u64 {
+    let digest = Sha256::digest(format!("{sessions_ended} {password_hash}"));
+    let (first, _) = digest.split_first_chunk().expect("it has 32 bytes");
+    u64::from_be_bytes(*first)
 }
 
 /// Expands to a query that reads [`Row`]s. `$rest` is the end of the query.

@@ -14,6 +14,9 @@ mod postgres;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/process.rs"]
 mod process;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/redis.rs"]
+mod redis;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -18,7 +18,7 @@ use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use personal_tokens::db::query;
 use personal_tokens::metrics;
-use personal_tokens::setup::Settings;
+use personal_tokens::setup::{self, Settings};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
@@ -394,6 +394,50 @@ async fn withdrawn_key_is_accepted_for_a_day_at_most() {
     host.clock.set(SystemClock.now().saturating_sub(Duration::from_secs(60)));
     keys.keep_keys().await;
     deliver(&host, "k4", &github.sign(b"    []"), b"    []".to_vec()).await.is(200);
+}
+
+/// GitHub answers few requests, so one process asks for all. The others read its keys from the
+/// database.
+#[tokio::test]
+async fn one_process_fetches_the_keys_for_all() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let mut apps = vec![Arc::clone(&host.app)];
+    for _ in 0..3 {
+        let opened = setup::open(host.dir(), host.settings.clone(), Arc::new(host.clock.clone())).await;
+        apps.push(opened.unwrap().0);
+    }
+    for key in ["k1", "k2"] {
+        github.publish(Some(key));
+        let mut tasks = JoinSet::new();
+        for app in &apps {
+            let keys = Arc::clone(app.github.as_ref().unwrap());
+            tasks.spawn(async move { keys.keep_keys().await });
+        }
+        tasks.join_all().await;
+        for app in &apps {
+            let keys = app.github.as_ref().unwrap();
+            keys.keep_keys().await;
+            let held = keys.fetch_keys().await.unwrap();
+            assert_eq!(held.current_ids().collect::<Vec<_>>(), [key]);
+        }
+        assert_eq!(github.published.asked().len(), 1);
+        host.clock.advance(Duration::from_secs(24 * 60 * 60));
+    }
+}
+
+/// A process that dies while it fetches the keys keeps the others waiting for a minute.
+#[tokio::test]
+async fn the_fetch_of_a_process_that_died_is_taken_over() {
+    let github = Signer256::start().await;
+    let host = Host::start_configured(github.config()).await;
+    let began = host.clock.now().as_unix_millis();
+    query("UPDATE github_keys SET asked_at = ?").bind(began).execute(&host.app.db).await.unwrap();
+    let keys = host.app.github.as_ref().unwrap();
+    host.clock.advance(Duration::from_secs(59));
+    assert!(keys.fetch_keys().await.is_none());
+    host.clock.advance(Duration::from_secs(1));
+    assert!(keys.fetch_keys().await.is_some());
 }
 
 /// Creates a database trigger that refuses the revocation of this token.

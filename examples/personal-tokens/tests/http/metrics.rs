@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
 use keyfob::Rejection;
+use personal_tokens::health::Phase;
 use personal_tokens::metrics;
 use personal_tokens::setup::Settings;
 use serde_json::json;
@@ -43,7 +44,7 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
             assert!(helped.insert(name.to_owned()), "twice: {line}");
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
-            assert!(["counter", "gauge"].contains(&kind), "{line}");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
             assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
             assert!(typed.insert(name.to_owned(), kind.to_owned()).is_none(), "twice: {line}");
             current = name.into();
@@ -51,13 +52,22 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
             let (what, value) = line.rsplit_once(' ').unwrap();
             let (name, labels) = what.split_once('{').unwrap_or((what, ""));
             assert!(is_name(name), "{line}");
-            assert_eq!(name, current, "{line}");
+            let parts = ["_bucket", "_sum", "_count"].map(|part| format!("{current}{part}"));
+            assert!(name == current || parts.iter().any(|part| part == name), "{line}");
             if what.contains('{') {
-                let (label, value) = labels.strip_suffix("\"}").unwrap().split_once("=\"").unwrap();
-                // The value of a label is one of a few fixed words. It never contains a part of a
-                // token, an owner or a project.
-                assert!(["outcome", "act"].contains(&label), "{line}");
-                assert!(value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+                for label in labels.strip_suffix('}').unwrap().split(',') {
+                    let (label, value) = label.strip_suffix('"').unwrap().split_once("=\"").unwrap();
+                    // The value of a label is one of a few fixed words. It never contains a part of
+                    // a token, an owner or a project.
+                    match label {
+                        "le" => assert!(value == "+Inf" || value.parse::<f64>().is_ok(), "{line}"),
+                        "class" => assert!(["1xx", "2xx", "3xx", "4xx", "5xx"].contains(&value), "{line}"),
+                        "outcome" | "act" | "work" => {
+                            assert!(value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+                        }
+                        _ => panic!("{line}"),
+                    }
+                }
             }
             let value: f64 = value.parse().unwrap();
             assert!(value.is_finite() && value >= 0.0, "{line}");
@@ -111,6 +121,9 @@ async fn numbers_follow_what_they_count() {
     assert!(moved("keyfob_cache_hits_total") >= 1.0);
     assert!(moved("keyfob_cache_misses_total") >= 2.0);
     assert!(after["keyfob_cache_entries"] >= 1.0);
+    assert!(moved("personal_tokens_request_seconds_count{class=\"4xx\"}") >= 1.0);
+    assert!(moved("personal_tokens_request_seconds_count{class=\"2xx\"}") >= 6.0);
+    assert_eq!(after["personal_tokens_work_runs_total{work=\"purge\"}"], 0.0);
     for (series, value) in &before {
         assert!(!series.contains("_total") || after[series] >= *value, "{series} went back");
     }
@@ -128,7 +141,7 @@ async fn metrics_are_not_served_at_the_address_of_the_service() {
     host.with_headers("/metrics", &[]).await.is(404);
     host.with_headers("/health/live", &[]).await.is(200);
     host.with_headers("/health/ready", &[]).await.is(200);
-    host.app.health.stop();
+    host.app.health.enter(Phase::Draining);
     host.with_headers("/health/live", &[]).await.is(200);
     let answer = host.with_headers("/health/ready", &[]).await.is(503);
     assert_eq!(answer.json(), json!({"status": "stopping"}));

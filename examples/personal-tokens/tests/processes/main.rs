@@ -10,6 +10,9 @@ mod certificates;
 #[path = "../../../../tests/support/mariadb.rs"]
 mod mariadb;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/network.rs"]
+mod network;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/notes.rs"]
 mod notes;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
@@ -26,11 +29,15 @@ mod support;
 
 mod connections;
 mod deploy;
+mod earlier;
 mod engines;
 mod first_run;
 mod first_sign_in;
 mod housekeeping;
+mod machines;
 mod many_hosts;
 mod moved;
+mod pair;
 mod shutdown;
+mod telemetry;
 mod two_hosts;

@@ -13,12 +13,9 @@ use personal_tokens::setup::{self, Settings};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::support::process::{Process, Visitor, client, command, json as json_of, whoami};
+use crate::support::process::{PEPPER, Process, Visitor, client, command, json as json_of, whoami};
 use crate::support::{TOKENS, tempdir};
 use crate::{mariadb, postgres};
-
-/// 32 bytes in base64.
-const PEPPER: &str = "MDEyMzQ1Njc4OWFiY2RlZiBhIHNoYXJlZCBwZXBwZXI=";
 
 /// Returns a command that starts the service with its own data directory on this database.
 fn on(data: &Path, url: &str) -> Command {

@@ -9,7 +9,7 @@
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../operator/tool/mod.rs"]
-mod tool;
+pub(super) mod tool;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

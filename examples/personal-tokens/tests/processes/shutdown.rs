@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::process::{Process, Visitor, client, command, whoami};
-use crate::support::{TOKENS, tempdir, until};
+use crate::support::{TOKENS, WHOAMI, tempdir, until};
 
 /// Waits until the process has ended, without blocking the other tasks of the test. Returns whether
 /// the process ended successfully, and returns its log.
@@ -122,6 +122,29 @@ async fn request_in_progress_completes_while_readiness_reports_stopping() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let (success, log) = ended(process).await;
     assert!(success, "{log}");
+}
+
+/// A load balancer needs some time to notice that the process is about to stop. In this time, it
+/// may still send requests.
+#[tokio::test]
+async fn a_process_that_drains_serves_requests_until_a_second_signal() {
+    let dir = tempdir();
+    let mut process = Process::start(command(dir.path()).args(["--drain", "5m"]), 2);
+    let (at, visitor) = (process.address(), Visitor::sign_in(&process.address(), process.first()).await);
+    let made = visitor.make(&at).await;
+    let get = async |path: &str| {
+        let request = client().get(format!("{at}{path}")).bearer_auth(made["token"].as_str().unwrap());
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.headers().get("connection").map(|value| value.to_str().unwrap().to_owned()))
+    };
+    assert_eq!(get(WHOAMI).await, (200, None));
+    process.terminate();
+    until("not ready after the signal", async || get("/health/ready").await.0 == 503).await;
+    for _ in 0..3 {
+        assert_eq!(get(WHOAMI).await, (200, Some("close".into())));
+    }
+    process.terminate();
+    assert!(process.ended().0.success());
 }
 
 #[tokio::test]

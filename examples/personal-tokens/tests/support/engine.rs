@@ -1,19 +1,21 @@
 //! The engine that holds the state of the hosts of all tests.
 //!
 //! By default it is SQLite, because it costs least. `PERSONAL_TOKENS_ENGINE=postgres` or `mariadb`
-//! runs the same tests on another engine.
+//! runs the same tests on another engine, and `redis` with the tokens in Redis and the rest in
+//! PostgreSQL. `.ci/soak engines` does this.
 
 use std::sync::Arc;
 
 use personal_tokens::setup::Settings;
 
-use crate::{mariadb, postgres};
+use crate::{mariadb, postgres, redis};
 
 /// The server that must run as long as the test.
 pub enum Server {
     None,
     Postgres(Arc<postgres::Server>),
     MariaDb(Arc<mariadb::Server>),
+    Redis(redis::Servers, Arc<postgres::Server>),
 }
 
 /// Returns the settings with a new database of the chosen engine, unless the test chose one.
@@ -33,6 +35,17 @@ pub fn chosen(settings: Settings) -> (Settings, Server) {
             let server = mariadb::shared().expect("MariaDB is installed");
             (on(server.database()), Server::MariaDb(server))
         }
-        Ok(other) => panic!("PERSONAL_TOKENS_ENGINE is {other:?}, but only sqlite, postgres and mariadb are engines"),
+        Ok("redis") => {
+            // All hosts have the same projects, so each has a server of its own.
+            let tokens = redis::Servers::one().expect("Redis is installed");
+            let server = postgres::shared().expect("PostgreSQL is installed");
+            let settings = Settings {
+                database: Some(tokens.urls().join(",").parse().unwrap()),
+                state: Some(server.database().parse().unwrap()),
+                ..settings
+            };
+            (settings, Server::Redis(tokens, server))
+        }
+        Ok(other) => panic!("PERSONAL_TOKENS_ENGINE is {other:?}, not sqlite, postgres, mariadb or redis"),
     }
 }

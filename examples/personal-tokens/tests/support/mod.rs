@@ -152,7 +152,8 @@ impl Host {
 
     /// Opens the data directory a second time, as another process would, and returns the router.
     pub async fn another(&self, settings: Settings) -> Router {
-        let settings = Settings { database: self.settings.database.clone(), ..settings };
+        let Settings { database, state, .. } = self.settings.clone();
+        let settings = Settings { database, state, ..settings };
         let (app, first) = setup::open(self.dir.path(), settings, Arc::new(self.clock.clone())).await.unwrap();
         assert!(first.is_none());
         router(app).unwrap()

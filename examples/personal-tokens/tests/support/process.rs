@@ -29,9 +29,17 @@ pub struct Process {
     log: File,
 }
 
+/// A pepper for several data directories: 32 bytes in base64.
+pub const PEPPER: &str = "MDEyMzQ1Njc4OWFiY2RlZiBhIHNoYXJlZCBwZXBwZXI=";
+
+/// Returns the path of the service's program.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_personal-tokens"))
+}
+
 /// Returns a command that starts the service on a free port with this data directory.
 pub fn command(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_personal-tokens"));
+    let mut command = Command::new(program());
     command.args(["--addr", "127.0.0.1:0", "--data-dir"]).arg(data);
     for variable in ["DATABASE_URL", "STATE_URL", "PEPPER"] {
         command.env_remove(variable);
