@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The documents whose links and pictures are checked. rustdoc checks the links of the guides.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -13,6 +13,7 @@ const DOCUMENTS: [&str; 8] = [
     "SECURITY.md",
     "examples/README.md",
     "examples/personal-tokens/README.md",
+    "examples/personal-tokens/deploy/README.md",
     "tests/README.md",
 ];
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -20,6 +20,8 @@ pub const DATABASE_URL: &str = "DATABASE_URL";
 pub const STATE_URL: &str = "STATE_URL";
 /// The environment variable that holds the pepper in base64 if `--pepper-file` is not given.
 pub const PEPPER: &str = "PEPPER";
+/// The environment variable in which systemd names the directory with the credentials of a service.
+pub const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// A small service with personal access tokens: the reference host of keyfob.
 ///
@@ -144,7 +146,10 @@ impl Args {
             state: state.map(|url| state_of(&url, state_from)).transpose()?,
             database_from,
             state_from,
-            pepper: options.pepper_file.map(Place::File),
+            pepper: options.pepper_file.map(|path| match variable(CREDENTIALS) {
+                Some(folder) if path.parent() == Some(Path::new(&folder)) => Place::Credential(path),
+                _ => Place::File(path),
+            }),
             ..Settings::default()
         };
         if settings.pepper.is_none()

@@ -21,6 +21,8 @@ pub enum Place {
     DataDir(PathBuf),
     /// A file that an option names. It must exist.
     File(PathBuf),
+    /// A credential of systemd, which is a file in a directory of this process. It must exist.
+    Credential(PathBuf),
     /// An environment variable, whose value is the pepper in base64.
     Variable { name: &'static str, value: String },
 }
@@ -28,7 +30,7 @@ pub enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DataDir(path) | Self::File(path) => path.display().fmt(f),
+            Self::DataDir(path) | Self::File(path) | Self::Credential(path) => path.display().fmt(f),
             Self::Variable { name, .. } => write!(f, "the environment variable {name}"),
         }
     }
@@ -47,30 +49,35 @@ impl Place {
     /// Returns an error that names the place if other users may read the file, if the file cannot
     /// be read, or if the place holds no valid pepper.
     pub fn read(&self) -> Result<Option<Pepper>, SetupError> {
-        let bytes = match self {
-            Self::DataDir(path) => read(path)?,
-            Self::File(path) => match read(path)? {
-                None => {
-                    let path = path.display();
-                    return Err(format!(
-                        "there is no pepper {path}, which --pepper-file names: restore it from its back-up, or if no token \
-                         exists yet, make one (openssl rand -out {path} 32, chmod 600 {path})"
-                    )
-                    .into());
-                }
-                read => read,
-            },
-            // The error of the decoder would show a part of the value.
-            Self::Variable { value, .. } => Some(
-                STANDARD
-                    .decode(value.trim())
-                    .map_err(|_| format!("{self} must have the pepper in base64: openssl rand -base64 32 makes one"))?,
-            ),
-        };
+        let bytes =
+            match self {
+                Self::DataDir(path) => read(path, OTHERS)?,
+                Self::File(path) => Some(read(path, OTHERS)?.ok_or_else(|| missing(path))?),
+                Self::Credential(path) => Some(read(path, OTHERS_OF_CREDENTIAL)?.ok_or_else(|| missing(path))?),
+                // The error of the decoder would show a part of the value.
+                Self::Variable { value, .. } => Some(STANDARD.decode(value.trim()).map_err(|_| {
+                    format!("{self} must have the pepper in base64: openssl rand -base64 32 makes one")
+                })?),
+            };
         let invalid =
             |_| format!("the pepper in {self} must have 32 to 1024 random bytes: restore it from its back-up");
         Ok(bytes.map(Pepper::new).transpose().map_err(invalid)?)
     }
+}
+
+/// The rights of a file that let other users read it.
+const OTHERS: u32 = 0o077;
+/// The rights of a credential that do so. systemd may grant the read to this process with an access
+/// control list, and the rights of the group then show the most that the list grants.
+const OTHERS_OF_CREDENTIAL: u32 = 0o037;
+
+/// Returns the error that the file of `--pepper-file` does not exist.
+fn missing(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "there is no pepper {path}, which --pepper-file names: restore it from its back-up, or if no token exists yet, \
+         make one (openssl rand -out {path} 32, chmod 600 {path})"
+    )
 }
 
 /// Returns the error that a database has people or tokens, but the pepper is missing. With a new
@@ -79,15 +86,16 @@ pub fn lost(place: &Place, database: &Database, what: &str) -> SetupError {
     format!("{database} has {what}, but there is no pepper: restore {place} from its back-up").into()
 }
 
-/// Reads the bytes of the pepper from its file. Returns `None` if the file does not exist.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
+/// Reads the bytes of the pepper from its file. Returns `None` if the file does not exist. The file
+/// must have none of the rights `others`.
+fn read(path: &Path, others: u32) -> Result<Option<Vec<u8>>, SetupError> {
     let failed = |error: io::Error| format!("the pepper {} cannot be read: {error}", path.display());
     let mode = match path.metadata() {
         Ok(metadata) => metadata.permissions().mode(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error).into()),
     };
-    if mode & 0o077 != 0 {
+    if mode & others != 0 {
         let path = path.display();
         return Err(format!("other users may read the pepper {path}: run chmod 600 {path}").into());
     }
@@ -122,7 +130,7 @@ fn write(path: &Path) -> Result<Pepper, SetupError> {
         Ok(()) => pepper,
         // Another process that started at the same time was faster: use its pepper.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Pepper::new(read(path)?.ok_or("the file was created and removed at the same time; start again")?)?
+            Pepper::new(read(path, OTHERS)?.ok_or("the file was created and removed at the same time; start again")?)?
         }
         Err(error) => return Err(error.into()),
     };

@@ -11,6 +11,7 @@ mod seats;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::iter;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -105,7 +106,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         };
         tokio::spawn(attend(stream, peer, seat, router.clone(), limits, stopped.clone()));
     }
-    drop((listener, stopped));
+    for (stream, peer) in established(listener) {
+        let seat = seats.take().await;
+        tokio::spawn(attend(stream, peer, seat, router.clone(), limits, stopped.clone()));
+    }
+    drop(stopped);
     stopping.send_replace(true);
     stopping.closed().await;
 }
@@ -129,6 +134,20 @@ async fn accept(listener: &TcpListener, seats: &Seats) -> (TcpStream, SocketAddr
         seats.make_room(Instant::now());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Closes the listener. Returns the connections that clients have established and that were not
+/// accepted yet. Otherwise they would be reset, and a proxy that has sent a `POST` on one of them
+/// would have to report an error, because it cannot know that the request was not read.
+fn established(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    // The listener of tokio knows only the connections that its last wait has reported.
+    let accept = |listener: &std::net::TcpListener| {
+        let (stream, peer) = listener.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok::<_, io::Error>((TcpStream::from_std(stream)?, peer))
+    };
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    iter::from_fn(|| accept(&listener).ok()).collect()
 }
 
 /// Serves one connection until it ends.
@@ -160,8 +179,7 @@ async fn attend(
             tracing::debug!(%peer, "connection closed to make room for another");
             return;
         }
-        // An error means that the server is gone. Then the connection ends too.
-        () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
+        () = stop_of(&mut stopping, &seat) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -170,6 +188,20 @@ async fn attend(
         // This is not a warning, because usually the client caused it, and an operator cannot fix
         // it.
         tracing::debug!(%peer, error = &error as &dyn std::error::Error, "connection failed");
+    }
+}
+
+/// The time in which the client of a connection that it has just opened sends its first request.
+const JUST_OPENED: Duration = Duration::from_secs(1);
+
+/// Completes when the connection must end, because the server stops. hyper then closes a connection
+/// on which it has read nothing yet, although the client may have sent a request. So such a
+/// connection gets some more time.
+async fn stop_of(stopping: &mut watch::Receiver<bool>, seat: &Seat) {
+    // An error means that the server is gone. Then the connection ends too.
+    drop(stopping.wait_for(|stopping| *stopping).await);
+    if !seat.has_begun() {
+        tokio::time::sleep(JUST_OPENED).await;
     }
 }
 

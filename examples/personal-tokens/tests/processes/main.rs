@@ -6,6 +6,9 @@
 #[path = "../../../../tests/support/certificates.rs"]
 mod certificates;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
+#[path = "../../../../tests/support/certificates.rs"]
+mod certificates;
+#[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/mariadb.rs"]
 mod mariadb;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
@@ -28,6 +31,7 @@ mod support;
 
 mod configuration;
 mod connections;
+mod deploy;
 mod earlier;
 mod engines;
 mod first_run;

@@ -1,12 +1,16 @@
 //! Tests how the process ends after the operator has stopped it with SIGTERM.
 
+use std::future::ready;
 use std::path::Path;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use keyfob::{ProjectId, TokenId, TokenKey, TokenStore, store::sqlite::SqliteStore};
+use personal_tokens::serve::{Limits, serve};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::process::{Process, Visitor, client, command, whoami};
 use crate::support::{TOKENS, WHOAMI, tempdir, until};
@@ -157,6 +161,45 @@ async fn endless_request_is_cut_off() {
     assert!(success, "{log}");
     assert!(log.contains("requests in progress are cut off"), "{log}");
     assert!(last_use(&store, &made).await.is_some(), "{log}");
+}
+
+/// A proxy connects and sends its request without waiting. If the service reset the connection, the
+/// proxy could not know whether a `POST` has been read, and would report an error to its client.
+#[tokio::test]
+async fn requests_on_connections_that_were_not_accepted_yet_are_served() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..16 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+        streams.push(stream);
+    }
+    // The server is stopped before it accepts the first of these connections.
+    serve(listener, Router::new().route("/", get(|| async { "served" })), Limits::default(), ready(())).await;
+    for stream in &mut streams {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("served"), "{answer}");
+    }
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn first_request_after_the_signal_is_served_on_an_open_connection() {
+    let dir = tempdir();
+    let (process, ..) = started(dir.path()).await;
+    let address = process.address();
+    let address = address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    process.terminate();
+    until("no more connections", async || TcpStream::connect(address).await.is_err()).await;
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let (success, log) = ended(process).await;
+    assert!(success, "{log}");
 }
 
 /// The body of the request that [`begin`] sends in part.
