@@ -22,8 +22,8 @@ use crate::support::process::{Process, Visitor, client, command, json as json_of
 use crate::support::{TOKENS, tempdir};
 use crate::{mariadb, postgres};
 
-/// SQL that moves all times, as if the earlier version had just stopped. Otherwise the sessions would
-/// be over, and a purge would delete the tokens that have ended.
+/// SQL that moves all times, as if the earlier version had just stopped. Otherwise the sessions
+/// would be over, and a purge would delete the tokens that have ended.
 const AGED: &str = "
     CREATE TEMP TABLE later AS SELECT unixepoch() * 1000 - 1796025305000 AS by;
     UPDATE keyfob_tokens SET created_at = created_at + by, expires_at = expires_at + by,
@@ -48,7 +48,8 @@ impl Earlier {
         fs::write(&pepper, STANDARD.decode(known["pepper"].as_str().unwrap()).unwrap()).unwrap();
         fs::set_permissions(&pepper, fs::Permissions::from_mode(0o600)).unwrap();
         let file = SqliteConnectOptions::new().filename(dir.path().join("personal-tokens.db")).create_if_missing(true);
-        // The tables are in the order of their names, so a row may come before the one it refers to.
+        // The tables are in the order of their names. So a row may come before the one to which it
+        // refers.
         let mut connection = file.foreign_keys(false).connect().await.unwrap();
         sqlx::raw_sql(include_str!("earlier/database.sql")).execute(&mut connection).await.unwrap();
         sqlx::raw_sql(AGED).execute(&mut connection).await.unwrap();

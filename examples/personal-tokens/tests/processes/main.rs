@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
-#[path = "../../../../tests/support/certificates.rs"]
-mod certificates;
 #[allow(dead_code, reason = "each test crate uses only a part of this module")]
 #[path = "../../../../tests/support/certificates.rs"]
 mod certificates;

@@ -52,8 +52,8 @@ struct Token {
 pub(super) struct Allowed {
     /// Whether a process may answer with a server error, because the test takes its database away.
     pub(super) errors: bool,
-    /// The largest difference of two clocks. A rotation ends the old token at a time by the clock of
-    /// the process that rotates it. A revocation ends a token by no clock.
+    /// The largest difference of two clocks. A rotation ends the old token at a time by the clock
+    /// of the process that rotates it. A revocation ends a token by no clock.
     pub(super) clocks: Duration,
 }
 

@@ -173,8 +173,8 @@ impl Host {
         self.app.db.sqlite().is_some()
     }
 
-    /// Returns whether the tokens are in the database of the host's state. A test that changes their
-    /// rows ends if they are not.
+    /// Returns whether the tokens are in the database of the host's state. A test that changes
+    /// their rows ends if they are not.
     pub fn has_token_table(&self) -> bool {
         self.settings.state.is_none()
     }
