@@ -1,10 +1,13 @@
 //! Tests the sign-in: when sessions end, and where a person returns to after the sign-in.
 
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::http::Request;
 use personal_tokens::db::query;
 use personal_tokens::setup::Settings;
 
-use crate::support::{Answer, Host, TOKENS, assert_holds_no_part};
+use crate::support::{Answer, Host, TOKENS, WHOAMI, assert_holds_no_part};
 
 const PAGE: &str = "/settings/tokens";
 
@@ -29,6 +32,33 @@ async fn sessions_of_a_suspended_person_stay_ended_after_the_reinstatement() {
     act("reinstate").await;
     eve.get(PAGE).await.is(200);
     ada.get(PAGE).await.is(200);
+}
+
+/// Each process reads sessions and suspensions from the database at each request, also if it caches
+/// tokens.
+#[tokio::test]
+async fn every_process_knows_sign_outs_and_suspensions_at_the_next_request() {
+    let settings = Settings { cache: Duration::from_secs(3600), ..Settings::default() };
+    let host = Host::start_with(settings.clone()).await;
+    let other = host.another(settings).await;
+    let at_other = async |path: &str, name: &str, value: &str| {
+        let request = Request::get(path).header(name, value).body(Body::empty()).unwrap();
+        host.send_to(&other, request).await.status.as_u16()
+    };
+    let (ada, eve, again) = (host.ada().await, host.eve().await, host.sign_in("eve", "eves-password").await);
+    let bearer = format!("Bearer {}", eve.make("CI", None).await["token"].as_str().unwrap());
+    for _ in 0..2 {
+        assert_eq!(at_other(WHOAMI, "authorization", &bearer).await, 200);
+    }
+    assert_eq!(at_other(PAGE, "cookie", &again.cookie).await, 200);
+    let csrf = again.get(PAGE).await.is(200).field("csrf");
+    again.post_form("/sign-out", &format!("csrf={csrf}")).await.is(303);
+    assert_eq!(at_other(PAGE, "cookie", &again.cookie).await, 303);
+    assert_eq!(at_other(PAGE, "cookie", &eve.cookie).await, 200);
+    let csrf = ada.get("/admin/people").await.is(200).field("csrf");
+    ada.post_form("/admin/people/2/suspend", &format!("csrf={csrf}")).await.is(303);
+    assert_eq!(at_other(PAGE, "cookie", &eve.cookie).await, 303);
+    assert_eq!(at_other(WHOAMI, "authorization", &bearer).await, 401);
 }
 
 /// In a data directory of an earlier version, some tables lack columns.
