@@ -119,7 +119,7 @@ pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) 
     let span = span(&request);
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
-    span.record("http.response.status_code", status.as_u16());
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }

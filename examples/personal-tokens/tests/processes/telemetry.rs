@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Number;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
 use tonic::transport::Server;
@@ -67,7 +68,12 @@ async fn a_request_is_a_span_that_holds_no_secret() {
     let whoami = named("GET /api/v2/auth/whoami");
     let hex: String = whoami.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, trace, "the span belongs to the trace of the proxy");
-    named("GET /join/{code}");
+    let status = |span: &Span| {
+        let attribute = span.attributes.iter().find(|attribute| attribute.key == "http.response.status_code");
+        attribute.and_then(|attribute| attribute.value.clone()?.value)
+    };
+    assert_eq!(status(whoami), Some(Number::IntValue(200)));
+    assert_eq!(status(named("GET /join/{code}")), Some(Number::IntValue(404)));
     named("POST /sign-in");
     let all = format!("{spans:?}");
     let secret = token.rsplit('_').next().unwrap();
