@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The arguments select parts; without an argument, all parts run. The parts are `hot`, `cold`,
-//! `refused`, `issue`, `bound` and `layers`.
+//! `refused`, `issue`, `bound`, `layers`, `threads` and `allocations`.
 //!
 //! How to read the figures:
 //! - An operation and its floor run by turns in one process. Each ratio is the median of the ratios
@@ -19,11 +19,18 @@
 //!   is less than the sum, because the processor computes the HMAC while it waits for memory. The
 //!   file `floor.rs` never changes, so the ratios of different commits are comparable.
 //! - "one token" stays in the processor's caches. Each of "a million tokens" is outside of them.
+//! - The throughput of several threads is that of slices in which no other program has interrupted
+//!   them. The control is SHA-256 on each thread, which shares nothing. It shows what the processor
+//!   gives to a second thread.
 
+mod allocations;
 mod floor;
+mod heap;
+mod http;
 mod measure;
 mod rows;
 mod table;
+mod threads;
 mod world;
 
 use table::Table;
@@ -31,13 +38,15 @@ use table::Table;
 /// A part of the benchmark: its name, and a function that adds its figures to the table.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 8] = [
     ("hot", rows::hot),
     ("refused", rows::refused),
     ("issue", rows::issue),
     ("bound", rows::bound),
     ("layers", rows::layers),
     ("cold", rows::cold),
+    ("threads", threads::contention),
+    ("allocations", allocations::allocations),
 ];
 
 fn main() {
@@ -48,7 +57,7 @@ fn main() {
         eprintln!("unknown part {unknown} (known: {})", known.join(", "));
         std::process::exit(2);
     }
-    let mut table = Table::default();
+    let mut table = Table::new();
     for (name, part) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             eprintln!("measuring {name}");

@@ -92,7 +92,7 @@ impl Times {
     fn compare(&self, acts: Vec<f64>, floor: &[&str]) -> Beside {
         let sum = |round: usize| floor.iter().map(|name| self.of(name)[round]).sum();
         let floors: Vec<f64> = (0..ROUNDS).map(sum).collect();
-        let ratio = Ratio::of(acts.iter().zip(&floors).map(|(act, floor)| act / floor).collect());
+        let ratio = Spread::of(acts.iter().zip(&floors).map(|(act, floor)| act / floor).collect());
         Beside { act: median(acts), floor: median(floors), ratio }
     }
 }
@@ -103,17 +103,17 @@ pub struct Beside {
     pub act: f64,
     /// The median time of the floor, in nanoseconds.
     pub floor: f64,
-    pub ratio: Ratio,
+    pub ratio: Spread,
 }
 
 /// The median, the minimum and the maximum of one figure in all rounds.
-pub struct Ratio {
+pub struct Spread {
     pub median: f64,
     pub least: f64,
     pub most: f64,
 }
 
-impl Ratio {
+impl Spread {
     /// Summarizes the figures of all rounds.
     pub fn of(figures: Vec<f64>) -> Self {
         let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
