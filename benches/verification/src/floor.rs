@@ -15,7 +15,8 @@ use sha2::Sha256;
 /// and the rest (50).
 pub const TEXT: usize = 80;
 
-/// The MAC of a token: HMAC-SHA-256 of its id, secret and project, with a key that is prepared once.
+/// The MAC of a token: HMAC-SHA-256 of its id, secret and project, with a key that is prepared
+/// once.
 pub struct Floor(Hmac<Sha256>);
 
 impl Floor {
@@ -40,8 +41,8 @@ impl Floor {
 /// A map from keys to records, and a walk through these keys.
 ///
 /// Each look-up depends on the result of the look-up before it. Without this dependency, the
-/// processor would run several look-ups at the same time. In a service it cannot do so, because each
-/// request has only one look-up.
+/// processor would run several look-ups at the same time. In a service it cannot do so, because
+/// each request has only one look-up.
 pub struct LookUps<K, S> {
     map: HashMap<K, Arc<TokenRecord>, S>,
     keys: Vec<K>,

@@ -1,15 +1,22 @@
-//! A route that says hello, bare and behind a guard.
+//! A route of axum that says hello, bare and behind several guards.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header::AUTHORIZATION};
-use axum::response::Response;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header::AUTHORIZATION};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use axum::{Extension, Router};
 use keyfob::{MemoryStore, Tokens, axum::Guard, http::Authenticated};
 use tower::Service;
+use tower_http::validate_request::ValidateRequestHeaderLayer;
 
+use crate::measure::{Act, act, by_turns};
+use crate::peers::signed::{Claims, Signed};
+use crate::table::Table;
 use crate::world::{Population, keyring, project, ready};
 
 /// A route whose guard has a fixed project.
@@ -25,6 +32,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Returns the router, the path of the request, and its header `Authorization`.
+    pub fn into_parts(self) -> (Router, &'static str, String) {
+        (self.router, self.path, self.authorization)
+    }
+
     fn new(route: &'static str, handler: MethodRouter, token: &str) -> Self {
         let path = if route == HELLO { HELLO } else { "/projects/145/hello" };
         Self { router: Router::new().route(route, handler), path, authorization: format!("Bearer {token}") }
@@ -38,7 +50,8 @@ impl Client {
     }
 }
 
-/// The clients of the bare and of the guarded routes. All of them send the same request.
+/// A client of each route. All of them send the same request, except that of [`jwt`](Self::jwt),
+/// whose token is longer.
 pub struct Clients {
     pub bare: Client,
     pub guarded: Client,
@@ -46,6 +59,9 @@ pub struct Clients {
     pub extracted: Client,
     pub bare_in_project: Client,
     pub guarded_in_project: Client,
+    /// This route accepts one fixed token.
+    pub fixed_bearer: Client,
+    pub jwt: Client,
 }
 
 impl Clients {
@@ -57,12 +73,15 @@ impl Clients {
         let guard = Guard::new(Tokens::new(keyring(0), store));
         let fixed = || guard.project(project(), "").expect("the scopes are valid");
         let in_path = guard.project_in_path("project", "").expect("the scopes are valid");
+        let (signed, jwt) = Signed::new();
         Self {
             bare: Client::new(HELLO, get(hello), token),
             guarded: Client::new(HELLO, get(hello).layer(fixed()), token),
             extracted: Client::new(HELLO, get(hello_owner).layer(fixed()), token),
             bare_in_project: Client::new(IN_PROJECT, get(hello), token),
             guarded_in_project: Client::new(IN_PROJECT, get(hello).layer(in_path), token),
+            fixed_bearer: Client::new(HELLO, get(hello).layer(fixed_bearer(token)), token),
+            jwt: Client::new(HELLO, get(hello_claims).layer(from_fn_with_state(Arc::new(signed), check_jwt)), &jwt),
         }
     }
 }
@@ -74,4 +93,60 @@ async fn hello() -> &'static str {
 async fn hello_owner(caller: Authenticated) -> &'static str {
     std::hint::black_box(caller.owner());
     "Hello, world!"
+}
+
+async fn hello_claims(Extension(claims): Extension<Arc<Claims>>) -> &'static str {
+    std::hint::black_box(&claims.sub);
+    "Hello, world!"
+}
+
+/// Returns a layer that accepts one fixed token.
+#[expect(clippy::result_large_err, reason = "the layer takes a function that returns a response")]
+fn fixed_bearer(
+    token: &str,
+) -> ValidateRequestHeaderLayer<impl Fn(&mut Request) -> Result<(), Response> + Clone + 'static> {
+    let expected: Arc<str> = format!("Bearer {token}").into();
+    ValidateRequestHeaderLayer::custom(move |request: &mut Request| match request.headers().get(AUTHORIZATION) {
+        Some(presented) if presented.as_bytes() == expected.as_bytes() => Ok(()),
+        _ => Err(StatusCode::UNAUTHORIZED.into_response()),
+    })
+}
+
+/// Checks the token of a request, and passes its claims to the handler.
+async fn check_jwt(State(signed): State<Arc<Signed>>, mut request: Request, next: Next) -> Response {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(claims) = header.and_then(|header| signed.claims(header.strip_prefix("Bearer ")?)) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    request.extensions_mut().insert(Arc::new(claims));
+    next.run(request).await
+}
+
+/// Measures what each guard adds to a request.
+pub fn guards(table: &mut Table) {
+    let mut clients = Clients::new();
+    const BARE: &str = "bare route";
+    const BARE_IN_PROJECT: &str = "bare route with a parameter";
+    fn calls(client: &mut Client) -> Act<'_> {
+        act(|| client.call())
+    }
+    let times = by_turns(vec![
+        (BARE, calls(&mut clients.bare)),
+        ("keyfob's guard", calls(&mut clients.guarded)),
+        ("keyfob's guard, `Authenticated` in the handler", calls(&mut clients.extracted)),
+        (BARE_IN_PROJECT, calls(&mut clients.bare_in_project)),
+        ("keyfob's guard, the project in the path", calls(&mut clients.guarded_in_project)),
+        ("one fixed token", calls(&mut clients.fixed_bearer)),
+        ("JSON Web Token, claims in the handler", calls(&mut clients.jwt)),
+    ]);
+    for (name, bare) in [
+        ("keyfob's guard", BARE),
+        ("keyfob's guard, `Authenticated` in the handler", BARE),
+        ("keyfob's guard, the project in the path", BARE_IN_PROJECT),
+        ("one fixed token", BARE),
+        ("JSON Web Token, claims in the handler", BARE),
+    ] {
+        let throughput = times.beside(bare, &[name]).ratio;
+        table.guard(name, times.median(name), times.median(bare), &times.beyond(name, bare), &throughput);
+    }
 }

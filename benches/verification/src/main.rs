@@ -5,8 +5,9 @@
 //! cargo run --release --manifest-path benches/verification/Cargo.toml
 //! ```
 //!
-//! The arguments select parts; without an argument, all parts run. The parts are `hot`, `cold`,
-//! `refused`, `issue`, `bound`, `layers`, `threads` and `allocations`.
+//! The arguments select parts: `hot`, `refused`, `issue`, `bound`, `layers`, `peers`, `guards`,
+//! `cold`, `threads`, `allocations` and `wrk`. Without an argument, all parts run except `wrk`,
+//! which measures a server on loopback with the load generator of that name.
 //!
 //! How to read the figures:
 //! - An operation and its floor run by turns in one process. Each ratio is the median of the ratios
@@ -22,31 +23,42 @@
 //! - The throughput of several threads is that of slices in which no other program has interrupted
 //!   them. The control is SHA-256 on each thread, which shares nothing. It shows what the processor
 //!   gives to a second thread.
+//! - All peers verify one token by turns. Peers without a store get a table that is written by
+//!   hand: a `HashMap` of shared rows behind an `RwLock`, which checks the expiry.
+//! - A guarded request is a call of the router in this process. It contains no network.
 
 mod allocations;
 mod floor;
 mod heap;
 mod http;
 mod measure;
+mod peers;
 mod rows;
 mod table;
 mod threads;
 mod world;
+mod wrk;
 
 use table::Table;
 
 /// A part of the benchmark: its name, and a function that adds its figures to the table.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: [Part; 8] = [
+/// The part that runs only if it is named, because it needs the program `wrk`.
+const WRK: &str = "wrk";
+
+const PARTS: [Part; 11] = [
     ("hot", rows::hot),
     ("refused", rows::refused),
     ("issue", rows::issue),
     ("bound", rows::bound),
     ("layers", rows::layers),
+    ("peers", peers::peers),
+    ("guards", http::guards),
     ("cold", rows::cold),
     ("threads", threads::contention),
     ("allocations", allocations::allocations),
+    (WRK, wrk::throughput),
 ];
 
 fn main() {
@@ -59,7 +71,7 @@ fn main() {
     }
     let mut table = Table::new();
     for (name, part) in PARTS {
-        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+        if wanted.is_empty() && name != WRK || wanted.iter().any(|wanted| wanted == name) {
             eprintln!("measuring {name}");
             part(&mut table);
         }

@@ -95,6 +95,11 @@ impl Times {
         let ratio = Spread::of(acts.iter().zip(&floors).map(|(act, floor)| act / floor).collect());
         Beside { act: median(acts), floor: median(floors), ratio }
     }
+
+    /// Returns by how many nanoseconds an operation takes longer than another, round by round.
+    pub fn beyond(&self, act: &str, floor: &str) -> Spread {
+        Spread::of(self.of(act).iter().zip(self.of(floor)).map(|(act, floor)| act - floor).collect())
+    }
 }
 
 /// The times of an operation and of its floor, and their ratio.

@@ -1,6 +1,7 @@
 //! The figures, as tables in Markdown.
 
 use crate::measure::{Beside, Spread};
+use crate::peers::Ratios;
 
 /// A table of figures.
 struct Part {
@@ -27,6 +28,12 @@ pub struct Table {
     rows: Part,
     threads: Part,
     allocations: Part,
+    guards: Part,
+    servers: Part,
+    peers: Part,
+    checks: Part,
+    /// The ratios of the peers, which the picture shows.
+    pub ratios: Ratios,
 }
 
 impl Table {
@@ -36,9 +43,18 @@ impl Table {
             floors: Part::new("| floor | ns |"),
             rows: Part::new("| operation | ns | compared with | ns | ratio | least to most |"),
             threads: Part::new(
-                "| work of each thread | threads | throughput / one thread | least to most | beside the control | least to most |",
+                "| work of each thread | threads | throughput / one thread | least to most \
+                 | beside the control | least to most |",
             ),
             allocations: Part::new("| accepted request | allocations |"),
+            guards: Part::new(
+                "| route of axum | µs per request | bare route, µs | beyond it, µs | least to most \
+                 | throughput / bare route | least to most |",
+            ),
+            servers: Part::new("| route on loopback | requests/s | bare route | ratio | least to most |"),
+            peers: Part::new("| text | verified with | ns | keyfob / this | least to most |"),
+            checks: Part::new("| verified with | what it checks, and what it does not |"),
+            ratios: Ratios::new(),
         }
     }
 
@@ -62,9 +78,41 @@ impl Table {
         self.allocations.rows.push(format!("| {act} | {allocations} |"));
     }
 
+    /// Adds the processor time of a guarded request, in nanoseconds.
+    pub fn guard(&mut self, route: &str, guarded: f64, bare: f64, beyond: &Spread, throughput: &Spread) {
+        let [guarded, bare] = [guarded, bare].map(|time| time / 1e3);
+        let beyond = Spread { median: beyond.median / 1e3, least: beyond.least / 1e3, most: beyond.most / 1e3 };
+        let (beyond, throughput) = (spread(&beyond), spread(throughput));
+        self.guards.rows.push(format!("| {route} | {guarded:.2} | {bare:.2} | {beyond} | {throughput} |"));
+    }
+
+    /// Adds the throughput of a server on loopback.
+    pub fn server(&mut self, route: &str, rate: f64, bare: f64, ratio: &Spread) {
+        self.servers.rows.push(format!("| {route} | {rate:.0} | {bare:.0} | {} |", spread(ratio)));
+    }
+
+    /// Adds the time of a peer for one kind of text, and keyfob's time divided by it.
+    pub fn peer(&mut self, peer: &str, case: &str, nanoseconds: f64, ratio: &Spread) {
+        self.peers.rows.push(format!("| {case} | {peer} | {nanoseconds:.0} | {} |", spread(ratio)));
+    }
+
+    /// Adds what a peer checks.
+    pub fn checks(&mut self, peer: &str, checks: &str) {
+        self.checks.rows.push(format!("| {peer} | {checks} |"));
+    }
+
     /// Prints all tables.
     pub fn print(&self) {
-        for part in [&self.floors, &self.rows, &self.threads, &self.allocations] {
+        for part in [
+            &self.floors,
+            &self.rows,
+            &self.threads,
+            &self.allocations,
+            &self.guards,
+            &self.servers,
+            &self.peers,
+            &self.checks,
+        ] {
             part.print();
         }
     }
