@@ -98,9 +98,9 @@ pub mod axum {
 
 #[cfg(feature = "rules")]
 pub mod clock {
-    //! A clock for tests.
+    //! Clocks besides [`SystemClock`](crate::SystemClock): a fast one, and one for tests.
 
-    pub use crate::words::clock::FixedClock;
+    pub use crate::words::clock::{CoarseClock, FixedClock};
 }
 
 #[cfg(feature = "conformance")]

@@ -14,7 +14,7 @@ use super::limits::limits;
 use super::outside::LaterUses;
 use super::owner::OwnerState;
 use super::policy::Policy;
-use super::proof::{Held, Live, prove_token};
+use super::proof::{Held, Live, Proven, prove_token};
 use super::record::TokenRecord;
 use super::scope::{Scope, ScopeSet};
 use super::scope_rules::ScopeRules;
@@ -23,7 +23,7 @@ use super::token_kind::TokenKind;
 use super::view::TokenView;
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::presented::PresentedToken;
-use crate::words::rejection::Rejection;
+use crate::words::rejection::{Refused, Rejection};
 use crate::words::text::{Metadata, Name, OwnerId};
 use crate::words::timestamp::Timestamp;
 
@@ -66,12 +66,20 @@ pub fn check<P: ProjectRequirement>(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified<P>, Rejection> {
-    prove_token(token, chain)?.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection)?.permit(
-        OwnerState::Active,
-        access,
-        policy,
-        Duration::ZERO,
-    )
+    judged(prove_token(token, chain), access, policy, now)
+}
+
+/// Checks a token after its secret: status, policy, issuers, project, addresses and scopes.
+#[inline(always)]
+pub(super) fn judged<P: ProjectRequirement>(
+    proven: Result<Proven, Refused>,
+    access: &Access<'_, P>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Verified<P>, Rejection> {
+    let proven = proven.map_err(|refused| *refused)?;
+    let live = proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection)?;
+    live.permit(OwnerState::Active, access, policy, Duration::ZERO).map_err(|refused| *refused)
 }
 
 /// The last stage of a verification, after the checks of digest, status, policy and issuers.
@@ -79,18 +87,18 @@ impl Live {
     /// Checks that the owner is active, and that the token allows this access. Returns the proof of
     /// the verification. It contains `age`, the age of the oldest record that was used. The policy
     /// compares the scopes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn permit<P: ProjectRequirement>(
         self,
         owner: OwnerState,
         access: &Access<'_, P>,
         policy: &Policy,
         age: Duration,
-    ) -> Result<Verified<P>, Rejection> {
+    ) -> Result<Verified<P>, Refused> {
         let scope_rules = policy.scope_rules();
         let first = limits(self.held(), owner, access, scope_rules).next();
         match first {
-            Some(rejection) => Err(rejection),
+            Some(rejection) => Err(rejection.refused()),
             None => Ok(Verified { held: self.into_held(), scope_rules, age, demand: PhantomData }),
         }
     }

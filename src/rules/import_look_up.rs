@@ -1,16 +1,13 @@
 //! The look-ups for the text of an imported token, and the check of its record.
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use super::access::{Access, ProjectRequirement};
-use super::check::Verified;
+use super::check::{Verified, judged};
 use super::error::Error;
 use super::error_kind::ErrorKind;
 use super::import_function::unreadable;
 use super::imports::Imports;
-use super::outside::LaterUses;
-use super::owner::OwnerState;
 use super::policy::Policy;
 use super::proof::prove;
 use super::record::TokenRecord;
@@ -154,10 +151,7 @@ pub fn check_imported<P: ProjectRequirement>(
     let digest = look_up.digest(record.as_deref())?;
     // An imported token is found by its secret or by the public part of its old text. This text
     // names no prefix, project or id of a record.
-    let proven = prove(&digest, record.into(), |_| true);
-    let live =
-        proven.and_then(|proven| proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection));
-    let verified = live.and_then(|live| live.permit(OwnerState::Active, access, policy, Duration::ZERO));
+    let verified = judged(prove(&digest, record.into(), |_| true), access, policy, now);
     verified.map_err(|rejection| ErrorKind::Rejected(rejection).into())
 }
 

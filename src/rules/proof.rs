@@ -14,7 +14,7 @@ use super::status::Status;
 use crate::words::digest::Digest;
 use crate::words::ids::TokenId;
 use crate::words::presented::PresentedToken;
-use crate::words::rejection::Rejection;
+use crate::words::rejection::{Refused, Rejection};
 use crate::words::timestamp::Timestamp;
 
 /// The records of a token, after the presented digest matched the token's record. So the caller has
@@ -109,24 +109,24 @@ impl Held {
 /// Compares the presented digest with the record in constant time. This is the first stage of a
 /// verification. If there is no record, the comparison takes the same time. `fits` is a further
 /// condition that the record must meet.
-#[inline]
+#[inline(always)]
 pub(crate) fn prove(
     presented: &Digest,
     chain: Chain,
     fits: impl FnOnce(&TokenRecord) -> bool,
-) -> Result<Proven, Rejection> {
+) -> Result<Proven, Refused> {
     let (record, issuers) = chain.into_parts();
     let matches = presented.fits(record.as_ref().map(|record| &record.digest));
-    let record = record.ok_or(Rejection::Unknown)?;
+    let record = record.ok_or(&Rejection::Unknown)?;
     if !matches || !fits(&record) {
-        return Err(Rejection::Digest);
+        return Err(&Rejection::Digest);
     }
     Ok(Proven(Held { record, issuers }))
 }
 
 /// Compares a presented token with its record, as [`prove`] does.
-#[inline]
-pub(crate) fn prove_token(token: &PresentedToken<'_>, chain: Chain) -> Result<Proven, Rejection> {
+#[inline(always)]
+pub(crate) fn prove_token(token: &PresentedToken<'_>, chain: Chain) -> Result<Proven, Refused> {
     prove(token.digest(), chain, |record| token.text().names(&record.prefix, &record.project, &record.id))
 }
 
@@ -139,21 +139,21 @@ pub(crate) struct Ended {
 impl Ended {
     // Only a rejection reads the successor, which may lie outside the processor's caches.
     #[cold]
-    fn of(held: &Held, rejection: Rejection) -> Self {
-        Self { rejection, successor: held.record.rotated_to }
+    fn of(held: &Held, rejection: Rejection) -> Box<Self> {
+        Box::new(Self { rejection, successor: held.record.rotated_to })
     }
 }
 
 impl Proven {
     /// Checks that the status, the policy and the issuers of the token allow it to work. This is
     /// the second stage of a verification.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn live(
         self,
         policy: &Policy,
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
-    ) -> Result<Live, Ended> {
+    ) -> Result<Live, Box<Ended>> {
         match self.0.life(policy, now, later) {
             Some(rejection) => Err(Ended::of(&self.0, rejection)),
             None => Ok(Live(self.0)),
@@ -178,7 +178,7 @@ impl Live {
         policy: &Policy,
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
-    ) -> Result<Self, Ended> {
+    ) -> Result<Self, Box<Ended>> {
         Proven(self.0).live(policy, now, later)
     }
 

@@ -58,7 +58,7 @@ impl MemoryStore {
 
     /// Returns the record for a verification. If the calling thread reads the record often, the
     /// result is a copy of it, which no other thread uses.
-    #[inline]
+    #[inline(always)]
     fn recent(&self, key: &TokenKey) -> Option<Arc<TokenRecord>> {
         let hash = self.changes.hash(&key.id);
         self.changes.kept(key, hash).or_else(|| self.read_recent(key, hash))

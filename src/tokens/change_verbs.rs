@@ -86,7 +86,7 @@ impl<S: TokenStore> Tokens<S> {
         let token = PresentedToken::parse(token, &self.keyring).map_err(ErrorKind::Rejected)?;
         let key = token.key();
         let record = self.store.find(&key).await?;
-        prove_token(&token, record.into()).map_err(ErrorKind::Rejected)?;
+        prove_token(&token, record.into()).map_err(|refused| ErrorKind::Rejected(*refused))?;
         self.confirm(actor, &key).await
     }
 

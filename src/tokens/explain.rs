@@ -57,7 +57,7 @@ impl<S: TokenStore> Tokens<S> {
         };
         let proven = match found.prove() {
             Ok(proven) => proven,
-            Err(rejection) => return Ok(Explanation::of_text(rejection)),
+            Err(refused) => return Ok(Explanation::of_text(*refused)),
         };
         let owner = self.owner_state(proven.record()).await?;
         let later = |record: &TokenRecord| self.later_uses(record, Duration::ZERO);

@@ -14,7 +14,7 @@ use crate::store::contract::{ChainResult, TokenStore};
 use crate::words::digest::Digest;
 use crate::words::ids::TokenKey;
 use crate::words::presented::PresentedToken;
-use crate::words::rejection::Rejection;
+use crate::words::rejection::{Refused, Rejection};
 use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
@@ -35,7 +35,7 @@ impl<'a> Found<'a> {
         Self { digest: *token.digest(), key: Some(token.key()), token: Some(token), chain, age }
     }
 
-    pub(super) fn prove(self) -> Result<Proven, Rejection> {
+    pub(super) fn prove(self) -> Result<Proven, Refused> {
         let Self { token, key: _, digest, chain, age: _ } = self;
         match token {
             Some(token) => prove_token(&token, chain),

@@ -12,13 +12,13 @@ use crate::rules::access::{Access, ProjectRequirement};
 use crate::rules::check::Verified;
 use crate::rules::outside::LaterUses;
 use crate::rules::owner::OwnerState;
-use crate::rules::proof::{Ended, Live, Proven, prove_token};
+use crate::rules::proof::{Live, Proven, prove_token};
 use crate::rules::record::TokenRecord;
 use crate::rules::verify_error::VerifyError;
 use crate::store::contract::{ChainResult, TokenStore};
 use crate::words::ids::TokenKey;
 use crate::words::presented::PresentedToken;
-use crate::words::rejection::Rejection;
+use crate::words::rejection::{Refused, Rejection};
 use crate::words::store_error::{StoreError, StoreErrorKind};
 use crate::words::timestamp::Timestamp;
 
@@ -47,8 +47,8 @@ impl<S: TokenStore> Tokens<S> {
     {
         let token = match PresentedToken::parse_bytes(text, &self.keyring) {
             Ok(token) => token,
-            Err(rejection) if self.may_be_imported(rejection) => return Step::Import(rejection),
-            Err(rejection) => return Step::Done(self.refuse(rejection.into(), Shown::Presented)),
+            Err(refused) if self.may_be_imported(*refused) => return Step::Import(*refused),
+            Err(refused) => return Step::Done(self.refuse((*refused).into(), Shown::Presented)),
         };
         let key = token.key();
         let Some(ChainResult { chain, age }) = self.store.find_held(&key) else {
@@ -90,7 +90,7 @@ impl<S: TokenStore> Tokens<S> {
     /// Judges the records of a token, and waits for the owners hook if necessary.
     pub(super) async fn judged<P: ProjectRequirement>(
         &self,
-        proven: Result<Proven, Rejection>,
+        proven: Result<Proven, Refused>,
         key: Option<TokenKey>,
         age: Duration,
         access: &Access<'_, P>,
@@ -112,20 +112,23 @@ impl<S: TokenStore> Tokens<S> {
     #[inline]
     fn judge<P: ProjectRequirement>(
         &self,
-        proven: Result<Proven, Rejection>,
+        proven: Result<Proven, Refused>,
         key: impl Fn() -> Option<TokenKey>,
         age: Duration,
         access: &Access<'_, P>,
         shown: Shown,
     ) -> Result<Outcome<P>, Live> {
-        let refused = |rejection: Rejection| Ok(self.refuse(VerifyError::new(rejection, key(), None), shown));
-        let now = self.clock.now();
-        let live = match proven.map(|proven| proven.live(&self.applied, now, |record| self.later_uses(record, age))) {
-            Ok(Ok(live)) => live,
-            Ok(Err(Ended { rejection, successor })) => {
-                return Ok(self.refuse(VerifyError::new(rejection, key(), successor), shown));
-            }
+        let refused = |refused: Refused| Ok(self.refuse(VerifyError::new(*refused, key(), None), shown));
+        let proven = match proven {
+            Ok(proven) => proven,
             Err(rejection) => return refused(rejection),
+        };
+        let now = self.clock.now();
+        let live = match proven.live(&self.applied, now, |record| self.later_uses(record, age)) {
+            Ok(live) => live,
+            Err(ended) => {
+                return Ok(self.refuse(VerifyError::new(ended.rejection, key(), ended.successor), shown));
+            }
         };
         let mut owner = OwnerState::Active;
         if let Some(owners) = &self.owners {
@@ -156,8 +159,8 @@ impl<S: TokenStore> Tokens<S> {
         };
         let now = self.clock.now();
         let permitted = match live.still(&self.applied, now, |record| self.later_uses(record, age)) {
-            Ok(live) => live.permit(owner, access, &self.applied, age).map_err(|rejection| (rejection, None)),
-            Err(Ended { rejection, successor }) => Err((rejection, successor)),
+            Ok(live) => live.permit(owner, access, &self.applied, age).map_err(|refused| (*refused, None)),
+            Err(ended) => Err((ended.rejection, ended.successor)),
         };
         match permitted {
             Ok(verified) => Ok(self.accept(verified, access, now)),

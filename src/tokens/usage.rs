@@ -2,8 +2,10 @@
 
 use core::time::Duration;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::store::id_hash::{ById, IdHash};
 use crate::store::last_use::LastUse;
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
@@ -35,7 +37,58 @@ pub struct Usage {
     capacity: usize,
     /// Whether the origin of each use (the address and the client) is recorded.
     origins: bool,
-    noted: Mutex<HashMap<TokenKey, Noted>>,
+    noted: Shards,
+}
+
+/// The number of shards. It is large enough that two callers seldom need the same lock.
+const SHARDS: usize = 32;
+
+/// The latest uses of tokens in this process. The shard of a token depends on its id.
+#[derive(Debug)]
+struct Shards {
+    shards: [Shard; SHARDS],
+    ids: IdHash,
+    /// The number of tokens in all shards.
+    len: AtomicUsize,
+}
+
+/// A shard in cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard(Mutex<Uses>);
+
+type Uses = HashMap<ById, Noted, IdHash>;
+
+impl Default for Shards {
+    fn default() -> Self {
+        let ids = IdHash::default();
+        let shard = |_| Shard(Mutex::new(Uses::with_hasher(ids.clone())));
+        Self { shards: core::array::from_fn(shard), len: AtomicUsize::new(0), ids }
+    }
+}
+
+impl Shards {
+    fn of(&self, key: &TokenKey) -> MutexGuard<'_, Uses> {
+        // The map in a shard uses the lowest and highest bits of the hash.
+        self.shards[(self.ids.of(&key.id) >> 32) as usize % SHARDS].lock()
+    }
+
+    fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Uses>> {
+        self.shards.iter().map(Shard::lock)
+    }
+
+    /// Counts one more token, if fewer than `most` are counted. Returns whether it did.
+    fn has_room(&self, most: usize) -> bool {
+        let one_more = |len: usize| (len < most).then_some(len + 1);
+        self.len.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+}
+
+impl Shard {
+    // No code panics while it holds the lock, so a poisoned lock guards consistent data.
+    fn lock(&self) -> MutexGuard<'_, Uses> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The latest use of a token in this process.
@@ -54,7 +107,7 @@ impl Default for Usage {
     /// capacity of 100,000 tokens, which take about 10 MiB.
     fn default() -> Self {
         const MINUTE: Duration = Duration::from_secs(60);
-        Self { resolution: MINUTE, flush_interval: MINUTE, capacity: 100_000, origins: false, noted: Mutex::default() }
+        Self { resolution: MINUTE, flush_interval: MINUTE, capacity: 100_000, origins: false, noted: Shards::default() }
     }
 }
 
@@ -94,6 +147,7 @@ impl Usage {
 
     /// Notes that a token is used at the time `now`. `stored` is the last use in the record of the
     /// token. `from` returns the origin of the use, and is called only if origins are recorded.
+    #[inline]
     pub(super) fn note(
         &self,
         key: TokenKey,
@@ -106,8 +160,8 @@ impl Usage {
             return;
         }
         let from = || self.origins.then(from).filter(|from| !from.is_empty()).map(Box::new);
-        let mut noted = self.noted();
-        match noted.get_mut(&key) {
+        let mut noted = self.noted.of(&key);
+        match noted.get_mut(&ById(key)) {
             // A later use replaces an unwritten use at no cost, because only the latest is written.
             Some(noted) if noted.waits => {
                 if self.origins && noted.at < now {
@@ -119,8 +173,8 @@ impl Usage {
             Some(noted) if recent(noted.at) => {}
             Some(noted) => *noted = Noted { at: now, from: from(), waits: true },
             None => {
-                if noted.len() < self.capacity {
-                    noted.insert(key, Noted { at: now, from: from(), waits: true });
+                if self.noted.has_room(self.capacity) {
+                    noted.insert(ById(key), Noted { at: now, from: from(), waits: true });
                 }
             }
         }
@@ -129,39 +183,42 @@ impl Usage {
     /// Returns the time of the latest use of a token in this process, or `None` if no use of the
     /// token is in memory.
     pub(super) fn last_noted(&self, key: &TokenKey) -> Option<Timestamp> {
-        self.noted().get(key).map(|noted| noted.at)
+        self.noted.of(key).get(&ById(*key)).map(|noted| noted.at)
     }
 
     /// Returns all unwritten uses, and marks them as written. The caller must write them to the
     /// store.
     pub(super) fn take(&self) -> Vec<LastUse> {
-        let mut noted = self.noted();
-        let waiting = noted.iter_mut().filter(|(_, noted)| noted.waits);
-        let touch = |(key, noted): (&TokenKey, &mut Noted)| {
+        let touch = |(ById(key), noted): (&ById, &mut Noted)| {
             noted.waits = false;
             LastUse { key: *key, used_at: noted.at, from: noted.from.as_deref().cloned() }
         };
-        waiting.map(touch).collect()
+        let mut taken = Vec::new();
+        for mut noted in self.noted.each() {
+            taken.extend(noted.iter_mut().filter(|(_, noted)| noted.waits).map(touch));
+        }
+        taken
     }
 
     /// Marks uses as unwritten again after a failed write.
     pub(super) fn put_back(&self, touches: &[LastUse]) {
-        let mut noted = self.noted();
         for touch in touches {
-            let taken = || Noted { at: touch.used_at, from: touch.from.clone().map(Box::new), waits: true };
-            noted.entry(touch.key).or_insert_with(taken).waits = true;
+            let taken = || {
+                self.noted.len.fetch_add(1, Ordering::Relaxed);
+                Noted { at: touch.used_at, from: touch.from.clone().map(Box::new), waits: true }
+            };
+            self.noted.of(&touch.key).entry(ById(touch.key)).or_insert_with(taken).waits = true;
         }
     }
 
     /// Makes room in memory. Removes each use that is already in the store, if at least one
     /// [resolution](Self::with_resolution) has passed since the use.
     pub(super) fn forget_old(&self, now: Timestamp) {
-        self.noted().retain(|_, noted| noted.waits || now.saturating_since(noted.at) < self.resolution);
-    }
-
-    // No code panics while it holds the lock, so a poisoned lock guards consistent data.
-    fn noted(&self) -> MutexGuard<'_, HashMap<TokenKey, Noted>> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+        for mut noted in self.noted.each() {
+            let before = noted.len();
+            noted.retain(|_, noted| noted.waits || now.saturating_since(noted.at) < self.resolution);
+            self.noted.len.fetch_sub(before - noted.len(), Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The clocks that return the current time. The code in the layer `rules` never reads a clock. The
 //! callers of that code pass the current time as an argument.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -35,6 +36,55 @@ impl Clock for SystemClock {
     }
 }
 
+/// A clock for services that verify hundreds of thousands of tokens per second. A thread of its own
+/// reads the clock of the system once in a millisecond, the precision of a [`Timestamp`]. All
+/// clones of a clock share this thread, which ends after the last of them is dropped.
+///
+/// Reading this clock is one read of memory. In return, its time lags behind by a millisecond, and
+/// by more if the thread gets no processor time. For as long as it lags, a token is accepted after
+/// its expiry or after the end of its grace period. The lag does not delay a revocation.
+///
+/// ```
+/// use keyfob::{Clock, clock::CoarseClock};
+///
+/// let clock = CoarseClock::start()?;
+/// let first = clock.now();
+/// # let started = std::time::Instant::now();
+/// while clock.now() == first {
+///     std::thread::yield_now();
+///     # assert!(started.elapsed().as_secs() < 60);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CoarseClock(Arc<AtomicI64>);
+
+impl CoarseClock {
+    /// Starts the thread of a new clock.
+    ///
+    /// # Errors
+    /// Returns the error of the operating system if it cannot start a thread.
+    pub fn start() -> io::Result<Self> {
+        const PAUSE: Duration = Duration::from_millis(1);
+        let clock = Self(Arc::new(AtomicI64::new(SystemClock.now().as_unix_millis())));
+        let time = Arc::downgrade(&clock.0);
+        std::thread::Builder::new().name("keyfob-clock".to_owned()).spawn(move || {
+            while let Some(time) = time.upgrade() {
+                time.store(SystemClock.now().as_unix_millis(), Ordering::Relaxed);
+                drop(time);
+                std::thread::sleep(PAUSE);
+            }
+        })?;
+        Ok(clock)
+    }
+}
+
+impl Clock for CoarseClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::clamped(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// A clock for tests. Its time changes only when [`set`](Self::set) or [`advance`](Self::advance)
 /// is called. All clones of a clock have the same time.
 #[derive(Clone, Debug)]
@@ -66,6 +116,23 @@ impl Clock for FixedClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_coarse_clock_follows_the_system_and_its_thread_ends() {
+        let clock = CoarseClock::start().unwrap();
+        let (before, other) = (SystemClock.now(), clock.clone());
+        while clock.now() <= before {
+            std::thread::yield_now();
+        }
+        assert!(clock.now() <= SystemClock.now().saturating_add(Duration::from_secs(60)));
+        let time = Arc::downgrade(&clock.0);
+        drop(clock);
+        assert!(other.now() > before);
+        drop(other);
+        while time.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+    }
 
     #[test]
     fn clones_share_one_time() {

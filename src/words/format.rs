@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::ids::{Prefix, ProjectId, TokenId};
-use super::rejection::Rejection;
+use super::rejection::{Refused, Rejection};
 use crate::words::alphabet;
 
 /// The number of random characters that form the secret of a token.
@@ -99,8 +99,8 @@ impl<'a> TokenText<'a> {
     /// Returns the first of [`Rejection::Length`], `NotAscii`, `Prefix`, `Shape` and `Checksum`
     /// that applies.
     pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &'a T) -> Result<Self, Rejection> {
-        let text = bounded(text.as_ref())?;
-        Self::parse_any(text).map_err(|found| first_of(found, text))
+        let text = bounded(text.as_ref()).map_err(|found| *found)?;
+        Self::parse_any(text).map_err(|found| *first_of(found, text))
     }
 
     /// Parses the text of a token. Only the given prefixes are accepted.
@@ -109,26 +109,26 @@ impl<'a> TokenText<'a> {
     /// Returns [`Rejection::Prefix`] if the text starts with none of `prefixes`. Returns the other
     /// errors of [`parse`](Self::parse) under the same conditions as `parse`.
     #[inline(always)]
-    pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
+    pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Refused> {
         let text = bounded(text)?;
         Self::parse_one_of(text, prefixes).map_err(|found| first_of(found, text))
     }
 
-    fn parse_any(text: &'a [u8]) -> Result<Self, Rejection> {
+    fn parse_any(text: &'a [u8]) -> Result<Self, Refused> {
         let head = &text[..text.len() - FROM_ID];
-        let prefix_len = head.iter().rposition(|byte| *byte == b'_').ok_or(Rejection::Shape)?;
+        let prefix_len = head.iter().rposition(|byte| *byte == b'_').ok_or(&Rejection::Shape)?;
         if !Prefix::fits(&head[..prefix_len]) {
-            return Err(Rejection::Prefix);
+            return Err(&Rejection::Prefix);
         }
         let token = Self { text, prefix_len };
-        if token.has_project() { token.checked() } else { Err(Rejection::Shape) }
+        if token.has_project() { token.checked() } else { Err(&Rejection::Shape) }
     }
 
     #[inline(always)]
-    fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
+    fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Refused> {
         // One prefix may be the start of another. A project has no "_", so a valid project follows
         // at most one of the prefixes.
-        let mut found = Rejection::Prefix;
+        let mut found = &Rejection::Prefix;
         for prefix in prefixes {
             let token = Self { text, prefix_len: prefix.as_bytes().len() };
             if !token.has_prefix(prefix) || text[token.prefix_len] != b'_' {
@@ -137,7 +137,7 @@ impl<'a> TokenText<'a> {
             if token.has_project() {
                 return token.checked();
             }
-            found = Rejection::Shape;
+            found = &Rejection::Shape;
         }
         Err(found)
     }
@@ -148,17 +148,17 @@ impl<'a> TokenText<'a> {
     /// - Returns [`Rejection::Shape`] if a separator, the handle or the tail is malformed.
     /// - Returns [`Rejection::Checksum`] if the checksum is wrong.
     #[inline(always)]
-    fn checked(self) -> Result<Self, Rejection> {
+    fn checked(self) -> Result<Self, Refused> {
         let text = self.text;
         let separated = text[text.len() - FROM_ID] == b'_' && text[text.len() - TAIL - 1] == b'_';
         if !separated || !alphabet::all_base62(self.handle()) || !alphabet::all_base62(self.tail()) {
-            return Err(Rejection::Shape);
+            return Err(&Rejection::Shape);
         }
         let (body, crc) = text.split_at(text.len() - CRC);
         // Compares numbers instead of texts, because the processor can decode the presented
         // checksum while it computes the expected checksum.
         if alphabet::decode_6(first(crc)) != u64::from(crc32fast::hash(body)) {
-            return Err(Rejection::Checksum);
+            return Err(&Rejection::Checksum);
         }
         Ok(self)
     }
@@ -169,7 +169,7 @@ impl<'a> TokenText<'a> {
     }
 
     /// Returns the project that the token claims to be for.
-    #[inline]
+    #[inline(always)]
     pub fn project(&self) -> ProjectId {
         let (window, len) = self.project_window();
         ProjectId::of_window(window, len)
@@ -277,9 +277,9 @@ pub(crate) fn render(
 }
 
 #[inline]
-fn bounded(text: &[u8]) -> Result<&[u8], Rejection> {
+fn bounded(text: &[u8]) -> Result<&[u8], Refused> {
     if !(MIN_LEN..=MAX_LEN).contains(&text.len()) {
-        return Err(Rejection::Length);
+        return Err(&Rejection::Length);
     }
     Ok(text)
 }
@@ -289,8 +289,8 @@ fn bounded(text: &[u8]) -> Result<&[u8], Rejection> {
 /// A text with a byte outside ASCII always fails another check too. So only texts that failed
 /// another check are searched for such a byte.
 #[cold]
-fn first_of(found: Rejection, text: &[u8]) -> Rejection {
-    if text.is_ascii() { found } else { Rejection::NotAscii }
+fn first_of(found: Refused, text: &[u8]) -> Refused {
+    if text.is_ascii() { found } else { &Rejection::NotAscii }
 }
 
 #[cfg(test)]
@@ -311,9 +311,9 @@ mod tests {
         assert_eq!(token.prefix(), prefixes[1]);
         assert!(!token.has_prefix(&prefixes[0]) && token.has_prefix(&prefixes[1]));
         let rejection = TokenText::parse_under(TEXT.as_bytes(), &prefixes[..1]).unwrap_err();
-        assert_eq!(rejection, Rejection::Shape);
+        assert_eq!(*rejection, Rejection::Shape);
         let other = [Prefix::new("acme_test").unwrap()];
-        assert_eq!(TokenText::parse_under(TEXT.as_bytes(), &other).unwrap_err(), Rejection::Prefix);
+        assert_eq!(*TokenText::parse_under(TEXT.as_bytes(), &other).unwrap_err(), Rejection::Prefix);
     }
 
     #[test]

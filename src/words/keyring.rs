@@ -11,7 +11,7 @@ use super::import_mac::ImportMac;
 use super::key_check::KeyCheck;
 use super::keyring_error::KeyringError;
 use super::pepper::Pepper;
-use super::rejection::Rejection;
+use super::rejection::{Refused, Rejection};
 use super::retired_key::RetiredKey;
 use super::subkey::{Subkey, subkey};
 
@@ -132,14 +132,18 @@ impl Keyring {
     /// # Errors
     /// If the keyring does not hold the key of the token, returns [`Rejection::Unkeyed`] for key
     /// number 0, and [`Rejection::UnknownKey`] for any other key number.
-    #[inline(always)]
     pub fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
+        self.digest_of(text).map_err(|refused| *refused)
+    }
+
+    #[inline(always)]
+    pub(super) fn digest_of(&self, text: &TokenText<'_>) -> Result<Digest, Refused> {
         let number = KeyNumber::of_digit(text.handle()[0]);
         let is_it = |subkey: &&Subkey| subkey.number == number && text.has_prefix(&subkey.prefix);
         match self.verifying.iter().find(is_it) {
             Some(subkey) => Ok(subkey.digest(text.handle(), text.secret(), text.project_window())),
-            None if number == KeyNumber::UNKEYED => Err(Rejection::Unkeyed),
-            None => Err(Rejection::UnknownKey),
+            None if number == KeyNumber::UNKEYED => Err(&Rejection::Unkeyed),
+            None => Err(&Rejection::UnknownKey),
         }
     }
 

@@ -6,7 +6,7 @@ use super::digest::Digest;
 use super::format::TokenText;
 use super::ids::TokenKey;
 use super::keyring::Keyring;
-use super::rejection::Rejection;
+use super::rejection::{Refused, Rejection};
 
 /// A presented token with a well-formed text and a correct tag. Its record can be looked up in the
 /// store.
@@ -46,21 +46,21 @@ impl<'a> PresentedToken<'a> {
     /// Returns the [`Rejection`] of the first check that fails. For each of these rejections,
     /// [`is_before_store`](Rejection::is_before_store) is true.
     pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &'a T, keyring: &Keyring) -> Result<Self, Rejection> {
-        Self::parse_bytes(text.as_ref(), keyring)
+        Self::parse_bytes(text.as_ref(), keyring).map_err(|refused| *refused)
     }
 
     #[inline(always)]
-    pub(crate) fn parse_bytes(text: &'a [u8], keyring: &Keyring) -> Result<Self, Rejection> {
+    pub(crate) fn parse_bytes(text: &'a [u8], keyring: &Keyring) -> Result<Self, Refused> {
         let text = TokenText::parse_under(text, keyring.prefixes())?;
-        let digest = keyring.digest(&text)?;
+        let digest = keyring.digest_of(&text)?;
         if !text.has_tag_of(&digest) {
-            return Err(Rejection::Tag);
+            return Err(&Rejection::Tag);
         }
         Ok(Self { text, digest })
     }
 
     /// Returns the key under which the store holds the token.
-    #[inline]
+    #[inline(always)]
     pub fn key(&self) -> TokenKey {
         TokenKey { project: self.text.project(), id: self.text.id() }
     }

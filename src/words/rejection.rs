@@ -145,6 +145,19 @@ word_type!(Rejection {
 
 impl core::error::Error for Rejection {}
 
+/// A rejection, as the steps of a verification return it to each other. A `Result` with an error of
+/// one byte is written in parts of a word, and reading the whole word after that stalls the
+/// processor.
+pub(crate) type Refused = &'static Rejection;
+
+impl Rejection {
+    /// Returns the rejection as an error of a step of a verification.
+    #[cold]
+    pub(crate) fn refused(self) -> Refused {
+        &Self::ALL[self as usize]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
