@@ -18,7 +18,7 @@ impl Framework for NoFramework {
         std::iter::empty()
     }
 
-    async fn path_parameter(_: &mut (), _: &str) -> PathParameter {
+    fn path_parameter(_: &mut (), _: &str) -> PathParameter {
         PathParameter::Misplaced
     }
 

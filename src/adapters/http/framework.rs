@@ -36,7 +36,7 @@ use crate::words::ids::ProjectId;
 ///         named.map(|(_, value)| value.as_bytes())
 ///     }
 ///
-///     async fn path_parameter(request: &mut Request, _: &str) -> PathParameter {
+///     fn path_parameter(request: &mut Request, _: &str) -> PathParameter {
 ///         PathParameter::of(request.project.as_deref())
 ///     }
 ///
@@ -93,7 +93,10 @@ pub trait Framework: 'static {
     /// that is encoded. If its value cannot be decoded, for example because it is not UTF-8, return
     /// [`NoProject`](PathParameter::NoProject). If the route has no parameters at all, return
     /// [`Misplaced`](PathParameter::Misplaced).
-    fn path_parameter(request: &mut Self::Request, name: &str) -> impl Future<Output = PathParameter>;
+    ///
+    /// The function is not asynchronous, because the head of the request is complete when the guard
+    /// reads it.
+    fn path_parameter(request: &mut Self::Request, name: &str) -> PathParameter;
 
     /// Returns the address of the other end of the connection, if the framework knows it. This is
     /// the address of the proxy if there is one.

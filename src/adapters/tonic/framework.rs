@@ -37,7 +37,7 @@ impl Framework for Tonic {
     }
 
     /// Returns `Misplaced`, because the path of a call names only the service and the method.
-    async fn path_parameter(_: &mut Parts, _: &str) -> PathParameter {
+    fn path_parameter(_: &mut Parts, _: &str) -> PathParameter {
         PathParameter::Misplaced
     }
 

@@ -51,7 +51,7 @@ impl Framework for OnRocket {
         named.map(|(_, value)| value.as_bytes())
     }
 
-    async fn path_parameter(request: &mut Head, name: &str) -> PathParameter {
+    fn path_parameter(request: &mut Head, name: &str) -> PathParameter {
         let name = format!("<{name}>");
         let values = request.path.iter().filter(|(parameter, _)| *parameter == name);
         PathParameter::of(values.map(|(_, value)| value.as_str()))
