@@ -108,7 +108,4 @@ impl<S: TokenStore> Tokens<S> {
             core::task::Poll::Pending => None,
         }
     }
-    pub(crate) fn records_origins(&self) -> bool {
-        false
-    }
 }
