@@ -313,12 +313,14 @@ pub mod store {
     pub(crate) mod cursor;
     pub(crate) mod erased;
     pub(crate) mod group;
+    pub(crate) mod id_hash;
     pub(crate) mod import;
     pub(crate) mod last_use;
     pub(crate) mod layered;
     mod layered_import;
     pub(crate) mod maintenance;
     pub(crate) mod memory;
+    mod near;
     mod operations;
     pub(crate) mod order;
     pub(crate) mod query;
@@ -421,6 +423,7 @@ pub mod tokens {
     pub(crate) mod issue;
     pub(crate) mod issued;
     mod issuers;
+    mod judge;
     pub(crate) mod notices;
     pub(crate) mod owned;
     pub(crate) mod owners;

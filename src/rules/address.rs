@@ -148,6 +148,7 @@ impl AddressRanges {
 
     /// Returns whether the list allows a request from this address. `None` means that the address
     /// is unknown. An unknown address is allowed only if the list is empty.
+    #[inline]
     pub fn allow(&self, address: Option<IpAddr>) -> bool {
         self.ranges.is_empty() || address.is_some_and(|address| self.ranges.iter().any(|range| range.contains(address)))
     }

@@ -14,7 +14,7 @@ use super::limits::limits;
 use super::outside::LaterUses;
 use super::owner::OwnerState;
 use super::policy::Policy;
-use super::proof::{Held, Live, prove};
+use super::proof::{Held, Live, prove_token};
 use super::record::TokenRecord;
 use super::scope::{Scope, ScopeSet};
 use super::scope_rules::ScopeRules;
@@ -66,9 +66,12 @@ pub fn check<P: ProjectRequirement>(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified<P>, Rejection> {
-    prove(token.digest(), chain, |record| token.text().names(record.prefix, &record.project, &record.id))?
-        .live(policy, now, |_| LaterUses::default())?
-        .permit(OwnerState::Active, access, policy, Duration::ZERO)
+    prove_token(token, chain)?.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection)?.permit(
+        OwnerState::Active,
+        access,
+        policy,
+        Duration::ZERO,
+    )
 }
 
 /// The last stage of a verification, after the checks of digest, status, policy and issuers.
@@ -76,6 +79,7 @@ impl Live {
     /// Checks that the owner is active, and that the token allows this access. Returns the proof of
     /// the verification. It contains `age`, the age of the oldest record that was used. The policy
     /// compares the scopes.
+    #[inline]
     pub(crate) fn permit<P: ProjectRequirement>(
         self,
         owner: OwnerState,

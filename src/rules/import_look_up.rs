@@ -155,7 +155,8 @@ pub fn check_imported<P: ProjectRequirement>(
     // An imported token is found by its secret or by the public part of its old text. This text
     // names no prefix, project or id of a record.
     let proven = prove(&digest, record.into(), |_| true);
-    let live = proven.and_then(|proven| proven.live(policy, now, |_| LaterUses::default()));
+    let live =
+        proven.and_then(|proven| proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection));
     let verified = live.and_then(|live| live.permit(OwnerState::Active, access, policy, Duration::ZERO));
     verified.map_err(|rejection| ErrorKind::Rejected(rejection).into())
 }

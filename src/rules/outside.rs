@@ -53,6 +53,7 @@ impl Policy {
     }
 
     /// Returns how an existing token breaks this policy at `now`, or `None` if it does not.
+    #[inline]
     pub fn breach(&self, record: &TokenRecord, now: Timestamp) -> Option<PolicyBreach> {
         let unused = || self.unused_from(record).filter(|from| *from <= now).map(|_| PolicyBreach::Unused);
         self.lifetime_breach(record).or_else(unused)
@@ -61,6 +62,7 @@ impl Policy {
     /// Returns how an existing token breaks this policy at `now`, or `None` if it does not. This
     /// method also counts uses that the record does not show yet. It calls `later` to get these
     /// uses, but only if the token has been unused for too long according to its record.
+    #[inline]
     pub(crate) fn breach_with(
         &self,
         record: &TokenRecord,
@@ -78,10 +80,12 @@ impl Policy {
         Some(breach)
     }
 
+    #[inline]
     pub(super) fn lifetime_breach(&self, record: &TokenRecord) -> Option<PolicyBreach> {
         self.breach_of_lifetime(record.kind, record.created_at, record.expires_at)
     }
 
+    #[inline]
     fn breach_of_lifetime(
         &self,
         kind: TokenKind,

@@ -12,6 +12,8 @@ use super::policy::Policy;
 use super::record::TokenRecord;
 use super::status::Status;
 use crate::words::digest::Digest;
+use crate::words::ids::TokenId;
+use crate::words::presented::PresentedToken;
 use crate::words::rejection::Rejection;
 use crate::words::timestamp::Timestamp;
 
@@ -122,17 +124,38 @@ pub(crate) fn prove(
     Ok(Proven(Held { record, issuers }))
 }
 
+/// Compares a presented token with its record, as [`prove`] does.
+#[inline]
+pub(crate) fn prove_token(token: &PresentedToken<'_>, chain: Chain) -> Result<Proven, Rejection> {
+    prove(token.digest(), chain, |record| token.names(&record.prefix, &record.project, &record.id))
+}
+
+/// Why a token does not work, and the token that replaced it by rotation.
+pub(crate) struct Ended {
+    pub(crate) rejection: Rejection,
+    pub(crate) successor: Option<TokenId>,
+}
+
+impl Ended {
+    // Only a rejection reads the successor, which may lie outside the processor's caches.
+    #[cold]
+    fn of(held: &Held, rejection: Rejection) -> Self {
+        Self { rejection, successor: held.record.rotated_to }
+    }
+}
+
 impl Proven {
     /// Checks that the status, the policy and the issuers of the token allow it to work. This is
     /// the second stage of a verification.
+    #[inline]
     pub(crate) fn live(
         self,
         policy: &Policy,
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
-    ) -> Result<Live, Rejection> {
+    ) -> Result<Live, Ended> {
         match self.0.life(policy, now, later) {
-            Some(rejection) => Err(rejection),
+            Some(rejection) => Err(Ended::of(&self.0, rejection)),
             None => Ok(Live(self.0)),
         }
     }
@@ -155,7 +178,7 @@ impl Live {
         policy: &Policy,
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
-    ) -> Result<Self, Rejection> {
+    ) -> Result<Self, Ended> {
         Proven(self.0).live(policy, now, later)
     }
 
@@ -174,6 +197,7 @@ impl Live {
 
 /// Returns why a token does not work at `now` according to its own record, or `None` if it works.
 /// Does not check the issuers.
+#[inline]
 pub(super) fn life(
     record: &TokenRecord,
     policy: &Policy,
@@ -224,7 +248,9 @@ mod tests {
     #[test]
     fn only_a_live_token_is_permitted() {
         type Permit = fn(Live, OwnerState, &Access<'_, InProject>, &Policy, Duration) -> Result<Verified, Rejection>;
-        let live = |proven: Proven, policy: &Policy, now| proven.live(policy, now, |_| LaterUses::default());
+        let live = |proven: Proven, policy: &Policy, now| {
+            proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection)
+        };
         let permit: Permit = Live::permit;
 
         let (keyring, by) = (Keyring::unkeyed(Prefix::new("acme_pat").unwrap()), Actor::new("ada").unwrap());

@@ -79,6 +79,7 @@ impl Status {
 impl TokenRecord {
     /// Returns the status of the token at `now` according to its own record. Does not check the
     /// issuers.
+    #[inline]
     pub fn status(&self, now: Timestamp) -> Status {
         let reached = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
         if self.revoked.is_some() {

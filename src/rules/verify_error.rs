@@ -12,11 +12,24 @@ use crate::words::store_error::StoreError;
 ///
 /// The `Display` text contains only what the client may know, so you may send it to the client.
 /// [`rejection`](Self::rejection) returns the exact reason, for your logs.
+// A verification returns this type in a `Result`, so it is small. Most rejections have no details,
+// and cost no allocation.
+// Every verification returns this type in a `Result`, so it is small. The rejections of a text that
+// was not looked up, which any client can cause, allocate nothing.
+pub struct VerifyError(Repr);
+
+enum Repr {
+    /// The text was rejected, and has no key.
+    Text(Rejection),
+    Detailed(Box<Detail>),
+}
+
 #[derive(Debug)]
-pub struct VerifyError {
-    pub(crate) why: Why,
-    pub(crate) key: Option<TokenKey>,
-    pub(crate) successor: Option<TokenId>,
+struct Detail {
+    why: Why,
+    key: Option<TokenKey>,
+    /// The token that replaced the token by rotation.
+    successor: Option<TokenId>,
 }
 
 #[derive(Debug)]
@@ -26,12 +39,21 @@ pub(crate) enum Why {
 }
 
 impl VerifyError {
+    /// Creates the error of a verification that knows the key of the token, or whose store failed.
+    #[cold]
+    pub(crate) fn new(why: impl Into<Why>, key: Option<TokenKey>, successor: Option<TokenId>) -> Self {
+        Self(Repr::Detailed(Box::new(Detail { why: why.into(), key, successor })))
+    }
+
     /// Returns the reason for which the token was rejected. Returns `None` if the store or the
     /// owners hook failed, so that the token was neither rejected nor accepted.
     pub fn rejection(&self) -> Option<Rejection> {
-        match self.why {
-            Why::Rejected(rejection) => Some(rejection),
-            Why::Unavailable(_) => None,
+        match &self.0 {
+            Repr::Text(rejection) => Some(*rejection),
+            Repr::Detailed(detail) => match detail.why {
+                Why::Rejected(rejection) => Some(rejection),
+                Why::Unavailable(_) => None,
+            },
         }
     }
 
@@ -39,7 +61,7 @@ impl VerifyError {
     /// [`Unavailable`](crate::store::StoreErrorKind::Unavailable) error whose source is the error
     /// of the hook. Returns `None` if the token was rejected.
     pub fn store_error(&self) -> Option<&StoreError> {
-        match &self.why {
+        match &self.detail()?.why {
             Why::Rejected(_) => None,
             Why::Unavailable(error) => Some(error),
         }
@@ -49,15 +71,30 @@ impl VerifyError {
     /// the id. Returns `None` if the text, key number or tag of the token is wrong. For the text of
     /// an imported token, returns `None` unless the token was found and its hash matches.
     pub fn key(&self) -> Option<TokenKey> {
-        self.key
+        self.detail()?.key
     }
 
     /// Returns the challenge for the HTTP response. It contains the status, the value of the header
     /// `WWW-Authenticate`, and a description.
     pub fn challenge(&self) -> Challenge {
-        match self.why {
-            Why::Rejected(rejection) => rejection.into(),
-            Why::Unavailable(_) => Challenge::UNAVAILABLE,
+        self.rejection().map_or(Challenge::UNAVAILABLE, Challenge::from)
+    }
+
+    pub(crate) fn successor(&self) -> Option<TokenId> {
+        self.detail()?.successor
+    }
+
+    pub(crate) fn into_why(self) -> Why {
+        match self.0 {
+            Repr::Text(rejection) => Why::Rejected(rejection),
+            Repr::Detailed(detail) => detail.why,
+        }
+    }
+
+    fn detail(&self) -> Option<&Detail> {
+        match &self.0 {
+            Repr::Text(_) => None,
+            Repr::Detailed(detail) => Some(detail),
         }
     }
 }
@@ -77,7 +114,20 @@ impl From<StoreError> for Why {
 /// Converts a rejection into an error, for a service that calls [`check`](crate::check()) itself.
 impl From<Rejection> for VerifyError {
     fn from(rejection: Rejection) -> Self {
-        Self { why: rejection.into(), key: None, successor: None }
+        Self(Repr::Text(rejection))
+    }
+}
+
+impl fmt::Debug for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut error = f.debug_struct("VerifyError");
+        match &self.0 {
+            Repr::Text(rejection) => error.field("why", &Why::Rejected(*rejection)).finish(),
+            Repr::Detailed(detail) => {
+                let Detail { why, key, successor } = &**detail;
+                error.field("why", why).field("key", key).field("successor", successor).finish()
+            }
+        }
     }
 }
 
@@ -89,10 +139,7 @@ impl fmt::Display for VerifyError {
 
 impl Error for VerifyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.why {
-            Why::Rejected(_) => None,
-            Why::Unavailable(error) => Some(error),
-        }
+        self.store_error().map(|error| error as _)
     }
 }
 
@@ -104,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_rejection_displays_its_challenge() {
-        let error = VerifyError { key: Some(record().key()), ..VerifyError::from(Rejection::Expired) };
+        let error = VerifyError::new(Rejection::Expired, Some(record().key()), None);
         assert_eq!((error.rejection(), error.key()), (Some(Rejection::Expired), Some(record().key())));
         assert!(error.store_error().is_none() && error.source().is_none());
         assert_eq!(error.challenge(), Challenge::from(Rejection::Expired));
@@ -115,8 +162,7 @@ mod tests {
 
     #[test]
     fn a_store_failure_is_not_a_rejection() {
-        let why = StoreError::new(StoreErrorKind::Unavailable).into();
-        let error = VerifyError { why, key: None, successor: None };
+        let error = VerifyError::new(StoreError::new(StoreErrorKind::Unavailable), None, None);
         assert_eq!((error.rejection(), error.challenge()), (None, Challenge::UNAVAILABLE));
         assert_eq!(error.store_error().map(StoreError::kind), Some(StoreErrorKind::Unavailable));
         assert!(error.source().is_some());

@@ -128,6 +128,19 @@ pub trait TokenStore: Send + Sync {
         }
     }
 
+    /// Returns what [`find_recent_chain`](Self::find_recent_chain) would return, if the store holds
+    /// all records of the chain in memory. Returns `None` if only that call can find out. The
+    /// result obeys the same laws, so its chain is empty if there is no such record.
+    ///
+    /// A verification calls this method first. If it returns a result, the verification does not
+    /// wait, and allocates no memory. The call must not block on another thread's input or output.
+    ///
+    /// The default returns `None`. It suits every store without records in memory.
+    #[expect(unused_variables, reason = "the name documents the parameter for implementers")]
+    fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+        None
+    }
+
     /// Returns the record as [`find`](Self::find) does, but only after the whole record is durable.
     ///
     /// A call that failed may still have changed the record, and a fail-over may then lose the

@@ -91,6 +91,7 @@ macro_rules! forward {
     (
         $object:ident $(, $whole:ident)* for $trait:ident by $dyn:ident => $inner:expr; {
             $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $type:ty),*) -> $answer:ty;)+
+            $(sync fn $held:ident($held_ref:ident: &$held_type:ty) -> $held_answer:ty;)?
         }
     ) => {
         pub(crate) trait $object: Send + Sync {
@@ -101,6 +102,7 @@ macro_rules! forward {
                     $($by_value: $type),*
                 ) -> BoxFuture<'f, $answer>;
             )+
+            $(fn $held(&self, $held_ref: &$held_type) -> $held_answer;)?
         }
 
         impl<S: $trait> $object for S {
@@ -113,6 +115,11 @@ macro_rules! forward {
                     Box::pin($trait::$call(self, $($by_ref,)* $($by_value),*))
                 }
             )+
+            $(
+                fn $held(&self, $held_ref: &$held_type) -> $held_answer {
+                    $trait::$held(self, $held_ref)
+                }
+            )?
         }
 
         forward!(@impls $trait
@@ -122,7 +129,10 @@ macro_rules! forward {
             [[] DynStore, $object($dyn => $inner)]
             [[] dyn $object + '_, $object(this => this)]
             $([[] dyn $whole + '_, $object(this => this)])*
-            { $(fn $call($($by_ref: &$ref_type),*; $($by_value: $type),*) -> $answer;)+ }
+            {
+                $(fn $call($($by_ref: &$ref_type),*; $($by_value: $type),*) -> $answer;)+
+                $(sync fn $held($held_ref: &$held_type) -> $held_answer;)?
+            }
         );
     };
     (@impls $trait:ident [$($one:tt)+] $([$($more:tt)+])* {$($calls:tt)+}) => {
@@ -132,6 +142,7 @@ macro_rules! forward {
     (@impls $trait:ident {$($calls:tt)+}) => {};
     (@impl $trait:ident [$($generics:tt)*] $type:ty, $through:ident($this:ident => $store:expr) {
         $(fn $call:ident($($by_ref:ident: &$ref_type:ty),*; $($by_value:ident: $value_type:ty),*) -> $answer:ty;)+
+        $(sync fn $held:ident($held_ref:ident: &$held_type:ty) -> $held_answer:ty;)?
     }) => {
         #[deny(clippy::missing_trait_methods)]
         impl<$($generics)*> $trait for $type {
@@ -141,6 +152,13 @@ macro_rules! forward {
                     $through::$call($store, $($by_ref,)* $($by_value),*).await
                 }
             )+
+            $(
+                #[inline]
+                fn $held(&self, $held_ref: &$held_type) -> $held_answer {
+                    let $this = self;
+                    $through::$held($store, $held_ref)
+                }
+            )?
         }
     };
 }
@@ -170,6 +188,7 @@ forward! {
             expected_version: u64, successor: TokenRecord, grace_until: Timestamp, issuer: Option<IssuerCondition>
         ) -> Option<Arc<TokenRecord>>;
         fn touch_many(touches: &[LastUse];) -> u64;
+        sync fn find_held(key: &TokenKey) -> Option<ChainResult>;
     }
 }
 

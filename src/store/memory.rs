@@ -12,6 +12,7 @@ use super::group::{BatchResult, RevokeBatch};
 use super::import::{ImportRowOutcome, ImportStore};
 use super::last_use::LastUse;
 use super::maintenance::{ProjectsQuery, StoreMaintenance};
+use super::near::Changes;
 use super::operations;
 use super::query::{CountQuery, ListQuery, Page, PageSize};
 use super::rows::Rows;
@@ -32,9 +33,16 @@ use crate::words::timestamp::Timestamp;
 ///
 /// Finding a record takes one hash look-up. Lists, counts and operations on groups read all records
 /// of their project.
-#[derive(Default)]
 pub struct MemoryStore {
     rows: RwLock<Rows>,
+    changes: Arc<Changes>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        let changes = Arc::default();
+        Self { rows: RwLock::new(Rows::counted(&changes)), changes }
+    }
 }
 
 impl MemoryStore {
@@ -46,6 +54,31 @@ impl MemoryStore {
     // No code here panics while it holds the lock, so even a poisoned lock guards consistent rows.
     fn read(&self) -> RwLockReadGuard<'_, Rows> {
         self.rows.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the record for a verification. If the calling thread reads the record often, the
+    /// result is a copy of it, which no other thread uses.
+    #[inline]
+    fn recent(&self, key: &TokenKey) -> Option<Arc<TokenRecord>> {
+        let hash = self.changes.hash(&key.id);
+        self.changes.kept(key, hash).or_else(|| self.read_recent(key, hash))
+    }
+
+    #[inline(never)]
+    fn read_recent(&self, key: &TokenKey, hash: u64) -> Option<Arc<TokenRecord>> {
+        let rows = self.read();
+        let (record, change) = (Arc::clone(rows.get(key)?), self.changes.count(hash));
+        drop(rows);
+        Some(self.changes.keep(record, hash, change))
+    }
+
+    #[inline]
+    fn held(&self, key: &TokenKey) -> ChainResult {
+        let mut chain = Chain::from(self.recent(key));
+        while let Some(issuer) = chain.next_issuer().and_then(|key| self.recent(&key)) {
+            chain.add(issuer);
+        }
+        ChainResult::now(chain)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Rows> {
@@ -85,12 +118,12 @@ impl TokenStore for MemoryStore {
     // `find_recent` and `find_durable` keep their defaults: there is no cache, replica or disk.
 
     async fn find_recent_chain(&self, key: &TokenKey) -> Result<ChainResult, StoreError> {
-        let rows = self.read();
-        let mut chain = Chain::from(rows.get(key).cloned());
-        while let Some(issuer) = chain.next_issuer().and_then(|key| rows.get(&key)) {
-            chain.add(Arc::clone(issuer));
-        }
-        Ok(ChainResult::now(chain))
+        Ok(self.held(key))
+    }
+
+    #[inline]
+    fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+        Some(self.held(key))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {

@@ -6,7 +6,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::id_hash::{IdHash, hash_id};
 use super::import::ImportRowOutcome;
+use super::near::Changes;
 use crate::rules::import_row::ImportRow;
 use crate::rules::record::TokenRecord;
 use crate::words::ids::{ProjectId, TokenId, TokenKey};
@@ -15,14 +17,21 @@ use crate::words::import_key::ImportKey;
 /// The records of a store in memory, with indexes by token key, by project and by import key.
 #[derive(Default)]
 pub(super) struct Rows {
-    by_key: HashSet<Row>,
+    by_key: HashSet<Row, IdHash>,
     by_project: BTreeMap<ProjectId, BTreeSet<TokenId>>,
     by_import_key: HashMap<ImportKey, TokenKey>,
     /// The import key of each imported record. A purge needs this map to free the import key.
     import_keys: HashMap<TokenKey, ImportKey>,
+    /// The counts of changes, if there are copies of rows.
+    changes: Option<Arc<Changes>>,
 }
 
 impl Rows {
+    /// Returns no rows. Changes of rows are counted in `changes`.
+    pub(super) fn counted(changes: &Arc<Changes>) -> Self {
+        Self { changes: Some(Arc::clone(changes)), ..Self::default() }
+    }
+
     /// Returns rows with these records, without links to import keys.
     pub(super) fn of(records: &[Arc<TokenRecord>]) -> Self {
         let mut rows = Self::default();
@@ -108,12 +117,20 @@ impl Rows {
         let Row(mut record) = self.by_key.take(key as &dyn Keyed)?;
         change(Arc::make_mut(&mut record));
         self.by_key.insert(Row(Arc::clone(&record)));
+        self.count_change(key);
         Some(record)
+    }
+
+    fn count_change(&self, key: &TokenKey) {
+        if let Some(changes) = &self.changes {
+            changes.changed(&key.id);
+        }
     }
 
     /// Removes the row with this key, and the link from its import key.
     pub(super) fn remove(&mut self, key: &TokenKey) {
         self.by_key.remove(key as &dyn Keyed);
+        self.count_change(key);
         if let Some(import_key) = self.import_keys.remove(key) {
             self.by_import_key.remove(&import_key);
         }
@@ -166,8 +183,8 @@ impl<'k> Borrow<dyn Keyed + 'k> for Row {
 
 impl Hash for dyn Keyed + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Only the id is hashed. Ids are random, so two projects rarely have the same id.
-        state.write(self.id().as_bytes());
+        // Two projects seldom have the same id.
+        hash_id(self.id(), state);
     }
 }
 
@@ -187,7 +204,7 @@ impl Hash for Row {
 
 impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
-        self.0.key() == other.0.key()
+        self.0.id == other.0.id && self.0.project == other.0.project
     }
 }
 

@@ -7,8 +7,8 @@ use crate::rules::change::Change;
 use crate::rules::change_request::{ChangeRequest, Narrowing};
 use crate::rules::error::Error;
 use crate::rules::error_kind::ErrorKind;
-use crate::rules::proof::prove;
-use crate::rules::record::{Disabled, TokenRecord};
+use crate::rules::proof::prove_token;
+use crate::rules::record::Disabled;
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
@@ -86,8 +86,7 @@ impl<S: TokenStore> Tokens<S> {
         let token = PresentedToken::parse(token, &self.keyring).map_err(ErrorKind::Rejected)?;
         let key = token.key();
         let record = self.store.find(&key).await?;
-        let names = |record: &TokenRecord| token.text().names(record.prefix, &record.project, &record.id);
-        prove(token.digest(), record.into(), names).map_err(ErrorKind::Rejected)?;
+        prove_token(&token, record.into()).map_err(ErrorKind::Rejected)?;
         self.confirm(actor, &key).await
     }
 

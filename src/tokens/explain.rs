@@ -2,13 +2,12 @@
 
 use core::time::Duration;
 
-use super::found::Ask;
 use super::service::Tokens;
 use crate::rules::access::{Access, ProjectRequirement};
 use crate::rules::error::Error;
 use crate::rules::explain::Explanation;
 use crate::rules::record::TokenRecord;
-use crate::rules::verify_error::{VerifyError, Why};
+use crate::rules::verify_error::Why;
 use crate::store::contract::TokenStore;
 
 impl<S: TokenStore> Tokens<S> {
@@ -49,10 +48,12 @@ impl<S: TokenStore> Tokens<S> {
         T: AsRef<[u8]> + Sync + ?Sized,
         P: ProjectRequirement,
     {
-        let found = match self.found(token.as_ref(), Ask::Now).await {
+        let found = match self.found(token.as_ref()).await {
             Ok(found) => found,
-            Err(VerifyError { why: Why::Rejected(rejection), .. }) => return Ok(Explanation::of_text(rejection)),
-            Err(VerifyError { why: Why::Unavailable(error), .. }) => return Err(error.into()),
+            Err(error) => match error.into_why() {
+                Why::Rejected(rejection) => return Ok(Explanation::of_text(rejection)),
+                Why::Unavailable(error) => return Err(error.into()),
+            },
         };
         let proven = match found.prove() {
             Ok(proven) => proven,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::service::Tokens;
 use crate::rules::chain::Chain;
 use crate::rules::error::Error;
-use crate::rules::proof::{Proven, prove};
+use crate::rules::proof::{Proven, prove, prove_token};
 use crate::rules::record::TokenRecord;
 use crate::rules::verify_error::{VerifyError, Why};
 use crate::rules::view::TokenView;
@@ -30,64 +30,62 @@ pub(super) struct Found<'a> {
     pub(super) age: Duration,
 }
 
-/// The required freshness of the records that a look-up returns.
-#[derive(Clone, Copy)]
-pub(super) enum Ask {
-    /// The records may come from a cache or a standby. They are fresh enough for a verification.
-    Recent,
-    /// The records must be current.
-    Now,
-}
+impl<'a> Found<'a> {
+    pub(super) fn of(token: PresentedToken<'a>, ChainResult { chain, age }: ChainResult) -> Self {
+        Self { digest: *token.digest(), key: Some(token.key()), token: Some(token), chain, age }
+    }
 
-impl Found<'_> {
     pub(super) fn prove(self) -> Result<Proven, Rejection> {
         let Self { token, key: _, digest, chain, age: _ } = self;
-        // An imported token is found by its secret. Its text names no prefix, project or id.
-        let names = |record: &TokenRecord| {
-            token.is_none_or(|token| token.text().names(record.prefix, &record.project, &record.id))
-        };
-        prove(&digest, chain, names)
+        match token {
+            Some(token) => prove_token(&token, chain),
+            // An imported token is found by its secret. Its text names no prefix, project or id.
+            None => prove(&digest, chain, |_| true),
+        }
     }
 }
 
 impl<S: TokenStore> Tokens<S> {
-    /// Returns the records that the store has for a presented token. Does not compare the secret of
-    /// the token.
+    /// Returns the current records that the store has for a presented token. Does not compare the
+    /// secret of the token.
     ///
     /// # Errors
     /// Returns a [`VerifyError`] if the text is not a token of this service, or if the store fails.
-    pub(super) async fn found<'t>(&self, text: &'t [u8], ask: Ask) -> Result<Found<'t>, VerifyError> {
+    pub(super) async fn found<'t>(&self, text: &'t [u8]) -> Result<Found<'t>, VerifyError> {
         let token = match PresentedToken::parse(text, &self.keyring) {
             Ok(token) => token,
             Err(rejection) => return self.found_imported(text, rejection).await,
         };
         let key = token.key();
-        let found = match ask {
-            Ask::Recent => self.store.find_recent_chain(&key).await,
-            Ask::Now => self.chain(&key).await.map(ChainResult::now),
-        };
-        let failed = |error: StoreError| VerifyError { why: error.into(), key: Some(key), successor: None };
-        let ChainResult { chain, age } = found.map_err(failed)?;
-        Ok(Found { digest: *token.digest(), key: Some(key), token: Some(token), chain, age })
+        match self.chain(&key).await {
+            Ok(chain) => Ok(Found::of(token, ChainResult::now(chain))),
+            Err(error) => Err(VerifyError::new(error, Some(key), None)),
+        }
+    }
+
+    /// Returns whether a text that is not a keyfob token for this reason may be an imported token.
+    #[inline]
+    pub(super) fn may_be_imported(&self, rejection: Rejection) -> bool {
+        // These rejections mean that the text has the correct checksum of a keyfob token. A forged
+        // keyfob token must not cause a call to the store.
+        let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
+        self.imports.is_some() && !ours
     }
 
     /// Looks up an imported token by its text. The caller must first find out that the text is not
     /// a keyfob token, and pass the reason as `rejection`. If the text cannot be an imported token,
     /// the call fails with `rejection`.
-    async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
-        // These rejections mean that the text has the correct checksum of a keyfob token. A forged
-        // keyfob token must not cause a call to the store.
-        let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
-        let Some(imports) = self.imports.as_ref().filter(|_| !ours) else { return Err(rejection.into()) };
-        // The box keeps the state of this rare path out of the future of each verification.
-        match Box::pin(imports.find(&self.store, &self.keyring, text)).await {
+    pub(super) async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
+        let imports = self.imports.as_ref().filter(|_| self.may_be_imported(rejection));
+        let Some(imports) = imports else { return Err(rejection.into()) };
+        match imports.find(&self.store, &self.keyring, text).await {
             Ok(Some((digest, record))) => {
                 // The public part of a salted token is no secret, so it alone names no token.
                 let key = record.as_ref().filter(|record| record.digest.ct_eq(&digest)).map(|record| record.key());
                 Ok(Found { token: None, key, digest, chain: record.into(), age: Duration::ZERO })
             }
             Ok(None) => Err(rejection.into()),
-            Err(error) => Err(VerifyError { why: error.into(), key: None, successor: None }),
+            Err(error) => Err(VerifyError::new(error, None, None)),
         }
     }
 
@@ -118,10 +116,12 @@ impl<S: TokenStore> Tokens<S> {
     /// Returns the record of a presented token if the secret in the text is correct, even if the
     /// token has ended. Returns `None` for any other text.
     pub(super) async fn held(&self, text: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        match self.found(text, Ask::Now).await {
+        match self.found(text).await {
             Ok(found) => Ok(found.prove().ok().map(|proven| Arc::clone(proven.record()))),
-            Err(VerifyError { why: Why::Rejected(_), .. }) => Ok(None),
-            Err(VerifyError { why: Why::Unavailable(error), .. }) => Err(error),
+            Err(error) => match error.into_why() {
+                Why::Rejected(_) => Ok(None),
+                Why::Unavailable(error) => Err(error),
+            },
         }
     }
 }

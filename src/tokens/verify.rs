@@ -1,22 +1,14 @@
 //! The operations that verify a presented token, and verify it again later without its text.
 
-use core::time::Duration;
-
 use super::emit::Shown;
-use super::found::Ask;
-use super::owners::ErasedOwners;
+use super::judge::Step;
 use super::service::Tokens;
 use crate::rules::access::{Access, ProjectRequirement};
+use crate::rules::chain::Chain;
 use crate::rules::check::Verified;
-use crate::rules::outside::LaterUses;
-use crate::rules::owner::OwnerState;
-use crate::rules::proof::{Proven, prove};
-use crate::rules::record::TokenRecord;
-use crate::rules::verify_error::{VerifyError, Why};
+use crate::rules::proof::prove;
+use crate::rules::verify_error::VerifyError;
 use crate::store::contract::{ChainResult, TokenStore};
-use crate::words::ids::TokenKey;
-use crate::words::rejection::Rejection;
-use crate::words::store_error::{StoreError, StoreErrorKind};
 
 impl<S: TokenStore> Tokens<S> {
     /// Verifies a presented token, and checks that the token gives the access that the request
@@ -49,15 +41,29 @@ impl<S: TokenStore> Tokens<S> {
         T: AsRef<[u8]> + Sync + ?Sized,
         P: ProjectRequirement,
     {
-        let outcome = match self.found(token.as_ref(), Ask::Recent).await {
-            Ok(found) => {
-                let (key, age) = (found.key, found.age);
-                self.judged(key, found.prove(), age, access).await
-            }
-            Err(error) => Err(error),
-        };
-        self.note(&outcome, access, Shown::Presented);
-        outcome
+        let text = token.as_ref();
+        match self.begin(text, access) {
+            Step::Done(outcome) => outcome,
+            // The box keeps the state of this path out of the future of each verification.
+            step => Box::pin(self.finish(step, text, access)).await,
+        }
+    }
+
+    /// Verifies a presented token as [`verify`](Self::verify) does, if this needs no waiting.
+    /// Returns `None` if the caller must await `verify`.
+    #[cfg(any(feature = "axum", feature = "tonic", feature = "actix"))]
+    pub(crate) fn verify_held<P>(
+        &self,
+        token: &[u8],
+        access: &Access<'_, P>,
+    ) -> Option<Result<Verified<P>, VerifyError>>
+    where
+        P: ProjectRequirement,
+    {
+        match self.begin(token, access) {
+            Step::Done(outcome) => Some(outcome),
+            _ => None,
+        }
     }
 
     /// Verifies a token again without its text. Use this method for a connection that stays open
@@ -101,109 +107,26 @@ impl<S: TokenStore> Tokens<S> {
         access: &Access<'_, P>,
     ) -> Result<Verified<P>, VerifyError> {
         let (key, digest) = (verified.key(), &verified.record().digest);
-        let outcome = match self.store.find_recent_chain(&key).await {
-            Ok(ChainResult { chain, age }) => {
-                // The record may have been purged and its id given to a new token. Then the new
-                // record is not the record of this token.
-                let same = chain.filter(|record| record.digest.ct_eq(digest));
-                self.judged(Some(key), prove(digest, same, |_| true), age, access).await
-            }
-            Err(error) => Err(VerifyError { why: error.into(), key: Some(key), successor: None }),
-        };
-        self.note(&outcome, access, Shown::Before);
-        outcome
-    }
-
-    /// Continues a verification after the check of the secret. First checks status, policy and
-    /// issuers at the current time, then the owner with the owners hook, then project, address and
-    /// scopes.
-    async fn judged<P: ProjectRequirement>(
-        &self,
-        key: Option<TokenKey>,
-        proven: Result<Proven, Rejection>,
-        age: Duration,
-        access: &Access<'_, P>,
-    ) -> Result<Verified<P>, VerifyError> {
-        let failed = |why: Why| VerifyError { why, key, successor: None };
-        let proven = proven.map_err(|rejection| failed(rejection.into()))?;
-        let successor = proven.record().rotated_to;
-        let ended = |rejection: Rejection| VerifyError { successor, ..failed(rejection.into()) };
-        // Read the clock only after the store and the owners hook have returned. Otherwise a token
-        // that ended during a slow call would be accepted.
-        let later = |record: &TokenRecord| self.later_uses(record, age);
-        let mut live = proven.live(&self.applied, self.clock.now(), later).map_err(ended)?;
-        let mut owner = OwnerState::Active;
-        if let Some(owners) = &self.owners {
-            let record = live.record();
-            match owners.known(&record.owner, &record.project) {
-                Some(known) => owner = known,
-                None => {
-                    owner = look_up(&**owners, record).await.map_err(|error| failed(error.into()))?;
-                    live = live.still(&self.applied, self.clock.now(), later).map_err(ended)?;
-                }
-            }
-        }
-        live.permit(owner, access, &self.applied, age).map_err(|rejection| failed(rejection.into()))
-    }
-
-    /// Returns the uses of a token that its record may not contain yet. `age` is the age of the
-    /// record.
-    pub(super) fn later_uses(&self, record: &TokenRecord, age: Duration) -> LaterUses {
-        let Some(usage) = &self.usage else { return LaterUses::default() };
-        LaterUses { noted: usage.last_noted(&record.key()), lag: usage.lag().saturating_add(age) }
-    }
-
-    /// Emits the event of a verification. If the verification succeeded, also notes the use of the
-    /// token.
-    fn note<P: ProjectRequirement>(
-        &self,
-        outcome: &Result<Verified<P>, VerifyError>,
-        access: &Access<'_, P>,
-        shown: Shown,
-    ) {
-        if let Some(usage) = &self.usage
-            && let Ok(verified) = outcome
-        {
-            usage.note(verified.key(), verified.last_used_at(), self.clock.now(), || access.used_from());
-        }
-        if let Some(events) = &self.events {
-            let now = self.clock.now();
-            match outcome {
-                Ok(verified) => {
-                    let issuers = || verified.acting().issuers().map(|issuer| issuer.id).collect();
-                    events.verified(verified.key(), issuers, now);
-                }
-                Err(VerifyError { why: Why::Rejected(rejection), key, successor }) => {
-                    events.failed(*rejection, *key, *successor, shown, now);
-                }
-                Err(VerifyError { why: Why::Unavailable(_), key, .. }) => events.unavailable(*key, now),
-            }
+        // The record may have been purged and its id given to a new token. Then the new record is
+        // not the record of this token.
+        let same = |chain: Chain| prove(digest, chain.filter(|record| record.digest.ct_eq(digest)), |_| true);
+        match self.store.find_recent_chain(&key).await {
+            Ok(ChainResult { chain, age }) => self.judged(same(chain), Some(key), age, access, Shown::Before).await,
+            Err(error) => self.refuse(VerifyError::new(error, Some(key), None), Shown::Before),
         }
     }
-
-    pub(super) async fn owner_state(&self, record: &TokenRecord) -> Result<OwnerState, StoreError> {
-        let Some(owners) = &self.owners else { return Ok(OwnerState::Active) };
-        if let Some(known) = owners.known(&record.owner, &record.project) {
-            return Ok(known);
-        }
-        look_up(&**owners, record).await
-    }
-}
-
-/// Looks up the state of an owner with the owners hook, which may wait.
-async fn look_up(owners: &dyn ErasedOwners, record: &TokenRecord) -> Result<OwnerState, StoreError> {
-    let state = owners.state(&record.owner, &record.project).await;
-    state.map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))
 }
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
     use std::sync::Arc;
 
     use super::*;
     use crate::rules::error_kind::ErrorKind;
+    use crate::rules::owner::OwnerState;
     use crate::rules::policy::Policy;
-    use crate::rules::record::RevocationReason;
+    use crate::rules::record::{RevocationReason, TokenRecord};
     use crate::rules::sample::{DAY, MS, ada, at};
     use crate::store::ready::now;
     use crate::tokens::owners::{Owners, OwnersError};
@@ -214,6 +137,8 @@ mod tests {
     use crate::words::ids::ProjectId;
     use crate::words::keyring::Keyring;
     use crate::words::pepper::Pepper;
+    use crate::words::rejection::Rejection;
+    use crate::words::store_error::{StoreError, StoreErrorKind};
     use crate::words::text::OwnerId;
 
     fn verify(world: &World, text: &str) -> Result<Verified, Option<Rejection>> {

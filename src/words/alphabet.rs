@@ -20,6 +20,32 @@ pub(crate) fn all_lower(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |bad, byte| bad | u8::from(!lower(byte))) == 0
 }
 
+/// Returns whether each of the first `len` bytes is `0-9` or `a-z`.
+///
+/// The function reads all bytes. So the compiled code needs no loop over a variable number of them.
+#[inline]
+pub(crate) fn begins_lower<const N: usize>(bytes: &[u8; N], len: usize) -> bool {
+    let mask = first_bytes::<N>(len);
+    let mut bad = 0;
+    for at in 0..N {
+        let lower = bytes[at].is_ascii_digit() | bytes[at].is_ascii_lowercase();
+        bad |= u8::from(!lower) & mask[at];
+    }
+    bad == 0
+}
+
+/// Returns `N` bytes, at most 32. The first `len` bytes are 255, and the others are 0.
+#[inline]
+pub(crate) fn first_bytes<const N: usize>(len: usize) -> &'static [u8; N] {
+    const ONES: usize = 32;
+    static MASKS: [u8; 2 * ONES] = {
+        let mut masks = [0; 2 * ONES];
+        masks.split_at_mut(ONES).0.copy_from_slice(&[255; ONES]);
+        masks
+    };
+    MASKS.get(ONES - len..).and_then(<[u8]>::first_chunk).expect("both are at most 32")
+}
+
 /// Returns the 11 base62 digits of `value`, left-padded with `0`. Every `u64` fits: 62^11 > 2^64.
 #[inline]
 pub(crate) fn encode_u64(value: u64) -> [u8; 11] {
@@ -59,8 +85,7 @@ fn five_digits(value: u32) -> [u8; 5] {
 /// have checked that every byte is a base62 digit.
 #[inline]
 pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
-    let values = digits.map(undigit);
-    let (high, low) = values.split_at(6);
+    let (high, low) = digits.split_at(6);
     u128::from(number(high)) * u128::from(62u64.pow(5)) + u128::from(number(low))
 }
 
@@ -71,12 +96,12 @@ pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
 /// digit.
 #[inline]
 pub(crate) fn decode_6(digits: &[u8; 6]) -> u64 {
-    number(&digits.map(undigit))
+    number(digits)
 }
 
 #[inline(always)]
-fn number(values: &[u8]) -> u64 {
-    values.iter().fold(0, |number, value| number * 62 + u64::from(*value))
+fn number(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |number, digit| number * 62 + u64::from(undigit(*digit)))
 }
 
 /// Returns the base62 digit with this value, which must be from 0 to 61.
@@ -110,6 +135,7 @@ pub(crate) fn as_str(checked: &[u8]) -> &str {
 /// Returns the value of a base62 digit, or `None` for any other byte.
 ///
 /// The function branches on the digit, so use it only for digits that are public.
+#[inline]
 pub(crate) const fn value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

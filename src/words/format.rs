@@ -103,13 +103,13 @@ impl<'a> TokenText<'a> {
         Self::parse_any(text).map_err(|found| first_of(found, text))
     }
 
-    /// Parses the text of a token. Only the given prefixes are accepted.
+    /// Parses the text of a token. Only the given prefixes are accepted. Also returns the project.
     ///
     /// # Errors
     /// Returns [`Rejection::Prefix`] if the text starts with none of `prefixes`. Returns the other
     /// errors of [`parse`](Self::parse) under the same conditions as `parse`.
     #[inline]
-    pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
+    pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<(Self, ProjectId), Rejection> {
         let text = bounded(text)?;
         Self::parse_one_of(text, prefixes).map_err(|found| first_of(found, text))
     }
@@ -121,24 +121,22 @@ impl<'a> TokenText<'a> {
             return Err(Rejection::Prefix);
         }
         let token = Self { text, prefix_len };
-        if !ProjectId::fits(token.project_bytes()) {
-            return Err(Rejection::Shape);
-        }
+        token.project_if_valid().ok_or(Rejection::Shape)?;
         token.checked()
     }
 
     #[inline]
-    fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
+    fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<(Self, ProjectId), Rejection> {
         // One prefix may be the start of another. A project has no "_", so a valid project follows
         // at most one of the prefixes.
         let mut found = Rejection::Prefix;
         for prefix in prefixes {
-            let prefix = prefix.as_bytes();
-            if !text.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(b"_")) {
+            let token = Self { text, prefix_len: prefix.as_bytes().len() };
+            if !token.has_prefix(prefix) || text[token.prefix_len] != b'_' {
                 continue;
             }
-            if text.get(prefix.len() + 1..text.len() - FROM_ID).is_some_and(ProjectId::fits) {
-                return Self { text, prefix_len: prefix.len() }.checked();
+            if let Some(project) = token.project_if_valid() {
+                return token.checked().map(|token| (token, project));
             }
             found = Rejection::Shape;
         }
@@ -173,19 +171,28 @@ impl<'a> TokenText<'a> {
 
     /// Returns the project that the token claims to be for.
     pub fn project(&self) -> ProjectId {
-        ProjectId::from_checked(self.project_bytes())
+        self.project_if_valid().expect("the project was valid when the text was parsed")
+    }
+
+    /// Returns the project, or `None` if its text is not valid.
+    #[inline]
+    fn project_if_valid(&self) -> Option<ProjectId> {
+        let (start, end) = (self.prefix_len + 1, self.text.len() - FROM_ID);
+        // The text after the project is longer than the longest project.
+        let window = self.text.get(start..)?.first_chunk()?;
+        ProjectId::of_window(window, end.checked_sub(start)?)
+    }
+
+    /// Returns whether the token has this prefix.
+    #[inline(always)]
+    pub(super) fn has_prefix(&self, prefix: &Prefix) -> bool {
+        self.prefix_len == prefix.as_bytes().len() && prefix.begins(self.text)
     }
 
     /// Returns the public look-up id.
+    #[inline]
     pub fn id(&self) -> TokenId {
         TokenId::from_checked(*self.handle())
-    }
-
-    /// Returns whether the token has the given prefix, project and id.
-    pub(crate) fn names(&self, prefix: Prefix, project: &ProjectId, id: &TokenId) -> bool {
-        self.handle() == id.as_bytes()
-            && self.project_bytes() == project.as_bytes()
-            && self.prefix_bytes() == prefix.as_bytes()
     }
 
     /// Returns the public part: everything left of the last `_`. The public part may be logged and
@@ -194,32 +201,34 @@ impl<'a> TokenText<'a> {
         alphabet::as_str(&self.text[..self.text.len() - TAIL - 1])
     }
 
+    #[inline]
     pub(crate) fn prefix_bytes(&self) -> &'a [u8] {
         &self.text[..self.prefix_len]
     }
 
-    pub(crate) fn project_bytes(&self) -> &'a [u8] {
-        &self.text[self.prefix_len + 1..self.text.len() - FROM_ID]
-    }
-
+    #[inline]
     pub(crate) fn handle(&self) -> &'a [u8; TokenId::LEN] {
         first(&self.text[self.text.len() - FROM_ID + 1..])
     }
 
+    #[inline]
     pub(crate) fn secret(&self) -> &'a [u8; SECRET] {
         first(self.tail())
     }
 
+    #[inline]
     pub(crate) fn tag(&self) -> &'a [u8; TAG] {
         first(&self.tail()[SECRET..])
     }
 
+    #[inline]
     fn tail(&self) -> &'a [u8; TAIL] {
         first(&self.text[self.text.len() - TAIL..])
     }
 }
 
 /// Returns the first `N` bytes of a text that has at least `N` bytes.
+#[inline]
 fn first<const N: usize>(text: &[u8]) -> &[u8; N] {
     text.first_chunk().expect("a parsed token is at least MIN_LEN bytes long")
 }
@@ -252,6 +261,7 @@ pub(crate) fn render(
     text
 }
 
+#[inline]
 fn bounded(text: &[u8]) -> Result<&[u8], Rejection> {
     if !(MIN_LEN..=MAX_LEN).contains(&text.len()) {
         return Err(Rejection::Length);
@@ -282,8 +292,9 @@ mod tests {
     #[test]
     fn a_prefix_may_begin_another() {
         let prefixes = ["acme", "acme_pat"].map(|prefix| Prefix::new(prefix).unwrap());
-        let token = TokenText::parse_under(TEXT.as_bytes(), &prefixes).unwrap();
-        assert_eq!(token.prefix(), prefixes[1]);
+        let (token, project) = TokenText::parse_under(TEXT.as_bytes(), &prefixes).unwrap();
+        assert_eq!((token.prefix(), token.project()), (prefixes[1], project));
+        assert!(!token.has_prefix(&prefixes[0]) && token.has_prefix(&prefixes[1]));
         let rejection = TokenText::parse_under(TEXT.as_bytes(), &prefixes[..1]).unwrap_err();
         assert_eq!(rejection, Rejection::Shape);
         let other = [Prefix::new("acme_test").unwrap()];

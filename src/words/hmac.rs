@@ -1,4 +1,4 @@
-//! Computes HMAC-SHA-256 over the parts of a token, with a key that is prepared once.
+//! Computes HMAC-SHA-256 over a short text, with a key that is prepared once.
 
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
@@ -6,7 +6,7 @@ use sha2::block_api::compress256;
 use zeroize::Zeroizing;
 
 /// The block size of SHA-256 in bytes.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 /// The initial hash value of SHA-256 (FIPS 180-4 section 5.3.3).
 const INITIAL: [u32; 8] =
     [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
@@ -42,18 +42,12 @@ impl PreparedHmac {
         Self { inner: after(0x36), outer: after(0x5c) }
     }
 
-    /// Returns the MAC of the concatenated parts, which must have at most 119 bytes in total.
+    /// Returns the MAC of the first `len` bytes of `blocks`, which must be at most 119. All bytes
+    /// after them must be zero.
     ///
-    /// The internal copy of the parts is not wiped, because the caller holds the parts in memory
-    /// anyway.
+    /// The bytes are not wiped, because the caller holds them in memory anyway.
     #[inline]
-    pub(crate) fn of(&self, parts: [&[u8]; 3]) -> [u8; 32] {
-        let mut blocks = [[0; BLOCK]; 2];
-        let (text, mut len) = (blocks.as_flattened_mut(), 0);
-        for part in parts {
-            text[len..len + part.len()].copy_from_slice(part);
-            len += part.len();
-        }
+    pub(crate) fn of(&self, mut blocks: [[u8; BLOCK]; 2], len: usize) -> [u8; 32] {
         let inner = finish(*self.inner, &mut blocks, len);
         let mut block = [[0; BLOCK]];
         block[0][..32].copy_from_slice(&inner);
@@ -96,10 +90,10 @@ mod tests {
             for len in 0..=119 {
                 let mut general = keyed(&key);
                 general.update(&text[..len]);
-                let (first, rest) = text[..len].split_at(len / 3);
-                let (second, third) = rest.split_at(rest.len() / 2);
+                let mut blocks = [[0; BLOCK]; 2];
+                blocks.as_flattened_mut()[..len].copy_from_slice(&text[..len]);
                 let mac: [u8; 32] = general.finalize().into_bytes().into();
-                assert_eq!(prepared.of([first, second, third]), mac, "{len} bytes");
+                assert_eq!(prepared.of(blocks, len), mac, "{len} bytes");
             }
         }
     }

@@ -23,6 +23,30 @@ impl<const N: usize> Inline<N> {
         Self { bytes, len: text.len() as u8 }
     }
 
+    /// Creates the inline text from the first `len` bytes of `window`. The caller must have checked
+    /// that they are ASCII, and that `len` is at most `N`.
+    #[inline]
+    fn of_window(window: &[u8; N], len: usize) -> Self {
+        let (mut bytes, mask) = (*window, alphabet::first_bytes::<N>(len));
+        // A copy of a variable number of bytes is a call. This loop is a few vector instructions.
+        for at in 0..N {
+            bytes[at] &= mask[at];
+        }
+        Self { bytes, len: len as u8 }
+    }
+
+    /// Returns whether `window` begins with this text.
+    #[inline(always)]
+    fn begins(&self, window: &[u8; N]) -> bool {
+        let mask = alphabet::first_bytes::<N>(usize::from(self.len));
+        let mut different = 0;
+        for at in 0..N {
+            different |= (window[at] ^ self.bytes[at]) & mask[at];
+        }
+        different == 0
+    }
+
+    #[inline]
     fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
@@ -82,11 +106,18 @@ impl Prefix {
         Self(Inline::new(bytes))
     }
 
+    /// Returns whether a text of at least 20 bytes begins with the prefix.
+    #[inline(always)]
+    pub(crate) fn begins(&self, text: &[u8]) -> bool {
+        text.first_chunk().is_some_and(|window| self.0.begins(window))
+    }
+
     /// Returns the prefix as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -142,11 +173,26 @@ impl ProjectId {
         Self(Inline::new(bytes))
     }
 
+    /// Creates a project id from the first `len` bytes of `window`. Returns `None` if they are not a
+    /// project id.
+    #[inline]
+    pub(crate) fn of_window(window: &[u8; Self::MAX_LEN], len: usize) -> Option<Self> {
+        let fits = (1..=Self::MAX_LEN).contains(&len) && alphabet::begins_lower(window, len);
+        fits.then(|| Self(Inline::of_window(window, len)))
+    }
+
+    /// Returns the bytes of the id, padded with zeros, and their number without the padding.
+    #[inline]
+    pub(crate) fn padded(&self) -> (&[u8; Self::MAX_LEN], usize) {
+        (&self.0.bytes, usize::from(self.0.len))
+    }
+
     /// Returns the project id as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -178,6 +224,7 @@ impl TokenId {
     }
 
     /// Creates a token id from 16 bytes. The caller must have checked that they are base62 digits.
+    #[inline]
     pub(crate) fn from_checked(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
@@ -193,6 +240,7 @@ impl TokenId {
         KeyNumber::of_digit(self.0[0])
     }
 
+    #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -224,6 +272,7 @@ impl KeyNumber {
 
     /// Returns the key number that a base62 digit encodes. The caller must have checked that the
     /// byte is a base62 digit.
+    #[inline]
     pub(crate) const fn of_digit(digit: u8) -> Self {
         Self(alphabet::value(digit).expect("a token id is made of base62 digits alone"))
     }

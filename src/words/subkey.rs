@@ -4,8 +4,8 @@ use hmac::Mac;
 use zeroize::Zeroizing;
 
 use super::digest::Digest;
-use super::hmac::{PreparedHmac, keyed};
-use super::ids::{KeyNumber, Prefix};
+use super::hmac::{BLOCK, PreparedHmac, keyed};
+use super::ids::{KeyNumber, Prefix, ProjectId};
 
 /// The HMAC key that is derived from a pepper for one prefix. The inner and the outer block of the
 /// key are hashed in advance.
@@ -22,8 +22,14 @@ impl Subkey {
     }
 
     #[inline]
-    pub(super) fn digest(&self, handle: &[u8; 16], secret: &[u8; 33], project: &[u8]) -> Digest {
-        Digest::from_bytes(self.hmac.of([handle, secret, project]))
+    pub(super) fn digest(&self, handle: &[u8; 16], secret: &[u8; 33], project: &ProjectId) -> Digest {
+        let (project, len) = project.padded();
+        let mut blocks = [[0; BLOCK]; 2];
+        let text = blocks.as_flattened_mut();
+        text[..16].copy_from_slice(handle);
+        text[16..49].copy_from_slice(secret);
+        text[49..81].copy_from_slice(project);
+        Digest::from_bytes(self.hmac.of(blocks, 49 + len))
     }
 }
 

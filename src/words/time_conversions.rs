@@ -7,8 +7,13 @@ use super::timestamp::Timestamp;
 impl From<SystemTime> for Timestamp {
     /// Converts a system time, and rounds it to the millisecond towards the Unix epoch. A time
     /// outside the years 1 to 9999 becomes [`MIN`](Timestamp::MIN) or [`MAX`](Timestamp::MAX).
+    #[inline]
     fn from(time: SystemTime) -> Self {
-        let millis = |distance: Duration| i64::try_from(distance.as_millis()).unwrap_or(i64::MAX);
+        // In whole seconds first, because this needs no division of 128 bits.
+        let millis = |distance: Duration| {
+            let seconds = i64::try_from(distance.as_secs()).unwrap_or(i64::MAX);
+            seconds.saturating_mul(1000).saturating_add(distance.subsec_millis().into())
+        };
         match time.duration_since(UNIX_EPOCH) {
             Ok(after) => Self::clamped(millis(after)),
             Err(before) => Self::clamped(-millis(before.duration())),
