@@ -93,19 +93,3 @@ impl Demand for OwnProject {
         Access::to_own_project(scopes)
     }
 }
-
-// STAND-IN
-impl<S: TokenStore> Tokens<S> {
-    pub(crate) fn verify_held<P: ProjectRequirement>(
-        &self,
-        token: &[u8],
-        access: &Access<'_, P>,
-    ) -> Option<Result<Verified<P>, VerifyError>> {
-        match core::pin::pin!(self.verify(token, access))
-            .poll(&mut core::task::Context::from_waker(core::task::Waker::noop()))
-        {
-            core::task::Poll::Ready(ready) => Some(ready),
-            core::task::Poll::Pending => None,
-        }
-    }
-}
