@@ -68,8 +68,8 @@ fn hide<F: Framework>(headers: &mut HeaderMap, guard: &RouteGuard<F>) {
     }
 }
 
-/// Returns the instance of the inner service on which `poll_ready` was called, and leaves a clone in
-/// its place. Only this instance may be called. If the request is refused, the instance must be
+/// Returns the instance of the inner service on which `poll_ready` was called, and leaves a clone
+/// in its place. Only this instance may be called. If the request is refused, the instance must be
 /// dropped, because `poll_ready` may have reserved something for the call.
 pub(super) fn take_ready<S: Clone>(service: &mut S) -> S {
     let next = service.clone();

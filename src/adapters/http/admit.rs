@@ -8,6 +8,7 @@ use super::checks::ChecksFor;
 use super::framework::Framework;
 use super::origin::Origin;
 use super::outer::Outer;
+use super::passed::Passed;
 use super::refusal::Refusal;
 use super::route::{Project, RouteGuard};
 use crate::rules::access::{Access, ProjectRequirement};
@@ -149,7 +150,7 @@ impl<F: Framework> RouteGuard<F> {
         // Guards that read different places could verify two tokens, or a token beside a session
         // that was accepted because an outer guard found no token. Both have two identities.
         let outer = Outer::of::<F>(request);
-        if outer.passed_on || outer.verified.as_ref().is_some_and(|outer| outer.key() != verified.key()) {
+        if outer.passed_on || outer.verified.as_ref().is_some_and(|Passed(outer)| outer.key() != verified.key()) {
             return Err(self.route.rule.challenge(HeaderError::Repeated, &origin));
         }
         let origin = Origin { client: self.user_agent(request).map(Arc::from), ..origin };

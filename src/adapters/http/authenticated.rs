@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::checks::ChecksFor;
 use super::origin::Origin;
-use super::outer::Passed;
+use super::passed::{Passed, Recheck, Rechecked};
 use super::refusal::Refusal;
 use super::rule::Rule;
 use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
 use crate::rules::challenge::Challenge;
 use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
-use crate::words::ids::ProjectId;
+use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::rejection::Rejection;
 
 /// The verified caller of a guarded route.
@@ -80,9 +80,19 @@ impl<P> Authenticated<P> {
     ) -> Self {
         Self { verified, checks, rule, origin, outer }
     }
+}
 
-    pub(super) fn outer(&self) -> Option<&Passed> {
-        self.outer.as_ref()
+impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
+    fn key(&self) -> TokenKey {
+        self.verified.key()
+    }
+
+    fn guards(&self) -> usize {
+        1 + self.outer.as_ref().map_or(0, |Passed(outer)| outer.guards())
+    }
+
+    fn again(&self) -> Rechecked<'_> {
+        Box::pin(async { Ok(Passed(Arc::new(self.recheck().await?))) })
     }
 }
 
@@ -142,7 +152,7 @@ impl<P: ProjectRequirement> Authenticated<P> {
     pub async fn recheck(&self) -> Result<Self, Refusal> {
         let Self { verified, checks, rule, origin, outer } = self;
         let outer = match outer {
-            Some(outer) => Some(outer.again().await?),
+            Some(Passed(outer)) => Some(outer.again().await?),
             None => None,
         };
         let again = checks(&*rule.guard.tokens).recheck(verified, &rule.scopes, origin).await;

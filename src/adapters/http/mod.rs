@@ -13,6 +13,7 @@ pub(crate) mod guard;
 pub(crate) mod member;
 mod origin;
 mod outer;
+mod passed;
 pub(crate) mod refusal;
 mod refusal_of;
 #[cfg(any(feature = "actix", feature = "axum", feature = "tonic"))]
