@@ -127,7 +127,7 @@ pub(crate) fn prove(
 /// Compares a presented token with its record, as [`prove`] does.
 #[inline]
 pub(crate) fn prove_token(token: &PresentedToken<'_>, chain: Chain) -> Result<Proven, Rejection> {
-    prove(token.digest(), chain, |record| token.names(&record.prefix, &record.project, &record.id))
+    prove(token.digest(), chain, |record| token.text().names(&record.prefix, &record.project, &record.id))
 }
 
 /// Why a token does not work, and the token that replaced it by rotation.

@@ -13,8 +13,8 @@ use crate::words::ids::{TokenId, TokenKey};
 /// The number of change counters of a store. A change of one record also outdates the copies of one
 /// in a thousand others.
 const COUNTERS: usize = 1024;
-/// The number of sets in the table of a thread, which takes 128 KiB without its records.
-const SETS: usize = 2048;
+/// The number of sets in the table of a thread. Without its records, a table takes 256 KiB.
+const SETS: usize = 4096;
 
 /// Counts the changes of the records of one store. A copy is current as long as the counter of its
 /// record has not changed.
@@ -42,9 +42,9 @@ impl Default for Changes {
 #[repr(align(64))]
 struct Set {
     kept: [Kept; 2],
-    /// The hash of the latest id that was not found here. A record is copied only if this thread
-    /// reads it twice in a row, because making a copy takes longer than a read.
-    missed: u64,
+    /// The hashes of the latest two ids that were not found here. A record is copied only if its id
+    /// is one of them, because making a copy takes longer than a read.
+    missed: [u64; 2],
 }
 
 /// A copy of a record of one store, and the count of its changes when it was copied.
@@ -103,8 +103,8 @@ impl Changes {
                 table.resize_with(SETS, Set::default);
             }
             let set = &mut table[hash as usize % SETS];
-            if set.missed != hash {
-                set.missed = hash;
+            if !set.missed.contains(&hash) {
+                set.missed = [hash, set.missed[0]];
                 return None;
             }
             let copy = Arc::new(TokenRecord::clone(&record));

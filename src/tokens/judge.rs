@@ -50,10 +50,11 @@ impl<S: TokenStore> Tokens<S> {
             Err(rejection) if self.may_be_imported(rejection) => return Step::Import(rejection),
             Err(rejection) => return Step::Done(self.refuse(rejection.into(), Shown::Presented)),
         };
-        let Some(ChainResult { chain, age }) = self.store.find_held(&token.key()) else {
+        let key = token.key();
+        let Some(ChainResult { chain, age }) = self.store.find_held(&key) else {
             return Step::Ask(token);
         };
-        match self.judge(prove_token(&token, chain), || Some(token.key()), age, access, Shown::Presented) {
+        match self.judge(prove_token(&token, chain), || Some(key), age, access, Shown::Presented) {
             Ok(outcome) => Step::Done(outcome),
             Err(live) => Step::Owner(live, age),
         }

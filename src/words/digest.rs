@@ -65,7 +65,7 @@ impl Digest {
 
     /// Returns whether a presented tag belongs to this digest, in constant time. The caller must
     /// have checked that the tag is base62.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_tag(&self, presented: &[u8; 11]) -> bool {
         // Decodes the tag instead of encoding the digest, because decoding takes half the time. If
         // the 11 digits encode more than 64 bits, `rest` is not zero and the tag does not match.
@@ -74,6 +74,7 @@ impl Digest {
         (low.ct_eq(&self.first_word()) & rest.ct_eq(&0)).into()
     }
 
+    #[inline]
     fn first_word(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
@@ -82,7 +83,7 @@ impl Digest {
 
 impl TokenText<'_> {
     /// Returns whether the tag in the text belongs to `digest`. The comparison takes constant time.
-    #[inline]
+    #[inline(always)]
     pub fn has_tag_of(&self, digest: &Digest) -> bool {
         digest.has_tag(self.tag())
     }

@@ -103,13 +103,13 @@ impl<'a> TokenText<'a> {
         Self::parse_any(text).map_err(|found| first_of(found, text))
     }
 
-    /// Parses the text of a token. Only the given prefixes are accepted. Also returns the project.
+    /// Parses the text of a token. Only the given prefixes are accepted.
     ///
     /// # Errors
     /// Returns [`Rejection::Prefix`] if the text starts with none of `prefixes`. Returns the other
     /// errors of [`parse`](Self::parse) under the same conditions as `parse`.
-    #[inline]
-    pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<(Self, ProjectId), Rejection> {
+    #[inline(always)]
+    pub(crate) fn parse_under(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
         let text = bounded(text)?;
         Self::parse_one_of(text, prefixes).map_err(|found| first_of(found, text))
     }
@@ -121,12 +121,11 @@ impl<'a> TokenText<'a> {
             return Err(Rejection::Prefix);
         }
         let token = Self { text, prefix_len };
-        token.project_if_valid().ok_or(Rejection::Shape)?;
-        token.checked()
+        if token.has_project() { token.checked() } else { Err(Rejection::Shape) }
     }
 
-    #[inline]
-    fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<(Self, ProjectId), Rejection> {
+    #[inline(always)]
+    fn parse_one_of(text: &'a [u8], prefixes: &[Prefix]) -> Result<Self, Rejection> {
         // One prefix may be the start of another. A project has no "_", so a valid project follows
         // at most one of the prefixes.
         let mut found = Rejection::Prefix;
@@ -135,8 +134,8 @@ impl<'a> TokenText<'a> {
             if !token.has_prefix(prefix) || text[token.prefix_len] != b'_' {
                 continue;
             }
-            if let Some(project) = token.project_if_valid() {
-                return token.checked().map(|token| (token, project));
+            if token.has_project() {
+                return token.checked();
             }
             found = Rejection::Shape;
         }
@@ -148,7 +147,7 @@ impl<'a> TokenText<'a> {
     /// # Errors
     /// - Returns [`Rejection::Shape`] if a separator, the handle or the tail is malformed.
     /// - Returns [`Rejection::Checksum`] if the checksum is wrong.
-    #[inline]
+    #[inline(always)]
     fn checked(self) -> Result<Self, Rejection> {
         let text = self.text;
         let separated = text[text.len() - FROM_ID] == b'_' && text[text.len() - TAIL - 1] == b'_';
@@ -170,17 +169,32 @@ impl<'a> TokenText<'a> {
     }
 
     /// Returns the project that the token claims to be for.
+    #[inline]
     pub fn project(&self) -> ProjectId {
-        self.project_if_valid().expect("the project was valid when the text was parsed")
+        let (window, len) = self.project_window();
+        ProjectId::of_window(window, len)
     }
 
-    /// Returns the project, or `None` if its text is not valid.
-    #[inline]
-    fn project_if_valid(&self) -> Option<ProjectId> {
-        let (start, end) = (self.prefix_len + 1, self.text.len() - FROM_ID);
-        // The text after the project is longer than the longest project.
-        let window = self.text.get(start..)?.first_chunk()?;
-        ProjectId::of_window(window, end.checked_sub(start)?)
+    /// Returns the text that begins with the project, and the length of the project. The text that
+    /// follows a project is longer than the longest project.
+    #[inline(always)]
+    pub(super) fn project_window(&self) -> (&'a [u8; ProjectId::MAX_LEN], usize) {
+        let start = self.prefix_len + 1;
+        (first(&self.text[start..]), (self.text.len() - FROM_ID).wrapping_sub(start))
+    }
+
+    /// Returns whether there is a valid project after the prefix.
+    #[inline(always)]
+    fn has_project(&self) -> bool {
+        let (window, len) = self.project_window();
+        ProjectId::begins_with_id(window, len)
+    }
+
+    /// Returns whether the token has this prefix, project and id.
+    #[inline(always)]
+    pub(crate) fn names(&self, prefix: &Prefix, project: &ProjectId, id: &TokenId) -> bool {
+        let (window, len) = self.project_window();
+        self.handle() == id.as_bytes() && project.is_begin_of(window, len) && self.has_prefix(prefix)
     }
 
     /// Returns whether the token has this prefix.
@@ -292,8 +306,8 @@ mod tests {
     #[test]
     fn a_prefix_may_begin_another() {
         let prefixes = ["acme", "acme_pat"].map(|prefix| Prefix::new(prefix).unwrap());
-        let (token, project) = TokenText::parse_under(TEXT.as_bytes(), &prefixes).unwrap();
-        assert_eq!((token.prefix(), token.project()), (prefixes[1], project));
+        let token = TokenText::parse_under(TEXT.as_bytes(), &prefixes).unwrap();
+        assert_eq!(token.prefix(), prefixes[1]);
         assert!(!token.has_prefix(&prefixes[0]) && token.has_prefix(&prefixes[1]));
         let rejection = TokenText::parse_under(TEXT.as_bytes(), &prefixes[..1]).unwrap_err();
         assert_eq!(rejection, Rejection::Shape);

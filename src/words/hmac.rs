@@ -46,7 +46,7 @@ impl PreparedHmac {
     /// after them must be zero.
     ///
     /// The bytes are not wiped, because the caller holds them in memory anyway.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(&self, mut blocks: [[u8; BLOCK]; 2], len: usize) -> [u8; 32] {
         let inner = finish(*self.inner, &mut blocks, len);
         let mut block = [[0; BLOCK]];
@@ -59,7 +59,7 @@ impl PreparedHmac {
 ///
 /// The text is in the first `len` bytes of `blocks`. The function pads the text (FIPS 180-4 section
 /// 5.1.1), and hashes the one or two blocks that the padded text fills.
-#[inline]
+#[inline(always)]
 fn finish(mut state: [u32; 8], blocks: &mut [[u8; BLOCK]], len: usize) -> [u8; 32] {
     let used = (len + 1 + 8).div_ceil(BLOCK);
     let (bits, text) = (((BLOCK + len) * 8) as u64, blocks.as_flattened_mut());

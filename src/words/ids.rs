@@ -25,7 +25,7 @@ impl<const N: usize> Inline<N> {
 
     /// Creates the inline text from the first `len` bytes of `window`. The caller must have checked
     /// that they are ASCII, and that `len` is at most `N`.
-    #[inline]
+    #[inline(always)]
     fn of_window(window: &[u8; N], len: usize) -> Self {
         let (mut bytes, mask) = (*window, alphabet::first_bytes::<N>(len));
         // A copy of a variable number of bytes is a call. This loop is a few vector instructions.
@@ -173,12 +173,23 @@ impl ProjectId {
         Self(Inline::new(bytes))
     }
 
-    /// Creates a project id from the first `len` bytes of `window`. Returns `None` if they are not a
-    /// project id.
-    #[inline]
-    pub(crate) fn of_window(window: &[u8; Self::MAX_LEN], len: usize) -> Option<Self> {
-        let fits = (1..=Self::MAX_LEN).contains(&len) && alphabet::begins_lower(window, len);
-        fits.then(|| Self(Inline::of_window(window, len)))
+    /// Returns whether the first `len` bytes of `window` are a project id.
+    #[inline(always)]
+    pub(crate) fn begins_with_id(window: &[u8; Self::MAX_LEN], len: usize) -> bool {
+        (1..=Self::MAX_LEN).contains(&len) && alphabet::begins_lower(window, len)
+    }
+
+    /// Creates a project id from the first `len` bytes of `window`, which
+    /// [`begins_with_id`](Self::begins_with_id) has accepted.
+    #[inline(always)]
+    pub(crate) fn of_window(window: &[u8; Self::MAX_LEN], len: usize) -> Self {
+        Self(Inline::of_window(window, len))
+    }
+
+    /// Returns whether the first `len` bytes of `window` are this id.
+    #[inline(always)]
+    pub(crate) fn is_begin_of(&self, window: &[u8; Self::MAX_LEN], len: usize) -> bool {
+        usize::from(self.0.len) == len && self.0.begins(window)
     }
 
     /// Returns the bytes of the id, padded with zeros, and their number without the padding.

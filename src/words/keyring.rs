@@ -132,19 +132,12 @@ impl Keyring {
     /// # Errors
     /// If the keyring does not hold the key of the token, returns [`Rejection::Unkeyed`] for key
     /// number 0, and [`Rejection::UnknownKey`] for any other key number.
-    #[inline]
+    #[inline(always)]
     pub fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
-        self.digest_in(text, &text.project())
-    }
-
-    /// Returns the MAC of a token's text, as [`digest`](Self::digest) does. `project` must be the
-    /// project of the text.
-    #[inline]
-    pub(super) fn digest_in(&self, text: &TokenText<'_>, project: &ProjectId) -> Result<Digest, Rejection> {
         let number = KeyNumber::of_digit(text.handle()[0]);
         let is_it = |subkey: &&Subkey| subkey.number == number && text.has_prefix(&subkey.prefix);
         match self.verifying.iter().find(is_it) {
-            Some(subkey) => Ok(subkey.digest(text.handle(), text.secret(), project)),
+            Some(subkey) => Ok(subkey.digest(text.handle(), text.secret(), text.project_window())),
             None if number == KeyNumber::UNKEYED => Err(Rejection::Unkeyed),
             None => Err(Rejection::UnknownKey),
         }
@@ -153,7 +146,7 @@ impl Keyring {
     /// Returns the MAC of a new token's parts. The first character of the id must be the number of
     /// the key for new tokens.
     pub(crate) fn minting_digest(&self, project: &ProjectId, id: &TokenId, secret: &[u8; 33]) -> Digest {
-        self.minting.digest(id.as_bytes(), secret, project)
+        self.minting.digest(id.as_bytes(), secret, project.padded())
     }
 
     /// Returns the keys for the MACs of imported tokens. The key for new tokens is first.

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::digest::Digest;
 use super::format::TokenText;
-use super::ids::{Prefix, ProjectId, TokenId, TokenKey};
+use super::ids::TokenKey;
 use super::keyring::Keyring;
 use super::rejection::Rejection;
 
@@ -33,7 +33,6 @@ use super::rejection::Rejection;
 #[derive(Clone, Copy)]
 pub struct PresentedToken<'a> {
     text: TokenText<'a>,
-    key: TokenKey,
     digest: Digest,
 }
 
@@ -52,24 +51,18 @@ impl<'a> PresentedToken<'a> {
 
     #[inline(always)]
     pub(crate) fn parse_bytes(text: &'a [u8], keyring: &Keyring) -> Result<Self, Rejection> {
-        let (text, project) = TokenText::parse_under(text, keyring.prefixes())?;
-        let digest = keyring.digest_in(&text, &project)?;
+        let text = TokenText::parse_under(text, keyring.prefixes())?;
+        let digest = keyring.digest(&text)?;
         if !text.has_tag_of(&digest) {
             return Err(Rejection::Tag);
         }
-        Ok(Self { text, key: TokenKey { project, id: text.id() }, digest })
+        Ok(Self { text, digest })
     }
 
     /// Returns the key under which the store holds the token.
     #[inline]
     pub fn key(&self) -> TokenKey {
-        self.key
-    }
-
-    /// Returns whether the token has this prefix and this key.
-    #[inline]
-    pub(crate) fn names(&self, prefix: &Prefix, project: &ProjectId, id: &TokenId) -> bool {
-        self.key.id == *id && self.key.project == *project && self.text.has_prefix(prefix)
+        TokenKey { project: self.text.project(), id: self.text.id() }
     }
 
     /// Returns the text of the token, split into its parts.

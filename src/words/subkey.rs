@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::digest::Digest;
 use super::hmac::{BLOCK, PreparedHmac, keyed};
-use super::ids::{KeyNumber, Prefix, ProjectId};
+use super::ids::{KeyNumber, Prefix};
+use crate::words::alphabet;
 
 /// The HMAC key that is derived from a pepper for one prefix. The inner and the outer block of the
 /// key are hashed in advance.
@@ -21,14 +22,19 @@ impl Subkey {
         Self { prefix, number, hmac: PreparedHmac::new(&subkey(pepper, prefix)) }
     }
 
-    #[inline]
-    pub(super) fn digest(&self, handle: &[u8; 16], secret: &[u8; 33], project: &ProjectId) -> Digest {
-        let (project, len) = project.padded();
+    /// Returns the MAC of a token. Its project is the first bytes of a text, as many as the number
+    /// says.
+    #[inline(always)]
+    pub(super) fn digest(&self, handle: &[u8; 16], secret: &[u8; 33], project: (&[u8; 32], usize)) -> Digest {
+        let (project, len) = project;
+        let mask = alphabet::first_bytes::<32>(len);
         let mut blocks = [[0; BLOCK]; 2];
         let text = blocks.as_flattened_mut();
         text[..16].copy_from_slice(handle);
         text[16..49].copy_from_slice(secret);
-        text[49..81].copy_from_slice(project);
+        for at in 0..32 {
+            text[49 + at] = project[at] & mask[at];
+        }
         Digest::from_bytes(self.hmac.of(blocks, 49 + len))
     }
 }

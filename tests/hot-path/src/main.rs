@@ -10,7 +10,7 @@
 //! portable code would be nine tenths of each count. The counts do not show:
 //! - time: an instruction that waits for memory or for another instruction counts like any other;
 //! - the hash function: a second HMAC in a verification adds only a few counted instructions
-//!   (`cargo bench --bench token` shows its time);
+//!   (the benchmark in `benches/verification` shows its time);
 //! - the work of a store other than `MemoryStore`, and contention between threads.
 
 use std::future::Future;
