@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
 use keyfob::axum::Axum;
-use keyfob::http::{Caller, RouteGuard};
+use keyfob::http::{Caller, Framework, RouteGuard};
 use tower::{Layer, Service};
 
 use crate::axum::world::{bearer, request};
@@ -83,27 +83,39 @@ where
     service.call(request(Method::GET, "/", headers)).await.unwrap().status().as_u16()
 }
 
-fn route(world: &World) -> RouteGuard<Axum> {
-    world.guard::<Axum>().project(project("145"), "repo:read").unwrap()
+fn route<F: Framework>(world: &World) -> RouteGuard<F> {
+    world.guard::<F>().project(project("145"), "repo:read").unwrap()
+}
+
+/// Puts a layer around the inner service, and checks the counts after each of four requests.
+async fn check<L, S>(pace: Pace, authorization: &str, layer: L)
+where
+    L: Layer<Inner, Service = S>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let clones = if pace == Pace::FromMemory { [0, 0, 1] } else { [1, 2, 3] };
+    let good = [("authorization", authorization)];
+    let counts = Arc::new(Counts::default());
+    let mut service = layer.layer(Inner { counts: Arc::clone(&counts), is_ready: false });
+    assert_eq!(send(&mut service, &good).await, 200);
+    assert_eq!(counts.read(), (clones[0], 1, 0), "{pace:?}");
+    assert_eq!(send(&mut service, &good).await, 200);
+    assert_eq!(counts.read(), (clones[1], 2, 0), "{pace:?}");
+    // A guarded service that stays open must not keep the place of a refused request.
+    assert_eq!(send(&mut service, &[]).await, 401);
+    assert_eq!(counts.read(), (clones[2], 2, 0), "{pace:?}");
+    assert_eq!(send(&mut service, &good).await, 200);
+    assert_eq!((counts.read().1, counts.read().2), (3, 0), "{pace:?}");
 }
 
 #[tokio::test]
 async fn the_instance_that_was_ready_is_called_or_dropped() {
-    for (pace, clones) in [(Pace::FromMemory, [0, 0, 1]), (Pace::AfterWait, [1, 2, 3])] {
+    for pace in [Pace::FromMemory, Pace::AfterWait] {
         let world = World::at(pace);
         let authorization = bearer(&world.issue(world.usual()).await);
-        let good = [("authorization", authorization.as_str())];
-        let counts = Arc::new(Counts::default());
-        let mut service = route(&world).layer(Inner { counts: Arc::clone(&counts), is_ready: false });
-        assert_eq!(send(&mut service, &good).await, 200);
-        assert_eq!(counts.read(), (clones[0], 1, 0), "{pace:?}");
-        assert_eq!(send(&mut service, &good).await, 200);
-        assert_eq!(counts.read(), (clones[1], 2, 0), "{pace:?}");
-        // A guarded service that stays open must not keep the place of a refused request.
-        assert_eq!(send(&mut service, &[]).await, 401);
-        assert_eq!(counts.read(), (clones[2], 2, 0), "{pace:?}");
-        assert_eq!(send(&mut service, &good).await, 200);
-        assert_eq!((counts.read().1, counts.read().2), (3, 0), "{pace:?}");
+        check(pace, &authorization, route::<Axum>(&world)).await;
+        #[cfg(feature = "tonic")]
+        check(pace, &authorization, route::<keyfob::tonic::Tonic>(&world)).await;
     }
 }
 
@@ -112,7 +124,7 @@ async fn a_request_that_is_dropped_while_it_waits_gives_its_place_back() {
     let world = World::at(Pace::AfterWait);
     let authorization = bearer(&world.issue(world.usual()).await);
     let counts = Arc::new(Counts::default());
-    let mut service = route(&world).layer(Inner { counts: Arc::clone(&counts), is_ready: false });
+    let mut service = route::<Axum>(&world).layer(Inner { counts: Arc::clone(&counts), is_ready: false });
     poll_fn(|context| service.poll_ready(context)).await.unwrap();
     let answer = service.call(request(Method::GET, "/", &[("authorization", &authorization)]));
     assert_eq!(counts.read(), (1, 0, 1));
