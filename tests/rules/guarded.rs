@@ -11,12 +11,15 @@ use axum::http::{Request, Response};
 use axum::routing::any_service;
 use keyfob::http::CredentialPlaces;
 use keyfob::{MemoryStore, ScopeSet, Tokens};
-use tonic::transport::server::TcpConnectInfo;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 
 use crate::allocations::{allocations, ready};
 use crate::support::{actor, keyring, new_token, project};
+
+/// An extension of each request, which no guard knows.
+#[derive(Clone)]
+struct Connection;
 
 /// A service that answers every request without an allocation.
 #[derive(Clone)]
@@ -31,7 +34,8 @@ impl Service<Request<Body>> for Empty {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(request.extensions().get::<Connection>().is_some(), "the extensions are kept");
         std::future::ready(Ok(Response::new(Body::empty())))
     }
 }
@@ -75,8 +79,7 @@ where
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let connection = TcpConnectInfo { local_addr: None, remote_addr: None };
-        let request = request.extension(connection).body(Body::empty()).unwrap();
+        let request = request.extension(Connection).body(Body::empty()).unwrap();
         let (count, response) = allocations(|| ready(service.call(request)).unwrap());
         assert_eq!(response.status(), 200);
         count

@@ -22,7 +22,7 @@ impl Framework for NoFramework {
         PathParameter::Misplaced
     }
 
-    fn peer_address(_: &()) -> Option<std::net::IpAddr> {
+    fn peer_address(_: &mut ()) -> Option<std::net::IpAddr> {
         None
     }
 

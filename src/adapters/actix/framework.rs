@@ -84,7 +84,7 @@ impl Framework for Actix {
         PathParameter::of(named.map(|(_, value)| value))
     }
 
-    fn peer_address(request: &HttpRequest) -> Option<IpAddr> {
+    fn peer_address(request: &mut HttpRequest) -> Option<IpAddr> {
         request.peer_addr().as_ref().map(SocketAddr::ip)
     }
 

@@ -75,7 +75,7 @@ impl Framework for Axum {
         path::parameter(request, name)
     }
 
-    fn peer_address(request: &Parts) -> Option<IpAddr> {
+    fn peer_address(request: &mut Parts) -> Option<IpAddr> {
         let connection = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address);
         let mock = || request.extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(address)| address);
         connection.or_else(mock).map(SocketAddr::ip)

@@ -167,7 +167,7 @@ impl<F: Framework> RouteGuard<F> {
     }
 
     /// Returns the origin of a request, without the `User-Agent`.
-    fn origin(&self, request: &F::Request) -> Origin {
+    fn origin(&self, request: &mut F::Request) -> Origin {
         let address = match &self.route.reading.address {
             Some(address) => address(request),
             None => F::peer_address(request),

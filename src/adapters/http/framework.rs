@@ -40,7 +40,7 @@ use crate::words::ids::ProjectId;
 ///         PathParameter::of(request.project.as_deref())
 ///     }
 ///
-///     fn peer_address(_: &Request) -> Option<IpAddr> {
+///     fn peer_address(_: &mut Request) -> Option<IpAddr> {
 ///         None
 ///     }
 ///
@@ -99,8 +99,9 @@ pub trait Framework: 'static {
     fn path_parameter(request: &mut Self::Request, name: &str) -> PathParameter;
 
     /// Returns the address of the other end of the connection, if the framework knows it. This is
-    /// the address of the proxy if there is one.
-    fn peer_address(request: &Self::Request) -> Option<IpAddr>;
+    /// the address of the proxy if there is one. The request is mutable because some frameworks
+    /// need a part of it by value. Put this part back, so that the request does not change.
+    fn peer_address(request: &mut Self::Request) -> Option<IpAddr>;
 
     /// Attaches a value to the request, for the handler and for inner guards. A value of the same
     /// type that was attached before is replaced.

@@ -25,7 +25,7 @@ impl Framework for Poem {
         request.raw_path_param(name).map_or(PathParameter::NoProject, |value| PathParameter::of([value]))
     }
 
-    fn peer_address(request: &Request) -> Option<IpAddr> {
+    fn peer_address(request: &mut Request) -> Option<IpAddr> {
         match &**request.remote_addr() {
             Addr::SocketAddr(address) => Some(address.ip()),
             _ => None,

@@ -57,7 +57,7 @@ impl Framework for OnRocket {
         PathParameter::of(values.map(|(_, value)| value.as_str()))
     }
 
-    fn peer_address(request: &Head) -> Option<IpAddr> {
+    fn peer_address(request: &mut Head) -> Option<IpAddr> {
         request.peer
     }
 

@@ -20,7 +20,7 @@ impl Framework for Salvo {
         PathParameter::of(request.params().get(name).map(String::as_str))
     }
 
-    fn peer_address(request: &Request) -> Option<IpAddr> {
+    fn peer_address(request: &mut Request) -> Option<IpAddr> {
         request.remote_addr().ip()
     }
 
