@@ -107,7 +107,8 @@ impl<S> Cached<S> {
     pub fn counts(&self) -> CacheCounts {
         let told_at = *self.cache.told_at();
         let feed_age = told_at.map(|told_at| told_at.elapsed());
-        CacheCounts { entries: self.cache.shards.len(), feed_age, ..self.cache.counters.read() }
+        let (entries, hits) = self.cache.shards.counts();
+        CacheCounts { hits, entries, feed_age, ..self.cache.counters.read() }
     }
 
     /// Returns how many shared calls to the store are in progress.

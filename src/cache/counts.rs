@@ -33,7 +33,6 @@ pub struct CacheCounts {
 /// `read` returns may come from slightly different moments.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    pub(super) hits: AtomicU64,
     pub(super) misses: AtomicU64,
     pub(super) joined: AtomicU64,
     pub(super) fills_lost: AtomicU64,
@@ -47,11 +46,11 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the current counts. Leaves `entries` at 0 and `feed_age` at `None`.
+    /// Returns the current counts. Leaves `hits` and `entries` at 0 and `feed_age` at `None`.
     pub(super) fn read(&self) -> CacheCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         CacheCounts {
-            hits: read(&self.hits),
+            hits: 0,
             misses: read(&self.misses),
             joined: read(&self.joined),
             fills_lost: read(&self.fills_lost),

@@ -23,6 +23,13 @@ impl<S: TokenStore> Cached<S> {
         }
     }
 
+    /// Returns the record from the cache, or `None` if the cache has no fresh record.
+    #[inline]
+    pub(super) fn held(&self, key: &TokenKey) -> Option<ReadResult> {
+        let cache = &*self.cache;
+        if cache.bound.is_zero() { None } else { cache.shards.held(key, cache.now()) }
+    }
+
     /// Returns the record from the cache. If the cache has no fresh record, returns `Err` with the
     /// shared store call to wait for. If the bound is zero, returns `Err(None)`, because the caller
     /// then calls the store directly.
@@ -33,10 +40,7 @@ impl<S: TokenStore> Cached<S> {
             return Err(None);
         }
         match cache.shards.look(key, cache.now()) {
-            Looked::Held { found, age } => {
-                Counters::add(&cache.counters.hits);
-                Ok(ReadResult { record: found, age })
-            }
+            Looked::Held(held) => Ok(held),
             Looked::Join(flight) => {
                 Counters::add(&cache.counters.joined);
                 Err(Some(flight))

@@ -1,7 +1,7 @@
 //! The shards and the epochs of a cache. Each shard has its own lock, and holds a part of the cache
 //! entries and of the store calls in progress.
 
-use core::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use core::hash::BuildHasher;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::hash::RandomState;
@@ -24,6 +24,8 @@ use tokio::sync::OnceCell;
 
 use super::protocol::{self, Epoch, Held, Since, Versioned};
 use crate::rules::record::TokenRecord;
+use crate::store::contract::ReadResult;
+use crate::store::id_hash::{ById, IdHash};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
 
@@ -69,9 +71,16 @@ pub(super) struct Answer {
 
 /// One shard of the cache, with its entries and its store calls in progress.
 struct Shard {
-    held: Cache<Place, Kept, UnitWeighter, BuildHasherDefault<Hashed>>,
+    held: Cache<ById, Kept, UnitWeighter, IdHash>,
     under_way: HashMap<TokenKey, UnderWay>,
+    /// The number of look-ups that found a fresh entry. Each shard counts its own, so that callers
+    /// of different shards write to different memory.
+    hits: u64,
 }
+
+/// A shard in cache lines of its own.
+#[repr(align(128))]
+struct Aligned(Mutex<Shard>);
 
 /// A call in progress, and how many callers wait for it.
 ///
@@ -83,37 +92,6 @@ struct UnderWay {
     waiting: usize,
 }
 
-/// A key with its hash. The hash is computed once and used for all look-ups of one call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
-    hash: u64,
-    key: TokenKey,
-}
-
-impl Hash for Place {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-/// A hasher that returns the hash that a `Place` already contains.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-}
-
 /// A cache entry, with the index of the epoch of its project.
 #[derive(Clone)]
 struct Kept {
@@ -123,19 +101,20 @@ struct Kept {
 
 /// The entries, the calls in progress and the epochs of a cache.
 pub(super) struct Shards {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Aligned]>,
+    ids: IdHash,
     epochs: Box<[AtomicU64]>,
     /// The number of times that the cache has dropped all its entries. It is added to the epoch of
     /// every project.
     all: AtomicU64,
-    hasher: RandomState,
+    projects: RandomState,
     bound: Duration,
 }
 
 /// The result of a look-up in the cache.
 pub(super) enum Looked {
     /// The cache has a fresh entry.
-    Held { found: Found, age: Duration },
+    Held(ReadResult),
     /// Another caller has started this store call. The current caller counts as waiting for the
     /// store call until the store call ends or the current caller calls [`Shards::leave`].
     Join(Arc<Flight>),
@@ -148,33 +127,31 @@ impl Shards {
     /// Creates an empty cache with room for about this many entries.
     pub(super) fn new(bound: Duration, entries: usize) -> Self {
         let each = entries.div_ceil(SHARDS).max(1);
-        let held = || Cache::with(each, each as u64, UnitWeighter, Default::default(), Default::default());
-        let shard = || Mutex::new(Shard { held: held(), under_way: HashMap::new() });
+        let ids = IdHash::default();
+        let held = || Cache::with(each, each as u64, UnitWeighter, ids.clone(), Default::default());
+        let shard = || Aligned(Mutex::new(Shard { held: held(), under_way: HashMap::new(), hits: 0 }));
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             epochs: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
             all: AtomicU64::new(0),
-            hasher: RandomState::new(),
+            projects: RandomState::new(),
             bound,
+            ids,
         }
     }
 
-    /// Returns the key together with its hash.
-    fn place(&self, key: &TokenKey) -> Place {
-        Place { hash: self.hasher.hash_one(key), key: *key }
-    }
-
     // No code here panics while it holds a lock, so a poisoned lock never guards a partial change.
-    fn shard(&self, place: &Place) -> MutexGuard<'_, Shard> {
+    #[inline]
+    fn shard(&self, key: &TokenKey) -> MutexGuard<'_, Shard> {
         // The maps in a shard use the lowest and highest bits of the hash. So the choice of the
         // shard uses other bits.
-        let shard = (place.hash >> 32) as usize % SHARDS;
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        let shard = (self.ids.of(&key.id) >> 32) as usize % SHARDS;
+        self.shards[shard].0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the index of the epoch of a project.
     fn epoch_at(&self, project: &ProjectId) -> usize {
-        self.hasher.hash_one(project) as usize % EPOCHS
+        self.projects.hash_one(project) as usize % EPOCHS
     }
 
     /// Returns the epoch at an index.
@@ -200,16 +177,28 @@ impl Shards {
         self.all.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Looks up a key. Returns `None` if the cache has no fresh entry.
+    #[inline]
+    pub(super) fn held(&self, key: &TokenKey, now: Duration) -> Option<ReadResult> {
+        self.fresh(&mut self.shard(key), key, now)
+    }
+
+    #[inline]
+    fn fresh(&self, shard: &mut Shard, key: &TokenKey, now: Duration) -> Option<ReadResult> {
+        let Kept { held, epoch_at } = shard.held.get(&ById(*key))?;
+        // The epoch is read under the lock. So this look-up sees every earlier move of the epoch.
+        let held = protocol::look(Some(held), now, self.epoch_there(*epoch_at), self.bound)?;
+        let fresh = ReadResult { record: held.found.clone(), age: now.saturating_sub(held.since.asked_at) };
+        shard.hits += 1;
+        Some(fresh)
+    }
+
     /// Looks up a key. If the cache has no fresh entry, joins the call in progress for this key, or
     /// registers a new call.
     pub(super) fn look(&self, key: &TokenKey, now: Duration) -> Looked {
-        let place = self.place(key);
-        let mut shard = self.shard(&place);
-        // The epoch is read under the lock. So this look-up sees every earlier move of the epoch.
-        if let Some(Kept { held, epoch_at }) = shard.held.get(&place)
-            && let Some(held) = protocol::look(Some(held), now, self.epoch_there(*epoch_at), self.bound)
-        {
-            return Looked::Held { found: held.found.clone(), age: now.saturating_sub(held.since.asked_at) };
+        let mut shard = self.shard(key);
+        if let Some(held) = self.fresh(&mut shard, key, now) {
+            return Looked::Held(held);
         }
         let epoch = self.epoch(&key.project);
         if let Some(under_way) = shard.under_way.get_mut(key).filter(|under_way| under_way.flight.epoch == epoch) {
@@ -227,27 +216,27 @@ impl Shards {
     /// Ends a call after the store has returned. Puts the result into the cache, unless
     /// [`protocol::fill`] discards it. Returns whether the result is now in the cache.
     pub(super) fn land(&self, key: &TokenKey, flight: &Arc<Flight>, found: &Found, since: Since) -> bool {
-        let (place, epoch_at) = (self.place(key), self.epoch_at(&key.project));
-        let mut shard = self.shard(&place);
+        let epoch_at = self.epoch_at(&key.project);
+        let mut shard = self.shard(key);
         shard.end(key, flight);
-        let held = shard.held.peek(&place).map(|kept| kept.held.clone());
+        let held = shard.held.peek(&ById(*key)).map(|kept| kept.held.clone());
         let fill = Held { found: found.clone(), since };
         let overtaken = flight.overtaken.load(Ordering::SeqCst);
         let landed = protocol::fill(held, fill, overtaken, self.epoch_there(epoch_at), self.bound);
         if let (false, Some(held)) = (landed.lost, landed.held) {
-            shard.held.insert(place, Kept { held, epoch_at });
+            shard.held.insert(ById(*key), Kept { held, epoch_at });
         }
         !landed.lost
     }
 
     /// Ends a call after the store has failed.
     pub(super) fn end(&self, key: &TokenKey, flight: &Arc<Flight>) {
-        self.shard(&self.place(key)).end(key, flight);
+        self.shard(key).end(key, flight);
     }
 
     /// Stops counting one caller as waiting for a call. Ends the call if no caller waits any more.
     pub(super) fn leave(&self, key: &TokenKey, flight: &Arc<Flight>) {
-        let mut shard = self.shard(&self.place(key));
+        let mut shard = self.shard(key);
         let Some(under_way) = shard.of(key, flight) else { return };
         under_way.waiting -= 1;
         if under_way.waiting == 0 {
@@ -259,7 +248,7 @@ impl Shards {
     /// of the old call is not kept, because the cache can no longer notice changes during that
     /// call.
     pub(super) fn give_up(&self, key: &TokenKey, flight: &Arc<Flight>) {
-        let mut shard = self.shard(&self.place(key));
+        let mut shard = self.shard(key);
         if shard.of(key, flight).is_some() {
             shard.overtake(key);
         }
@@ -268,34 +257,35 @@ impl Shards {
     /// Replaces the entry of a key with the new record, after the store has acknowledged a change
     /// by this process.
     pub(super) fn wrote(&self, key: &TokenKey, record: &Arc<TokenRecord>, since: Since) {
-        let place = self.place(key);
-        let mut shard = self.shard(&place);
+        let mut shard = self.shard(key);
         shard.overtake(key);
-        let Some((_, Kept { held, epoch_at })) = shard.held.remove(&place) else { return };
+        let Some((_, Kept { held, epoch_at })) = shard.held.remove(&ById(*key)) else { return };
         if let Some(held) = protocol::wrote(Some(held), Held { found: Some(Arc::clone(record)), since }) {
-            shard.held.insert(place, Kept { held, epoch_at });
+            shard.held.insert(ById(*key), Kept { held, epoch_at });
         }
     }
 
     /// Drops the entry of a key whose record may have changed.
     pub(super) fn forget(&self, key: &TokenKey) {
-        let place = self.place(key);
-        let mut shard = self.shard(&place);
+        let mut shard = self.shard(key);
         shard.overtake(key);
-        shard.held.remove(&place);
+        shard.held.remove(&ById(*key));
     }
 
     /// Returns how many shared calls to the store are in progress.
     #[cfg(test)]
     pub(super) fn under_way(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap().under_way.len()).sum()
+        self.shards.iter().map(|shard| shard.0.lock().unwrap().under_way.len()).sum()
     }
 
-    /// Returns the number of entries in the cache.
-    pub(super) fn len(&self) -> u64 {
+    /// Returns the number of entries in the cache, and the number of hits.
+    pub(super) fn counts(&self) -> (u64, u64) {
         // The method `shard` explains why a poisoned lock is harmless.
-        let len = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).held.len() as u64;
-        self.shards.iter().map(len).sum()
+        let locked = |shard: &Aligned| {
+            let shard = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+            (shard.held.len() as u64, shard.hits)
+        };
+        self.shards.iter().map(locked).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 }
 

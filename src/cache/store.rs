@@ -59,6 +59,22 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         self.with_issuers(key, ReadResult { record, age }).await
     }
 
+    #[inline]
+    fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+        let ReadResult { record, age } = self.held(key)?;
+        if record.as_ref().is_none_or(|record| record.bound_to().is_none()) {
+            return Some(ChainResult { chain: record.into(), age });
+        }
+        let mut held = ChainResult { chain: record.into(), age };
+        while let Some(issuer) = held.chain.next_issuer() {
+            let ReadResult { record, age } = self.held(&issuer)?;
+            held.age = held.age.max(age);
+            let Some(issuer) = record else { break };
+            held.chain.add(issuer);
+        }
+        Some(held)
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
         self.store.list(query).await
     }

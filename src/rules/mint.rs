@@ -85,22 +85,20 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
 
     let MintedText { token, id, digest } = mint_text::draw(rng, keyring, &new.project)?;
     let key = TokenKey { project: new.project, id };
-    let record = TokenRecord {
-        kind,
-        scopes: new.scopes,
-        metadata: new.metadata,
-        addresses: new.addresses,
-        issuer,
-        created_by: new.delegation.as_ref().and_then(Delegation::creator).unwrap_or_else(|| actor.clone()),
-        confirm_by,
-        not_before: new.not_before,
-        expires_at,
-        request_id: new.request_id,
-        // Skips the notices that are already overdue. A token with a lifetime of three days gets no
-        // notice 30 or 7 days before its expiry.
-        notice_lead: NoticeLead::begun(policy.notices().leads(), expires_at, now),
-        ..TokenRecord::new(key, keyring.prefix(), digest, new.owner, new.name, now)
-    };
+    let created_by = new.delegation.as_ref().and_then(Delegation::creator).unwrap_or_else(|| actor.clone());
+    let mut record = TokenRecord::created_by(key, keyring.prefix(), digest, (new.owner, new.name), created_by, now);
+    record.kind = kind;
+    record.scopes = new.scopes;
+    record.metadata = new.metadata;
+    record.addresses = new.addresses;
+    record.issuer = issuer;
+    record.confirm_by = confirm_by;
+    record.not_before = new.not_before;
+    record.expires_at = expires_at;
+    record.request_id = new.request_id;
+    // Skips the notices that are already overdue. A token with a lifetime of three days gets no
+    // notice 30 or 7 days before its expiry.
+    record.notice_lead = NoticeLead::begun(policy.notices().leads(), expires_at, now);
     Ok(Issued { token, record })
 }
 

@@ -138,6 +138,19 @@ impl TokenRecord {
         name: Name,
         created_at: Timestamp,
     ) -> Self {
+        let created_by = Actor::from(&owner);
+        Self::created_by(key, prefix, digest, (owner, name), created_by, created_at)
+    }
+
+    /// Creates a record as [`new`](Self::new) does, of a token that `created_by` issued.
+    pub(crate) fn created_by(
+        key: TokenKey,
+        prefix: Prefix,
+        digest: Digest,
+        (owner, name): (OwnerId, Name),
+        created_by: Actor,
+        created_at: Timestamp,
+    ) -> Self {
         Self {
             project: key.project,
             id: key.id,
@@ -155,7 +168,7 @@ impl TokenRecord {
             scopes: ScopeSet::default(),
             issuer: None,
             name,
-            created_by: Actor::from(&owner),
+            created_by,
             owner,
             metadata: Metadata::default(),
             last_used_at: None,

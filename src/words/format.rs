@@ -261,18 +261,19 @@ pub(crate) fn render(
     secret: &[u8; SECRET],
     tag: &[u8; TAG],
 ) -> String {
-    // The capacity suffices for every token. Growing the buffer would leave copies of the secret in
+    // The capacity is exact. Growing or shrinking the buffer would leave copies of the secret in
     // memory.
-    let mut text = String::with_capacity(MAX_LEN);
-    for part in [prefix.as_str(), project.as_str(), id.as_str()] {
-        text.push_str(part);
-        text.push('_');
+    let len = prefix.as_bytes().len() + 1 + project.as_bytes().len() + FROM_ID;
+    let mut text = Vec::with_capacity(len);
+    for part in [prefix.as_bytes(), project.as_bytes(), id.as_bytes()] {
+        text.extend_from_slice(part);
+        text.push(b'_');
     }
-    text.push_str(alphabet::as_str(secret));
-    text.push_str(alphabet::as_str(tag));
-    let crc = crc32fast::hash(text.as_bytes());
-    text.push_str(alphabet::as_str(&alphabet::encode_u32(crc)));
-    text
+    text.extend_from_slice(secret);
+    text.extend_from_slice(tag);
+    let crc = crc32fast::hash(&text);
+    text.extend_from_slice(&alphabet::encode_u32(crc));
+    String::from_utf8(text).expect("the parts of a token are ASCII")
 }
 
 #[inline]

@@ -1,14 +1,13 @@
 //! The creation of a token's text, without a record.
 
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
 
 use super::digest::Digest;
 use super::format;
 use super::ids::{ProjectId, TokenId};
 use super::keyring::Keyring;
 use super::keyring_error::KeyringError;
-use super::random;
+use super::random::{self, Wiped};
 use super::rng_error::RngError;
 use super::secret::PlaintextToken;
 use crate::words::alphabet;
@@ -74,9 +73,9 @@ pub(crate) fn draw<R: TryCryptoRng + ?Sized>(
     keyring: &Keyring,
     project: &ProjectId,
 ) -> Result<MintedText, RngError> {
-    let mut digits = Zeroizing::new([0; 15 + 33]);
-    random::digits(rng, digits.as_mut_slice())?;
-    let (public, secret) = digits.split_first_chunk::<15>().expect("48 digits were drawn");
+    let mut digits = Wiped([0; 15 + 33]);
+    random::digits(rng, &mut digits.0)?;
+    let (public, secret) = digits.0.split_first_chunk::<15>().expect("48 digits were drawn");
     let mut handle = [alphabet::digit(keyring.minting_key().get()); TokenId::LEN];
     handle[1..].copy_from_slice(public);
     let id = TokenId::from_checked(handle);

@@ -1,7 +1,7 @@
 //! Draws random base62 digits. The time does not depend on the digits, which can be secret.
 
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
+use zeroize::Zeroize as _;
 
 use super::ids::{KeyNumber, TokenId};
 use super::rng_error::RngError;
@@ -22,18 +22,42 @@ where
     while filled < digits.len() {
         // 64 bytes give 62 digits on average. A token needs 48 digits, so a second draw is needed
         // once in 10^11 times.
-        let mut bytes = Zeroizing::new([0; 64]);
-        rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| RngError)?;
-        for byte in bytes.iter() {
-            // A value of 62 or 63 is written too, and the next digit overwrites it. A branch would
-            // often be mispredicted by the processor.
-            let Some(place) = digits.get_mut(filled) else { break };
-            let value = byte & 63;
-            *place = alphabet::digit(value);
-            filled += usize::from(value < 62);
-        }
+        let (mut bytes, mut drawn) = (Wiped([0; 64]), Wiped([0; 64]));
+        rng.try_fill_bytes(&mut bytes.0).map_err(|_| RngError)?;
+        let count = keep_digits(&bytes.0, &mut drawn.0).min(digits.len() - filled);
+        digits[filled..filled + count].copy_from_slice(&drawn.0[..count]);
+        filled += count;
     }
     Ok(())
+}
+
+/// Writes the digits that come from random bytes to the begin of `drawn`, and returns their number.
+/// The bytes after them are meaningless.
+#[inline]
+fn keep_digits(bytes: &[u8; 64], drawn: &mut [u8; 64]) -> usize {
+    // A loop of its own, because the processor can compute many digits with one instruction.
+    let mut digits = Wiped([0; 64]);
+    for (digit, byte) in digits.0.iter_mut().zip(bytes) {
+        *digit = alphabet::digit(byte & 63);
+    }
+    let mut kept = 0;
+    for (digit, byte) in digits.0.iter().zip(bytes) {
+        // A value of 62 or 63 is written too, and the next digit overwrites it. A branch would
+        // often be mispredicted by the processor.
+        drawn[kept & 63] = *digit;
+        kept += usize::from(byte & 63 < 62);
+    }
+    kept
+}
+
+/// Secret bytes, which are wiped when they are dropped. The wrapper `Zeroizing` would wipe one byte
+/// after the other.
+pub(super) struct Wiped<const N: usize>(pub(super) [u8; N]);
+
+impl<const N: usize> Drop for Wiped<N> {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
 }
 
 /// Draws a token id that begins with the key number `number`.

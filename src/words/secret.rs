@@ -40,12 +40,12 @@ use super::rejection::Rejection;
 /// println!("issued {}", serde_json::json!({ "token": token }));
 /// # Ok::<(), keyfob::Rejection>(())
 /// ```
-pub struct PlaintextToken(Zeroizing<String>);
+pub struct PlaintextToken(Zeroizing<Box<str>>);
 
 impl PlaintextToken {
     /// Creates the plaintext from the output of [`format::render`].
     pub(crate) fn rendered(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self(Zeroizing::new(text.into_boxed_str()))
     }
 
     /// Returns the text of the whole token. This text is a secret: keep it out of logs and URLs,
