@@ -9,6 +9,8 @@ pub(crate) mod axum;
 mod fault;
 #[cfg(feature = "github")]
 pub(crate) mod github;
+#[cfg(any(feature = "axum", feature = "tonic"))]
+mod guarded_future;
 #[cfg(feature = "service")]
 pub(crate) mod http;
 #[cfg(feature = "mysql")]

@@ -1,9 +1,10 @@
 //! Requests and responses of the crate `http`, for the frameworks that use them: axum and tonic.
 
-use http::header::{CONTENT_TYPE, Entry};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
+use super::http::admit::{Admission, Waiting};
 use super::http::framework::Framework;
 use super::http::refusal::Refusal;
 use super::http::response::RefusalResponse;
@@ -11,35 +12,78 @@ use super::http::route::RouteGuard;
 #[cfg(feature = "token-api")]
 use super::http::token_api::TokenApiResponse;
 
-/// Checks a request against a guard. Before the check, all headers that may hold a token are marked
-/// as sensitive. Returns the request with the verified caller attached, or the refusal with the
-/// head of the request.
-pub(super) async fn admit<F, B>(route: &RouteGuard<F>, request: Request<B>) -> Result<Request<B>, (Refusal, Parts)>
+/// The result of the part of a check that does not wait.
+pub(super) enum Checked<B> {
+    Admitted(Request<B>),
+    /// The refusal, with the head of the request.
+    Refused(Refusal, Parts),
+    Waits(Waits<B>),
+}
+
+/// A request whose verification must wait.
+pub(super) struct Waits<B> {
+    waiting: Waiting,
+    head: Parts,
+    body: B,
+}
+
+/// Checks a request against a guard, as far as this needs no waiting. Before the check, all headers
+/// that may hold a token are marked as sensitive. An admitted request has the verified caller
+/// attached.
+pub(super) fn check<F, B>(guard: &RouteGuard<F>, request: Request<B>) -> Checked<B>
 where
     F: Framework<Request = Parts>,
 {
-    let (mut parts, body) = request.into_parts();
-    hide(&mut parts.headers, route.secret_headers());
-    match route.admit(&mut parts).await {
-        Ok(()) => Ok(Request::from_parts(parts, body)),
-        Err(refusal) => Err((refusal, parts)),
+    let (mut head, body) = request.into_parts();
+    hide(&mut head.headers, guard);
+    match guard.admit_held(&mut head) {
+        Ok(Admission::Admitted) => Checked::Admitted(Request::from_parts(head, body)),
+        Ok(Admission::Waits(waiting)) => Checked::Waits(Waits { waiting, head, body }),
+        Err(refusal) => Checked::Refused(refusal, head),
+    }
+}
+
+/// Completes the check of a request whose verification must wait. Returns the request with the
+/// verified caller attached, or the refusal with the head of the request.
+pub(super) async fn wait<F, B>(guard: &RouteGuard<F>, request: Waits<B>) -> Result<Request<B>, (Refusal, Parts)>
+where
+    F: Framework<Request = Parts>,
+{
+    let Waits { waiting, mut head, body } = request;
+    match guard.admit_after(waiting, &mut head).await {
+        Ok(()) => Ok(Request::from_parts(head, body)),
+        Err(refusal) => Err((refusal, head)),
     }
 }
 
 /// Marks the headers that may contain a credential as sensitive, so that Debug output does not show
 /// their values.
-fn hide<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'n str>) {
-    for name in names {
-        let name = HeaderName::try_from(name).expect("the name of a place is valid");
-        if let Entry::Occupied(mut values) = headers.entry(name) {
-            values.iter_mut().for_each(|value| value.set_sensitive(true));
+fn hide<F: Framework>(headers: &mut HeaderMap, guard: &RouteGuard<F>) {
+    // `HeaderMap::entry` may allocate, and `get_mut` reaches only the first value of a header.
+    for (name, value) in headers {
+        // The first secret header is always `Authorization`, which is compared in one step.
+        if name == AUTHORIZATION || guard.secret_headers().skip(1).any(|secret| name == secret) {
+            value.set_sensitive(true);
         }
     }
 }
 
+/// Returns the instance of the inner service on which `poll_ready` was called, and leaves a clone
+/// in its place. Only this instance may be called. If the request is refused, the instance must be
+/// dropped, because `poll_ready` may have reserved something for the call.
+pub(super) fn take_ready<S: Clone>(service: &mut S) -> S {
+    let next = service.clone();
+    core::mem::replace(service, next)
+}
+
 /// Returns the values of all headers with this name.
 pub(super) fn header<'r>(request: &'r Parts, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-    request.headers.get_all(name).iter().map(|value| value.as_bytes())
+    // A constant is found without reading the text of its name.
+    let values = match name {
+        "authorization" => request.headers.get_all(AUTHORIZATION),
+        _ => request.headers.get_all(name),
+    };
+    values.iter().map(|value| value.as_bytes())
 }
 
 /// Returns the content type of the request.

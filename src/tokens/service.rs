@@ -158,6 +158,11 @@ impl<S: TokenStore> Tokens<S> {
         self.keyring.recognizes(text) || self.imports().is_some_and(|imports| imports.fits(text))
     }
 
+    /// Returns whether the service records the origins of uses.
+    pub(crate) fn records_origins(&self) -> bool {
+        self.usage.as_ref().is_some_and(Usage::has_origins)
+    }
+
     /// Returns the keyring that the service was created with.
     pub fn keyring(&self) -> &Keyring {
         &self.keyring

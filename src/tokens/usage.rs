@@ -145,6 +145,11 @@ impl Usage {
         Self { origins: true, ..self }
     }
 
+    /// Returns whether origins are recorded.
+    pub(super) fn has_origins(&self) -> bool {
+        self.origins
+    }
+
     /// Notes that a token is used at the time `now`. `stored` is the last use in the record of the
     /// token. `from` returns the origin of the use, and is called only if origins are recorded.
     #[inline]

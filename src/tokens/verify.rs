@@ -51,7 +51,6 @@ impl<S: TokenStore> Tokens<S> {
 
     /// Verifies a presented token as [`verify`](Self::verify) does, if this needs no waiting.
     /// Returns `None` if the caller must await `verify`.
-    #[cfg(any(feature = "axum", feature = "tonic", feature = "actix"))]
     pub(crate) fn verify_held<P>(
         &self,
         token: &[u8],

@@ -16,13 +16,13 @@ use crate::support::{actor, keyring, new_token, now, project, with_checksum};
 
 /// Calls a closure. Returns the number of allocations that the closure made on this thread, and the
 /// closure's result.
-fn allocations<T>(act: impl FnOnce() -> T) -> (u64, T) {
+pub fn allocations<T>(act: impl FnOnce() -> T) -> (u64, T) {
     let before = heap::allocations();
     let value = black_box(act());
     (heap::allocations() - before, value)
 }
 
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => unreachable!("a store in memory does not wait"),

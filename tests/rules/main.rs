@@ -10,6 +10,8 @@ mod attack;
 mod check;
 mod forgery;
 mod format;
+#[cfg(all(feature = "axum", feature = "tonic"))]
+mod guarded;
 mod heap;
 mod keys;
 mod messages;

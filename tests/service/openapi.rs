@@ -18,11 +18,11 @@ impl Framework for NoFramework {
         std::iter::empty()
     }
 
-    async fn path_parameter(_: &mut (), _: &str) -> PathParameter {
+    fn path_parameter(_: &mut (), _: &str) -> PathParameter {
         PathParameter::Misplaced
     }
 
-    fn peer_address(_: &()) -> Option<std::net::IpAddr> {
+    fn peer_address(_: &mut ()) -> Option<std::net::IpAddr> {
         None
     }
 

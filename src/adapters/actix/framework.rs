@@ -79,12 +79,12 @@ impl Framework for Actix {
         request.headers().get_all(name).map(|value| value.as_bytes())
     }
 
-    async fn path_parameter(request: &mut HttpRequest, name: &str) -> PathParameter {
+    fn path_parameter(request: &mut HttpRequest, name: &str) -> PathParameter {
         let named = request.match_info().iter().filter(|(parameter, _)| *parameter == name);
         PathParameter::of(named.map(|(_, value)| value))
     }
 
-    fn peer_address(request: &HttpRequest) -> Option<IpAddr> {
+    fn peer_address(request: &mut HttpRequest) -> Option<IpAddr> {
         request.peer_addr().as_ref().map(SocketAddr::ip)
     }
 

@@ -2,11 +2,11 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use axum::extract::ConnectInfo;
 use axum::extract::connect_info::MockConnectInfo;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
+use super::path;
 use crate::adapters::http::framework::{Framework, PathParameter};
 use crate::adapters::http::guard;
 use crate::adapters::parts;
@@ -71,17 +71,11 @@ impl Framework for Axum {
         parts::header(request, name)
     }
 
-    async fn path_parameter(request: &mut Parts, name: &str) -> PathParameter {
-        let parameters = match RawPathParams::from_request_parts(request, &()).await {
-            Ok(parameters) => parameters,
-            Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => return PathParameter::NoProject,
-            Err(_) => return PathParameter::Misplaced,
-        };
-        let named = parameters.iter().filter(|(parameter, _)| *parameter == name);
-        PathParameter::of(named.map(|(_, value)| value))
+    fn path_parameter(request: &mut Parts, name: &str) -> PathParameter {
+        path::parameter(request, name)
     }
 
-    fn peer_address(request: &Parts) -> Option<IpAddr> {
+    fn peer_address(request: &mut Parts) -> Option<IpAddr> {
         let connection = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address);
         let mock = || request.extensions.get::<MockConnectInfo<SocketAddr>>().map(|MockConnectInfo(address)| address);
         connection.or_else(mock).map(SocketAddr::ip)

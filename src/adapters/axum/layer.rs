@@ -1,6 +1,5 @@
 //! The guard as a tower layer.
 
-use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use axum::body::Body;
@@ -12,15 +11,16 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::framework::Axum;
+use crate::adapters::guarded_future::GuardedFuture;
 use crate::adapters::http::refusal::Refusal;
 use crate::adapters::http::route::RouteGuard;
-use crate::adapters::parts;
+use crate::adapters::parts::{self, Checked};
 
 impl<S> Layer<S> for RouteGuard<Axum> {
     type Service = GuardedService<S>;
 
     fn layer(&self, inner: S) -> GuardedService<S> {
-        GuardedService { inner, route: self.clone() }
+        GuardedService { inner, guard: self.clone() }
     }
 }
 
@@ -29,7 +29,7 @@ impl<S> Layer<S> for RouteGuard<Axum> {
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
-    route: RouteGuard<Axum>,
+    guard: RouteGuard<Axum>,
 }
 
 impl<S, B> Service<Request<B>> for GuardedService<S>
@@ -41,25 +41,35 @@ where
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+    type Future = GuardedFuture<S::Future, S::Response, Response, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // `poll_ready` was called on this instance, not on the clone, so this instance must be
-        // called.
-        let next = self.inner.clone();
-        let mut inner = core::mem::replace(&mut self.inner, next);
-        let route = self.route.clone();
-        Box::pin(async move {
-            match parts::admit(&route, request).await {
-                Ok(request) => Ok(inner.call(request).await?.into_response()),
-                Err((refusal, request)) => Ok(parts::refused(refusal, grpc_type(&request), Body::from)),
+        match parts::check(&self.guard, request) {
+            Checked::Admitted(request) => GuardedFuture::inner(self.inner.call(request), IntoResponse::into_response),
+            Checked::Refused(refusal, head) => {
+                drop(parts::take_ready(&mut self.inner));
+                GuardedFuture::refused(refused(refusal, &head))
             }
-        })
+            Checked::Waits(request) => {
+                let (mut inner, guard) = (parts::take_ready(&mut self.inner), self.guard.clone());
+                GuardedFuture::waiting(async move {
+                    match parts::wait(&guard, request).await {
+                        Ok(request) => Ok(inner.call(request).await?.into_response()),
+                        Err((refusal, head)) => Ok(refused(refusal, &head)),
+                    }
+                })
+            }
+        }
     }
+}
+
+/// Returns the refusal as a response, in the protocol of the request.
+fn refused(refusal: Refusal, request: &Parts) -> Response {
+    parts::refused(refusal, grpc_type(request), Body::from)
 }
 
 /// Returns the content type of a call of gRPC, or `None` for another request.

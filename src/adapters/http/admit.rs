@@ -4,21 +4,37 @@ use std::sync::Arc;
 
 use super::authenticated::Authenticated;
 use super::caller::{Caller, OtherCaller};
-use super::checks::Check;
+use super::checks::ChecksFor;
 use super::framework::Framework;
 use super::origin::Origin;
+use super::outer::Outer;
+use super::passed::Passed;
 use super::refusal::Refusal;
 use super::route::{Project, RouteGuard};
-use crate::rules::access::{Access, InProject, OwnProject, ProjectRequirement};
+use crate::rules::access::{Access, ProjectRequirement};
 use crate::rules::challenge::Challenge;
+use crate::rules::check::Verified;
+use crate::rules::verify_error::VerifyError;
 use crate::words::credential::HeaderError;
 use crate::words::find_credential::FoundCredential;
 use crate::words::ids::ProjectId;
 use crate::words::rejection::Rejection;
 
-/// The mark of a request that a guard has passed on to another authentication.
-#[derive(Clone)]
-struct PassedOn;
+/// The result of the part of a check that does not wait.
+pub(crate) enum Admission {
+    /// The request may reach the handler.
+    Admitted,
+    /// The verification must wait for the store or for the owners hook.
+    Waits(Waiting),
+}
+
+/// A request whose verification must wait. It holds what the guard has read from the request, so
+/// that the guard reads it only once. It holds no credential.
+pub(crate) struct Waiting {
+    /// The project of the request, or `None` if it is the project of the token.
+    project: Option<ProjectId>,
+    origin: Origin,
+}
 
 impl<F: Framework> RouteGuard<F> {
     /// Checks a request, and attaches the verified caller to it. Adapters for web frameworks call
@@ -27,79 +43,142 @@ impl<F: Framework> RouteGuard<F> {
     /// The checks run in the order of their cost: first the text of the project id, then the
     /// credential, then the token.
     ///
-    /// The returned future is `Send` if `F::Request` and the future of
-    /// [`path_parameter`](Framework::path_parameter) are `Send`.
+    /// The returned future is `Send` if `F::Request` is `Send`.
     ///
     /// # Errors
     /// Returns the [`Refusal`] to send if the request must not reach the handler.
     pub async fn admit(&self, request: &mut F::Request) -> Result<(), Refusal> {
-        let project = match &self.project {
-            Project::Path(parameter) => F::path_parameter(request, parameter).await.project()?,
-            Project::Header(name) => in_header::<F>(name, request)?,
-            Project::Fixed(project) => *project,
-            Project::By(project) => project(request)?,
-            Project::Own => {
-                let tokens: Arc<dyn Check<OwnProject>> = Arc::clone(&self.rule.guard.tokens) as _;
-                return self.verify(tokens, Access::to_own_project(&self.rule.scopes), request).await;
-            }
-        };
-        let tokens: Arc<dyn Check<InProject>> = Arc::clone(&self.rule.guard.tokens) as _;
-        self.verify(tokens, Access::to(&project, &self.rule.scopes), request).await
+        match self.admit_held(request)? {
+            Admission::Admitted => Ok(()),
+            Admission::Waits(waiting) => self.admit_after(waiting, request).await,
+        }
     }
 
-    async fn verify<P: ProjectRequirement + 'static>(
-        &self,
-        tokens: Arc<dyn Check<P>>,
-        access: Access<'_, P>,
-        request: &mut F::Request,
-    ) -> Result<(), Refusal> {
-        let rule = &self.rule;
+    /// Checks a request as [`admit`](Self::admit) does, as far as this needs no waiting. If the
+    /// verification must wait, the caller has to await [`admit_after`](Self::admit_after).
+    pub(crate) fn admit_held(&self, request: &mut F::Request) -> Result<Admission, Refusal> {
+        let project = self.project_of(request)?;
         let origin = self.origin(request);
+        let waits = match &project {
+            Some(project) => {
+                self.held(|tokens| tokens, Access::to(project, &self.route.rule.scopes), origin, request)?
+            }
+            None => self.held(|tokens| tokens, Access::to_own_project(&self.route.rule.scopes), origin, request)?,
+        };
+        Ok(waits.map_or(Admission::Admitted, |origin| Admission::Waits(Waiting { project, origin })))
+    }
+
+    /// Completes the check of a request whose verification must wait.
+    pub(crate) async fn admit_after(&self, waiting: Waiting, request: &mut F::Request) -> Result<(), Refusal> {
+        let Waiting { project, origin } = waiting;
+        match &project {
+            Some(project) => {
+                self.awaited(|tokens| tokens, Access::to(project, &self.route.rule.scopes), origin, request).await
+            }
+            None => {
+                self.awaited(|tokens| tokens, Access::to_own_project(&self.route.rule.scopes), origin, request).await
+            }
+        }
+    }
+
+    /// Returns the project of a request, or `None` if it is the project of the token.
+    fn project_of(&self, request: &mut F::Request) -> Result<Option<ProjectId>, Refusal> {
+        match &self.route.project {
+            Project::Path(parameter) => F::path_parameter(request, parameter).project().map(Some),
+            Project::Header(name) => in_header::<F>(name, request).map(Some),
+            Project::Fixed(project) => Ok(Some(*project)),
+            Project::By(project) => project(request).map(Some),
+            Project::Own => Ok(None),
+        }
+    }
+
+    /// Judges a request if this needs no waiting, and attaches the caller. If the verification must
+    /// wait, returns the origin of the request.
+    fn held<P: ProjectRequirement + 'static>(
+        &self,
+        checks: ChecksFor<P>,
+        access: Access<'_, P>,
+        origin: Origin,
+        request: &mut F::Request,
+    ) -> Result<Option<Origin>, Refusal> {
+        let rule = &self.route.rule;
         let credential = match self.credential(request) {
             Err(error) => return Err(rule.challenge(error, &origin)),
             // If a guard outside has verified a token, the request has a credential, in a place
             // that this guard does not read.
-            Ok(FoundCredential::Other(other))
-                if self.passes_on && Authenticated::<P>::outer::<F>(request).is_none() =>
-            {
+            Ok(FoundCredential::Other(other)) if self.passes_on && Outer::of::<F>(request).verified.is_none() => {
                 // The text of an `Ok` does not begin like a token, so it would be rejected for
                 // that.
                 let why = other.map_or_else(Challenge::from, |_| Challenge::from(Rejection::Prefix));
-                let other = OtherCaller { rule: Arc::clone(rule), origin, why };
-                F::attach(request, Caller::<P>::Other(other));
-                F::attach(request, PassedOn);
-                return Ok(());
+                F::attach(request, Caller::<P>::Other(OtherCaller { rule: Arc::clone(rule), origin, why }));
+                return Ok(None);
             }
             Ok(found) => found.judged().map_err(|error| rule.challenge(error, &origin))?,
         };
-        let verified = tokens.verify(credential.as_ref(), origin.locate(access)).await;
-        let verified = verified.map_err(|error| rule.refusal(error, &origin))?;
+        let access = origin.locate(access, self.user_agent(request));
+        match checks(&*rule.guard.tokens).verify_held(credential.as_ref(), &access) {
+            Some(verified) => self.enter(checks, verified, origin, request).map(|()| None),
+            None => Ok(Some(origin)),
+        }
+    }
+
+    /// Verifies the credential of a request for which [`held`](Self::held) has found that the
+    /// verification must wait. Attaches the caller.
+    async fn awaited<P: ProjectRequirement + 'static>(
+        &self,
+        checks: ChecksFor<P>,
+        access: Access<'_, P>,
+        origin: Origin,
+        request: &mut F::Request,
+    ) -> Result<(), Refusal> {
+        let credential = self.credential(request).and_then(FoundCredential::judged);
+        let credential = credential.map_err(|error| self.route.rule.challenge(error, &origin))?;
+        let access = origin.locate(access, self.user_agent(request));
+        let verified = checks(&*self.route.rule.guard.tokens).verify(credential.as_ref(), access).await;
+        self.enter(checks, verified, origin, request)
+    }
+
+    /// Attaches the verified caller to the request, or returns the refusal.
+    fn enter<P: ProjectRequirement + 'static>(
+        &self,
+        checks: ChecksFor<P>,
+        verified: Result<Verified<P>, VerifyError>,
+        origin: Origin,
+        request: &mut F::Request,
+    ) -> Result<(), Refusal> {
+        let verified = verified.map_err(|error| self.route.rule.refusal(error, &origin))?;
         // Guards that read different places could verify two tokens, or a token beside a session
         // that was accepted because an outer guard found no token. Both have two identities.
-        let is_other = |outer| outer != verified.key();
-        if Authenticated::<P>::outer::<F>(request).is_some_and(is_other) || F::attached::<PassedOn>(request).is_some() {
-            return Err(rule.challenge(HeaderError::Repeated, &origin));
+        let outer = Outer::of::<F>(request);
+        if outer.passed_on || outer.verified.as_ref().is_some_and(|Passed(outer)| outer.key() != verified.key()) {
+            return Err(self.route.rule.challenge(HeaderError::Repeated, &origin));
         }
-        let caller = Authenticated::entered::<F>(verified, tokens, Arc::clone(rule), origin, request);
+        let origin = Origin { client: self.user_agent(request).map(Arc::from), ..origin };
+        let caller = Authenticated::new(verified, checks, Arc::clone(&self.route.rule), origin, outer.verified);
         F::attach(request, Caller::Token(caller));
         Ok(())
     }
 
     fn credential<'r>(&'r self, request: &'r F::Request) -> Result<FoundCredential<'r>, HeaderError> {
-        let own = self.reading.credential.as_ref().and_then(|credential| credential(request));
-        let tokens = &self.rule.guard.tokens;
+        let own = self.route.reading.credential.as_ref().and_then(|credential| credential(request));
+        let tokens = &self.route.rule.guard.tokens;
         let values = |name| F::header(request, name);
-        self.reading.places.find_with(own.map(str::as_bytes), values, |text| tokens.recognizes(text))
+        self.route.reading.places.find_with(own.map(str::as_bytes), values, |text| tokens.recognizes(text))
     }
 
-    fn origin(&self, request: &F::Request) -> Origin {
-        let address = match &self.reading.address {
+    /// Returns the origin of a request, without the `User-Agent`.
+    fn origin(&self, request: &mut F::Request) -> Origin {
+        let address = match &self.route.reading.address {
             Some(address) => address(request),
             None => F::peer_address(request),
         };
-        let client = F::header(request, "user-agent").next().map(Arc::from);
-        let resource_metadata = self.reading.resource_metadata.as_ref().and_then(|address| address(request));
-        Origin { address, client, resource_metadata: resource_metadata.map(Arc::from) }
+        let resource_metadata = self.route.reading.resource_metadata.as_ref().and_then(|address| address(request));
+        Origin { address, client: None, resource_metadata: resource_metadata.map(Arc::from) }
+    }
+
+    /// Returns the `User-Agent` of a request if the service records it.
+    fn user_agent<'r>(&self, request: &'r F::Request) -> Option<&'r [u8]> {
+        if self.route.rule.guard.tokens.records_origins() { F::header(request, "user-agent").next() } else { None }
     }
 }
 

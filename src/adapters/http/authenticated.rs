@@ -2,12 +2,11 @@
 
 use core::fmt;
 use core::ops::Deref;
-use core::pin::Pin;
 use std::sync::Arc;
 
-use super::checks::Check;
-use super::framework::Framework;
+use super::checks::ChecksFor;
 use super::origin::Origin;
+use super::passed::{Passed, Recheck, Rechecked};
 use super::refusal::Refusal;
 use super::rule::Rule;
 use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
@@ -62,56 +61,38 @@ use crate::words::rejection::Rejection;
 /// If the route also has another authentication, take a [`Caller`](crate::http::Caller) instead.
 pub struct Authenticated<P = InProject> {
     verified: Verified<P>,
-    tokens: Arc<dyn Check<P>>,
+    checks: ChecksFor<P>,
     rule: Arc<Rule>,
     origin: Origin,
     outer: Option<Passed>,
 }
 
-/// The verified caller that a guard attaches to a request. It contains the verified caller that the
-/// previous (outer) guard attached, if there was one.
-#[derive(Clone)]
-struct Passed(Arc<dyn Recheck>);
-
-/// A verified caller that can be checked again. The trait hides the type of the project
-/// requirement.
-trait Recheck: Send + Sync {
-    fn key(&self) -> TokenKey;
-
-    fn again(&self) -> Rechecked<'_>;
+impl<P> Authenticated<P> {
+    /// Creates the caller of a request that a guard has verified. `outer` is the caller that the
+    /// nearest guard outside has verified, so that `recheck` also checks the requirements of the
+    /// guards outside.
+    pub(super) fn new(
+        verified: Verified<P>,
+        checks: ChecksFor<P>,
+        rule: Arc<Rule>,
+        origin: Origin,
+        outer: Option<Passed>,
+    ) -> Self {
+        Self { verified, checks, rule, origin, outer }
+    }
 }
-
-type Rechecked<'f> = Pin<Box<dyn Future<Output = Result<Passed, Refusal>> + Send + 'f>>;
 
 impl<P: ProjectRequirement + 'static> Recheck for Authenticated<P> {
     fn key(&self) -> TokenKey {
         self.verified.key()
     }
 
+    fn guards(&self) -> usize {
+        1 + self.outer.as_ref().map_or(0, |Passed(outer)| outer.guards())
+    }
+
     fn again(&self) -> Rechecked<'_> {
         Box::pin(async { Ok(Passed(Arc::new(self.recheck().await?))) })
-    }
-}
-
-impl<P: ProjectRequirement + 'static> Authenticated<P> {
-    /// Creates the caller of a request that a guard has verified. The caller also keeps the
-    /// requirements of the outer guards, so that `recheck` checks these requirements, too.
-    pub(super) fn entered<F: Framework>(
-        verified: Verified<P>,
-        tokens: Arc<dyn Check<P>>,
-        rule: Arc<Rule>,
-        origin: Origin,
-        request: &mut F::Request,
-    ) -> Self {
-        let outer = F::attached::<Passed>(request);
-        let caller = Self { verified, tokens, rule, origin, outer };
-        F::attach(request, Passed(Arc::new(caller.clone())));
-        caller
-    }
-
-    /// Returns the key of the token that a guard has verified before, if there is one.
-    pub(super) fn outer<F: Framework>(request: &F::Request) -> Option<TokenKey> {
-        F::attached::<Passed>(request).map(|Passed(caller)| caller.key())
     }
 }
 
@@ -125,9 +106,8 @@ impl Authenticated<OwnProject> {
     /// project.
     pub fn in_project(&self, project: &ProjectId) -> Result<Authenticated, Refusal> {
         let verified = self.verified.clone().in_project(project).map_err(|rejection| self.refuse(rejection))?;
-        let tokens: Arc<dyn Check<InProject>> = Arc::clone(&self.rule.guard.tokens) as _;
         let (rule, origin, outer) = (Arc::clone(&self.rule), self.origin.clone(), self.outer.clone());
-        Ok(Authenticated { verified, tokens, rule, origin, outer })
+        Ok(Authenticated::new(verified, |tokens| tokens, rule, origin, outer))
     }
 }
 
@@ -170,12 +150,12 @@ impl<P: ProjectRequirement> Authenticated<P> {
     /// }
     /// ```
     pub async fn recheck(&self) -> Result<Self, Refusal> {
-        let Self { verified, tokens, rule, origin, outer } = self;
+        let Self { verified, checks, rule, origin, outer } = self;
         let outer = match outer {
             Some(Passed(outer)) => Some(outer.again().await?),
             None => None,
         };
-        let again = tokens.recheck(verified, &rule.scopes, origin).await;
+        let again = checks(&*rule.guard.tokens).recheck(verified, &rule.scopes, origin).await;
         let verified = again.map_err(|error| rule.refusal(error, origin))?;
         Ok(Self { verified, outer, ..self.clone() })
     }
@@ -220,9 +200,9 @@ impl<P> Deref for Authenticated<P> {
 
 impl<P> Clone for Authenticated<P> {
     fn clone(&self) -> Self {
-        let Self { verified, tokens, rule, origin, outer } = self;
-        let (tokens, rule) = (Arc::clone(tokens), Arc::clone(rule));
-        Self { verified: verified.clone(), tokens, rule, origin: origin.clone(), outer: outer.clone() }
+        let Self { verified, checks, rule, origin, outer } = self;
+        let (rule, origin, outer) = (Arc::clone(rule), origin.clone(), outer.clone());
+        Self { verified: verified.clone(), checks: *checks, rule, origin, outer }
     }
 }
 

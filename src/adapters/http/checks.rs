@@ -19,14 +19,24 @@ pub(super) trait Checks: Check<InProject> + Check<OwnProject> {
     /// Returns whether a text begins like a token of the service.
     fn recognizes(&self, text: &[u8]) -> bool;
 
+    /// Returns whether the service records the origins of uses.
+    fn records_origins(&self) -> bool;
+
     /// Returns the prefix of new tokens.
     #[cfg(feature = "utoipa")]
     fn prefix(&self) -> Prefix;
 }
 
+/// Returns the methods of a token service for one kind of project requirement.
+pub(super) type ChecksFor<P> = fn(&dyn Checks) -> &dyn Check<P>;
+
 impl<S: TokenStore> Checks for Tokens<S> {
     fn recognizes(&self, text: &[u8]) -> bool {
         self.recognizes(text)
+    }
+
+    fn records_origins(&self) -> bool {
+        self.records_origins()
     }
 
     #[cfg(feature = "utoipa")]
@@ -38,6 +48,10 @@ impl<S: TokenStore> Checks for Tokens<S> {
 /// The methods of a token service that verify tokens. `P` is the requirement that a request makes
 /// on the project of its token.
 pub(super) trait Check<P>: Send + Sync {
+    /// Verifies a token if the answer needs no waiting. Returns `None` if the caller must await
+    /// [`verify`](Self::verify). In this case, nothing was counted and no event was emitted.
+    fn verify_held(&self, token: &[u8], access: &Access<'_, P>) -> Option<Result<Verified<P>, VerifyError>>;
+
     fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
 
     /// Checks a verified token again, for the same project requirement as before.
@@ -47,12 +61,18 @@ pub(super) trait Check<P>: Send + Sync {
 pub(super) type Checking<'f, P> = Pin<Box<dyn Future<Output = Result<Verified<P>, VerifyError>> + Send + 'f>>;
 
 impl<S: TokenStore, P: Demand> Check<P> for Tokens<S> {
+    fn verify_held(&self, token: &[u8], access: &Access<'_, P>) -> Option<Result<Verified<P>, VerifyError>> {
+        self.verify_held(token, access)
+    }
+
     fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P> {
         Box::pin(async move { self.verify(token, &access).await })
     }
 
     fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P> {
-        Box::pin(async move { self.recheck(verified, &origin.locate(P::again(verified, scopes))).await })
+        Box::pin(async move {
+            self.recheck(verified, &origin.locate(P::again(verified, scopes), origin.client.as_deref())).await
+        })
     }
 }
 

@@ -36,11 +36,11 @@ use crate::words::ids::ProjectId;
 ///         named.map(|(_, value)| value.as_bytes())
 ///     }
 ///
-///     async fn path_parameter(request: &mut Request, _: &str) -> PathParameter {
+///     fn path_parameter(request: &mut Request, _: &str) -> PathParameter {
 ///         PathParameter::of(request.project.as_deref())
 ///     }
 ///
-///     fn peer_address(_: &Request) -> Option<IpAddr> {
+///     fn peer_address(_: &mut Request) -> Option<IpAddr> {
 ///         None
 ///     }
 ///
@@ -93,11 +93,15 @@ pub trait Framework: 'static {
     /// that is encoded. If its value cannot be decoded, for example because it is not UTF-8, return
     /// [`NoProject`](PathParameter::NoProject). If the route has no parameters at all, return
     /// [`Misplaced`](PathParameter::Misplaced).
-    fn path_parameter(request: &mut Self::Request, name: &str) -> impl Future<Output = PathParameter>;
+    ///
+    /// The function is not asynchronous, because the head of the request is complete when the guard
+    /// reads it.
+    fn path_parameter(request: &mut Self::Request, name: &str) -> PathParameter;
 
     /// Returns the address of the other end of the connection, if the framework knows it. This is
-    /// the address of the proxy if there is one.
-    fn peer_address(request: &Self::Request) -> Option<IpAddr>;
+    /// the address of the proxy if there is one. The request is mutable because some frameworks
+    /// need a part of it by value. Put this part back, so that the request does not change.
+    fn peer_address(request: &mut Self::Request) -> Option<IpAddr>;
 
     /// Attaches a value to the request, for the handler and for inner guards. A value of the same
     /// type that was attached before is replaced.

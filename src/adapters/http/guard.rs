@@ -73,7 +73,8 @@ impl<F: Framework> Guard<F> {
     /// request, such as a parameter of the query or a WebSocket protocol, or `None` if there is
     /// none. Tokens in URLs often get into logs: prefer a header.
     ///
-    /// A request may have only one credential in all places together.
+    /// A request may have only one credential in all places together. If the verification must wait
+    /// for the store, the guard calls the function a second time.
     #[must_use]
     pub fn with_credential(
         self,
@@ -162,7 +163,7 @@ impl<F: Framework> Guard<F> {
     /// Returns [`Invalid`] if a scope or the name of the header is not valid.
     pub fn project_in_header(&self, header: impl AsRef<str>, scopes: &str) -> Result<RouteGuard<F>, Invalid> {
         let name = header_name(header.as_ref(), InvalidField::HeaderName)?;
-        self.route(Project::Header(name.into()), scopes)
+        self.route(Project::Header(name), scopes)
     }
 
     /// Returns the guard of a route whose project your own function reads from the request: from
@@ -180,7 +181,7 @@ impl<F: Framework> Guard<F> {
         project: impl Fn(&F::Request) -> Result<ProjectId, E> + Send + Sync + 'static,
         scopes: &str,
     ) -> Result<RouteGuard<F>, Invalid> {
-        self.route(Project::By(Arc::new(move |request| project(request).map_err(Into::into))), scopes)
+        self.route(Project::By(Box::new(move |request| project(request).map_err(Into::into))), scopes)
     }
 
     /// Returns the guard of a route that belongs to one fixed project.

@@ -1,7 +1,7 @@
 //! Guards for the routes of a service, without any web framework. The adapters for frameworks
 //! translate requests and responses.
 
-mod admit;
+pub(super) mod admit;
 pub(crate) mod authenticated;
 pub(crate) mod caller;
 mod checks;
@@ -12,6 +12,8 @@ pub(crate) mod guard;
 #[cfg(feature = "token-api")]
 pub(crate) mod member;
 mod origin;
+mod outer;
+mod passed;
 pub(crate) mod refusal;
 mod refusal_of;
 #[cfg(any(feature = "actix", feature = "axum", feature = "tonic"))]

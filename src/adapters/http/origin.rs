@@ -10,7 +10,7 @@ use crate::rules::access::{Access, ProjectRequirement};
 #[derive(Clone)]
 pub(super) struct Origin {
     pub(super) address: Option<IpAddr>,
-    /// The value of the `User-Agent` header.
+    /// The value of the `User-Agent` header, if the service records it and the token is verified.
     pub(super) client: Option<Arc<[u8]>>,
     /// The URL of the metadata of the resource.
     pub(super) resource_metadata: Option<Arc<str>>,
@@ -19,12 +19,16 @@ pub(super) struct Origin {
 impl Origin {
     /// Adds the address and the `User-Agent` of the client to `access`, which describes the
     /// requirements of the request.
-    pub(super) fn locate<'a, P: ProjectRequirement>(&'a self, access: Access<'a, P>) -> Access<'a, P> {
+    pub(super) fn locate<'a, P: ProjectRequirement>(
+        &self,
+        access: Access<'a, P>,
+        client: Option<&'a [u8]>,
+    ) -> Access<'a, P> {
         let access = match self.address {
             Some(address) => access.from_address(address),
             None => access,
         };
-        match &self.client {
+        match client {
             Some(client) => access.by_client(client),
             None => access,
         }

@@ -18,19 +18,25 @@ use crate::words::ids::ProjectId;
 ///
 /// The inner service or handler is called only for requests that the guard admits.
 pub struct RouteGuard<F: Framework> {
+    pub(super) route: Arc<Route<F>>,
+    pub(super) passes_on: bool,
+}
+
+/// The requirements of one route, and how its requests are read. Frameworks clone a guard for each
+/// request, so the guards of a route share this value.
+pub(super) struct Route<F: Framework> {
     pub(super) rule: Arc<Rule>,
     pub(super) reading: Reading<F>,
     pub(super) project: Project<F>,
-    pub(super) passes_on: bool,
 }
 
 /// The source from which a guard takes the project id for a request.
 pub(super) enum Project<F: Framework> {
-    Path(Arc<str>),
+    Path(Box<str>),
     /// The name of the header, in lower case.
-    Header(Arc<str>),
+    Header(Box<str>),
     Fixed(ProjectId),
-    By(Arc<OwnProjectOf<F::Request>>),
+    By(Box<OwnProjectOf<F::Request>>),
     /// The request names no project. The guard uses the project of the token.
     Own,
 }
@@ -40,12 +46,13 @@ pub(super) type OwnProjectOf<R> = dyn Fn(&R) -> Result<ProjectId, Refusal> + Sen
 
 impl<F: Framework> RouteGuard<F> {
     pub(super) fn new(guard: GuardConfig, reading: Reading<F>, project: Project<F>, scopes: Box<[Scope]>) -> Self {
-        Self { rule: Arc::new(Rule { guard, scopes }), reading, project, passes_on: false }
+        let rule = Arc::new(Rule { guard, scopes });
+        Self { route: Arc::new(Route { rule, reading, project }), passes_on: false }
     }
 
     /// Returns the scopes that the route requires.
     pub fn scopes(&self) -> &[Scope] {
-        &self.rule.scopes
+        &self.route.rule.scopes
     }
 
     /// Returns the names, in lower case, of the headers that may hold a token. An adapter for a web
@@ -54,7 +61,7 @@ impl<F: Framework> RouteGuard<F> {
     /// has such a mark. A header may be repeated, so it marks all values of the header and not only
     /// the first. The guard must still be able to read the values.
     pub fn secret_headers(&self) -> impl Iterator<Item = &str> {
-        self.reading.places.headers()
+        self.route.reading.places.headers()
     }
 
     /// Returns the guard, changed so that it passes a request without any credential of keyfob on
@@ -75,28 +82,15 @@ impl<F: Framework> RouteGuard<F> {
     }
 }
 
-impl<F: Framework> Clone for Project<F> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Path(name) => Self::Path(Arc::clone(name)),
-            Self::Header(name) => Self::Header(Arc::clone(name)),
-            Self::Fixed(project) => Self::Fixed(*project),
-            Self::By(project) => Self::By(Arc::clone(project)),
-            Self::Own => Self::Own,
-        }
-    }
-}
-
 impl<F: Framework> Clone for RouteGuard<F> {
     fn clone(&self) -> Self {
-        let Self { rule, reading, project, passes_on } = self;
-        Self { rule: Arc::clone(rule), reading: reading.clone(), project: project.clone(), passes_on: *passes_on }
+        Self { route: Arc::clone(&self.route), passes_on: self.passes_on }
     }
 }
 
 impl<F: Framework> fmt::Debug for RouteGuard<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut guard = f.debug_struct("RouteGuard");
-        guard.field("scopes", &self.rule.scopes).field("passes_on", &self.passes_on).finish_non_exhaustive()
+        guard.field("scopes", &self.scopes()).field("passes_on", &self.passes_on).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Requests of tonic, as a guard reads them.
 
+use core::mem;
 use core::net::IpAddr;
 
 use http::request::Parts;
@@ -37,19 +38,21 @@ impl Framework for Tonic {
     }
 
     /// Returns `Misplaced`, because the path of a call names only the service and the method.
-    async fn path_parameter(_: &mut Parts, _: &str) -> PathParameter {
+    fn path_parameter(_: &mut Parts, _: &str) -> PathParameter {
         PathParameter::Misplaced
     }
 
-    fn peer_address(request: &Parts) -> Option<IpAddr> {
+    fn peer_address(request: &mut Parts) -> Option<IpAddr> {
         if let Some(connection) = request.extensions.get::<TcpConnectInfo>() {
             return connection.remote_addr().map(|address| address.ip());
         }
         // tonic finds the address of a connection with TLS, if the service uses this feature of
         // tonic. The type of this extension is not nameable without the feature.
-        let mut copy = Request::new(());
-        *copy.extensions_mut() = request.extensions.clone();
-        copy.remote_addr().map(|address| address.ip())
+        let mut call = Request::new(());
+        mem::swap(call.extensions_mut(), &mut request.extensions);
+        let address = call.remote_addr();
+        mem::swap(call.extensions_mut(), &mut request.extensions);
+        address.map(|address| address.ip())
     }
 
     fn attach<T: Clone + Send + Sync + 'static>(request: &mut Parts, value: T) {

@@ -1,6 +1,6 @@
 //! The guard as a tower layer for tonic.
 
-use core::pin::Pin;
+use core::convert::identity;
 use core::task::{Context, Poll};
 
 use http::header::CONTENT_TYPE;
@@ -12,9 +12,10 @@ use tower_service::Service;
 
 use super::framework::Tonic;
 use super::methods::MethodGuards;
+use crate::adapters::guarded_future::GuardedFuture;
 use crate::adapters::http::refusal::Refusal;
 use crate::adapters::http::route::RouteGuard;
-use crate::adapters::parts;
+use crate::adapters::parts::{self, Checked};
 
 impl<S> Layer<S> for RouteGuard<Tonic> {
     type Service = GuardedService<S>;
@@ -53,24 +54,30 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+    type Future = GuardedFuture<S::Future, Response<R>, Response<R>, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // `poll_ready` was called on this instance, not on the clone, so this instance must be
-        // called.
-        let next = self.inner.clone();
-        let mut inner = core::mem::replace(&mut self.inner, next);
-        let guard = self.guards.of_path(request.uri().path()).clone();
-        Box::pin(async move {
-            match parts::admit(&guard, request).await {
-                Ok(request) => inner.call(request).await,
-                Err((refusal, request)) => Ok(respond(refusal, &request)),
+        let guard = self.guards.of_path(request.uri().path());
+        match parts::check(guard, request) {
+            Checked::Admitted(request) => GuardedFuture::inner(self.inner.call(request), identity),
+            Checked::Refused(refusal, head) => {
+                drop(parts::take_ready(&mut self.inner));
+                GuardedFuture::refused(respond(refusal, &head))
             }
-        })
+            Checked::Waits(request) => {
+                let (mut inner, guard) = (parts::take_ready(&mut self.inner), guard.clone());
+                GuardedFuture::waiting(async move {
+                    match parts::wait(&guard, request).await {
+                        Ok(request) => inner.call(request).await,
+                        Err((refusal, head)) => Ok(respond(refusal, &head)),
+                    }
+                })
+            }
+        }
     }
 }
 

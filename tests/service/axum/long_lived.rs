@@ -6,14 +6,15 @@ use axum::Router;
 use axum::routing::get as on_get;
 use keyfob::{
     ScopeSet,
-    access::OwnProject,
-    http::{Authenticated, Refusal},
+    access::{InProject, OwnProject, ProjectRequirement},
+    axum::Axum,
+    http::{Authenticated, Refusal, RouteGuard},
     owners::OwnerState,
     record::{Narrowing, RevocationReason},
 };
 
 use crate::axum::world::{HOUR, MS, World, with};
-use crate::support::{actor, new_token};
+use crate::support::{actor, new_token, project};
 
 type Kept<P> = Arc<Mutex<Option<Authenticated<P>>>>;
 
@@ -129,6 +130,36 @@ async fn the_address_is_kept() {
     let narrowing = Narrowing { addresses: Some("10.1.0.0/16".parse().unwrap()), ..Narrowing::default() };
     world.tokens.narrow(&actor(), &caller.key(), narrowing).await.unwrap();
     assert_eq!(told(caller.recheck().await), (403, "wrong_address"));
+}
+
+/// A recheck repeats the checks of all guards, also if the kind of their project requirements
+/// changes from guard to guard.
+#[tokio::test]
+async fn it_ends_when_one_of_three_guards_needs_more() {
+    async fn kept<P: ProjectRequirement + 'static>(world: &World, guards: [RouteGuard<Axum>; 3]) -> Authenticated<P> {
+        let made = world.issue(new_token().with_scopes(ScopeSet::new("a b c").unwrap())).await;
+        let slot = Kept::<P>::default();
+        let within = Arc::clone(&slot);
+        let keep = async move |caller: Authenticated<P>| *within.lock().unwrap() = Some(caller);
+        let [outer, middle, inner] = guards;
+        let app = Router::new().route("/", on_get(keep).route_layer(inner).route_layer(middle).layer(outer));
+        with(&app, "/", &made).await.passed("");
+        slot.lock().unwrap().take().unwrap()
+    }
+    for rest in ["b c", "a c", "a b"] {
+        let world = World::new();
+        let own = |scope| world.guard.own_project(scope).unwrap();
+        let in_145 = |scope| world.guard.project(project("145"), scope).unwrap();
+        let of_own = kept::<OwnProject>(&world, [own("a"), in_145("b"), own("c")]).await;
+        let of_145 = kept::<InProject>(&world, [in_145("a"), own("b"), in_145("c")]).await;
+        assert!(of_own.recheck().await.is_ok() && of_145.recheck().await.is_ok());
+        for key in [of_own.key(), of_145.key()] {
+            let only = Narrowing { scopes: Some(ScopeSet::new(rest).unwrap()), ..Narrowing::default() };
+            world.tokens.narrow(&actor(), &key, only).await.unwrap();
+        }
+        assert_eq!(of_own.recheck().await.unwrap_err().reason(), "insufficient_scope", "{rest}");
+        assert_eq!(of_145.recheck().await.unwrap_err().reason(), "insufficient_scope", "{rest}");
+    }
 }
 
 /// The guard of the router requires one scope, and the guard of the route requires another. Routers

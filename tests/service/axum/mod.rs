@@ -2,6 +2,7 @@
 
 mod answers;
 mod beside;
+mod inner;
 mod long_lived;
 mod places;
 mod projects;

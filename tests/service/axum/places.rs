@@ -7,12 +7,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::get as on_get;
 use keyfob::axum::Guard;
 use keyfob::clock::FixedClock;
-use keyfob::http::{Authenticated, Refusal};
+use keyfob::http::{Authenticated, CredentialPlaces, Refusal};
 use keyfob::tokens::Usage;
 use keyfob::{MemoryStore, Rejection, Scope, Tokens};
 
@@ -46,6 +47,24 @@ async fn the_connection_tells_the_address_and_no_header_does() {
         from(&app, far, &[token]).await.refused(403, "wrong_address");
         from(&app, far, &[token, forged, real, ("forwarded", "for=10.0.0.1")]).await.refused(403, "wrong_address");
     }
+}
+
+/// A request may have several values in a place, if none of them is a token.
+#[tokio::test]
+async fn every_value_of_a_secret_header_is_marked() {
+    let places = CredentialPlaces::new().with_header("x-api-key").unwrap().with_header("x-key").unwrap();
+    let guard = World::new().guard.with_places(places).project(project("145"), "").unwrap().or_other();
+    let marked = async |headers: HeaderMap| {
+        let marked = headers.iter().filter(|(_, value)| value.is_sensitive());
+        marked.map(|(name, value)| format!("{name} {}", value.to_str().unwrap())).collect::<Vec<_>>().join(", ")
+    };
+    let app = Router::new().route("/", on_get(marked).layer(guard));
+    let authorizations = [("authorization", "Digest 1"), ("authorization", "Digest 2"), ("authorization", "x 3")];
+    let others = [("accept", "*/*"), ("x-api-key", "4"), ("x-api-key", "5"), ("x-key", "6"), ("x-other", "7")];
+    let headers = [&authorizations[..], &others].concat();
+    let expected =
+        "authorization Digest 1, authorization Digest 2, authorization x 3, x-api-key 4, x-api-key 5, x-key 6";
+    get(&app, "/", &headers).await.passed(expected);
 }
 
 #[tokio::test]

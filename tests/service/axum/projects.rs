@@ -69,6 +69,38 @@ async fn a_path_that_names_two_projects_or_none_is_a_500() {
     assert_eq!(with(&routed, "/nowhere", &made).await.status, 404);
 }
 
+/// A guard reads a path with few parameters in another way than a path with many, or with long
+/// names.
+#[tokio::test]
+async fn a_path_with_any_number_of_parameters_names_the_project() {
+    let world = World::new();
+    let made = world.usual().await;
+    let named = |name: &str| on_get(in_project).layer(world.guard.project_in_path(name, "").unwrap());
+    for (many, path) in [
+        ("/{project}", "/145"),
+        ("/{a}/{b}/{c}/{project}", "/1/2/3/145"),
+        ("/{a}/{b}/{c}/{d}/{project}", "/1/2/3/4/145"),
+        ("/{project}/{b}/{c}/{d}/{e}/{f}", "/145/2/3/4/5/6"),
+    ] {
+        let app = app(many, named("project"));
+        with(&app, path, &made).await.passed("ada in 145");
+        with(&app, &path.replace("145", "146"), &made).await.refused(403, "wrong_project");
+        with(&app, &path.replace("145", "A"), &made).await.refused(404, "not_found");
+        with(&app, &path.replace("145", "%ff"), &made).await.refused(404, "not_found");
+    }
+    for length in [32, 33] {
+        let name = "p".repeat(length);
+        let app = app(&format!("/{{{name}}}/{{project}}"), named(&name));
+        with(&app, "/145/146", &made).await.passed("ada in 145");
+        with(&app, "/146/145", &made).await.refused(403, "wrong_project");
+        let other = self::app(&format!("/{{{name}}}/{{project}}"), named(&name[1..]));
+        with(&other, "/145/145", &made).await.refused(500, "misplaced_guard");
+    }
+    let inner = Router::new().route("/{a}/{b}/{c}/{project}", named("project"));
+    let twice = Router::new().nest_service("/{project}", inner);
+    with(&twice, "/145/1/2/3/145", &made).await.refused(500, "misplaced_guard");
+}
+
 #[tokio::test]
 async fn a_header_names_the_project() {
     let world = World::new();

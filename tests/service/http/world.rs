@@ -10,7 +10,7 @@ use keyfob::{
     clock::FixedClock,
     http::{CredentialPlaces, Framework, Guard},
     owners::{OwnerState, Owners, OwnersError},
-    store::{StoreError, StoreErrorKind},
+    store::{ChainResult, StoreError, StoreErrorKind},
 };
 
 use crate::support::{actor, keyring, new_token, now};
@@ -20,15 +20,30 @@ pub const MS: Duration = Duration::from_millis(1);
 
 pub type Made = Issued<Arc<TokenRecord>>;
 
+/// Whether the store and the directory of owners answer without waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    FromMemory,
+    AfterWait,
+}
+
 /// A store in memory that can be switched off.
-#[derive(Default)]
 pub struct Switched {
     pub store: MemoryStore,
     off: AtomicBool,
+    pace: Pace,
 }
 
 impl TokenStore for Switched {
+    fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+        let is_held = self.pace == Pace::FromMemory && !self.off.load(Ordering::SeqCst);
+        is_held.then(|| self.store.find_held(key))?
+    }
+
     async fn find(&self, key: &TokenKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        if self.pace == Pace::AfterWait {
+            tokio::task::yield_now().await;
+        }
         match self.off.load(Ordering::SeqCst) {
             true => Err(StoreErrorKind::Unavailable.into()),
             false => self.store.find(key).await,
@@ -40,9 +55,13 @@ impl TokenStore for Switched {
 
 /// A directory of owners that returns the same state for every owner. `None` is a failure.
 #[derive(Clone)]
-struct Directory(Arc<Mutex<Option<OwnerState>>>);
+struct Directory(Arc<Mutex<Option<OwnerState>>>, Pace);
 
 impl Owners for Directory {
+    fn known(&self, _: &OwnerId, _: &ProjectId) -> Option<OwnerState> {
+        self.0.lock().unwrap().filter(|_| self.1 == Pace::FromMemory)
+    }
+
     async fn state(&self, _: &OwnerId, _: &ProjectId) -> Result<OwnerState, OwnersError> {
         self.0.lock().unwrap().ok_or_else(|| "the directory is away".into())
     }
@@ -57,8 +76,13 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let directory = Directory(Arc::new(Mutex::new(Some(OwnerState::Active))));
-        Self { store: Arc::default(), clock: FixedClock::new(now()), directory, policy: Mutex::default() }
+        Self::at(Pace::FromMemory)
+    }
+
+    pub fn at(pace: Pace) -> Self {
+        let directory = Directory(Arc::new(Mutex::new(Some(OwnerState::Active))), pace);
+        let store = Arc::new(Switched { store: MemoryStore::new(), off: AtomicBool::default(), pace });
+        Self { store, clock: FixedClock::new(now()), directory, policy: Mutex::default() }
     }
 
     /// Returns a service over the tokens of this world.

@@ -19,13 +19,13 @@ impl Framework for Poem {
         request.headers().get_all(name).iter().map(|value| value.as_bytes())
     }
 
-    async fn path_parameter(request: &mut Request, name: &str) -> PathParameter {
+    fn path_parameter(request: &mut Request, name: &str) -> PathParameter {
         // Without a value, the client has sent bytes that are not UTF-8, or the route has no such
         // parameter.
         request.raw_path_param(name).map_or(PathParameter::NoProject, |value| PathParameter::of([value]))
     }
 
-    fn peer_address(request: &Request) -> Option<IpAddr> {
+    fn peer_address(request: &mut Request) -> Option<IpAddr> {
         match &**request.remote_addr() {
             Addr::SocketAddr(address) => Some(address.ip()),
             _ => None,

@@ -51,13 +51,13 @@ impl Framework for OnRocket {
         named.map(|(_, value)| value.as_bytes())
     }
 
-    async fn path_parameter(request: &mut Head, name: &str) -> PathParameter {
+    fn path_parameter(request: &mut Head, name: &str) -> PathParameter {
         let name = format!("<{name}>");
         let values = request.path.iter().filter(|(parameter, _)| *parameter == name);
         PathParameter::of(values.map(|(_, value)| value.as_str()))
     }
 
-    fn peer_address(request: &Head) -> Option<IpAddr> {
+    fn peer_address(request: &mut Head) -> Option<IpAddr> {
         request.peer
     }
 

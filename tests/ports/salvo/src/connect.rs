@@ -16,11 +16,11 @@ impl Framework for Salvo {
         request.headers().get_all(name).iter().map(|value| value.as_bytes())
     }
 
-    async fn path_parameter(request: &mut Request, name: &str) -> PathParameter {
+    fn path_parameter(request: &mut Request, name: &str) -> PathParameter {
         PathParameter::of(request.params().get(name).map(String::as_str))
     }
 
-    fn peer_address(request: &Request) -> Option<IpAddr> {
+    fn peer_address(request: &mut Request) -> Option<IpAddr> {
         request.remote_addr().ip()
     }
 
