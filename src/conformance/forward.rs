@@ -2,15 +2,16 @@
 
 /// Implements [`TokenStore`], [`StoreMaintenance`] and [`ImportStore`] for a type with these type
 /// parameters, if all of them implement the trait. Each method runs the macro `$body` with the
-/// store, the trait, the name of the method and its arguments.
+/// store, the trait, the name of the method and its arguments. The macro `$held` does the same for
+/// the synchronous method [`find_held`](crate::TokenStore::find_held).
 ///
 /// [`TokenStore`]: crate::TokenStore
 /// [`StoreMaintenance`]: crate::store::StoreMaintenance
 /// [`ImportStore`]: crate::import::ImportStore
 macro_rules! forward_stores {
-    ([$($store:ident),+] $type:ty, $body:ident) => {
+    ([$($store:ident),+] $type:ty, $body:ident, $held:ident) => {
         $crate::conformance::forward::forward_stores! {
-            @trait [$($store),+] $type, $body, $crate::store::contract::TokenStore {
+            @trait [$($store),+] $type, $body, $crate::store::contract::TokenStore, $held {
                 fn insert(
                     record: TokenRecord, limit: Option<LiveLimit>, issuer: Option<IssuerCondition>
                 ) -> Arc<TokenRecord>;
@@ -54,7 +55,7 @@ macro_rules! forward_stores {
             }
         }
     };
-    (@trait [$($store:ident),+] $type:ty, $body:ident, $trait:path {
+    (@trait [$($store:ident),+] $type:ty, $body:ident, $trait:path $(, $held:ident)? {
         $(fn $call:ident($($argument:ident: $argument_type:ty),*) -> $answer:ty;)+
     }) => {
         const _: () = {
@@ -90,6 +91,11 @@ macro_rules! forward_stores {
                         $body!(self, $call($($argument),*))
                     }
                 )+
+                $(
+                    fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+                        $held!(self, find_held(key))
+                    }
+                )?
             }
         };
     };

@@ -195,6 +195,13 @@ pub(super) async fn recent_reads_are_no_older_than_they_say<S: TokenStore>(store
                 "find_recent after {write:?} through another handle: the record is older than its age, {:?}",
                 read.age
             );
+            let asked = written.elapsed();
+            let Some(held) = store.find_held(&key) else { continue };
+            ensure!(
+                held.chain.record().map(|record| &**record) == Some(&after) || held.age >= asked,
+                "find_held after {write:?} through another handle: the record is older than its age, {:?}",
+                held.age
+            );
         }
     }
     Ok(())

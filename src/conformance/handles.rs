@@ -40,4 +40,10 @@ macro_rules! in_turn {
     };
 }
 
-forward_stores! { [A, B] Handles<A, B>, in_turn }
+macro_rules! held_in_turn {
+    ($self:ident, $call:ident($argument:ident)) => {
+        if $self.is_first() { $self.first.$call($argument) } else { $self.second.$call($argument) }
+    };
+}
+
+forward_stores! { [A, B] Handles<A, B>, in_turn, held_in_turn }

@@ -11,7 +11,7 @@ use crate::rules::change::Change;
 use crate::rules::issuer::Issuer;
 use crate::rules::precondition::LiveLimit;
 use crate::rules::record::TokenRecord;
-use crate::store::contract::TokenStore;
+use crate::store::contract::{ChainResult, TokenStore};
 use crate::store::maintenance::StoreMaintenance;
 use crate::store::order::ListOrder;
 use crate::store::query::{ListQuery, PageSize};
@@ -76,10 +76,17 @@ pub(super) async fn list_filters_by_issuer<S: TokenStore>(store: &S) -> Verdict 
     Ok(())
 }
 
-/// Returns the ids of the chain of a token, starting with the token itself.
+/// Returns the ids of the chain of a token, starting with the token itself. Checks that the store
+/// holds the same chain if it holds one.
 async fn chain<S: TokenStore>(store: &S, key: &TokenKey) -> Result<Vec<TokenId>, Broken> {
-    let chain = store.find_recent_chain(key).await?.chain;
-    Ok(chain.record().into_iter().chain(chain.issuers()).map(|record| record.id).collect())
+    let ids = |ChainResult { chain, .. }: ChainResult| {
+        chain.record().into_iter().chain(chain.issuers()).map(|record| record.id).collect::<Vec<_>>()
+    };
+    let found = ids(store.find_recent_chain(key).await?);
+    if let Some(held) = store.find_held(key) {
+        ensure_eq!(ids(held), found, "find_held of a chain");
+    }
+    Ok(found)
 }
 
 /// Returns the ids of the tokens in reverse order, which is the order of a chain.

@@ -6,11 +6,19 @@ use crate::rules::change::Change;
 use crate::store::contract::TokenStore;
 use crate::words::ids::TokenKey;
 
-/// Checks that `find_recent` returns the same record as `find`. It must do so because this store
-/// made all changes to the record. The age that `find_recent` reports is not checked.
+/// Checks that `find_recent` returns the same record as `find`, and `find_held` too if it returns a
+/// result. They must do so because this store made all changes to the record. The ages that they
+/// report are not checked.
 async fn shows_what_is_there<S: TokenStore>(store: &S, key: &TokenKey, what: &str) -> Verdict {
     let (recent, now) = (store.find_recent(key).await?.record, store.find(key).await?);
-    same_found(recent.as_deref(), now.as_deref(), &format!("find_recent after {what}"))
+    same_found(recent.as_deref(), now.as_deref(), &format!("find_recent after {what}"))?;
+    // A store may hold a record only after several calls.
+    for _ in 0..3 {
+        let Some(held) = store.find_held(key) else { continue };
+        let record = held.chain.record().map(|record| &**record);
+        same_found(record, now.as_deref(), &format!("find_held after {what}"))?;
+    }
+    Ok(())
 }
 
 pub(super) async fn find_recent_shows_what_was_inserted<S: TokenStore>(store: &S) -> Verdict {

@@ -31,8 +31,8 @@ macro_rules! __keyfob_fresh_laws {
             /// Checks that a count includes the inserts and revocations that another handle has
             /// acknowledged. The store must be a [`Handles`](crate::conformance::Handles).
             count_shows_what_another_handle_wrote;
-            /// Checks that a record of `find_recent` shows each write of another handle, unless its
-            /// age says that it is older. The store must be a
+            /// Checks that a record of `find_recent` or `find_held` shows each write of another
+            /// handle, unless its age says that it is older. The store must be a
             /// [`Handles`](crate::conformance::Handles).
             recent_reads_are_no_older_than_they_say;
             /// Checks that a chain shows the revocation of an issuer by another handle, unless its

@@ -100,8 +100,8 @@ macro_rules! __keyfob_token_laws {
             /// Checks that `find_recent` returns every record that this store inserted, even if an
             /// earlier call found no record under the key.
             find_recent_shows_what_was_inserted;
-            /// Checks that `find_recent` shows every change that this store made to a token, and
-            /// every revocation of a group that contains the token.
+            /// Checks that `find_recent` and `find_held` show every change that this store made to
+            /// a token, and every revocation of a group that contains the token.
             find_recent_shows_what_was_changed;
             /// Checks that `find_durable` returns the same record as `find`.
             find_durable_shows_what_find_does;

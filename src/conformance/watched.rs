@@ -122,4 +122,10 @@ macro_rules! noted {
     }};
 }
 
-forward_stores! { [S] Watched<S>, noted }
+macro_rules! passed_on {
+    ($self:ident, $call:ident($argument:ident)) => {
+        $self.store.$call($argument)
+    };
+}
+
+forward_stores! { [S] Watched<S>, noted, passed_on }

@@ -43,6 +43,7 @@ pub(crate) mod record;
 pub(crate) mod rotate;
 pub(crate) mod rotation;
 pub(crate) mod salted_import;
+mod same_record;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod scope;

@@ -247,7 +247,7 @@ mod tests {
     /// because the types are private to the crate.
     #[test]
     fn only_a_live_token_is_permitted() {
-        type Permit = fn(Live, OwnerState, &Access<'_, InProject>, &Policy, Duration) -> Result<Verified, Rejection>;
+        type Permit = fn(Live, OwnerState, &Access<'_, InProject>, &Policy, Duration) -> Result<Verified, Refused>;
         let live = |proven: Proven, policy: &Policy, now| {
             proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection)
         };

@@ -116,3 +116,99 @@ impl Changes {
         kept.ok().flatten().unwrap_or(record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::record::{Revocation, RevocationReason};
+    use crate::rules::sample::{ada, at, id, record};
+    use crate::store::contract::TokenStore as _;
+    use crate::store::memory::MemoryStore;
+    use crate::store::ready::now;
+
+    fn held(store: &MemoryStore, key: &TokenKey) -> Option<Arc<TokenRecord>> {
+        store.find_held(key).unwrap().chain.record().cloned()
+    }
+
+    /// Reads until this thread has a copy.
+    fn copied(store: &MemoryStore, key: &TokenKey) -> Arc<TokenRecord> {
+        (0..2).for_each(|_| drop(held(store, key)));
+        held(store, key).unwrap()
+    }
+
+    #[test]
+    fn each_thread_gets_a_copy_of_its_own() {
+        let store = MemoryStore::new();
+        let stored = now(store.insert(record(), None, None)).unwrap();
+        let key = stored.key();
+        let first = held(&store, &key).unwrap();
+        assert!(Arc::ptr_eq(&first, &stored), "one read makes no copy");
+        let (here, again) = (copied(&store, &key), copied(&store, &key));
+        assert!(Arc::ptr_eq(&here, &again) && !Arc::ptr_eq(&here, &stored) && here == stored);
+        let there = std::thread::scope(|scope| scope.spawn(|| copied(&store, &key)).join().unwrap());
+        assert!(!Arc::ptr_eq(&here, &there) && here == there);
+    }
+
+    #[test]
+    fn a_change_in_one_thread_ends_the_copies_of_all() {
+        let store = MemoryStore::new();
+        let key = now(store.insert(record(), None, None)).unwrap().key();
+        let revocation = Revocation { at: at(5), by: ada(), reason: RevocationReason::default() };
+        let (copy, revoked) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                assert!(copied(&store, &key).revoked.is_none());
+                copy.wait();
+                revoked.wait();
+                held(&store, &key).unwrap().revoked.is_some()
+            });
+            copy.wait();
+            now(store.revoke(&key, &revocation)).unwrap();
+            revoked.wait();
+            assert!(reader.join().unwrap());
+        });
+        assert!(copied(&store, &key).revoked.is_some());
+    }
+
+    #[test]
+    fn a_deleted_record_is_not_returned_from_a_copy() {
+        use crate::store::maintenance::StoreMaintenance as _;
+
+        let store = MemoryStore::new();
+        let key = now(store.insert(TokenRecord { expires_at: Some(at(1)), ..record() }, None, None)).unwrap().key();
+        copied(&store, &key);
+        let most = crate::store::query::PageSize::MAX;
+        assert_eq!(now(store.purge(&key.project, at(2), most)).unwrap().count, 1);
+        assert_eq!(held(&store, &key), None);
+    }
+
+    #[test]
+    fn copies_of_two_stores_and_two_projects_are_kept_apart() {
+        let (one, other) = (MemoryStore::new(), MemoryStore::new());
+        let there = TokenRecord { project: "146".parse().unwrap(), ..record() };
+        let (here, there) =
+            (now(one.insert(record(), None, None)).unwrap(), now(one.insert(there, None, None)).unwrap());
+        for _ in 0..3 {
+            assert_eq!(held(&one, &here.key()).unwrap(), here);
+            assert_eq!(held(&one, &there.key()).unwrap(), there);
+            assert_eq!(held(&other, &here.key()), None);
+            assert_eq!(held(&one, &TokenKey { id: id('7'), ..here.key() }), None);
+        }
+    }
+
+    #[test]
+    fn a_table_keeps_the_latest_copies_of_one_set() {
+        let changes = Changes::default();
+        let rows: Vec<_> = ['1', '2', '3'].map(|own| Arc::new(TokenRecord { id: id(own), ..record() })).into();
+        // The same hash for all three, so that they meet in one set, and the second is copied at its
+        // first read.
+        let read = |row: &Arc<TokenRecord>| {
+            let kept = changes.kept(&row.key(), 7);
+            let is_kept = kept.is_some();
+            drop(kept.unwrap_or_else(|| changes.keep(Arc::clone(row), 7, changes.count(7))));
+            is_kept
+        };
+        assert!(rows.iter().all(|row| !read(row)));
+        assert_eq!([2, 1, 0, 0, 1].map(|at: usize| read(&rows[at])), [true, true, false, true, false]);
+    }
+}

@@ -2,66 +2,9 @@
 
 use core::fmt;
 
+use super::inline::Inline;
 use super::invalid::{Invalid, InvalidField, InvalidKind};
 use crate::words::alphabet;
-
-/// A short ASCII text that is stored inline, so that looking up a token needs no heap allocation.
-///
-/// Unused bytes are zero, so the derived order is the order of the texts.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Inline<const N: usize> {
-    bytes: [u8; N],
-    len: u8,
-}
-
-impl<const N: usize> Inline<N> {
-    /// Creates the inline text. The caller must have checked that `text` is ASCII and has at most
-    /// `N` bytes.
-    const fn new(text: &[u8]) -> Self {
-        let mut bytes = [0; N];
-        bytes.split_at_mut(text.len()).0.copy_from_slice(text);
-        Self { bytes, len: text.len() as u8 }
-    }
-
-    /// Creates the inline text from the first `len` bytes of `window`. The caller must have checked
-    /// that they are ASCII, and that `len` is at most `N`.
-    #[inline(always)]
-    fn of_window(window: &[u8; N], len: usize) -> Self {
-        let (mut bytes, mask) = (*window, alphabet::first_bytes::<N>(len));
-        // A copy of a variable number of bytes is a call. This loop is a few vector instructions.
-        for at in 0..N {
-            bytes[at] &= mask[at];
-        }
-        Self { bytes, len: len as u8 }
-    }
-
-    /// Returns whether `window` begins with this text.
-    #[inline(always)]
-    fn begins(&self, window: &[u8; N]) -> bool {
-        let mask = alphabet::first_bytes::<N>(usize::from(self.len));
-        let (mask, mask_rest) = mask.as_chunks::<8>();
-        let (window, window_rest) = window.as_chunks::<8>();
-        let (bytes, bytes_rest) = self.bytes.as_chunks::<8>();
-        let mut different = 0;
-        for at in 0..N / 8 {
-            let word = |bytes: &[[u8; 8]]| u64::from_ne_bytes(bytes[at]);
-            different |= (word(window) ^ word(bytes)) & word(mask);
-        }
-        for at in 0..N % 8 {
-            different |= u64::from((window_rest[at] ^ bytes_rest[at]) & mask_rest[at]);
-        }
-        different == 0
-    }
-
-    #[inline]
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
-    }
-
-    fn as_str(&self) -> &str {
-        alphabet::as_str(self.as_bytes())
-    }
-}
 
 /// The marker with which the tokens of a service begin. It has 2 to 20 characters of the form
 /// `[a-z][a-z0-9]*(_[a-z0-9]+)*`.
@@ -196,13 +139,13 @@ impl ProjectId {
     /// Returns whether the first `len` bytes of `window` are this id.
     #[inline(always)]
     pub(crate) fn is_begin_of(&self, window: &[u8; Self::MAX_LEN], len: usize) -> bool {
-        usize::from(self.0.len) == len && self.0.begins(window)
+        self.0.padded().1 == len && self.0.begins(window)
     }
 
     /// Returns the bytes of the id, padded with zeros, and their number without the padding.
     #[inline]
     pub(crate) fn padded(&self) -> (&[u8; Self::MAX_LEN], usize) {
-        (&self.0.bytes, usize::from(self.0.len))
+        self.0.padded()
     }
 
     /// Returns the project id as text.

@@ -38,6 +38,7 @@ pub(crate) mod import_key;
 pub(crate) mod import_mac;
 #[cfg(feature = "mac")]
 pub(crate) mod import_shape;
+mod inline;
 pub(crate) mod invalid;
 #[cfg(feature = "mac")]
 pub(crate) mod key_check;

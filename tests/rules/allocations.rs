@@ -37,8 +37,11 @@ fn the_counter_counts() {
 
 /// The token has scopes and address ranges, so that its verification runs every check. The store
 /// holds a thousand other tokens.
+///
+/// A thread copies a record at its second read, so the first verifications are not counted. The
+/// error for a token whose text is right has one box, which holds the key.
 #[test]
-fn a_verification_allocates_nothing_for_every_outcome() {
+fn a_verification_allocates_nothing_unless_it_rejects_a_known_key() {
     let tokens = Tokens::new(keyring(), MemoryStore::new()).with_clock(FixedClock::new(now()));
     for _ in 0..1000 {
         ready(tokens.issue(&actor(), new_token())).unwrap();
@@ -51,6 +54,7 @@ fn a_verification_allocates_nothing_for_every_outcome() {
     let (project, scopes) = (project("145"), [Scope::new("repo:read").unwrap()]);
     let access = Access::to(&project, &scopes).from_address([10, 1, 2, 3].into());
 
+    (0..2).for_each(|_| drop(ready(tokens.verify(text, &access)).unwrap()));
     let (count, verified) = allocations(|| ready(tokens.verify(text, &access)));
     assert_eq!(verified.unwrap().owner().as_str(), "ada");
     assert_eq!(count, 0, "valid");
@@ -69,9 +73,10 @@ fn a_verification_allocates_nothing_for_every_outcome() {
         ("forged", &swapped, Rejection::Tag),
         ("unknown", unknown.token.expose_secret(), Rejection::Unknown),
     ] {
+        let boxes = u64::from(!expected.is_before_store());
         let (count, refused) = allocations(|| ready(tokens.verify(presented, &access)));
         assert_eq!(refused.unwrap_err().rejection(), Some(expected), "{what}");
-        assert_eq!(count, 0, "{what}");
+        assert_eq!(count, boxes, "{what}");
     }
 
     // With a pepper, a wrong secret never passes the check of the tag. So the test changes the

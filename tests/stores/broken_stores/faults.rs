@@ -100,6 +100,8 @@ faults! {
     /// `find_recent` uses a cache that is invalidated by a change of a single token, but not by a
     /// change of a group.
     RecentKeepsGroups => find_recent_shows_what_was_changed,
+    /// `find_held` returns rows of a cache that no change invalidates.
+    HeldKeepsRows => find_recent_shows_what_was_changed,
     /// `find_durable` always returns the first result for a key, like a replica that receives no
     /// changes.
     DurableKeepsRows => find_durable_shows_what_find_does,

@@ -49,6 +49,9 @@ faults! {
     /// `find_recent` uses a cache that only the writes of this handle empty, and states the age
     /// zero.
     RecentHidesItsAge => recent_reads_are_no_older_than_they_say,
+    /// `find_held` returns rows of a cache that only the writes of this handle empty, and states
+    /// the age zero.
+    HeldHidesItsAge => recent_reads_are_no_older_than_they_say,
     /// `find_recent_chain` does the same.
     ChainsHideTheirAge => chains_are_no_older_than_they_say,
     /// An update reads, pauses and writes under a lock of its process.
@@ -124,6 +127,10 @@ impl TokenStore for Handle {
     async fn find_recent(&self, key: &TokenKey) -> Answer<ReadResult> {
         let record = match self.fault {
             RecentHidesItsAge => self.known(key).await?,
+            HeldHidesItsAge => {
+                self.known(key).await?;
+                self.engine.find(key).await?
+            }
             _ => self.engine.find(key).await?,
         };
         Ok(ReadResult::now(record))
@@ -135,6 +142,11 @@ impl TokenStore for Handle {
             return Ok(self.chains.lock().unwrap().entry(*key).or_insert(now).clone());
         }
         Ok(now)
+    }
+
+    fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+        let found = self.found.lock().unwrap();
+        found.get(key).filter(|_| self.is(HeldHidesItsAge)).map(|row| ChainResult::now(row.clone()))
     }
 
     async fn list(&self, query: &ListQuery) -> Answer<Page<Row>> {

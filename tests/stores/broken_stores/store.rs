@@ -177,7 +177,7 @@ impl BrokenStore {
 
     /// Removes a changed token from the cache, unless a fault keeps it there.
     fn forget(&self, key: &TokenKey) {
-        if !matches!(self.fault, Some(RecentKeepsRows | DurableKeepsRows)) {
+        if !matches!(self.fault, Some(RecentKeepsRows | HeldKeepsRows | DurableKeepsRows)) {
             self.known.lock().unwrap().remove(key);
         }
     }
@@ -571,6 +571,9 @@ impl TokenStore for BrokenStore {
 
     async fn find_recent(&self, key: &TokenKey) -> Answer<ReadResult> {
         let now = self.find(key).await?;
+        if self.is(HeldKeepsRows) {
+            self.known.lock().unwrap().entry(*key).or_insert(now.clone());
+        }
         if !matches!(self.fault, Some(RecentKeepsAbsence | RecentKeepsRows | RecentKeepsGroups)) {
             return Ok(ReadResult::now(now));
         }
@@ -583,6 +586,11 @@ impl TokenStore for BrokenStore {
             return Ok(self.chains.lock().unwrap().entry(*key).or_insert(now).clone());
         }
         Ok(self.chain(key))
+    }
+
+    fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+        let known = self.known.lock().unwrap();
+        known.get(key).filter(|_| self.is(HeldKeepsRows)).map(|row| ChainResult::now(row.clone()))
     }
 
     async fn find_durable(&self, key: &TokenKey) -> Answer<Option<Row>> {
