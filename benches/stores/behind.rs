@@ -5,7 +5,8 @@
 //! the same code on each engine. If they take longer on an engine, the causes can be:
 //! - the requests that wait for the store. They are counted, and measured separately.
 //! - processor caches that have become cold while a request waited. So hits that directly follow a
-//!   wait are compared with hits on a `MemoryStore` that directly follow a sleep of the same length.
+//!   wait are compared with hits on a `MemoryStore` that directly follow a sleep of the same
+//!   length.
 //! - work of the engine in the background. So the same hits are measured once more when all of them
 //!   are in the cache, and the store has no calls.
 

@@ -7,8 +7,8 @@
 //!
 //! The arguments select parts: `hot`, `refused`, `issue`, `bound`, `layers`, `peers`, `guards`,
 //! `cold`, `threads`, `allocations` and `wrk`. Without an argument, all parts run except `wrk`,
-//! which measures a server on loopback with the load generator of that name. `--plot FILE` draws the
-//! peers as an SVG picture.
+//! which measures a server on loopback with the load generator of that name. `--plot FILE` draws
+//! the peers as an SVG picture.
 //!
 //! How to read the figures:
 //! - An operation and its floor run by turns in one process. Each ratio is the median of the ratios
