@@ -14,16 +14,20 @@
 //! `/dev/shm` if that folder exists. These arguments may follow after `--`:
 //!
 //! - `cost` measures only the cost of operations, and `growth` measures only how the cost grows.
+//! - `behind` measures only the engines behind a cache, all of them with the same number of tokens
+//!   and the same load, and what causes the gaps. It runs only if it is named.
 //! - `maintenance` measures only the maintenance jobs, with one token in each of up to 1,000,000
 //!   projects. It runs only if it is named. The limit `--most N` is then the number of projects.
 //! - `--most N` limits the number of tokens to N, for a quick trial. N must be at least 1000.
 //! - `--write` writes the figures to the files that the operations page of the guide includes.
 
+mod behind;
 mod cost;
 mod engines;
 mod growth;
 mod maintenance;
 mod measure;
+mod picture;
 mod plot;
 mod table;
 mod tokens;
@@ -53,6 +57,7 @@ const TOKENS: u64 = 5_000_000;
 struct Wanted {
     cost: bool,
     growth: bool,
+    behind: bool,
     maintenance: bool,
     write: bool,
     /// The maximum number of tokens.
@@ -61,12 +66,14 @@ struct Wanted {
 
 impl Wanted {
     fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut wanted = Self { cost: false, growth: false, maintenance: false, write: false, most: u64::MAX };
+        let mut wanted =
+            Self { cost: false, growth: false, behind: false, maintenance: false, write: false, most: u64::MAX };
         let mut arguments = arguments.filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "cost" => wanted.cost = true,
                 "growth" => wanted.growth = true,
+                "behind" => wanted.behind = true,
                 "maintenance" => wanted.maintenance = true,
                 "--write" => wanted.write = true,
                 "--most" => {
@@ -75,12 +82,12 @@ impl Wanted {
                 }
                 other => {
                     return Err(format!(
-                        "unknown argument {other} (known: cost, growth, maintenance, --most N, --write)"
+                        "unknown argument {other} (known: cost, growth, behind, maintenance, --most N, --write)"
                     ));
                 }
             }
         }
-        if !wanted.cost && !wanted.growth && !wanted.maintenance {
+        if !wanted.cost && !wanted.growth && !wanted.behind && !wanted.maintenance {
             (wanted.cost, wanted.growth) = (true, true);
         }
         Ok(wanted)
@@ -92,6 +99,7 @@ impl Wanted {
 struct Report {
     cost: Vec<(Table, Ratios)>,
     growth: Vec<(Table, Curves)>,
+    behind: Vec<Table>,
     maintenance: Vec<Table>,
 }
 
@@ -110,6 +118,13 @@ impl Report {
         }
     }
 
+    async fn behind<E: Engine>(&mut self, memory: &behind::Memory, population: &Population) {
+        if let Some(table) = behind::measure::<E>(memory, population).await {
+            println!("{}", table.plain());
+            self.behind.push(table);
+        }
+    }
+
     async fn maintenance<E: Engine>(&mut self, most: u64, population: &Population) {
         if let Some(table) = maintenance::measure::<E>(most, population).await {
             println!("{}", table.plain());
@@ -124,6 +139,7 @@ impl Report {
         write("cost", most, &tables, || Some(plot::cost(&ratios)));
         let (tables, curves): (Vec<_>, Vec<_>) = self.growth.into_iter().unzip();
         write("growth", most, &tables, || Some(plot::growth(&curves)));
+        write("behind", most, &self.behind, || None);
         write("maintenance", most, &self.maintenance, || None);
     }
 }
@@ -200,6 +216,15 @@ async fn main() {
         report.growth::<Mariadb>(most, &population).await;
         report.growth::<Sqlite>(most, &population).await;
         report.growth::<Redis>(most, &population).await;
+    }
+    if wanted.behind {
+        let population = Population::new(cost::IN_PROJECT);
+        let tokens = behind::TOKENS.min(most);
+        let memory = behind::Memory::with(&population, tokens - tokens % cost::IN_PROJECT).await;
+        report.behind::<Postgres>(&memory, &population).await;
+        report.behind::<Mariadb>(&memory, &population).await;
+        report.behind::<Sqlite>(&memory, &population).await;
+        report.behind::<Redis>(&memory, &population).await;
     }
     if wanted.maintenance {
         // Each project has one token, like the project of a user.

@@ -7,7 +7,8 @@
 //!
 //! The arguments select parts: `hot`, `refused`, `issue`, `bound`, `layers`, `peers`, `guards`,
 //! `cold`, `threads`, `allocations` and `wrk`. Without an argument, all parts run except `wrk`,
-//! which measures a server on loopback with the load generator of that name.
+//! which measures a server on loopback with the load generator of that name. `--plot FILE` draws
+//! the peers as an SVG picture.
 //!
 //! How to read the figures:
 //! - An operation and its floor run by turns in one process. Each ratio is the median of the ratios
@@ -33,6 +34,10 @@ mod heap;
 mod http;
 mod measure;
 mod peers;
+#[path = "../../stores/picture.rs"]
+#[allow(dead_code, reason = "this benchmark draws no curves")]
+mod picture;
+mod plot;
 mod rows;
 mod table;
 mod threads;
@@ -61,20 +66,55 @@ const PARTS: [Part; 11] = [
     (WRK, wrk::throughput),
 ];
 
-fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let is_known = |name: &String| PARTS.iter().any(|(known, _)| known == name);
-    if let Some(unknown) = wanted.iter().find(|name| !is_known(name)) {
-        let known: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
-        eprintln!("unknown part {unknown} (known: {})", known.join(", "));
-        std::process::exit(2);
+/// The parsed command line.
+struct Wanted {
+    /// The names of the parts. If there are none, all parts run that need no other program.
+    parts: Vec<String>,
+    /// The file for the picture of the peers.
+    plot: Option<String>,
+}
+
+impl Wanted {
+    fn of(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut wanted = Self { parts: Vec::new(), plot: None };
+        while let Some(argument) = arguments.next() {
+            if argument == "--plot" {
+                wanted.plot = Some(arguments.next().ok_or("--plot needs a file")?);
+            } else if PARTS.iter().any(|(known, _)| *known == argument) {
+                wanted.parts.push(argument);
+            } else {
+                let known = PARTS.map(|(name, _)| name).join(", ");
+                return Err(format!("unknown argument {argument} (known: {known}, --plot FILE)"));
+            }
+        }
+        Ok(wanted)
     }
+
+    fn has(&self, name: &str) -> bool {
+        if self.parts.is_empty() { name != WRK } else { self.parts.iter().any(|part| part == name) }
+    }
+}
+
+fn main() {
+    let wanted = Wanted::of(std::env::args().skip(1)).unwrap_or_else(|error| fail(&error));
     let mut table = Table::new();
     for (name, part) in PARTS {
-        if wanted.is_empty() && name != WRK || wanted.iter().any(|wanted| wanted == name) {
+        if wanted.has(name) {
             eprintln!("measuring {name}");
             part(&mut table);
         }
     }
     table.print();
+    if let Some(file) = wanted.plot {
+        if table.ratios.is_empty() {
+            fail("the picture needs the part peers");
+        }
+        let written = std::fs::write(&file, plot::peers(&table.ratios));
+        written.unwrap_or_else(|error| fail(&format!("cannot write {file}: {error}")));
+    }
+}
+
+fn fail(error: &str) -> ! {
+    eprintln!("{error}");
+    std::process::exit(2);
 }
