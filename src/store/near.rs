@@ -200,7 +200,7 @@ mod tests {
     fn a_table_keeps_the_latest_copies_of_one_set() {
         let changes = Changes::default();
         let rows: Vec<_> = ['1', '2', '3'].map(|own| Arc::new(TokenRecord { id: id(own), ..record() })).into();
-        // The same hash for all three, so that they meet in one set, and the second is copied at its
+        // The same hash for all three, so that they meet in one set. The second is copied at its
         // first read.
         let read = |row: &Arc<TokenRecord>| {
             let kept = changes.kept(&row.key(), 7);
