@@ -35,12 +35,15 @@ pub fn allocations(table: &mut Table) {
 
     let mut clients = Clients::new();
     let bare = allocations_of(|| clients.bare.call());
+    let layered = allocations_of(|| clients.empty_layer.call());
     let in_project = allocations_of(|| clients.bare_in_project.call());
     table.allocations("bare route of axum", bare);
-    table.allocations("guard, beyond the bare route", allocations_of(|| clients.guarded.call()) - bare);
-    table.allocations("guard, and `Authenticated` in the handler", allocations_of(|| clients.extracted.call()) - bare);
+    table.allocations("a layer that does nothing, beyond the bare route", layered - bare);
+    table.allocations("guard, beyond such a layer", allocations_of(|| clients.guarded.call()) - layered);
+    let extracted = allocations_of(|| clients.extracted.call());
+    table.allocations("guard, and `Authenticated` in the handler", extracted - layered);
     let guarded = allocations_of(|| clients.guarded_in_project.call());
-    table.allocations("guard with the project in the path", guarded - in_project);
+    table.allocations("guard with the project in the path", guarded - in_project - (layered - bare));
 }
 
 fn of_verify<S: TokenStore>(store: S, text: &[u8]) -> f64 {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -11,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
 use keyfob::{MemoryStore, Tokens, axum::Guard, http::Authenticated};
-use tower::Service;
+use tower::{Service, layer::layer_fn};
 use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 use crate::measure::{Act, act, by_turns};
@@ -39,7 +40,10 @@ impl Client {
 
     fn new(route: &'static str, handler: MethodRouter, token: &str) -> Self {
         let path = if route == HELLO { HELLO } else { "/projects/145/hello" };
-        Self { router: Router::new().route(route, handler), path, authorization: format!("Bearer {token}") }
+        // With its state, a router builds each layer once, as `axum::serve` needs it. Without it,
+        // it builds the layers again for each request.
+        let router = Router::new().route(route, handler).with_state(());
+        Self { router, path, authorization: format!("Bearer {token}") }
     }
 
     /// Sends the request, and drops the response.
@@ -54,6 +58,8 @@ impl Client {
 /// whose token is longer.
 pub struct Clients {
     pub bare: Client,
+    /// This route has a layer that does nothing. axum makes two allocations for any layer.
+    pub empty_layer: Client,
     pub guarded: Client,
     /// The handler of this route takes the verified token.
     pub extracted: Client,
@@ -76,6 +82,7 @@ impl Clients {
         let (signed, jwt) = Signed::new();
         Self {
             bare: Client::new(HELLO, get(hello), token),
+            empty_layer: Client::new(HELLO, get(hello).layer(layer_fn(Empty)), token),
             guarded: Client::new(HELLO, get(hello).layer(fixed()), token),
             extracted: Client::new(HELLO, get(hello_owner).layer(fixed()), token),
             bare_in_project: Client::new(IN_PROJECT, get(hello), token),
@@ -83,6 +90,24 @@ impl Clients {
             fixed_bearer: Client::new(HELLO, get(hello).layer(fixed_bearer(token)), token),
             jwt: Client::new(HELLO, get(hello_claims).layer(from_fn_with_state(Arc::new(signed), check_jwt)), &jwt),
         }
+    }
+}
+
+/// A service that only calls another service.
+#[derive(Clone)]
+struct Empty<S>(S);
+
+impl<S: Service<Request>> Service<Request> for Empty<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> S::Future {
+        self.0.call(request)
     }
 }
 
@@ -126,12 +151,14 @@ async fn check_jwt(State(signed): State<Arc<Signed>>, mut request: Request, next
 pub fn guards(table: &mut Table) {
     let mut clients = Clients::new();
     const BARE: &str = "bare route";
+    const EMPTY: &str = "a layer that does nothing";
     const BARE_IN_PROJECT: &str = "bare route with a parameter";
     fn calls(client: &mut Client) -> Act<'_> {
         act(|| client.call())
     }
     let times = by_turns(vec![
         (BARE, calls(&mut clients.bare)),
+        (EMPTY, calls(&mut clients.empty_layer)),
         ("keyfob's guard", calls(&mut clients.guarded)),
         ("keyfob's guard, `Authenticated` in the handler", calls(&mut clients.extracted)),
         (BARE_IN_PROJECT, calls(&mut clients.bare_in_project)),
@@ -140,6 +167,7 @@ pub fn guards(table: &mut Table) {
         ("JSON Web Token, claims in the handler", calls(&mut clients.jwt)),
     ]);
     for (name, bare) in [
+        (EMPTY, BARE),
         ("keyfob's guard", BARE),
         ("keyfob's guard, `Authenticated` in the handler", BARE),
         ("keyfob's guard, the project in the path", BARE_IN_PROJECT),
