@@ -78,7 +78,7 @@ pub(super) fn judged<P: ProjectRequirement>(
     now: Timestamp,
 ) -> Result<Verified<P>, Rejection> {
     let proven = proven.map_err(|refused| *refused)?;
-    let live = proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection)?;
+    let live = proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| *ended.rejection)?;
     live.permit(OwnerState::Active, access, policy, Duration::ZERO).map_err(|refused| *refused)
 }
 

@@ -132,15 +132,15 @@ pub(crate) fn prove_token(token: &PresentedToken<'_>, chain: Chain) -> Result<Pr
 
 /// Why a token does not work, and the token that replaced it by rotation.
 pub(crate) struct Ended {
-    pub(crate) rejection: Rejection,
+    pub(crate) rejection: Refused,
     pub(crate) successor: Option<TokenId>,
 }
 
 impl Ended {
     // Only a rejection reads the successor, which may lie outside the processor's caches.
     #[cold]
-    fn of(held: &Held, rejection: Rejection) -> Box<Self> {
-        Box::new(Self { rejection, successor: held.record.rotated_to })
+    fn of(held: &Held, rejection: Rejection) -> Self {
+        Self { rejection: rejection.refused(), successor: held.record.rotated_to }
     }
 }
 
@@ -153,7 +153,7 @@ impl Proven {
         policy: &Policy,
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
-    ) -> Result<Live, Box<Ended>> {
+    ) -> Result<Live, Ended> {
         match self.0.life(policy, now, later) {
             Some(rejection) => Err(Ended::of(&self.0, rejection)),
             None => Ok(Live(self.0)),
@@ -178,7 +178,7 @@ impl Live {
         policy: &Policy,
         now: Timestamp,
         later: impl FnOnce(&TokenRecord) -> LaterUses,
-    ) -> Result<Self, Box<Ended>> {
+    ) -> Result<Self, Ended> {
         Proven(self.0).live(policy, now, later)
     }
 
@@ -249,7 +249,7 @@ mod tests {
     fn only_a_live_token_is_permitted() {
         type Permit = fn(Live, OwnerState, &Access<'_, InProject>, &Policy, Duration) -> Result<Verified, Refused>;
         let live = |proven: Proven, policy: &Policy, now| {
-            proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| ended.rejection)
+            proven.live(policy, now, |_| LaterUses::default()).map_err(|ended| *ended.rejection)
         };
         let permit: Permit = Live::permit;
 

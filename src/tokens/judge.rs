@@ -127,7 +127,7 @@ impl<S: TokenStore> Tokens<S> {
         let live = match proven.live(&self.applied, now, |record| self.later_uses(record, age)) {
             Ok(live) => live,
             Err(ended) => {
-                return Ok(self.refuse(VerifyError::new(ended.rejection, key(), ended.successor), shown));
+                return Ok(self.refuse(VerifyError::new(*ended.rejection, key(), ended.successor), shown));
             }
         };
         let mut owner = OwnerState::Active;
@@ -138,7 +138,10 @@ impl<S: TokenStore> Tokens<S> {
             }
         }
         match live.permit(owner, access, &self.applied, age) {
-            Ok(verified) => Ok(Ok(self.accept(verified, access, now))),
+            Ok(verified) => {
+                self.accept(&verified, access, now);
+                Ok(Ok(verified))
+            }
             Err(rejection) => refused(rejection),
         }
     }
@@ -160,22 +163,20 @@ impl<S: TokenStore> Tokens<S> {
         let now = self.clock.now();
         let permitted = match live.still(&self.applied, now, |record| self.later_uses(record, age)) {
             Ok(live) => live.permit(owner, access, &self.applied, age).map_err(|refused| (*refused, None)),
-            Err(ended) => Err((ended.rejection, ended.successor)),
+            Err(ended) => Err((*ended.rejection, ended.successor)),
         };
         match permitted {
-            Ok(verified) => Ok(self.accept(verified, access, now)),
+            Ok(verified) => {
+                self.accept(&verified, access, now);
+                Ok(verified)
+            }
             Err((rejection, successor)) => self.refuse(VerifyError::new(rejection, key, successor), shown),
         }
     }
 
     /// Notes the use of a verified token, and emits its event.
     #[inline]
-    fn accept<P: ProjectRequirement>(
-        &self,
-        verified: Verified<P>,
-        access: &Access<'_, P>,
-        now: Timestamp,
-    ) -> Verified<P> {
+    fn accept<P: ProjectRequirement>(&self, verified: &Verified<P>, access: &Access<'_, P>, now: Timestamp) {
         if let Some(usage) = &self.usage {
             usage.note(verified.key(), verified.last_used_at(), now, || access.used_from());
         }
@@ -183,7 +184,6 @@ impl<S: TokenStore> Tokens<S> {
             let issuers = || verified.acting().issuers().map(|issuer| issuer.id).collect();
             events.verified(verified.key(), issuers, now);
         }
-        verified
     }
 
     /// Emits the event of a failed verification.

@@ -76,8 +76,7 @@ impl Digest {
 
     #[inline]
     fn first_word(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        u64::from_be_bytes(*self.0.first_chunk().expect("a digest has 32 bytes"))
     }
 }
 

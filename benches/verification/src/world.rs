@@ -105,7 +105,8 @@ pub fn issuer_and_bound() -> (Tokens<MemoryStore>, [u8; TEXT], [u8; TEXT]) {
 
 /// Returns the output of a future that completes at its first poll, as all futures of a
 /// `MemoryStore` do. Panics if the future is not complete.
-#[inline]
+// Inlined, so that the future stays where it was created, as with `await`.
+#[inline(always)]
 pub fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
