@@ -143,6 +143,7 @@ impl TokenRecord {
     }
 
     /// Creates a record as [`new`](Self::new) does, of a token that `created_by` issued.
+    #[inline(always)]
     pub(crate) fn created_by(
         key: TokenKey,
         prefix: Prefix,

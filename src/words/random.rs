@@ -24,17 +24,17 @@ where
         // once in 10^11 times.
         let (mut bytes, mut drawn) = (Wiped([0; 64]), Wiped([0; 64]));
         rng.try_fill_bytes(&mut bytes.0).map_err(|_| RngError)?;
-        let count = keep_digits(&bytes.0, &mut drawn.0).min(digits.len() - filled);
+        let count = keep_digits(&bytes.0, &mut drawn.0, digits.len() - filled);
         digits[filled..filled + count].copy_from_slice(&drawn.0[..count]);
         filled += count;
     }
     Ok(())
 }
 
-/// Writes the digits that come from random bytes to the begin of `drawn`, and returns their number.
-/// The bytes after them are meaningless.
+/// Writes the digits that come from random bytes to the begin of `drawn`, at most as many as
+/// wanted, and returns their number. The bytes after them are meaningless.
 #[inline]
-fn keep_digits(bytes: &[u8; 64], drawn: &mut [u8; 64]) -> usize {
+fn keep_digits(bytes: &[u8; 64], drawn: &mut [u8; 64], wanted: usize) -> usize {
     // A loop of its own, because the processor can compute many digits with one instruction.
     let mut digits = Wiped([0; 64]);
     for (digit, byte) in digits.0.iter_mut().zip(bytes) {
@@ -46,6 +46,9 @@ fn keep_digits(bytes: &[u8; 64], drawn: &mut [u8; 64]) -> usize {
         // often be mispredicted by the processor.
         drawn[kept & 63] = *digit;
         kept += usize::from(byte & 63 < 62);
+        if kept == wanted {
+            break;
+        }
     }
     kept
 }

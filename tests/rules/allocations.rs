@@ -84,7 +84,10 @@ fn a_verification_allocates_nothing_unless_it_rejects_a_known_key() {
     let mut record = (*issued.record).clone();
     record.digest = unknown.record.digest;
     let presented = PresentedToken::parse(text, tokens.keyring()).unwrap();
+    let mut ended = (*issued.record).clone();
+    ended.grace_until = Some(now());
     for (what, record, expected) in [
+        ("check of a rotated token", Some(Arc::new(ended)), Some(Rejection::Rotated)),
         ("wrong secret", Some(Arc::new(record)), Some(Rejection::Digest)),
         ("check without a record", None, Some(Rejection::Unknown)),
         ("valid check", Some(Arc::clone(&issued.record)), None),
