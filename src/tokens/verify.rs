@@ -15,8 +15,8 @@ impl<S: TokenStore> Tokens<S> {
     /// needs. Returns the verified token.
     ///
     /// The checks run in the order of the variants of [`Rejection`](crate::Rejection): text,
-    /// checksum and keyed tag, then stored secret, status, policy, issuers, owner, project, address,
-    /// scopes. If several checks would fail, the first of them determines the error.
+    /// checksum and keyed tag, then stored secret, status, policy, issuers, owner, project,
+    /// address, scopes. If several checks would fail, the first of them determines the error.
     ///
     /// **Cost.** A verification writes nothing to the store. If the store has the records
     /// [in memory](TokenStore::find_held), the verification never waits. Accepting a token then
