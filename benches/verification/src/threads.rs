@@ -8,7 +8,7 @@ use keyfob::{Access, MemoryStore, TokenStore, Tokens, store::cache::Cached};
 use sha2::{Digest, Sha256};
 
 use crate::floor::TEXT;
-use crate::measure::{Act, ROUNDS, Spread, act};
+use crate::measure::{Act, ROUNDS, Spread, act, median};
 use crate::table::Table;
 use crate::world::{Population, Ring, keyring, project, ready};
 
@@ -51,6 +51,9 @@ pub fn contention(table: &mut Table) {
             }
         }
         let control = gains[0].clone();
+        if median(control.clone()) < 0.7 * threads as f64 {
+            eprintln!("this machine was too busy for the part threads: the control shares nothing, and gained little");
+        }
         for ((name, _), gains) in works.iter().zip(gains) {
             let beside = gains.iter().zip(&control).map(|(gain, control)| gain / control).collect();
             table.threads(name, threads, &Spread::of(gains), &Spread::of(beside));
