@@ -18,6 +18,7 @@
 //!   and the same load, and what causes the gaps. It runs only if it is named.
 //! - `maintenance` measures only the maintenance jobs, with one token in each of up to 1,000,000
 //!   projects. It runs only if it is named. The limit `--most N` is then the number of projects.
+//! - `--only ENGINE` measures only this engine, for example Redis.
 //! - `--most N` limits the number of tokens to N, for a quick trial. N must be at least 1000.
 //! - `--write` writes the figures to the files that the operations page of the guide includes.
 
@@ -60,14 +61,23 @@ struct Wanted {
     behind: bool,
     maintenance: bool,
     write: bool,
+    /// The name of the only engine to measure, or `None` for all engines.
+    only: Option<String>,
     /// The maximum number of tokens.
     most: u64,
 }
 
 impl Wanted {
     fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut wanted =
-            Self { cost: false, growth: false, behind: false, maintenance: false, write: false, most: u64::MAX };
+        let mut wanted = Self {
+            cost: false,
+            growth: false,
+            behind: false,
+            maintenance: false,
+            write: false,
+            only: None,
+            most: u64::MAX,
+        };
         let mut arguments = arguments.filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -76,13 +86,14 @@ impl Wanted {
                 "behind" => wanted.behind = true,
                 "maintenance" => wanted.maintenance = true,
                 "--write" => wanted.write = true,
+                "--only" => wanted.only = Some(arguments.next().ok_or("--only needs the name of an engine")?),
                 "--most" => {
                     let most = arguments.next().and_then(|most| most.parse().ok()).filter(|most| *most >= 1000);
                     wanted.most = most.ok_or("--most needs a number of at least 1000")?;
                 }
                 other => {
                     return Err(format!(
-                        "unknown argument {other} (known: cost, growth, behind, maintenance, --most N, --write)"
+                        "unknown argument {other} (known: cost, growth, behind, maintenance, --only ENGINE, --most N, --write)"
                     ));
                 }
             }
@@ -97,6 +108,8 @@ impl Wanted {
 /// The results so far. The benchmark prints each table as soon as all of its figures are measured.
 #[derive(Default)]
 struct Report {
+    /// The name of the only engine to measure, or `None` for all engines.
+    only: Option<String>,
     cost: Vec<(Table, Ratios)>,
     growth: Vec<(Table, Curves)>,
     behind: Vec<Table>,
@@ -104,29 +117,41 @@ struct Report {
 }
 
 impl Report {
+    fn wants<E: Engine>(&self) -> bool {
+        self.only.as_ref().is_none_or(|only| only == E::NAME)
+    }
+
     async fn cost<E: Engine>(&mut self, memory: &Memory, population: &Population) {
-        if let Some((table, ratios)) = cost::measure::<E>(memory, population).await {
+        if self.wants::<E>()
+            && let Some((table, ratios)) = cost::measure::<E>(memory, population).await
+        {
             println!("{}", table.plain());
             self.cost.push((table, ratios));
         }
     }
 
     async fn growth<E: Engine>(&mut self, most: u64, population: &Population) {
-        if let Some((table, curves)) = growth::measure::<E>(most, population).await {
+        if self.wants::<E>()
+            && let Some((table, curves)) = growth::measure::<E>(most, population).await
+        {
             println!("{}", table.plain());
             self.growth.push((table, curves));
         }
     }
 
     async fn behind<E: Engine>(&mut self, memory: &behind::Memory, population: &Population) {
-        if let Some(table) = behind::measure::<E>(memory, population).await {
+        if self.wants::<E>()
+            && let Some(table) = behind::measure::<E>(memory, population).await
+        {
             println!("{}", table.plain());
             self.behind.push(table);
         }
     }
 
     async fn maintenance<E: Engine>(&mut self, most: u64, population: &Population) {
-        if let Some(table) = maintenance::measure::<E>(most, population).await {
+        if self.wants::<E>()
+            && let Some(table) = maintenance::measure::<E>(most, population).await
+        {
             println!("{}", table.plain());
             self.maintenance.push(table);
         }
@@ -198,7 +223,7 @@ async fn main() {
         }
     };
     let most = wanted.most;
-    let mut report = Report::default();
+    let mut report = Report { only: wanted.only, ..Report::default() };
     if wanted.cost {
         let population = Population::new(cost::IN_PROJECT);
         let whole = |tokens: u64| tokens - tokens % cost::IN_PROJECT;

@@ -27,6 +27,6 @@ fn peer(name: &'static str, with: impl FnOnce(Tokens<MemoryStore>) -> Tokens<Mem
         name,
         texts: Texts::new(valid, forged, 40),
         verify: Box::new(verify),
-        checks: "Status, expiry, policy, issuers, project, addresses, scopes. Only a valid token costs a store call.",
+        checks: "Status, expiry, policy, issuers, project, addresses, scopes. Only a genuine token costs a store call.",
     }
 }
