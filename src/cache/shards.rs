@@ -25,7 +25,7 @@ use tokio::sync::OnceCell;
 use super::protocol::{self, Epoch, Held, Since, Versioned};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::ReadResult;
-use crate::store::id_hash::{ById, IdHash};
+use crate::store::id_hash::{ByKey, IdHash};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
 
@@ -71,7 +71,7 @@ pub(super) struct Answer {
 
 /// One shard of the cache, with its entries and its store calls in progress.
 struct Shard {
-    held: Cache<ById, Kept, UnitWeighter, IdHash>,
+    held: Cache<ByKey, Kept, UnitWeighter, IdHash>,
     under_way: HashMap<TokenKey, UnderWay>,
     /// The number of look-ups that found a fresh entry. Each shard counts its own, so that callers
     /// of different shards write to different memory.
@@ -102,7 +102,7 @@ struct Kept {
 /// The entries, the calls in progress and the epochs of a cache.
 pub(super) struct Shards {
     shards: Box<[Aligned]>,
-    ids: IdHash,
+    keys: IdHash,
     epochs: Box<[AtomicU64]>,
     /// The number of times that the cache has dropped all its entries. It is added to the epoch of
     /// every project.
@@ -127,8 +127,8 @@ impl Shards {
     /// Creates an empty cache with room for about this many entries.
     pub(super) fn new(bound: Duration, entries: usize) -> Self {
         let each = entries.div_ceil(SHARDS).max(1);
-        let ids = IdHash::default();
-        let held = || Cache::with(each, each as u64, UnitWeighter, ids.clone(), Default::default());
+        let keys = IdHash::default();
+        let held = || Cache::with(each, each as u64, UnitWeighter, keys.clone(), Default::default());
         let shard = || Aligned(Mutex::new(Shard { held: held(), under_way: HashMap::new(), hits: 0 }));
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
@@ -136,7 +136,7 @@ impl Shards {
             all: AtomicU64::new(0),
             projects: RandomState::new(),
             bound,
-            ids,
+            keys,
         }
     }
 
@@ -145,7 +145,7 @@ impl Shards {
     fn shard(&self, key: &TokenKey) -> MutexGuard<'_, Shard> {
         // The maps in a shard use the lowest and highest bits of the hash. So the choice of the
         // shard uses other bits.
-        let shard = (self.ids.of(&key.id) >> 32) as usize % SHARDS;
+        let shard = (self.keys.of_key(key) >> 32) as usize % SHARDS;
         self.shards[shard].0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -185,7 +185,7 @@ impl Shards {
 
     #[inline]
     fn fresh(&self, shard: &mut Shard, key: &TokenKey, now: Duration) -> Option<ReadResult> {
-        let Kept { held, epoch_at } = shard.held.get(&ById(*key))?;
+        let Kept { held, epoch_at } = shard.held.get(&ByKey(*key))?;
         // The epoch is read under the lock. So this look-up sees every earlier move of the epoch.
         let held = protocol::look(Some(held), now, self.epoch_there(*epoch_at), self.bound)?;
         let fresh = ReadResult { record: held.found.clone(), age: now.saturating_sub(held.since.asked_at) };
@@ -219,12 +219,12 @@ impl Shards {
         let epoch_at = self.epoch_at(&key.project);
         let mut shard = self.shard(key);
         shard.end(key, flight);
-        let held = shard.held.peek(&ById(*key)).map(|kept| kept.held.clone());
+        let held = shard.held.peek(&ByKey(*key)).map(|kept| kept.held.clone());
         let fill = Held { found: found.clone(), since };
         let overtaken = flight.overtaken.load(Ordering::SeqCst);
         let landed = protocol::fill(held, fill, overtaken, self.epoch_there(epoch_at), self.bound);
         if let (false, Some(held)) = (landed.lost, landed.held) {
-            shard.held.insert(ById(*key), Kept { held, epoch_at });
+            shard.held.insert(ByKey(*key), Kept { held, epoch_at });
         }
         !landed.lost
     }
@@ -259,9 +259,9 @@ impl Shards {
     pub(super) fn wrote(&self, key: &TokenKey, record: &Arc<TokenRecord>, since: Since) {
         let mut shard = self.shard(key);
         shard.overtake(key);
-        let Some((_, Kept { held, epoch_at })) = shard.held.remove(&ById(*key)) else { return };
+        let Some((_, Kept { held, epoch_at })) = shard.held.remove(&ByKey(*key)) else { return };
         if let Some(held) = protocol::wrote(Some(held), Held { found: Some(Arc::clone(record)), since }) {
-            shard.held.insert(ById(*key), Kept { held, epoch_at });
+            shard.held.insert(ByKey(*key), Kept { held, epoch_at });
         }
     }
 
@@ -269,7 +269,7 @@ impl Shards {
     pub(super) fn forget(&self, key: &TokenKey) {
         let mut shard = self.shard(key);
         shard.overtake(key);
-        shard.held.remove(&ById(*key));
+        shard.held.remove(&ByKey(*key));
     }
 
     /// Returns how many shared calls to the store are in progress.

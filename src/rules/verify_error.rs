@@ -12,8 +12,6 @@ use crate::words::store_error::StoreError;
 ///
 /// The `Display` text contains only what the client may know, so you may send it to the client.
 /// [`rejection`](Self::rejection) returns the exact reason, for your logs.
-// A verification returns this type in a `Result`, so it is small. Most rejections have no details,
-// and cost no allocation.
 // Every verification returns this type in a `Result`, so it is small. The rejections of a text that
 // was not looked up, which any client can cause, allocate nothing.
 pub struct VerifyError(Repr);

@@ -156,7 +156,12 @@ impl<S: TokenStore> Tokens<S> {
         shown: Shown,
     ) -> Outcome<P> {
         let key = Some(live.record().key());
-        let owner = match self.owner_state(live.record()).await {
+        // `judge` has already called `known`, so only `state` is left.
+        let owner = match &self.owners {
+            Some(owners) => look_up(&**owners, live.record()).await,
+            None => Ok(OwnerState::Active),
+        };
+        let owner = match owner {
             Ok(owner) => owner,
             Err(error) => return self.refuse(VerifyError::new(error, key, None), shown),
         };

@@ -124,6 +124,7 @@ impl<S: TokenStore> Tokens<S> {
 mod tests {
     use core::time::Duration;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::rules::error_kind::ErrorKind;
@@ -248,6 +249,30 @@ mod tests {
             let explained = now(world.tokens.explain(issued.token.expose_secret(), &access)).unwrap();
             assert_eq!(explained.fails, Vec::from_iter(rejection));
         }
+    }
+
+    /// An owners hook that counts the calls of `known`.
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Owners for Counted {
+        fn known(&self, _: &OwnerId, _: &ProjectId) -> Option<OwnerState> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+
+        async fn state(&self, _: &OwnerId, _: &ProjectId) -> Result<OwnerState, OwnersError> {
+            Ok(OwnerState::Active)
+        }
+    }
+
+    #[test]
+    fn an_owner_that_is_not_known_is_looked_up_without_a_second_question() {
+        let (world, counted) = (World::new(), Arc::new(Counted::default()));
+        let issued = world.issued("145");
+        let world = world.with(|tokens| tokens.with_owners(Arc::clone(&counted)));
+        assert!(verify(&world, issued.token.expose_secret()).is_ok());
+        assert_eq!(counted.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -44,6 +44,9 @@ impl Clock for SystemClock {
 /// by more if the thread gets no processor time. For as long as it lags, a token is accepted after
 /// its expiry or after the end of its grace period. The lag does not delay a revocation.
 ///
+/// A process that was forked does not have the thread, so this clock stands still in it. Start the
+/// clock after the fork.
+///
 /// ```
 /// use keyfob::{Clock, clock::CoarseClock};
 ///
