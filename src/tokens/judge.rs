@@ -157,11 +157,8 @@ impl<S: TokenStore> Tokens<S> {
     ) -> Outcome<P> {
         let key = Some(live.record().key());
         // `judge` has already called `known`, so only `state` is left.
-        let owner = match &self.owners {
-            Some(owners) => look_up(&**owners, live.record()).await,
-            None => Ok(OwnerState::Active),
-        };
-        let owner = match owner {
+        let owners = self.owners.as_deref().expect("only a hook lets a verification wait for an owner");
+        let owner = match look_up(owners, live.record()).await {
             Ok(owner) => owner,
             Err(error) => return self.refuse(VerifyError::new(error, key, None), shown),
         };
