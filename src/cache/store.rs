@@ -65,14 +65,7 @@ impl<S: TokenStore> TokenStore for Cached<S> {
         if record.as_ref().is_none_or(|record| record.bound_to().is_none()) {
             return Some(ChainResult { chain: record.into(), age });
         }
-        let mut held = ChainResult { chain: record.into(), age };
-        while let Some(issuer) = held.chain.next_issuer() {
-            let ReadResult { record, age } = self.held(&issuer)?;
-            held.age = held.age.max(age);
-            let Some(issuer) = record else { break };
-            held.chain.add(issuer);
-        }
-        Some(held)
+        self.held_with_issuers(ReadResult { record, age })
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<Arc<TokenRecord>>, StoreError> {
@@ -272,6 +265,23 @@ impl<S: TokenStore> Cached<S> {
             return Ok(ChainResult { chain, age });
         }
         self.ask_for_chain(key).await
+    }
+
+    /// Returns the chain of a token, as [`with_issuers`](Self::with_issuers) does, if the cache has
+    /// all records and none has become too old meanwhile.
+    fn held_with_issuers(&self, first: ReadResult) -> Option<ChainResult> {
+        let cache = &*self.cache;
+        let as_of = |read: &ReadResult| cache.now().saturating_sub(read.age);
+        let mut oldest = as_of(&first);
+        let mut chain = Chain::from(first.record);
+        while let Some(issuer) = chain.next_issuer() {
+            let read = self.held(&issuer)?;
+            oldest = oldest.min(as_of(&read));
+            let Some(issuer) = read.record else { break };
+            chain.add(issuer);
+        }
+        let age = cache.now().saturating_sub(oldest);
+        (age <= cache.bound).then_some(ChainResult { chain, age })
     }
 
     /// Reads a record from the store, and replaces an older cache entry with this record. A caller

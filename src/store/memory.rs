@@ -32,7 +32,8 @@ use crate::words::timestamp::Timestamp;
 /// in services whose tokens may end with the process.
 ///
 /// Finding a record takes one hash look-up. Lists, counts and operations on groups read all records
-/// of their project.
+/// of their project. Each thread keeps copies of the records that it verifies often, at most 8,192
+/// in total, until they are replaced or the thread ends.
 pub struct MemoryStore {
     rows: RwLock<Rows>,
     changes: Arc<Changes>,

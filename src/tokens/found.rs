@@ -65,18 +65,18 @@ impl<S: TokenStore> Tokens<S> {
 
     /// Returns whether a text that is not a keyfob token for this reason may be an imported token.
     #[inline]
-    pub(super) fn may_be_imported(&self, rejection: Rejection) -> bool {
+    pub(super) fn may_be_imported(&self, text: &[u8], rejection: Rejection) -> bool {
         // These rejections mean that the text has the correct checksum of a keyfob token. A forged
         // keyfob token must not cause a call to the store.
         let ours = matches!(rejection, Rejection::Unkeyed | Rejection::UnknownKey | Rejection::Tag);
-        self.imports.is_some() && !ours
+        self.imports.as_ref().is_some_and(|imports| !ours && imports.imports().fits(text))
     }
 
     /// Looks up an imported token by its text. The caller must first find out that the text is not
     /// a keyfob token, and pass the reason as `rejection`. If the text cannot be an imported token,
     /// the call fails with `rejection`.
     pub(super) async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
-        let imports = self.imports.as_ref().filter(|_| self.may_be_imported(rejection));
+        let imports = self.imports.as_ref().filter(|_| self.may_be_imported(text, rejection));
         let Some(imports) = imports else { return Err(rejection.into()) };
         match imports.find(&self.store, &self.keyring, text).await {
             Ok(Some((digest, record))) => {

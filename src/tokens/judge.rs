@@ -47,7 +47,7 @@ impl<S: TokenStore> Tokens<S> {
     {
         let token = match PresentedToken::parse_bytes(text, &self.keyring) {
             Ok(token) => token,
-            Err(refused) if self.may_be_imported(*refused) => return Step::Import(*refused),
+            Err(refused) if self.may_be_imported(text, *refused) => return Step::Import(*refused),
             Err(refused) => return Step::Done(self.refuse((*refused).into(), Shown::Presented)),
         };
         let key = token.key();

@@ -49,7 +49,7 @@ impl<S: TokenStore> Checks for Tokens<S> {
 /// on the project of its token.
 pub(super) trait Check<P>: Send + Sync {
     /// Verifies a token if the answer needs no waiting. Returns `None` if the caller must await
-    /// [`verify`](Self::verify). In this case, nothing was counted and no event was emitted.
+    /// [`verify`](Self::verify). In this case, no event was emitted.
     fn verify_held(&self, token: &[u8], access: &Access<'_, P>) -> Option<Result<Verified<P>, VerifyError>>;
 
     fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
