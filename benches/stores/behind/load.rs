@@ -118,8 +118,8 @@ impl<'a, S: TokenStore> Services<'a, S> {
     }
 }
 
-/// Returns how often the scheduler has interrupted this thread for another program. Returns 0 if the
-/// system does not report it.
+/// Returns how often the scheduler has interrupted this thread for another program. Returns 0 if
+/// the system does not report it.
 fn interruptions() -> u64 {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let count = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));

@@ -6,8 +6,8 @@
 //! - the requests that wait for the store. They are counted, and measured separately.
 //! - processor caches that have become cold while a request waited. So the hits are compared with
 //!   the same hits on a `MemoryStore`, if the thread sleeps there for as long as a request waited.
-//! - other programs that interrupt the thread, such as processes of the engine. The benchmark counts
-//!   the interruptions.
+//! - other programs that interrupt the thread, such as processes of the engine. The benchmark
+//!   counts the interruptions.
 //! - work of the engine in the background. So the same hits are measured once more when all of them
 //!   are in the cache, and the store has no calls.
 
