@@ -20,6 +20,11 @@ pub mod lifecycle {}
 ///
 #[doc = include_str!("operations/cost.svg")]
 ///
+/// # Figures: verification beside its floor
+#[doc = include_str!("operations/verification.md")]
+///
+#[doc = include_str!("operations/verification.svg")]
+///
 /// # Figures: how the cost grows
 #[doc = include_str!("operations/growth.md")]
 ///

@@ -1,6 +1,6 @@
 //! keyfob, as a service uses it.
 
-use keyfob::{Access, Clock, MemoryStore, SystemClock, Tokens, clock::FixedClock};
+use keyfob::{Access, MemoryStore, Tokens, clock::CoarseClock};
 
 use super::{Peer, Texts};
 use crate::world::{Population, issued, keyring, project, ready};
@@ -10,10 +10,10 @@ pub fn service() -> Peer {
     peer("keyfob", |tokens| tokens)
 }
 
-/// Returns a service with a clock that costs nothing.
-pub fn fixed_clock() -> Peer {
-    let clock = FixedClock::new(SystemClock.now());
-    peer("keyfob, fixed clock", |tokens| tokens.with_clock(clock))
+/// Returns a service with a coarse clock.
+pub fn coarse_clock() -> Peer {
+    let clock = CoarseClock::start().expect("the system starts a thread");
+    peer("keyfob, coarse clock", |tokens| tokens.with_clock(clock))
 }
 
 fn peer(name: &'static str, with: impl FnOnce(Tokens<MemoryStore>) -> Tokens<MemoryStore>) -> Peer {

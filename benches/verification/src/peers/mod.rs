@@ -55,7 +55,7 @@ pub type Ratios = Vec<(&'static str, [f64; 4])>;
 pub fn peers(table: &mut Table) {
     let peers = [
         keyfob_itself::service(),
-        keyfob_itself::fixed_clock(),
+        keyfob_itself::coarse_clock(),
         by_hash::by_hand(),
         by_hash::sealwd(),
         by_hash::latchkey(),
