@@ -133,9 +133,11 @@ pub trait TokenStore: Send + Sync {
     /// result obeys the same laws, so its chain is empty if there is no such record.
     ///
     /// A verification calls this method first. If it returns a result, the verification does not
-    /// wait, and allocates no memory. The call must not block on another thread's input or output.
+    /// wait for the store. The call must return immediately: it must not read from a network or a
+    /// disk.
     ///
-    /// The default returns `None`. It suits every store without records in memory.
+    /// The default returns `None`. It suits every store without records in memory. A store with
+    /// records in memory that keeps the default is correct too, but a verification takes longer.
     #[expect(unused_variables, reason = "the name documents the parameter for implementers")]
     fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
         None

@@ -36,7 +36,8 @@ pub(crate) trait ImportingObject: MaintainedObject + ImportObject {}
 impl<S: TokenStore + StoreMaintenance + ImportStore> ImportingObject for S {}
 
 /// A store whose type the service chooses at run time. It implements [`TokenStore`],
-/// [`StoreMaintenance`] and [`ImportStore`]. Each call costs one heap allocation.
+/// [`StoreMaintenance`] and [`ImportStore`]. Each call costs one heap
+/// allocation, except `find_held`.
 ///
 /// ```
 /// use keyfob::{MemoryStore, Tokens, store::DynStore};

@@ -28,12 +28,13 @@ use crate::words::store_error::StoreError;
 use crate::words::text::OwnerId;
 use crate::words::timestamp::Timestamp;
 
-/// A store that keeps its records in memory and loses them when it is dropped. Use it in tests, and
-/// in services whose tokens may end with the process.
+/// A store that keeps its records in memory. When it is dropped, its tokens are lost. Use it in
+/// tests, and in services whose tokens may end with the process.
 ///
 /// Finding a record takes one hash look-up. Lists, counts and operations on groups read all records
-/// of their project. Each thread keeps copies of the records that it verifies often, at most 8,192
-/// in total, until they are replaced or the thread ends.
+/// of their project. Each thread keeps copies of the records that it verifies repeatedly, at most
+/// 8,192 of all stores together, until they are replaced or the thread ends. A copy is used only as
+/// long as its record has not changed.
 pub struct MemoryStore {
     rows: RwLock<Rows>,
     changes: Arc<Changes>,

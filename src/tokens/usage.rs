@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::store::id_hash::{ById, IdHash};
+use crate::store::id_hash::{ByKey, IdHash};
 use crate::store::last_use::LastUse;
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
@@ -43,11 +43,11 @@ pub struct Usage {
 /// The number of shards. It is large enough that two callers seldom need the same lock.
 const SHARDS: usize = 32;
 
-/// The latest uses of tokens in this process. The shard of a token depends on its id.
+/// The latest uses of tokens in this process. The shard of a token depends on its key.
 #[derive(Debug)]
 struct Shards {
     shards: [Shard; SHARDS],
-    ids: IdHash,
+    keys: IdHash,
     /// The number of tokens in all shards.
     len: AtomicUsize,
 }
@@ -57,20 +57,20 @@ struct Shards {
 #[repr(align(128))]
 struct Shard(Mutex<Uses>);
 
-type Uses = HashMap<ById, Noted, IdHash>;
+type Uses = HashMap<ByKey, Noted, IdHash>;
 
 impl Default for Shards {
     fn default() -> Self {
-        let ids = IdHash::default();
-        let shard = |_| Shard(Mutex::new(Uses::with_hasher(ids.clone())));
-        Self { shards: core::array::from_fn(shard), len: AtomicUsize::new(0), ids }
+        let keys = IdHash::default();
+        let shard = |_| Shard(Mutex::new(Uses::with_hasher(keys.clone())));
+        Self { shards: core::array::from_fn(shard), len: AtomicUsize::new(0), keys }
     }
 }
 
 impl Shards {
     fn of(&self, key: &TokenKey) -> MutexGuard<'_, Uses> {
         // The map in a shard uses the lowest and highest bits of the hash.
-        self.shards[(self.ids.of(&key.id) >> 32) as usize % SHARDS].lock()
+        self.shards[(self.keys.of_key(key) >> 32) as usize % SHARDS].lock()
     }
 
     fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Uses>> {
@@ -166,7 +166,7 @@ impl Usage {
         }
         let from = || self.origins.then(from).filter(|from| !from.is_empty()).map(Box::new);
         let mut noted = self.noted.of(&key);
-        match noted.get_mut(&ById(key)) {
+        match noted.get_mut(&ByKey(key)) {
             // A later use replaces an unwritten use at no cost, because only the latest is written.
             Some(noted) if noted.waits => {
                 if self.origins && noted.at < now {
@@ -179,7 +179,7 @@ impl Usage {
             Some(noted) => *noted = Noted { at: now, from: from(), waits: true },
             None => {
                 if self.noted.has_room(self.capacity) {
-                    noted.insert(ById(key), Noted { at: now, from: from(), waits: true });
+                    noted.insert(ByKey(key), Noted { at: now, from: from(), waits: true });
                 }
             }
         }
@@ -188,13 +188,13 @@ impl Usage {
     /// Returns the time of the latest use of a token in this process, or `None` if no use of the
     /// token is in memory.
     pub(super) fn last_noted(&self, key: &TokenKey) -> Option<Timestamp> {
-        self.noted.of(key).get(&ById(*key)).map(|noted| noted.at)
+        self.noted.of(key).get(&ByKey(*key)).map(|noted| noted.at)
     }
 
     /// Returns all unwritten uses, and marks them as written. The caller must write them to the
     /// store.
     pub(super) fn take(&self) -> Vec<LastUse> {
-        let touch = |(ById(key), noted): (&ById, &mut Noted)| {
+        let touch = |(ByKey(key), noted): (&ByKey, &mut Noted)| {
             noted.waits = false;
             LastUse { key: *key, used_at: noted.at, from: noted.from.as_deref().cloned() }
         };
@@ -212,7 +212,7 @@ impl Usage {
                 self.noted.len.fetch_add(1, Ordering::Relaxed);
                 Noted { at: touch.used_at, from: touch.from.clone().map(Box::new), waits: true }
             };
-            self.noted.of(&touch.key).entry(ById(touch.key)).or_insert_with(taken).waits = true;
+            self.noted.of(&touch.key).entry(ByKey(touch.key)).or_insert_with(taken).waits = true;
         }
     }
 
