@@ -65,9 +65,13 @@ fn tokens() -> (Arc<Tokens<MemoryStore>>, String) {
     (tokens, format!("Bearer {}", issued.token.expose_secret()))
 }
 
+/// An extension of a request. With eight extensions, their map has room for the caller and for
+/// those of axum. It grows at the fourth and at the eighth.
+#[derive(Clone)]
+struct Other<const N: usize>;
+
 /// Returns the number of allocations of a service for one request, which it must accept. The
-/// request has an extension, as the requests of a server have. It has as many headers as fit into
-/// the first allocation of a header map.
+/// request has as many headers as fit into the first allocation of a header map.
 fn count<S>(mut service: S, path: &str, authorization: &str) -> u64
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -79,7 +83,9 @@ where
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let request = request.extension(Connection).body(Body::empty()).unwrap();
+        let request = request.extension(Connection).extension(Other::<0>).extension(Other::<1>);
+        let request = request.extension(Other::<2>).extension(Other::<3>).extension(Other::<4>);
+        let request = request.extension(Other::<5>).extension(Other::<6>).body(Body::empty()).unwrap();
         let (count, response) = allocations(|| ready(service.call(request)).unwrap());
         assert_eq!(response.status(), 200);
         count
