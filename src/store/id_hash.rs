@@ -6,13 +6,16 @@ use crate::words::ids::TokenId;
 #[cfg(feature = "service")]
 use crate::words::ids::TokenKey;
 
-/// Hashes token ids by one multiplication of 128 bits, with a random seed for each map. A map of
-/// [`ByKey`] also multiplies each half of the project, with a seed of its own.
+/// Hashes token ids and keys by multiplications of 128 bits, with random seeds for each map. The
+/// seeds keep a client from choosing keys that collide: the keys that it presents can get into the
+/// map of a cache.
 ///
-/// Ids are random, so they need no strong hash. The seeds keep a client from choosing keys that
-/// collide: the keys that it presents can get into the map of a cache.
+/// [`Self::of`] multiplies once, which is enough for the ids of tokens that were issued, because
+/// they are random. A map takes keys that differ in a few digits, too. With one multiplication and
+/// one seed in 50, these would fill some places several times as often as others, so its hasher
+/// multiplies each word, and at the end the hash.
 #[derive(Clone, Debug)]
-pub(crate) struct IdHash([[u64; 2]; 3]);
+pub(crate) struct IdHash([[u64; 2]; 4]);
 
 impl Default for IdHash {
     fn default() -> Self {
@@ -22,7 +25,7 @@ impl Default for IdHash {
 }
 
 impl IdHash {
-    /// Returns the hash of an id.
+    /// Returns the hash of a random id.
     #[inline]
     pub(crate) fn of(&self, id: &TokenId) -> u64 {
         fold(u128::from_ne_bytes(*id.as_bytes()), self.0[0])
@@ -67,7 +70,7 @@ pub(crate) fn hash_id<H: Hasher>(id: &TokenId, state: &mut H) {
 
 /// The hasher of an [`IdHash`]. It hashes one id, or one key.
 pub(crate) struct IdHasher {
-    seeds: [[u64; 2]; 3],
+    seeds: [[u64; 2]; 4],
     /// The number of words that were hashed.
     words: usize,
     hash: u64,
@@ -98,7 +101,7 @@ impl Hasher for IdHasher {
 
     #[inline]
     fn finish(&self) -> u64 {
-        self.hash
+        fold(u128::from(self.hash), self.seeds[3])
     }
 }
 
@@ -114,27 +117,44 @@ mod tests {
         TokenKey { project: ProjectId::new(project).unwrap(), id }
     }
 
-    #[test]
-    fn hashes_of_similar_ids_spread_over_all_bits() {
-        let hash = IdHash::default();
-        for shift in [0, 7, 32, 57] {
-            let mut counts = [0_u32; 128];
-            (0..12_800).for_each(|number| counts[(hash.of(&key("145", number).id) >> shift) as usize % 128] += 1);
-            // 100 are expected. A fair hash is outside these bounds once in 10^9 runs.
-            assert!(counts.iter().all(|count| (30..200).contains(count)), "{shift}: {counts:?}");
+    /// Hashes keys with the seeds of 100 maps, and counts the hashes by some of their bits.
+    #[track_caller]
+    fn assert_spread(keys: &[TokenKey], hash: impl Fn(&IdHash, &TokenKey) -> u64) {
+        let expected = keys.len() / 64;
+        for _ in 0..100 {
+            let map = IdHash::default();
+            let hashes: Vec<u64> = keys.iter().map(|key| hash(&map, key)).collect();
+            assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), keys.len(), "hashes of their own");
+            for shift in [0, 7, 32, 57] {
+                let mut counts = [0_usize; 64];
+                hashes.iter().for_each(|hash| counts[(hash >> shift) as usize % 64] += 1);
+                // A fair hash is outside these bounds less than once in 10^9 runs.
+                let bounds = expected / 3..expected * 2;
+                assert!(counts.iter().all(|count| bounds.contains(count)), "{shift}: {counts:?}");
+            }
         }
     }
 
     #[test]
+    fn hashes_of_random_ids_spread_over_all_bits() {
+        let seed = IdHash::default();
+        let random = |number| key("145", seed.hash_one(number) % 10_u64.pow(15));
+        let keys: Vec<TokenKey> = (0..6400_u64).map(random).collect();
+        assert_spread(&keys, |map, key| map.of(&key.id));
+    }
+
+    #[test]
+    fn hashes_of_similar_keys_spread_over_all_bits() {
+        let keys: Vec<TokenKey> = (0..6400).map(|number| key("145", number)).collect();
+        assert_spread(&keys, IdHash::of_key);
+    }
+
+    #[test]
     fn keys_of_one_id_in_many_projects_have_hashes_of_their_own() {
-        let hash = IdHash::default();
         for (before, after) in [("", ""), ("p000000000000000", ""), ("", "0000000000000000")] {
-            let key = |number: u64| key(&format!("{before}{number}{after}"), 7);
-            let hashes: HashSet<u64> = (0..1000).map(|number| hash.hash_one(ByKey(key(number)))).collect();
-            assert_eq!(hashes.len(), 1000, "{before} {after}");
-            let mut counts = [0_u32; 64];
-            (0..6400).for_each(|number| counts[(hash.of_key(&key(number)) >> 32) as usize % 64] += 1);
-            assert!(counts.iter().all(|count| (30..200).contains(count)), "{counts:?}");
+            let key = |number| key(&format!("{before}{number}{after}"), 7);
+            let keys: Vec<TokenKey> = (0..6400).map(key).collect();
+            assert_spread(&keys, IdHash::of_key);
         }
     }
 
