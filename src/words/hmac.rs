@@ -48,24 +48,38 @@ impl PreparedHmac {
     /// The bytes are not wiped, because the caller holds them in memory anyway.
     #[inline(always)]
     pub(crate) fn of(&self, mut blocks: [[u8; BLOCK]; 2], len: usize) -> [u8; 32] {
-        let inner = finish(*self.inner, &mut blocks, len);
-        let mut block = [[0; BLOCK]];
+        // Pads the text (FIPS 180-4 section 5.1.1). The padded text fills one or two blocks.
+        let used = (len + 1 + 8).div_ceil(BLOCK);
+        let text = blocks.as_flattened_mut();
+        text[len] = 0x80;
+        text[used * BLOCK - 8..used * BLOCK].copy_from_slice(&bits_after_key(len));
+        let inner = hash(*self.inner, &blocks[..used]);
+        let mut block = [OUTER];
         block[0][..32].copy_from_slice(&inner);
-        finish(*self.outer, &mut block, 32)
+        hash(*self.outer, &block)
     }
 }
 
-/// Completes a hash, and returns it. `state` must already include the block of the key.
-///
-/// The text is in the first `len` bytes of `blocks`. The function pads the text (FIPS 180-4 section
-/// 5.1.1), and hashes the one or two blocks that the padded text fills.
+/// The block after the block of the key in the outer hash: the inner hash, here zero, and the
+/// padding.
+const OUTER: [u8; BLOCK] = {
+    let mut block = [0; BLOCK];
+    block[32] = 0x80;
+    block.split_at_mut(BLOCK - 8).1.copy_from_slice(&bits_after_key(32));
+    block
+};
+
+/// Returns the length in bits of the block of a key and of a text after it, as the padding holds
+/// it.
+const fn bits_after_key(len: usize) -> [u8; 8] {
+    (((BLOCK + len) * 8) as u64).to_be_bytes()
+}
+
+/// Completes a hash with padded blocks, and returns it. `state` must already include the block of
+/// the key.
 #[inline(always)]
-fn finish(mut state: [u32; 8], blocks: &mut [[u8; BLOCK]], len: usize) -> [u8; 32] {
-    let used = (len + 1 + 8).div_ceil(BLOCK);
-    let (bits, text) = (((BLOCK + len) * 8) as u64, blocks.as_flattened_mut());
-    text[len] = 0x80;
-    text[used * BLOCK - 8..used * BLOCK].copy_from_slice(&bits.to_be_bytes());
-    compress256(&mut state, &blocks[..used]);
+fn hash(mut state: [u32; 8], blocks: &[[u8; BLOCK]]) -> [u8; 32] {
+    compress256(&mut state, blocks);
     let mut hash = [0; 32];
     for (bytes, word) in hash.as_chunks_mut::<4>().0.iter_mut().zip(state) {
         *bytes = word.to_be_bytes();

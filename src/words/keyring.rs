@@ -133,15 +133,15 @@ impl Keyring {
     /// If the keyring does not hold the key of the token, returns [`Rejection::Unkeyed`] for key
     /// number 0, and [`Rejection::UnknownKey`] for any other key number.
     pub fn digest(&self, text: &TokenText<'_>) -> Result<Digest, Rejection> {
-        self.digest_of(text).map_err(|refused| *refused)
+        self.subkey_of(text).map(|subkey| subkey.digest_of(text)).map_err(|refused| *refused)
     }
 
     #[inline(always)]
-    pub(super) fn digest_of(&self, text: &TokenText<'_>) -> Result<Digest, Refused> {
+    pub(super) fn subkey_of(&self, text: &TokenText<'_>) -> Result<&Subkey, Refused> {
         let number = KeyNumber::of_digit(text.handle()[0]);
         let is_it = |subkey: &&Subkey| subkey.number == number && text.has_prefix(&subkey.prefix);
         match self.verifying.iter().find(is_it) {
-            Some(subkey) => Ok(subkey.digest(text.handle(), text.secret(), text.project_window())),
+            Some(subkey) => Ok(subkey),
             None if number == KeyNumber::UNKEYED => Err(&Rejection::Unkeyed),
             None => Err(&Rejection::UnknownKey),
         }

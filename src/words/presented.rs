@@ -52,7 +52,7 @@ impl<'a> PresentedToken<'a> {
     #[inline(always)]
     pub(crate) fn parse_bytes(text: &'a [u8], keyring: &Keyring) -> Result<Self, Refused> {
         let text = TokenText::parse_under(text, keyring.prefixes())?;
-        let digest = keyring.digest_of(&text)?;
+        let digest = keyring.subkey_of(&text)?.digest_of(&text);
         if !text.has_tag_of(&digest) {
             return Err(&Rejection::Tag);
         }

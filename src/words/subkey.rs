@@ -4,6 +4,7 @@ use hmac::Mac;
 use zeroize::Zeroizing;
 
 use super::digest::Digest;
+use super::format::TokenText;
 use super::hmac::{BLOCK, PreparedHmac, keyed};
 use super::ids::{KeyNumber, Prefix};
 use crate::words::alphabet;
@@ -20,6 +21,12 @@ pub(super) struct Subkey {
 impl Subkey {
     pub(super) fn new(prefix: Prefix, number: KeyNumber, pepper: &[u8]) -> Self {
         Self { prefix, number, hmac: PreparedHmac::new(&subkey(pepper, prefix)) }
+    }
+
+    /// Returns the MAC of the token in this text.
+    #[inline(always)]
+    pub(super) fn digest_of(&self, text: &TokenText<'_>) -> Digest {
+        self.digest(text.handle(), text.secret(), text.project_window())
     }
 
     /// Returns the MAC of a token. Its project is the first bytes of a text, as many as the number
