@@ -4,6 +4,8 @@
 //! Only the function `value` branches on a digit, and no function uses a digit as a table index. So
 //! the time of every function except `value` is independent of the digits, which can be secret.
 
+use core::hint::black_box;
+
 /// Returns whether every byte is a base62 digit.
 ///
 /// The function reads all bytes, even after an invalid byte. So the compiled code can check several
@@ -78,30 +80,31 @@ fn five_digits(value: u32) -> [u8; 5] {
     [digit(first), digit(high / 62), digit(high % 62), digit(low / 62), digit(low % 62)]
 }
 
-/// Returns the number that 11 base62 digits encode. The number can exceed 64 bits, because
-/// 62^11 > 2^64.
+/// Returns the number that the first 11 of these base62 digits encode. The number can exceed 64
+/// bits, because 62^11 > 2^64.
 ///
 /// The function runs in constant time. Different digits give different numbers. The caller must
-/// have checked that every byte is a base62 digit.
+/// have checked that the 11 bytes are base62 digits. The other bytes do not matter.
 #[inline]
-pub(crate) fn decode_11(digits: &[u8; 11]) -> u128 {
-    let (high, low) = digits.split_at(6);
-    u128::from(number(high)) * u128::from(62u64.pow(5)) + u128::from(number(low))
+pub(crate) fn decode_first_11(digits: &[u8; 16]) -> u128 {
+    let values = undigits(digits);
+    u128::from(number(&values[..6])) * u128::from(62u64.pow(5)) + u128::from(number(&values[6..11]))
 }
 
-/// Returns the number that 6 base62 digits encode. The number can exceed 32 bits, because
-/// 62^6 > 2^32.
+/// Returns the number that the last 6 of these base62 digits encode. The number can exceed 32 bits,
+/// because 62^6 > 2^32.
 ///
-/// The function runs in constant time. The caller must have checked that every byte is a base62
-/// digit.
+/// The function runs in constant time. The caller must have checked that the 6 bytes are base62
+/// digits. The other bytes do not matter.
 #[inline]
-pub(crate) fn decode_6(digits: &[u8; 6]) -> u64 {
-    number(digits)
+pub(crate) fn decode_last_6(digits: &[u8; 16]) -> u64 {
+    number(&undigits(digits)[10..])
 }
 
+/// Returns the number whose base62 digits have these values.
 #[inline(always)]
-fn number(digits: &[u8]) -> u64 {
-    digits.iter().fold(0, |number, digit| number * 62 + u64::from(undigit(*digit)))
+fn number(values: &[u8]) -> u64 {
+    values.iter().fold(0, |number, value| number * 62 + u64::from(*value))
 }
 
 /// Returns the base62 digit with this value, which must be from 0 to 61.
@@ -112,6 +115,16 @@ pub(crate) const fn digit(value: u8) -> u8 {
     let above_nine = (9u8.wrapping_sub(value) >> 7) * (b'A' - b'9' - 1);
     let above_upper = (35u8.wrapping_sub(value) >> 7) * (b'a' - b'Z' - 1);
     b'0' + value + above_nine + above_upper
+}
+
+/// Returns the values of base62 digits. The value of any other byte is meaningless.
+#[inline(always)]
+fn undigits(digits: &[u8; 16]) -> [u8; 16] {
+    // The black box keeps the compiler from computing each value on its own. Together, they take a
+    // few vector instructions.
+    let mut values = *digits;
+    values.iter_mut().for_each(|value| *value = undigit(*value));
+    black_box(values)
 }
 
 /// Returns the value of a base62 digit. The result is meaningless for any other byte.
@@ -178,17 +191,37 @@ mod tests {
         assert_eq!(&encode_u32(u32::MAX), b"4gfFC3");
     }
 
+    /// Decodes 11 digits, with several texts after them.
+    fn decode_11(digits: &[u8; 11]) -> u128 {
+        let decode = |rest: [u8; 5]| decode_first_11(&[&digits[..], &rest].concat().try_into().unwrap());
+        let number = decode(*b"00000");
+        assert!([*b"zzzzz", [0; 5], [0xff; 5]].into_iter().all(|rest| decode(rest) == number));
+        number
+    }
+
+    /// Decodes 6 digits, with several texts before them.
+    fn decode_6(digits: &[u8; 6]) -> u64 {
+        let decode = |rest: [u8; 10]| decode_last_6(&[&rest, &digits[..]].concat().try_into().unwrap());
+        let number = decode(*b"0000000000");
+        assert!([*b"zzzzzzzzzz", [0; 10], [0xff; 10]].into_iter().all(|rest| decode(rest) == number));
+        number
+    }
+
     #[test]
     fn decoding_undoes_encoding_and_distinct_texts_give_distinct_numbers() {
         for value in [0, 1, 61, 62, u64::MAX / 3, u64::MAX - 1, u64::MAX] {
             assert_eq!(decode_11(&encode_u64(value)), u128::from(value));
+            assert_eq!(decode_6(&encode_u32(value as u32)), u64::from(value as u32));
         }
         assert_eq!(decode_11(b"LygHa16AHYF"), u128::from(u64::MAX));
         assert_eq!(decode_11(b"LygHa16AHYG"), u128::from(u64::MAX) + 1);
         assert_eq!(decode_11(b"zzzzzzzzzzz"), 62u128.pow(11) - 1);
+        assert_eq!(decode_6(b"4gfFC4"), u64::from(u32::MAX) + 1);
+        assert_eq!(decode_6(b"zzzzzz"), 62u64.pow(6) - 1);
         for digit in ORDER {
             let value = decode_11(&[b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', b'0', *digit]);
             assert_eq!(Some(value as u8), super::value(*digit));
+            assert_eq!(decode_6(&[b'0', b'0', b'0', b'0', b'0', *digit]), value as u64);
         }
     }
 }

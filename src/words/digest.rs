@@ -63,13 +63,13 @@ impl Digest {
         alphabet::encode_u64(self.first_word())
     }
 
-    /// Returns whether a presented tag belongs to this digest, in constant time. The caller must
-    /// have checked that the tag is base62.
+    /// Returns whether a presented tag belongs to this digest, in constant time. The tag is the
+    /// first 11 of these bytes, and the caller must have checked that it is base62.
     #[inline(always)]
-    pub(crate) fn has_tag(&self, presented: &[u8; 11]) -> bool {
+    fn has_tag(&self, presented: &[u8; 16]) -> bool {
         // Decodes the tag instead of encoding the digest, because decoding takes half the time. If
         // the 11 digits encode more than 64 bits, `rest` is not zero and the tag does not match.
-        let presented = alphabet::decode_11(presented);
+        let presented = alphabet::decode_first_11(presented);
         let (low, rest) = (presented as u64, (presented >> 64) as u64);
         // The black box keeps the compiler from splitting the digest into words. The processor
         // would have to wait until these are written before it reads the digest as a whole.
@@ -92,7 +92,7 @@ impl TokenText<'_> {
     /// Returns whether the tag in the text belongs to `digest`. The comparison takes constant time.
     #[inline(always)]
     pub fn has_tag_of(&self, digest: &Digest) -> bool {
-        digest.has_tag(self.tag())
+        digest.has_tag(self.tag_window())
     }
 }
 
@@ -165,14 +165,19 @@ mod tests {
         assert!(!Digest::from_bytes([0x5a; 32]).ct_eq(&Digest::from_bytes(bytes)));
     }
 
+    /// Returns whether the digest has this tag, with a checksum after the tag.
+    fn has_tag(digest: Digest, tag: [u8; 11]) -> bool {
+        digest.has_tag(&[&tag[..], b"34567"].concat().try_into().unwrap())
+    }
+
     #[test]
     fn every_character_of_the_tag_counts() {
         let digest = Digest::from_bytes([0xa5; 32]);
-        assert!(digest.has_tag(&digest.tag()));
+        assert!(has_tag(digest, digest.tag()));
         for at in 0..11 {
             let mut tag = digest.tag();
             tag[at] = if tag[at] == b'0' { b'1' } else { b'0' };
-            assert!(!digest.has_tag(&tag), "character {at}");
+            assert!(!has_tag(digest, tag), "character {at}");
         }
     }
 
@@ -186,7 +191,7 @@ mod tests {
             number /= 62;
         }
         assert_eq!(number, 0);
-        assert!(!digest.has_tag(&tag));
+        assert!(!has_tag(digest, tag));
     }
 
     #[test]

@@ -151,13 +151,17 @@ impl<'a> TokenText<'a> {
     fn checked(self) -> Result<Self, Refused> {
         let text = self.text;
         let separated = text[text.len() - FROM_ID] == b'_' && text[text.len() - TAIL - 1] == b'_';
-        if !separated || !alphabet::all_base62(self.handle()) || !alphabet::all_base62(self.tail()) {
+        // The last 16 characters are checked with those before them, because checking 16 at once is
+        // faster than checking the 2 that are left after the first 48.
+        let (tail, last) = (first::<48>(self.tail()), first::<16>(&self.tail()[TAIL - 16..]));
+        let digits = [&self.handle()[..], tail, last];
+        if !separated || !digits.into_iter().all(alphabet::all_base62) {
             return Err(&Rejection::Shape);
         }
-        let (body, crc) = text.split_at(text.len() - CRC);
+        let (body, _) = text.split_at(text.len() - CRC);
         // Compares numbers instead of texts, because the processor can decode the presented
         // checksum while it computes the expected checksum.
-        if alphabet::decode_6(first(crc)) != u64::from(crc32fast::hash(body)) {
+        if alphabet::decode_last_6(first(&text[text.len() - 16..])) != u64::from(crc32fast::hash(body)) {
             return Err(&Rejection::Checksum);
         }
         Ok(self)
@@ -232,6 +236,12 @@ impl<'a> TokenText<'a> {
 
     #[inline]
     pub(crate) fn tag(&self) -> &'a [u8; TAG] {
+        first(&self.tail()[SECRET..])
+    }
+
+    /// Returns 16 characters that begin with the tag.
+    #[inline]
+    pub(super) fn tag_window(&self) -> &'a [u8; 16] {
         first(&self.tail()[SECRET..])
     }
 

@@ -36,18 +36,12 @@ impl<const N: usize> Inline<N> {
     #[inline(always)]
     pub(super) fn begins(&self, window: &[u8; N]) -> bool {
         let mask = alphabet::first_bytes::<N>(usize::from(self.len));
-        let (mask, mask_rest) = mask.as_chunks::<8>();
-        let (window, window_rest) = window.as_chunks::<8>();
-        let (bytes, bytes_rest) = self.bytes.as_chunks::<8>();
-        let mut different = 0;
-        for at in 0..N / 8 {
-            let word = |bytes: &[[u8; 8]]| u64::from_ne_bytes(bytes[at]);
-            different |= (word(window) ^ word(bytes)) & word(mask);
-        }
-        for at in 0..N % 8 {
-            different |= u64::from((window_rest[at] ^ bytes_rest[at]) & mask_rest[at]);
-        }
-        different == 0
+        // Compares words of 8 bytes. The last word overlaps the word before it.
+        let word = |bytes: &[u8; N], at: usize| {
+            u64::from_ne_bytes(*bytes[at..].first_chunk().expect("an inline text has at least 8 bytes"))
+        };
+        let differs = |at| (word(window, at) ^ word(&self.bytes, at)) & word(mask, at);
+        (0..N / 8).fold(differs(N - 8), |different, at| different | differs(8 * at)) == 0
     }
 
     #[inline]
