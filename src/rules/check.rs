@@ -96,8 +96,8 @@ impl Live {
         age: Duration,
     ) -> Result<Verified<P>, Refused> {
         let scope_rules = policy.scope_rules();
-        let first = limits(self.held(), owner, access, scope_rules).next();
-        match first {
+        let [owner, project, address, scope] = limits(self.held(), owner, access, scope_rules);
+        match owner.or(project).or(address).or(scope) {
             Some(rejection) => Err(rejection.refused()),
             None => Ok(Verified { held: self.into_held(), scope_rules, age, demand: PhantomData }),
         }

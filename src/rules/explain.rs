@@ -59,7 +59,7 @@ impl Explanation {
         if breach.is_some() && !fails.contains(&Rejection::Policy) {
             fails.push(Rejection::Policy);
         }
-        fails.extend(limits(proven.held(), owner, access, policy.scope_rules()));
+        fails.extend(limits(proven.held(), owner, access, policy.scope_rules()).into_iter().flatten());
         let status = record.status(now);
         let status = if issuers_end.is_some() && status.is_live() { Status::IssuerEnded } else { status };
         Self { fails, breach, view: Some(record.view_as(status)) }

@@ -9,20 +9,20 @@ use crate::words::rejection::Rejection;
 
 /// Checks the owner, the project, the addresses and the scopes, in this order. Returns the
 /// rejection of each check that fails. `rules` are the rules by which the policy compares scopes.
-#[inline]
+#[inline(always)]
 pub(super) fn limits<P: ProjectRequirement>(
     held: &Held,
     owner: OwnerState,
     access: &Access<'_, P>,
     rules: ScopeRules,
-) -> impl Iterator<Item = Rejection> {
+) -> [Option<Rejection>; 4] {
     let owner = owner.rejection();
     let project = (!access.accepts_project(&held.record.project)).then_some(Rejection::Project);
     let lies_in = |record: &TokenRecord| record.addresses.allow(access.address());
     let address = (!held.all(lies_in)).then_some(Rejection::Address);
     let allows = |record: &TokenRecord| access.scopes().iter().all(|scope| rules.allows(&record.scopes, scope));
     let scope = !held.all(allows);
-    [owner, project, address, scope.then_some(Rejection::Scope)].into_iter().flatten()
+    [owner, project, address, scope.then_some(Rejection::Scope)]
 }
 
 #[cfg(test)]
@@ -33,7 +33,7 @@ mod tests {
     use crate::rules::scope::Scope;
 
     fn limited(record: &TokenRecord, owner: OwnerState, access: &Access<'_>) -> Vec<Rejection> {
-        limits(&Held::alone(record.clone()), owner, access, ScopeRules::WILDCARDS).collect()
+        limits(&Held::alone(record.clone()), owner, access, ScopeRules::WILDCARDS).into_iter().flatten().collect()
     }
 
     #[test]
