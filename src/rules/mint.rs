@@ -62,11 +62,11 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     rng: &mut R,
     keyring: &Keyring,
     policy: &Policy,
-    new: NewToken,
+    mut new: NewToken,
     actor: &Actor,
     now: Timestamp,
 ) -> Result<Issued, Error> {
-    let new = new.bounded(policy, now)?;
+    new.bound(policy, now)?;
     let kind = new.kind.unwrap_or(TokenKind::Human);
     let expires_at = policy.expiry(kind, new.lifetime, now)?;
     if let Some(delegation) = &new.delegation {
@@ -86,19 +86,21 @@ pub fn mint_with<R: TryCryptoRng + ?Sized>(
     let MintedText { token, id, digest } = mint_text::draw(rng, keyring, &new.project)?;
     let key = TokenKey { project: new.project, id };
     let created_by = new.delegation.as_ref().and_then(Delegation::creator).unwrap_or_else(|| actor.clone());
-    let mut record = TokenRecord::created_by(key, keyring.prefix(), digest, (new.owner, new.name), created_by, now);
-    record.kind = kind;
-    record.scopes = new.scopes;
-    record.metadata = new.metadata;
-    record.addresses = new.addresses;
-    record.issuer = issuer;
-    record.confirm_by = confirm_by;
-    record.not_before = new.not_before;
-    record.expires_at = expires_at;
-    record.request_id = new.request_id;
-    // Skips the notices that are already overdue. A token with a lifetime of three days gets no
-    // notice 30 or 7 days before its expiry.
-    record.notice_lead = NoticeLead::begun(policy.notices().leads(), expires_at, now);
+    let record = TokenRecord {
+        kind,
+        scopes: new.scopes,
+        metadata: new.metadata,
+        addresses: new.addresses,
+        issuer,
+        confirm_by,
+        not_before: new.not_before,
+        expires_at,
+        request_id: new.request_id,
+        // Skips the notices that are already overdue. A token with a lifetime of three days gets no
+        // notice 30 or 7 days before its expiry.
+        notice_lead: NoticeLead::begun(policy.notices().leads(), expires_at, now),
+        ..TokenRecord::created_by(key, keyring.prefix(), digest, (new.owner, new.name), created_by, now)
+    };
     Ok(Issued { token, record })
 }
 

@@ -155,8 +155,8 @@ impl NewToken {
     /// Fills in each field that the caller did not set, with a value within the limits of the
     /// issuing token. Checks the other fields against these limits. If there is no issuing token,
     /// changes nothing.
-    pub(super) fn bounded(mut self, policy: &Policy, now: Timestamp) -> Result<Self, Error> {
-        let Some(delegation) = self.delegation.take() else { return Ok(self) };
+    pub(super) fn bound(&mut self, policy: &Policy, now: Timestamp) -> Result<(), Error> {
+        let Some(delegation) = &self.delegation else { return Ok(()) };
         let kind = *self.kind.get_or_insert(TokenKind::Agent);
         if self.takes_over.is_none() {
             delegation.admit_new(kind, &self.metadata, policy)?;
@@ -168,8 +168,7 @@ impl NewToken {
             let lifetimes = policy.lifetimes(kind);
             self.lifetime = Lifetime::For(delegation.shorten(lifetimes.nearest(lifetimes.default), now));
         }
-        delegation.admit(&self.project, &self.owner, &self.scopes, &self.addresses, policy.scope_rules())?;
-        Ok(Self { delegation: Some(delegation), ..self })
+        Ok(delegation.admit(&self.project, &self.owner, &self.scopes, &self.addresses, policy.scope_rules())?)
     }
 
     /// Returns the issuer to record in the new token, or `None` if no token issues it. A successor
@@ -208,7 +207,11 @@ mod tests {
     }
 
     fn bounded(new: NewToken) -> Result<NewToken, Error> {
-        new.bounded(&Policy::default(), at(0))
+        bounded_by(&Policy::default(), new)
+    }
+
+    fn bounded_by(policy: &Policy, mut new: NewToken) -> Result<NewToken, Error> {
+        new.bound(policy, at(0)).map(|()| new)
     }
 
     #[test]
@@ -222,7 +225,7 @@ mod tests {
         let lifetime = |default| {
             let lifetimes = Lifetimes { default, max: 30 * DAY, ..Lifetimes::AGENT };
             let policy = Policy::default().with_lifetimes(TokenKind::Agent, lifetimes);
-            new().within(&delegation()).bounded(&policy, at(0)).unwrap().lifetime
+            bounded_by(&policy, new().within(&delegation())).unwrap().lifetime
         };
         assert_eq!(lifetime(30 * DAY), Lifetime::For(10 * DAY));
         assert_eq!(lifetime(10 * DAY - MS), Lifetime::For(10 * DAY - MS));

@@ -7,10 +7,15 @@ use super::ids::{KeyNumber, TokenId};
 use super::rng_error::RngError;
 use crate::words::alphabet;
 
+/// The number of texts of two digits.
+const PAIRS: u16 = 62 * 62;
+/// The largest multiple of [`PAIRS`] below 2^16.
+const FAIR: u16 = u16::MAX / PAIRS * PAIRS;
+
 /// Fills `digits` with uniformly random base62 digits.
 ///
-/// Each digit comes from six bits of a random byte. The values 62 and 63 are discarded, so all
-/// digits are equally likely.
+/// Two digits come from two random bytes. If the bytes encode the number [`FAIR`] or a greater
+/// number, they are discarded, so all pairs of digits are equally likely.
 ///
 /// # Errors
 /// Returns [`RngError`] if the generator fails.
@@ -20,37 +25,37 @@ where
 {
     let mut filled = 0;
     while filled < digits.len() {
-        // 64 bytes give 62 digits on average. A token needs 48 digits, so a second draw is needed
-        // once in 10^11 times.
+        // A token needs 24 of 32 pairs. One pair in 349 is discarded, so a second draw is needed
+        // once in 10^15 times.
         let (mut bytes, mut drawn) = (Wiped([0; 64]), Wiped([0; 64]));
         rng.try_fill_bytes(&mut bytes.0).map_err(|_| RngError)?;
-        let count = keep_digits(&bytes.0, &mut drawn.0, digits.len() - filled);
+        let count = keep_pairs(&bytes.0, &mut drawn.0).min(digits.len() - filled);
         digits[filled..filled + count].copy_from_slice(&drawn.0[..count]);
         filled += count;
     }
     Ok(())
 }
 
-/// Writes the digits that come from random bytes to the begin of `drawn`, at most as many as
-/// wanted, and returns their number. The bytes after them are meaningless.
+/// Writes the digits that come from random bytes to the begin of `drawn`, and returns their number.
+/// The bytes after them are meaningless.
 #[inline]
-fn keep_digits(bytes: &[u8; 64], drawn: &mut [u8; 64], wanted: usize) -> usize {
+fn keep_pairs(bytes: &[u8; 64], drawn: &mut [u8; 64]) -> usize {
     // A loop of its own, because the processor can compute many digits with one instruction.
-    let mut digits = Wiped([0; 64]);
-    for (digit, byte) in digits.0.iter_mut().zip(bytes) {
-        *digit = alphabet::digit(byte & 63);
+    let (mut pairs, mut keep) = (Wiped([0; 64]), [0_u16; 32]);
+    let each = bytes.as_chunks::<2>().0.iter().zip(pairs.0.as_chunks_mut::<2>().0).zip(&mut keep);
+    for ((bytes, pair), keep) in each {
+        let number = u16::from_le_bytes(*bytes);
+        *pair = [number % PAIRS / 62, number % 62].map(|value| alphabet::digit(value as u8));
+        *keep = u16::from(number < FAIR);
     }
-    let mut kept = 0;
-    for (digit, byte) in digits.0.iter().zip(bytes) {
-        // A value of 62 or 63 is written too, and the next digit overwrites it. A branch would
-        // often be mispredicted by the processor.
-        drawn[kept & 63] = *digit;
-        kept += usize::from(byte & 63 < 62);
-        if kept == wanted {
-            break;
-        }
+    let (drawn, mut kept) = (drawn.as_chunks_mut::<2>().0, 0);
+    for (pair, keep) in pairs.0.as_chunks::<2>().0.iter().zip(keep) {
+        // A pair that is discarded is written too, and the next pair overwrites it. A branch would
+        // sometimes be mispredicted by the processor.
+        drawn[kept & 31] = *pair;
+        kept += usize::from(keep);
     }
-    kept
+    2 * kept
 }
 
 /// Secret bytes, which are wiped when they are dropped. The wrapper `Zeroizing` would wipe one byte
@@ -77,8 +82,8 @@ pub(crate) fn id<R: TryCryptoRng + ?Sized>(rng: &mut R, number: KeyNumber) -> Re
 mod tests {
     use super::*;
 
-    /// A random number generator for tests. It returns the bytes 0 to 255 again and again.
-    struct Counter(u8);
+    /// A random number generator for tests. It returns the numbers of 16 bits, from this one on.
+    struct Counter(u16);
 
     impl rand_core::TryRng for Counter {
         type Error = core::convert::Infallible;
@@ -89,8 +94,8 @@ mod tests {
             Ok(0)
         }
         fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-            for byte in bytes {
-                *byte = self.0;
+            for pair in bytes.as_chunks_mut::<2>().0 {
+                *pair = self.0.to_le_bytes();
                 self.0 = self.0.wrapping_add(1);
             }
             Ok(())
@@ -102,18 +107,30 @@ mod tests {
     #[test]
     fn an_id_begins_with_its_key_number() {
         let number = KeyNumber::new(36).unwrap();
-        let (one, other) = (id(&mut Counter(0), number).unwrap(), id(&mut Counter(9), number).unwrap());
+        let (one, other) = (id(&mut Counter(0), number).unwrap(), id(&mut Counter(60), number).unwrap());
         assert_eq!((one.key_number(), other.key_number()), (number, number));
-        assert_eq!((&one.as_str()[1..], &other.as_str()[1..]), ("0123456789ABCDE", "9ABCDEFGHIJKLMN"));
+        assert_eq!((&one.as_str()[1..], &other.as_str()[1..]), ("000102030405060", "0y0z10111213141"));
     }
 
     #[test]
-    fn each_digit_is_equally_likely_and_62_and_63_are_discarded() {
-        let mut digits = [0; 62 * 4];
+    fn each_pair_of_digits_is_equally_likely() {
+        // Each number of 16 bits occurs once. 188 of them are discarded.
+        let mut digits = vec![0; 2 * (0x1_0000 - 188)];
         super::digits(&mut Counter(0), &mut digits).unwrap();
-        for value in 0..62 {
-            let expected = alphabet::digit(value);
-            assert_eq!(digits.iter().filter(|digit| **digit == expected).count(), 4);
-        }
+        let (pairs, _) = digits.as_chunks::<2>();
+        let mut counts = std::collections::HashMap::new();
+        pairs.iter().for_each(|pair| *counts.entry(pair).or_insert(0) += 1);
+        assert_eq!(counts.len(), 62 * 62);
+        assert!(counts.iter().all(|(pair, count)| pair.iter().all(u8::is_ascii_alphanumeric) && *count == 17));
+    }
+
+    #[test]
+    fn a_draw_continues_after_discarded_numbers() {
+        // The last 8 of these numbers before the first 0 are discarded.
+        let mut digits = [0; 8];
+        super::digits(&mut Counter(FAIR - 2), &mut digits[..4]).unwrap();
+        super::digits(&mut Counter(u16::MAX - 7), &mut digits[4..]).unwrap();
+        assert_eq!(&digits, b"zyzz0001");
+        assert!(super::digits(&mut Counter(FAIR), &mut [0; 2]).is_ok(), "a whole draw is discarded");
     }
 }
