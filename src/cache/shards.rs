@@ -1,10 +1,9 @@
 //! The shards and the epochs of a cache. Each shard has its own lock, and holds a part of the cache
 //! entries and of the store calls in progress.
 
-use core::hash::BuildHasher;
 use core::time::Duration;
 use std::collections::HashMap;
-use std::hash::RandomState;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError};
 // In the tests of this crate, `schedules` decides at each lock and atomic which thread continues.
 #[cfg(not(test))]
@@ -25,7 +24,7 @@ use tokio::sync::OnceCell;
 use super::protocol::{self, Epoch, Held, Since, Versioned};
 use crate::rules::record::TokenRecord;
 use crate::store::contract::ReadResult;
-use crate::store::id_hash::{ByKey, IdHash};
+use crate::store::id_hash::{GivenHash, HashedKey, IdHash};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
 
@@ -71,7 +70,7 @@ pub(super) struct Answer {
 
 /// One shard of the cache, with its entries and its store calls in progress.
 struct Shard {
-    held: Cache<ByKey, Kept, UnitWeighter, IdHash>,
+    held: Cache<HashedKey, Kept, UnitWeighter, GivenHash>,
     under_way: HashMap<TokenKey, UnderWay>,
     /// The number of look-ups that found a fresh entry. Each shard counts its own, so that callers
     /// of different shards write to different memory.
@@ -127,8 +126,7 @@ impl Shards {
     /// Creates an empty cache with room for about this many entries.
     pub(super) fn new(bound: Duration, entries: usize) -> Self {
         let each = entries.div_ceil(SHARDS).max(1);
-        let keys = IdHash::default();
-        let held = || Cache::with(each, each as u64, UnitWeighter, keys.clone(), Default::default());
+        let held = || Cache::with(each, each as u64, UnitWeighter, GivenHash::default(), Default::default());
         let shard = || Aligned(Mutex::new(Shard { held: held(), under_way: HashMap::new(), hits: 0 }));
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
@@ -136,17 +134,14 @@ impl Shards {
             all: AtomicU64::new(0),
             projects: RandomState::new(),
             bound,
-            keys,
+            keys: IdHash::default(),
         }
     }
 
     // No code here panics while it holds a lock, so a poisoned lock never guards a partial change.
     #[inline]
-    fn shard(&self, key: &TokenKey) -> MutexGuard<'_, Shard> {
-        // The maps in a shard use the lowest and highest bits of the hash. So the choice of the
-        // shard uses other bits.
-        let shard = (self.keys.of_key(key) >> 32) as usize % SHARDS;
-        self.shards[shard].0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self, key: &HashedKey) -> MutexGuard<'_, Shard> {
+        self.shards[key.shard(SHARDS)].0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the index of the epoch of a project.
@@ -180,12 +175,13 @@ impl Shards {
     /// Looks up a key. Returns `None` if the cache has no fresh entry.
     #[inline]
     pub(super) fn held(&self, key: &TokenKey, now: Duration) -> Option<ReadResult> {
-        self.fresh(&mut self.shard(key), key, now)
+        let hashed = self.keys.hashed(key);
+        self.fresh(&mut self.shard(&hashed), &hashed, now)
     }
 
     #[inline]
-    fn fresh(&self, shard: &mut Shard, key: &TokenKey, now: Duration) -> Option<ReadResult> {
-        let Kept { held, epoch_at } = shard.held.get(&ByKey(*key))?;
+    fn fresh(&self, shard: &mut Shard, key: &HashedKey, now: Duration) -> Option<ReadResult> {
+        let Kept { held, epoch_at } = shard.held.get(key)?;
         // The epoch is read under the lock. So this look-up sees every earlier move of the epoch.
         let held = protocol::look(Some(held), now, self.epoch_there(*epoch_at), self.bound)?;
         let fresh = ReadResult { record: held.found.clone(), age: now.saturating_sub(held.since.asked_at) };
@@ -196,8 +192,9 @@ impl Shards {
     /// Looks up a key. If the cache has no fresh entry, joins the call in progress for this key, or
     /// registers a new call.
     pub(super) fn look(&self, key: &TokenKey, now: Duration) -> Looked {
-        let mut shard = self.shard(key);
-        if let Some(held) = self.fresh(&mut shard, key, now) {
+        let hashed = self.keys.hashed(key);
+        let mut shard = self.shard(&hashed);
+        if let Some(held) = self.fresh(&mut shard, &hashed, now) {
             return Looked::Held(held);
         }
         let epoch = self.epoch(&key.project);
@@ -217,26 +214,27 @@ impl Shards {
     /// [`protocol::fill`] discards it. Returns whether the result is now in the cache.
     pub(super) fn land(&self, key: &TokenKey, flight: &Arc<Flight>, found: &Found, since: Since) -> bool {
         let epoch_at = self.epoch_at(&key.project);
-        let mut shard = self.shard(key);
+        let hashed = self.keys.hashed(key);
+        let mut shard = self.shard(&hashed);
         shard.end(key, flight);
-        let held = shard.held.peek(&ByKey(*key)).map(|kept| kept.held.clone());
+        let held = shard.held.peek(&hashed).map(|kept| kept.held.clone());
         let fill = Held { found: found.clone(), since };
         let overtaken = flight.overtaken.load(Ordering::SeqCst);
         let landed = protocol::fill(held, fill, overtaken, self.epoch_there(epoch_at), self.bound);
         if let (false, Some(held)) = (landed.lost, landed.held) {
-            shard.held.insert(ByKey(*key), Kept { held, epoch_at });
+            shard.held.insert(hashed, Kept { held, epoch_at });
         }
         !landed.lost
     }
 
     /// Ends a call after the store has failed.
     pub(super) fn end(&self, key: &TokenKey, flight: &Arc<Flight>) {
-        self.shard(key).end(key, flight);
+        self.shard(&self.keys.hashed(key)).end(key, flight);
     }
 
     /// Stops counting one caller as waiting for a call. Ends the call if no caller waits any more.
     pub(super) fn leave(&self, key: &TokenKey, flight: &Arc<Flight>) {
-        let mut shard = self.shard(key);
+        let mut shard = self.shard(&self.keys.hashed(key));
         let Some(under_way) = shard.of(key, flight) else { return };
         under_way.waiting -= 1;
         if under_way.waiting == 0 {
@@ -248,7 +246,7 @@ impl Shards {
     /// of the old call is not kept, because the cache can no longer notice changes during that
     /// call.
     pub(super) fn give_up(&self, key: &TokenKey, flight: &Arc<Flight>) {
-        let mut shard = self.shard(key);
+        let mut shard = self.shard(&self.keys.hashed(key));
         if shard.of(key, flight).is_some() {
             shard.overtake(key);
         }
@@ -257,19 +255,21 @@ impl Shards {
     /// Replaces the entry of a key with the new record, after the store has acknowledged a change
     /// by this process.
     pub(super) fn wrote(&self, key: &TokenKey, record: &Arc<TokenRecord>, since: Since) {
-        let mut shard = self.shard(key);
+        let hashed = self.keys.hashed(key);
+        let mut shard = self.shard(&hashed);
         shard.overtake(key);
-        let Some((_, Kept { held, epoch_at })) = shard.held.remove(&ByKey(*key)) else { return };
+        let Some((_, Kept { held, epoch_at })) = shard.held.remove(&hashed) else { return };
         if let Some(held) = protocol::wrote(Some(held), Held { found: Some(Arc::clone(record)), since }) {
-            shard.held.insert(ByKey(*key), Kept { held, epoch_at });
+            shard.held.insert(hashed, Kept { held, epoch_at });
         }
     }
 
     /// Drops the entry of a key whose record may have changed.
     pub(super) fn forget(&self, key: &TokenKey) {
-        let mut shard = self.shard(key);
+        let hashed = self.keys.hashed(key);
+        let mut shard = self.shard(&hashed);
         shard.overtake(key);
-        shard.held.remove(&ByKey(*key));
+        shard.held.remove(&hashed);
     }
 
     /// Returns how many shared calls to the store are in progress.

@@ -6,14 +6,8 @@ use crate::words::ids::TokenId;
 #[cfg(feature = "service")]
 use crate::words::ids::TokenKey;
 
-/// Hashes token ids and keys by multiplications of 128 bits, with random seeds for each map. The
-/// seeds keep a client from choosing keys that collide: the keys that it presents can get into the
-/// map of a cache.
-///
-/// [`Self::of`] multiplies once, which is enough for the ids of tokens that were issued, because
-/// they are random. A map takes keys that differ in a few digits, too. With one multiplication and
-/// one seed in 50, these would fill some places several times as often as others, so its hasher
-/// multiplies each word, and at the end the hash.
+/// Hashes token ids and token keys by multiplications of 128 bits, with random seeds for each map.
+/// The seeds keep a client from choosing keys that collide.
 #[derive(Clone, Debug)]
 pub(crate) struct IdHash([[u64; 2]; 4]);
 
@@ -25,18 +19,32 @@ impl Default for IdHash {
 }
 
 impl IdHash {
-    /// Returns the hash of a random id.
+    /// Returns the hash of the id of a token that was issued.
+    ///
+    /// One multiplication is enough, because these ids are random. With one seed in 50, it would
+    /// spread ids that differ in a few digits badly over the places of a map.
     #[inline]
     pub(crate) fn of(&self, id: &TokenId) -> u64 {
-        fold(u128::from_ne_bytes(*id.as_bytes()), self.0[0])
+        fold(word(id.as_bytes()), self.0[0])
     }
 
-    /// Returns the hash of a key, with its project.
+    /// Returns a key with its hash, for a map whose keys may come from clients. The hash also
+    /// depends on the project, because without a pepper, a client can present one id in many
+    /// projects.
     #[cfg(feature = "service")]
     #[inline]
-    pub(crate) fn of_key(&self, key: &TokenKey) -> u64 {
-        self.hash_one(ByKey(*key))
+    pub(crate) fn hashed(&self, key: &TokenKey) -> HashedKey {
+        let [_, low, high, last] = self.0;
+        let (halves, _) = key.project.padded().0.as_chunks::<16>();
+        // These products do not depend on each other, so the processor computes them together.
+        let parts = self.of(&key.id) ^ fold(word(&halves[0]), low) ^ fold(word(&halves[1]), high);
+        HashedKey { key: *key, hash: fold(u128::from(parts), last) }
     }
+}
+
+#[inline]
+fn word(bytes: &[u8; 16]) -> u128 {
+    u128::from_ne_bytes(*bytes)
 }
 
 /// Returns a product of 128 bits, with its upper half folded onto its lower half.
@@ -46,62 +54,110 @@ fn fold(word: u128, seed: [u64; 2]) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// A key whose hash is the hash of its token id and its project. A map needs it if its keys come
-/// from clients: without a pepper, a client can present one id in many projects.
-#[cfg(feature = "service")]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct ByKey(pub(crate) TokenKey);
-
-#[cfg(feature = "service")]
-impl std::hash::Hash for ByKey {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_id(&self.0.id, state);
-        let (halves, _) = self.0.project.padded().0.as_chunks::<16>();
-        halves.iter().for_each(|half| state.write_u128(u128::from_ne_bytes(*half)));
-    }
-}
-
-/// Hashes an id with the hasher of an [`IdHash`].
-#[inline]
-pub(crate) fn hash_id<H: Hasher>(id: &TokenId, state: &mut H) {
-    state.write_u128(u128::from_ne_bytes(*id.as_bytes()));
-}
-
-/// The hasher of an [`IdHash`]. It hashes one id, or one key.
-pub(crate) struct IdHasher {
-    seeds: [[u64; 2]; 4],
-    /// The number of words that were hashed.
-    words: usize,
-    hash: u64,
-}
-
 impl BuildHasher for IdHash {
     type Hasher = IdHasher;
 
     #[inline]
     fn build_hasher(&self) -> IdHasher {
-        IdHasher { seeds: self.0, words: 0, hash: 0 }
+        IdHasher { seed: self.0[0], hash: 0 }
     }
+}
+
+/// A hasher for [`hash_id`]. The result is the same as that of [`IdHash::of`].
+pub(crate) struct IdHasher {
+    seed: [u64; 2],
+    hash: u64,
 }
 
 impl Hasher for IdHasher {
     #[inline]
     fn write_u128(&mut self, word: u128) {
-        // The products do not depend on each other, so the processor computes them together.
-        self.hash ^= fold(word, self.seeds[self.words % 3]);
-        self.words += 1;
+        self.hash = fold(word, self.seed);
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.hash = fold(u128::from(self.hash ^ u64::from(*byte)), self.seeds[0]);
-        }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("`hash_id` writes one word");
     }
 
     #[inline]
     fn finish(&self) -> u64 {
-        fold(u128::from(self.hash), self.seeds[3])
+        self.hash
+    }
+}
+
+/// Hashes the id of a token that was issued, for a map whose hasher is an [`IdHash`].
+#[inline]
+pub(crate) fn hash_id<H: Hasher>(id: &TokenId, state: &mut H) {
+    state.write_u128(word(id.as_bytes()));
+}
+
+/// A token key with its hash, which is computed once, for the choice of a shard and for the map in
+/// the shard. The hasher of the map is [`GivenHash`].
+#[cfg(feature = "service")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HashedKey {
+    pub(crate) key: TokenKey,
+    hash: u64,
+}
+
+#[cfg(feature = "service")]
+impl HashedKey {
+    /// Returns the shard of the key, one of so many. The map in the shard uses the lowest and
+    /// highest bits of the hash, so this method uses other bits.
+    #[inline]
+    pub(crate) fn shard(&self, shards: usize) -> usize {
+        (self.hash >> 32) as usize % shards
+    }
+}
+
+#[cfg(feature = "service")]
+impl PartialEq for HashedKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+#[cfg(feature = "service")]
+impl Eq for HashedKey {}
+
+#[cfg(feature = "service")]
+impl std::hash::Hash for HashedKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// The hasher of a map with [`HashedKey`]s. It returns the hash that the key holds.
+#[cfg(feature = "service")]
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct GivenHash(u64);
+
+#[cfg(feature = "service")]
+impl BuildHasher for GivenHash {
+    type Hasher = Self;
+
+    #[inline]
+    fn build_hasher(&self) -> Self {
+        *self
+    }
+}
+
+#[cfg(feature = "service")]
+impl Hasher for GivenHash {
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a `HashedKey` writes one word");
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -137,7 +193,7 @@ mod tests {
 
     #[test]
     fn hashes_of_random_ids_spread_over_all_bits() {
-        let seed = IdHash::default();
+        let seed = RandomState::new();
         let random = |number| key("145", seed.hash_one(number) % 10_u64.pow(15));
         let keys: Vec<TokenKey> = (0..6400_u64).map(random).collect();
         assert_spread(&keys, |map, key| map.of(&key.id));
@@ -146,7 +202,7 @@ mod tests {
     #[test]
     fn hashes_of_similar_keys_spread_over_all_bits() {
         let keys: Vec<TokenKey> = (0..6400).map(|number| key("145", number)).collect();
-        assert_spread(&keys, IdHash::of_key);
+        assert_spread(&keys, |map, key| map.hashed(key).hash);
     }
 
     #[test]
@@ -154,7 +210,7 @@ mod tests {
         for (before, after) in [("", ""), ("p000000000000000", ""), ("", "0000000000000000")] {
             let key = |number| key(&format!("{before}{number}{after}"), 7);
             let keys: Vec<TokenKey> = (0..6400).map(key).collect();
-            assert_spread(&keys, IdHash::of_key);
+            assert_spread(&keys, |map, key| map.hashed(key).hash);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::store::id_hash::{ByKey, IdHash};
+use crate::store::id_hash::{GivenHash, HashedKey, IdHash};
 use crate::store::last_use::LastUse;
 use crate::words::ids::TokenKey;
 use crate::words::timestamp::Timestamp;
@@ -44,7 +44,7 @@ pub struct Usage {
 const SHARDS: usize = 32;
 
 /// The latest uses of tokens in this process. The shard of a token depends on its key.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shards {
     shards: [Shard; SHARDS],
     keys: IdHash,
@@ -53,24 +53,18 @@ struct Shards {
 }
 
 /// A shard in cache lines of its own.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard(Mutex<Uses>);
 
-type Uses = HashMap<ByKey, Noted, IdHash>;
-
-impl Default for Shards {
-    fn default() -> Self {
-        let keys = IdHash::default();
-        let shard = |_| Shard(Mutex::new(Uses::with_hasher(keys.clone())));
-        Self { shards: core::array::from_fn(shard), len: AtomicUsize::new(0), keys }
-    }
-}
+type Uses = HashMap<HashedKey, Noted, GivenHash>;
 
 impl Shards {
-    fn of(&self, key: &TokenKey) -> MutexGuard<'_, Uses> {
-        // The map in a shard uses the lowest and highest bits of the hash.
-        self.shards[(self.keys.of_key(key) >> 32) as usize % SHARDS].lock()
+    /// Locks the shard of a key. Returns it, and the key for the map in it.
+    #[inline]
+    fn of(&self, key: &TokenKey) -> (MutexGuard<'_, Uses>, HashedKey) {
+        let key = self.keys.hashed(key);
+        (self.shards[key.shard(SHARDS)].lock(), key)
     }
 
     fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Uses>> {
@@ -165,8 +159,8 @@ impl Usage {
             return;
         }
         let from = || self.origins.then(from).filter(|from| !from.is_empty()).map(Box::new);
-        let mut noted = self.noted.of(&key);
-        match noted.get_mut(&ByKey(key)) {
+        let (mut noted, key) = self.noted.of(&key);
+        match noted.get_mut(&key) {
             // A later use replaces an unwritten use at no cost, because only the latest is written.
             Some(noted) if noted.waits => {
                 if self.origins && noted.at < now {
@@ -179,7 +173,7 @@ impl Usage {
             Some(noted) => *noted = Noted { at: now, from: from(), waits: true },
             None => {
                 if self.noted.has_room(self.capacity) {
-                    noted.insert(ByKey(key), Noted { at: now, from: from(), waits: true });
+                    noted.insert(key, Noted { at: now, from: from(), waits: true });
                 }
             }
         }
@@ -188,15 +182,16 @@ impl Usage {
     /// Returns the time of the latest use of a token in this process, or `None` if no use of the
     /// token is in memory.
     pub(super) fn last_noted(&self, key: &TokenKey) -> Option<Timestamp> {
-        self.noted.of(key).get(&ByKey(*key)).map(|noted| noted.at)
+        let (noted, key) = self.noted.of(key);
+        noted.get(&key).map(|noted| noted.at)
     }
 
     /// Returns all unwritten uses, and marks them as written. The caller must write them to the
     /// store.
     pub(super) fn take(&self) -> Vec<LastUse> {
-        let touch = |(ByKey(key), noted): (&ByKey, &mut Noted)| {
+        let touch = |(hashed, noted): (&HashedKey, &mut Noted)| {
             noted.waits = false;
-            LastUse { key: *key, used_at: noted.at, from: noted.from.as_deref().cloned() }
+            LastUse { key: hashed.key, used_at: noted.at, from: noted.from.as_deref().cloned() }
         };
         let mut taken = Vec::new();
         for mut noted in self.noted.each() {
@@ -212,7 +207,8 @@ impl Usage {
                 self.noted.len.fetch_add(1, Ordering::Relaxed);
                 Noted { at: touch.used_at, from: touch.from.clone().map(Box::new), waits: true }
             };
-            self.noted.of(&touch.key).entry(ByKey(touch.key)).or_insert_with(taken).waits = true;
+            let (mut noted, key) = self.noted.of(&touch.key);
+            noted.entry(key).or_insert_with(taken).waits = true;
         }
     }
 
