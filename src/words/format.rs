@@ -151,14 +151,14 @@ impl<'a> TokenText<'a> {
     fn checked(self) -> Result<Self, Refused> {
         let text = self.text;
         let separated = text[text.len() - FROM_ID] == b'_' && text[text.len() - TAIL - 1] == b'_';
-        // The last 16 characters are checked with those before them, because checking 16 at once is
-        // faster than checking the 2 that are left after the first 48.
+        // Checks the tail in whole vectors of 16 characters. The last vector overlaps the one before
+        // it.
         let (tail, last) = (first::<48>(self.tail()), first::<16>(&self.tail()[TAIL - 16..]));
         let digits = [&self.handle()[..], tail, last];
         if !separated || !digits.into_iter().all(alphabet::all_base62) {
             return Err(&Rejection::Shape);
         }
-        let (body, _) = text.split_at(text.len() - CRC);
+        let body = &text[..text.len() - CRC];
         // Compares numbers instead of texts, because the processor can decode the presented
         // checksum while it computes the expected checksum.
         if alphabet::decode_last_6(first(&text[text.len() - 16..])) != u64::from(crc32fast::hash(body)) {

@@ -18,7 +18,7 @@ const FAIR: u16 = u16::MAX / PAIRS * PAIRS;
 /// number, they are discarded, so all pairs of digits are equally likely.
 ///
 /// # Errors
-/// Returns [`RngError`] if the generator fails.
+/// Returns [`RngError`] if the generator fails, or returns only bytes that are discarded.
 pub(crate) fn digits<R>(rng: &mut R, digits: &mut [u8]) -> Result<(), RngError>
 where
     R: TryCryptoRng + ?Sized,
@@ -30,6 +30,10 @@ where
         let (mut bytes, mut drawn) = (Wiped([0; 64]), Wiped([0; 64]));
         rng.try_fill_bytes(&mut bytes.0).map_err(|_| RngError)?;
         let count = keep_pairs(&bytes.0, &mut drawn.0).min(digits.len() - filled);
+        // No generator that works returns 32 such pairs. A broken one may never return others.
+        if count == 0 {
+            return Err(RngError);
+        }
         digits[filled..filled + count].copy_from_slice(&drawn.0[..count]);
         filled += count;
     }
@@ -131,6 +135,10 @@ mod tests {
         super::digits(&mut Counter(FAIR - 2), &mut digits[..4]).unwrap();
         super::digits(&mut Counter(u16::MAX - 7), &mut digits[4..]).unwrap();
         assert_eq!(&digits, b"zyzz0001");
-        assert!(super::digits(&mut Counter(FAIR), &mut [0; 2]).is_ok(), "a whole draw is discarded");
+    }
+
+    #[test]
+    fn a_generator_whose_numbers_are_all_discarded_has_failed() {
+        assert!(super::digits(&mut Counter(FAIR), &mut [0; 2]).is_err());
     }
 }
