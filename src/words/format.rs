@@ -151,8 +151,7 @@ impl<'a> TokenText<'a> {
     fn checked(self) -> Result<Self, Refused> {
         let text = self.text;
         let separated = text[text.len() - FROM_ID] == b'_' && text[text.len() - TAIL - 1] == b'_';
-        // Checks the tail in whole vectors of 16 characters. The last vector overlaps the one before
-        // it.
+        // Checks the tail in whole vectors of 16 characters. The last two vectors overlap.
         let (tail, last) = (first::<48>(self.tail()), first::<16>(&self.tail()[TAIL - 16..]));
         let digits = [&self.handle()[..], tail, last];
         if !separated || !digits.into_iter().all(alphabet::all_base62) {
