@@ -124,7 +124,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::from_pool(pool.clone()).await?;
     // If your own tool runs the migrations, call `check_schema` instead.
     store.migrate().await?;
-    // In your service, read the pepper from where you keep secrets: see the example `service`.
+    // This service gets another pepper at each start, and then rejects all older tokens. In yours,
+    // read the pepper from where you keep secrets: see the example `service`.
     let keyring = Keyring::new(Prefix::new("acme_pat")?, Pepper::generate()?);
     let app = app(App { pool, tokens: Arc::new(Tokens::new(keyring, store)) })?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;

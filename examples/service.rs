@@ -1,5 +1,10 @@
 //! An axum service that guards its routes with tokens, and keeps the tokens in SQLite.
 //!
+//! No route issues a token. To try the service, call `Tokens::issue` in `main`, before the guard
+//! takes `tokens`: the example `quickstart` shows this call. The route of the repository needs a
+//! token of the project in its path, with the scope `repo:read` (`NewToken::with_scopes`). The
+//! example `existing_service` has routes on which users issue their tokens.
+//!
 //! `cargo run --example service --features axum,sqlite`
 
 use std::{error::Error, io::Write};

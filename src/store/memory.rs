@@ -33,8 +33,8 @@ use crate::words::timestamp::Timestamp;
 ///
 /// Finding a record takes one hash look-up. Lists, counts and operations on groups read all records
 /// of their project. Each thread keeps copies of the records that it verifies repeatedly, at most
-/// 8,192 of all stores together, until they are replaced or the thread ends. A copy is used only as
-/// long as its record has not changed.
+/// 8,192 of all stores together, until they are replaced or the thread ends, even if the store is
+/// dropped before. A copy is used only as long as its record has not changed.
 pub struct MemoryStore {
     rows: RwLock<Rows>,
     changes: Arc<Changes>,

@@ -13,6 +13,9 @@ const NUMBERS: usize = 62;
 
 /// Prints how many live and ended tokens use each key number.
 ///
+/// The command changes nothing. So it counts a bound token whose issuer has ended as live until a
+/// purge revokes it. `Tokens::key_use` revokes such tokens before it counts.
+///
 /// # Errors
 /// Returns an error if the store fails.
 pub async fn run(store: &Address, mut progress: Progress) -> Result<(), Failure> {
