@@ -1,9 +1,11 @@
 //! The implementation of the store traits by the cache. Each change goes to the store, and the
 //! cache drops or replaces the old record.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::cached::Cached;
+use super::held::Held;
 use super::shards::Found;
 use super::writing::Writing;
 use crate::rules::chain::Chain;
@@ -246,42 +248,32 @@ impl<S: TokenStore> Cached<S> {
     /// The age of the chain is the age of its oldest record. If one record becomes too old while
     /// another is read, the whole chain is read again by one call to the store.
     async fn with_issuers(&self, key: &TokenKey, first: ReadResult) -> Result<ChainResult, StoreError> {
-        let cache = &*self.cache;
-        let as_of = |read: &ReadResult| cache.now().saturating_sub(read.age);
-        let mut oldest = as_of(&first);
-        let mut chain = Chain::from(first.record);
-        while let Some(issuer) = chain.next_issuer() {
-            let read = self.recent(&issuer).await?;
-            oldest = oldest.min(as_of(&read));
-            let Some(issuer) = read.record else { break };
-            chain.add(issuer);
+        let mut reading = Reading::begun(&self.cache, first);
+        while let Some(issuer) = reading.chain.next_issuer() {
+            if !reading.add(self.recent(&issuer).await?) {
+                break;
+            }
         }
         // With a bound of zero, nothing is cached: each record was read during this call.
-        if cache.bound.is_zero() {
-            return Ok(ChainResult::now(chain));
+        if self.cache.bound.is_zero() {
+            return Ok(ChainResult::now(reading.chain));
         }
-        let age = cache.now().saturating_sub(oldest);
-        if age <= cache.bound {
-            return Ok(ChainResult { chain, age });
+        match reading.fresh() {
+            Some(chain) => Ok(chain),
+            None => self.ask_for_chain(key).await,
         }
-        self.ask_for_chain(key).await
     }
 
     /// Returns the chain of a token, as [`with_issuers`](Self::with_issuers) does, if the cache has
     /// all records and none has become too old meanwhile.
     fn held_with_issuers(&self, first: ReadResult) -> Option<ChainResult> {
-        let cache = &*self.cache;
-        let as_of = |read: &ReadResult| cache.now().saturating_sub(read.age);
-        let mut oldest = as_of(&first);
-        let mut chain = Chain::from(first.record);
-        while let Some(issuer) = chain.next_issuer() {
-            let read = self.held(&issuer)?;
-            oldest = oldest.min(as_of(&read));
-            let Some(issuer) = read.record else { break };
-            chain.add(issuer);
+        let mut reading = Reading::begun(&self.cache, first);
+        while let Some(issuer) = reading.chain.next_issuer() {
+            if !reading.add(self.held(&issuer)?) {
+                break;
+            }
         }
-        let age = cache.now().saturating_sub(oldest);
-        (age <= cache.bound).then_some(ChainResult { chain, age })
+        reading.fresh()
     }
 
     /// Reads a record from the store, and replaces an older cache entry with this record. A caller
@@ -297,5 +289,31 @@ impl<S: TokenStore> Cached<S> {
             writing.gave(record);
         }
         Ok(found)
+    }
+}
+
+/// A chain of records that are read one after the other.
+struct Reading<'c> {
+    cache: &'c Held,
+    chain: Chain,
+    /// When the oldest record was current.
+    oldest: Duration,
+}
+
+impl<'c> Reading<'c> {
+    fn begun(cache: &'c Held, first: ReadResult) -> Self {
+        Self { cache, oldest: cache.now().saturating_sub(first.age), chain: first.record.into() }
+    }
+
+    /// Adds the next issuer. Returns false if its record does not exist.
+    fn add(&mut self, read: ReadResult) -> bool {
+        self.oldest = self.oldest.min(self.cache.now().saturating_sub(read.age));
+        read.record.map(|issuer| self.chain.add(issuer)).is_some()
+    }
+
+    /// Returns the chain, unless its oldest record is too old for the cache.
+    fn fresh(self) -> Option<ChainResult> {
+        let age = self.cache.now().saturating_sub(self.oldest);
+        (age <= self.cache.bound).then_some(ChainResult { chain: self.chain, age })
     }
 }
