@@ -96,8 +96,12 @@ pub fn with_checksum(text: &str) -> String {
 pub struct Script(pub Vec<u8>);
 
 impl Script {
+    /// Creates a generator of these digits, and then of zeros. Each two bytes that it returns
+    /// encode two digits.
     pub fn of(digits: &str) -> Self {
-        Self(digits.bytes().map(|digit| BASE62.iter().position(|other| *other == digit).unwrap() as u8).collect())
+        let value = |digit: &u8| BASE62.iter().position(|other| other == digit).unwrap() as u16;
+        let pair = |pair: &[u8]| value(&pair[0]) * 62 + pair.get(1).map_or(0, value);
+        Self(digits.as_bytes().chunks(2).flat_map(|digits| pair(digits).to_le_bytes()).collect())
     }
 }
 
