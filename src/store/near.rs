@@ -197,6 +197,16 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_one_store_is_not_returned_by_another() {
+        let (one, other) = (Changes::default(), Changes::default());
+        let row = Arc::new(record());
+        // The same hash in both stores, so that they use the same place.
+        (0..2).for_each(|_| drop(one.keep(Arc::clone(&row), 7, one.count(7))));
+        assert!(one.kept(&row.key(), 7).is_some());
+        assert_eq!((other.count(7), other.kept(&row.key(), 7)), (one.count(7), None));
+    }
+
+    #[test]
     fn a_table_keeps_the_latest_copies_of_one_set() {
         let changes = Changes::default();
         let rows: Vec<_> = ['1', '2', '3'].map(|own| Arc::new(TokenRecord { id: id(own), ..record() })).into();

@@ -285,6 +285,19 @@ mod tests {
     }
 
     #[test]
+    fn a_use_that_is_put_back_after_it_was_forgotten_is_counted_again() {
+        let (usage, key) = (usage(), record().key());
+        usage.note(key, None, at(0), UsedFrom::default);
+        let taken = usage.take();
+        usage.forget_old(at(5000));
+        usage.put_back(&taken);
+        assert_eq!(times(&usage), [at(0)]);
+        usage.forget_old(at(5000));
+        usage.note(key, None, at(6000), UsedFrom::default);
+        assert_eq!(times(&usage), [at(6000)]);
+    }
+
+    #[test]
     fn tokens_beyond_the_capacity_are_not_remembered() {
         let usage = usage().with_capacity(1);
         let (first, second) = (record().key(), TokenKey { id: crate::rules::sample::id('2'), ..record().key() });
