@@ -30,7 +30,7 @@ pub(super) struct Waits<B> {
 /// Checks a request against a guard, as far as this needs no waiting. Before the check, all headers
 /// that may hold a token are marked as sensitive. An admitted request has the verified caller
 /// attached.
-pub(super) fn check<F, B>(guard: &RouteGuard<F>, request: Request<B>) -> Checked<B>
+fn check<F, B>(guard: &RouteGuard<F>, request: Request<B>) -> Checked<B>
 where
     F: Framework<Request = Parts>,
 {
@@ -74,6 +74,28 @@ fn hide<F: Framework>(headers: &mut HeaderMap, guard: &RouteGuard<F>) {
 pub(super) fn take_ready<S: Clone>(service: &mut S) -> S {
     let next = service.clone();
     core::mem::replace(service, next)
+}
+
+/// Checks a request as [`check`] does, in front of a service that is ready. If a function of the
+/// host panics, the instance that is ready is dropped, as after a refusal.
+pub(super) fn check_before<S, F, B>(service: &mut S, guard: &RouteGuard<F>, request: Request<B>) -> Checked<B>
+where
+    F: Framework<Request = Parts>,
+    S: Clone,
+{
+    let on_panic = TakenOnPanic(service);
+    let checked = check(guard, request);
+    core::mem::forget(on_panic);
+    checked
+}
+
+/// Drops the instance of a service that is ready, unless it is forgotten.
+struct TakenOnPanic<'s, S: Clone>(&'s mut S);
+
+impl<S: Clone> Drop for TakenOnPanic<'_, S> {
+    fn drop(&mut self) {
+        drop(take_ready(self.0));
+    }
 }
 
 /// Returns the values of all headers with this name.

@@ -1,8 +1,9 @@
 //! A store in memory. It is also a model for stores on other engines.
 //!
 //! Each call is one atomic operation, because it holds the lock from its first read to its last
-//! write. In a database, a transaction does the same. The operations themselves are in
-//! [`operations`].
+//! write. In a database, a transaction does the same. Only the records of a chain are read one
+//! after the other, because most of them come from the copies of a thread. The operations
+//! themselves are in [`operations`].
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

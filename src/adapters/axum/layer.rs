@@ -48,7 +48,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match parts::check(&self.guard, request) {
+        match parts::check_before(&mut self.inner, &self.guard, request) {
             Checked::Admitted(request) => GuardedFuture::inner(self.inner.call(request), IntoResponse::into_response),
             Checked::Refused(refusal, head) => {
                 drop(parts::take_ready(&mut self.inner));

@@ -62,7 +62,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let guard = self.guards.of_path(request.uri().path());
-        match parts::check(guard, request) {
+        match parts::check_before(&mut self.inner, guard, request) {
             Checked::Admitted(request) => GuardedFuture::inner(self.inner.call(request), identity),
             Checked::Refused(refusal, head) => {
                 drop(parts::take_ready(&mut self.inner));

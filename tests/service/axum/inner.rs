@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -130,6 +131,32 @@ async fn a_request_that_is_dropped_while_it_waits_gives_its_place_back() {
     assert_eq!(counts.read(), (1, 0, 1));
     drop(answer);
     assert_eq!(counts.read(), (1, 0, 0));
+}
+
+/// Calls a service in front of which a function of the host panics. Checks the count of places.
+async fn check_panic<F: Framework>(world: &World)
+where
+    RouteGuard<F>: Layer<Inner>,
+    <RouteGuard<F> as Layer<Inner>>::Service: Service<Request<Body>, Error = Infallible>,
+{
+    let guard = world.guard::<F>().with_client_address(|_| panic!("a function of the host"));
+    let counts = Arc::new(Counts::default());
+    let inner = Inner { counts: Arc::clone(&counts), is_ready: false };
+    let mut service = guard.project(project("145"), "").unwrap().layer(inner);
+    poll_fn(|context| service.poll_ready(context)).await.unwrap();
+    assert_eq!(counts.read().2, 1);
+    let answer = catch_unwind(AssertUnwindSafe(|| service.call(request(Method::GET, "/", &[]))));
+    assert!(answer.is_err());
+    assert_eq!(counts.read(), (1, 0, 0));
+}
+
+/// A layer outside may catch the panic, and keep the guarded service open.
+#[tokio::test]
+async fn a_request_whose_check_panics_gives_its_place_back() {
+    let world = World::at(Pace::FromMemory);
+    check_panic::<Axum>(&world).await;
+    #[cfg(feature = "tonic")]
+    check_panic::<keyfob::tonic::Tonic>(&world).await;
 }
 
 /// The functions of the host that need no credential are called once for each request.
