@@ -14,8 +14,9 @@ use crate::rules::challenge::Challenge;
 /// The caller of a route that a [`RouteGuard::or_other`](crate::http::RouteGuard::or_other)
 /// protects: the verified caller of a token, or a request for another authentication.
 ///
-/// This type is an extractor. In a tower service, take it from the extensions of the request. It
-/// will never have other variants. If no guard protects the route, every request gets a response of
+/// This type is an extractor. In a tower service, read it from the extensions of the request, and
+/// leave it there: a guard further inside compares its own caller with it. It will never have other
+/// variants. If no guard protects the route, every request gets a response of
 /// status 500, and the handler never runs. On a route with a guard that does not pass requests on,
 /// the caller is always a `Token`.
 ///
