@@ -30,8 +30,8 @@ pub mod lifecycle {}
 /// A hit in the cache runs the same code in front of every engine. If other requests wait for the
 /// engine, a hit takes up to four times as long, because the caches of the processor are cold after
 /// a wait. The rows "beside a MemoryStore with sleeps" show this: there, the thread sleeps for as
-/// long as the engine's requests waited. The last two rows of each table are hits without waits. The
-/// mean of all requests is that of the requests that wait.
+/// long as the engine's requests waited. The last two rows of each table are hits without waits.
+/// Most of the mean of all requests is that of the requests that wait.
 ///
 #[doc = include_str!("operations/behind.md")]
 ///
