@@ -31,7 +31,8 @@ pub mod lifecycle {}
 /// engine, a hit takes up to four times as long, because the caches of the processor are cold after
 /// a wait. The rows "beside a MemoryStore with sleeps" show this: there, the thread sleeps for as
 /// long as the engine's requests waited. The last two rows of each table are hits without waits.
-/// Most of the mean of all requests is that of the requests that wait.
+/// Most of the mean of all requests is that of the requests that wait. Other programs used the
+/// processor during this run.
 ///
 #[doc = include_str!("operations/behind.md")]
 ///

@@ -86,8 +86,9 @@ pub(crate) fn id<R: TryCryptoRng + ?Sized>(rng: &mut R, number: KeyNumber) -> Re
 mod tests {
     use super::*;
 
-    /// A random number generator for tests. It returns the numbers of 16 bits, from this one on.
-    struct Counter(u16);
+    /// A random number generator for tests. It returns the numbers of 16 bits, from the first field
+    /// on, in steps of the second. With an odd step, it returns each number once in 2^16 times.
+    struct Counter(u16, u16);
 
     impl rand_core::TryRng for Counter {
         type Error = core::convert::Infallible;
@@ -100,7 +101,7 @@ mod tests {
         fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
             for pair in bytes.as_chunks_mut::<2>().0 {
                 *pair = self.0.to_le_bytes();
-                self.0 = self.0.wrapping_add(1);
+                self.0 = self.0.wrapping_add(self.1);
             }
             Ok(())
         }
@@ -111,16 +112,17 @@ mod tests {
     #[test]
     fn an_id_begins_with_its_key_number() {
         let number = KeyNumber::new(36).unwrap();
-        let (one, other) = (id(&mut Counter(0), number).unwrap(), id(&mut Counter(60), number).unwrap());
+        let (one, other) = (id(&mut Counter(0, 1), number).unwrap(), id(&mut Counter(60, 1), number).unwrap());
         assert_eq!((one.key_number(), other.key_number()), (number, number));
         assert_eq!((&one.as_str()[1..], &other.as_str()[1..]), ("000102030405060", "0y0z10111213141"));
     }
 
     #[test]
     fn each_pair_of_digits_is_equally_likely() {
-        // Each number of 16 bits occurs once. 188 of them are discarded.
+        // Each number of 16 bits occurs once. 188 of them, which are far from each other, are
+        // discarded.
         let mut digits = vec![0; 2 * (0x1_0000 - 188)];
-        super::digits(&mut Counter(0), &mut digits).unwrap();
+        super::digits(&mut Counter(0, 40_503), &mut digits).unwrap();
         let (pairs, _) = digits.as_chunks::<2>();
         let mut counts = std::collections::HashMap::new();
         pairs.iter().for_each(|pair| *counts.entry(pair).or_insert(0) += 1);
@@ -130,15 +132,15 @@ mod tests {
 
     #[test]
     fn a_draw_continues_after_discarded_numbers() {
-        // The last 8 of these numbers before the first 0 are discarded.
+        // The last 8 numbers before 0 are discarded.
         let mut digits = [0; 8];
-        super::digits(&mut Counter(FAIR - 2), &mut digits[..4]).unwrap();
-        super::digits(&mut Counter(u16::MAX - 7), &mut digits[4..]).unwrap();
+        super::digits(&mut Counter(FAIR - 2, 1), &mut digits[..4]).unwrap();
+        super::digits(&mut Counter(u16::MAX - 7, 1), &mut digits[4..]).unwrap();
         assert_eq!(&digits, b"zyzz0001");
     }
 
     #[test]
     fn a_generator_whose_numbers_are_all_discarded_has_failed() {
-        assert!(super::digits(&mut Counter(FAIR), &mut [0; 2]).is_err());
+        assert!(super::digits(&mut Counter(FAIR, 1), &mut [0; 2]).is_err());
     }
 }

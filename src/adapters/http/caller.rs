@@ -16,9 +16,9 @@ use crate::rules::challenge::Challenge;
 ///
 /// This type is an extractor. In a tower service, read it from the extensions of the request, and
 /// leave it there: a guard further inside compares its own caller with it. It will never have other
-/// variants. If no guard protects the route, every request gets a response of
-/// status 500, and the handler never runs. On a route with a guard that does not pass requests on,
-/// the caller is always a `Token`.
+/// variants. If no guard protects the route, every request gets a response of status 500, and the
+/// handler never runs. On a route with a guard that does not pass requests on, the caller is always
+/// a `Token`.
 ///
 /// ```
 /// use keyfob::http::{Caller, Refusal};
