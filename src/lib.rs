@@ -423,7 +423,7 @@ pub mod tokens {
     pub(crate) mod issue;
     pub(crate) mod issued;
     mod issuers;
-    mod judge;
+    pub(crate) mod judge;
     pub(crate) mod notices;
     pub(crate) mod owned;
     pub(crate) mod owners;

@@ -7,7 +7,8 @@ use core::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct CacheCounts {
-    /// The number of look-ups that found a fresh record in the cache.
+    /// The number of look-ups that found a fresh record in the cache. If the cache lacks the issuer
+    /// of a bound token, a verification looks up the token twice.
     pub hits: u64,
     /// The number of calls to the store that the cache made because a record was absent from the
     /// cache or too old.

@@ -17,7 +17,7 @@
 //! }
 //! ```
 //!
-//! `cargo test` then lists about 170 tests. They run in parallel, `cargo test rotate` runs some of
+//! `cargo test` then lists about 190 tests. They run in parallel, `cargo test rotate` runs some of
 //! them, and a law that hangs fails after [`TIME_LIMIT`] with the name of the call under way.
 //!
 //! # The checks

@@ -86,7 +86,8 @@ macro_rules! __keyfob_token_laws {
             a_chain_ends_at_what_is_missing;
             /// Checks that a chain has at most four issuers.
             a_chain_ends_at_the_fourth_issuer;
-            /// Checks that a chain shows every change that this store made to an issuer.
+            /// Checks that a chain shows every change that this store made to an issuer, also in
+            /// `find_held`.
             a_chain_shows_what_was_changed;
             /// Checks that `revoke_issued_by` revokes all tokens that are bound to the issuer,
             /// including successors and tokens that ended recently. It does not revoke independent

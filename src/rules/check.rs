@@ -251,8 +251,10 @@ impl<P> Verified<P> {
         self.held.ends_at()
     }
 
-    /// Returns the age of the oldest record that the verification used. If a record was changed in
-    /// the store within this time, the verification may have used the state before the change.
+    /// Returns the age of the oldest record that the verification used, at the moment when it had
+    /// read the records. If a record was changed in the store within this time before that moment,
+    /// the verification may have used the state before the change. A later wait for the [owners
+    /// hook](crate::Tokens::with_owners) is not included.
     ///
     /// The age is zero if the verification read the store, or if it was a call of [`check`]. If the
     /// verification read a cache, the age is at most the staleness bound of the cache.

@@ -2,8 +2,9 @@
 //!
 //! Each call is one atomic operation, because it holds the lock from its first read to its last
 //! write. In a database, a transaction does the same. Only the records of a chain are read one
-//! after the other, because most of them come from the copies of a thread. The operations
-//! themselves are in [`operations`].
+//! after the other, because most of them come from the copies of a thread: they are read again
+//! under the lock if a record has changed in between. The operations themselves are in
+//! [`operations`].
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -75,18 +76,38 @@ impl MemoryStore {
         Some(self.changes.keep(record, hash, change))
     }
 
+    /// Returns a chain that the store had at one moment of this call.
     #[inline]
     fn held(&self, key: &TokenKey) -> ChainResult {
-        let mut chain = Chain::from(self.recent(key));
-        while let Some(issuer) = chain.next_issuer().and_then(|key| self.recent(&key)) {
-            chain.add(issuer);
+        ChainResult::now(self.chain_of(key, |key| self.recent(key)))
+    }
+
+    /// Returns a chain that the store had at one moment of this call, though `read` reads the
+    /// records one after the other.
+    #[inline]
+    fn chain_of(&self, key: &TokenKey, read: impl FnMut(&TokenKey) -> Option<Arc<TokenRecord>>) -> Chain {
+        let before = self.changes.total();
+        let chain = read_chain(key, read);
+        if chain.issuers().next().is_some() && self.changes.total() != before {
+            let rows = self.read();
+            return read_chain(key, |key| rows.get(key).cloned());
         }
-        ChainResult::now(chain)
+        chain
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Rows> {
         self.rows.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads the record of a token and those of its issuers.
+#[inline]
+fn read_chain(key: &TokenKey, mut read: impl FnMut(&TokenKey) -> Option<Arc<TokenRecord>>) -> Chain {
+    let mut chain = Chain::from(read(key));
+    while let Some(issuer) = chain.next_issuer().and_then(|key| read(&key)) {
+        chain.add(issuer);
+    }
+    chain
 }
 
 #[cfg(test)]
@@ -278,5 +299,36 @@ impl ImportStore for MemoryStore {
 
     async fn find_imported(&self, import_key: &ImportKey) -> Result<Option<Arc<TokenRecord>>, StoreError> {
         Ok(self.read().imported(import_key).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::issuer::Issuer;
+    use crate::rules::sample::{disabled, id, record};
+    use crate::store::ready::now;
+
+    #[test]
+    fn a_chain_was_in_the_store_at_one_moment() {
+        let store = MemoryStore::new();
+        let issuer = TokenRecord { id: id('2'), disabled: disabled(), ..record() };
+        let token = TokenRecord { issuer: Some(Issuer { id: issuer.id, bound: true }), ..record() };
+        for record in [&issuer, &token] {
+            now(store.insert(record.clone(), None, None)).unwrap();
+        }
+        let mut has_read = false;
+        let chain = store.chain_of(&token.key(), |key| {
+            let record = store.recent(key);
+            if !has_read {
+                has_read = true;
+                store.replace(TokenRecord { disabled: disabled(), ..token.clone() });
+                store.replace(TokenRecord { disabled: None, ..issuer.clone() });
+            }
+            record
+        });
+        let works = |record: &Arc<TokenRecord>| record.disabled.is_none();
+        let works = (works(chain.record().unwrap()), chain.issuers().map(works).collect::<Vec<_>>());
+        assert_eq!(works, (false, vec![true]), "at no moment did both work");
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct Changes {
     /// The number of this store in the tables of all threads. No other store has this number.
     store: u64,
     hash: IdHash,
+    /// The counters of the records, and after them the counter of all changes.
     counters: Box<[AtomicU64]>,
 }
 
@@ -32,7 +33,7 @@ impl Default for Changes {
         Self {
             store: NEXT.fetch_add(1, Ordering::Relaxed),
             hash: IdHash::default(),
-            counters: (0..COUNTERS).map(|_| AtomicU64::new(0)).collect(),
+            counters: (0..=COUNTERS).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 }
@@ -66,8 +67,7 @@ impl Changes {
         self.hash.of(id)
     }
 
-    /// Returns how often the record with this hash has changed. The caller must read the record
-    /// under the same lock.
+    /// Returns how often the record with this hash has changed.
     #[inline]
     pub(super) fn count(&self, hash: u64) -> u64 {
         self.counters[(hash >> 32) as usize % COUNTERS].load(Ordering::SeqCst)
@@ -76,6 +76,15 @@ impl Changes {
     /// Records that a record was changed or deleted. The caller must hold the lock for writing.
     pub(super) fn changed(&self, id: &TokenId) {
         self.counters[(self.hash(id) >> 32) as usize % COUNTERS].fetch_add(1, Ordering::SeqCst);
+        // Last: an operation may change several records. A reader that got a copy from before the
+        // operation, and then another record from after it, must see that the total has grown.
+        self.counters[COUNTERS].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns how often any record has changed. Records that were read between two calls with the
+    /// same result were in the store at the same time.
+    pub(super) fn total(&self) -> u64 {
+        self.counters[COUNTERS].load(Ordering::SeqCst)
     }
 
     /// Returns this thread's copy of a record, if it has one and the record has not changed.
@@ -95,7 +104,7 @@ impl Changes {
     }
 
     /// Returns a record that the caller has read, or this thread's copy of it if the thread reads
-    /// it often. `change` is the count of its changes.
+    /// it often. `change` is the count of its changes, read under the same lock as the record.
     pub(super) fn keep(&self, record: Arc<TokenRecord>, hash: u64, change: u64) -> Arc<TokenRecord> {
         let kept = TABLE.try_with(|table| {
             let mut table = table.borrow_mut();

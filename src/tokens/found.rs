@@ -6,22 +6,39 @@ use std::sync::Arc;
 use super::service::Tokens;
 use crate::rules::chain::Chain;
 use crate::rules::error::Error;
-use crate::rules::proof::{Proven, prove, prove_token};
+use crate::rules::proof::{Proven, prove};
 use crate::rules::record::TokenRecord;
 use crate::rules::verify_error::{VerifyError, Why};
 use crate::rules::view::TokenView;
 use crate::store::contract::{ChainResult, TokenStore};
 use crate::words::digest::Digest;
-use crate::words::ids::TokenKey;
+use crate::words::ids::{Prefix, TokenKey};
 use crate::words::presented::PresentedToken;
 use crate::words::rejection::{Refused, Rejection};
 use crate::words::store_error::StoreError;
 use crate::words::timestamp::Timestamp;
 
+/// The record that a presented keyfob token needs.
+pub(crate) struct Sought {
+    prefix: Prefix,
+    key: TokenKey,
+    digest: Digest,
+}
+
+impl Sought {
+    pub(super) fn of(token: &PresentedToken<'_>) -> Self {
+        Self { prefix: token.text().prefix(), key: token.key(), digest: *token.digest() }
+    }
+
+    pub(super) fn key(&self) -> &TokenKey {
+        &self.key
+    }
+}
+
 /// A presented token, with the records that the store has for it.
-pub(super) struct Found<'a> {
-    /// The parsed text of the token, or `None` for an imported token.
-    token: Option<PresentedToken<'a>>,
+pub(super) struct Found {
+    /// The prefix in the text of the token, or `None` for an imported token.
+    prefix: Option<Prefix>,
     /// The key of the token. The text of a keyfob token contains the key. The key of an imported
     /// token comes from its record, and is `None` if there is no record with this digest.
     pub(super) key: Option<TokenKey>,
@@ -30,18 +47,19 @@ pub(super) struct Found<'a> {
     pub(super) age: Duration,
 }
 
-impl<'a> Found<'a> {
-    pub(super) fn of(token: PresentedToken<'a>, ChainResult { chain, age }: ChainResult) -> Self {
-        Self { digest: *token.digest(), key: Some(token.key()), token: Some(token), chain, age }
+impl Found {
+    pub(super) fn of(sought: Sought, ChainResult { chain, age }: ChainResult) -> Self {
+        let Sought { prefix, key, digest } = sought;
+        Self { prefix: Some(prefix), key: Some(key), digest, chain, age }
     }
 
     pub(super) fn prove(self) -> Result<Proven, Refused> {
-        let Self { token, key: _, digest, chain, age: _ } = self;
-        match token {
-            Some(token) => prove_token(&token, chain),
+        let Self { prefix, key, digest, chain, age: _ } = self;
+        prove(&digest, chain, |record| match prefix {
+            Some(prefix) => record.prefix == prefix && Some(record.key()) == key,
             // An imported token is found by its secret. Its text names no prefix, project or id.
-            None => prove(&digest, chain, |_| true),
-        }
+            None => true,
+        })
     }
 }
 
@@ -51,15 +69,14 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// # Errors
     /// Returns a [`VerifyError`] if the text is not a token of this service, or if the store fails.
-    pub(super) async fn found<'t>(&self, text: &'t [u8]) -> Result<Found<'t>, VerifyError> {
-        let token = match PresentedToken::parse(text, &self.keyring) {
-            Ok(token) => token,
+    pub(super) async fn found(&self, text: &[u8]) -> Result<Found, VerifyError> {
+        let sought = match PresentedToken::parse(text, &self.keyring) {
+            Ok(token) => Sought::of(&token),
             Err(rejection) => return self.found_imported(text, rejection).await,
         };
-        let key = token.key();
-        match self.chain(&key).await {
-            Ok(chain) => Ok(Found::of(token, ChainResult::now(chain))),
-            Err(error) => Err(VerifyError::new(error, Some(key), None)),
+        match self.chain(&sought.key).await {
+            Ok(chain) => Ok(Found::of(sought, ChainResult::now(chain))),
+            Err(error) => Err(VerifyError::new(error, Some(sought.key), None)),
         }
     }
 
@@ -75,14 +92,14 @@ impl<S: TokenStore> Tokens<S> {
     /// Looks up an imported token by its text. The caller must first find out that the text is not
     /// a keyfob token, and pass the reason as `rejection`. If the text cannot be an imported token,
     /// the call fails with `rejection`.
-    pub(super) async fn found_imported<'t>(&self, text: &[u8], rejection: Rejection) -> Result<Found<'t>, VerifyError> {
+    pub(super) async fn found_imported(&self, text: &[u8], rejection: Rejection) -> Result<Found, VerifyError> {
         let imports = self.imports.as_ref().filter(|_| self.may_be_imported(text, rejection));
         let Some(imports) = imports else { return Err(rejection.into()) };
         match imports.find(&self.store, &self.keyring, text).await {
             Ok(Some((digest, record))) => {
                 // The public part of a salted token is no secret, so it alone names no token.
                 let key = record.as_ref().filter(|record| record.digest.ct_eq(&digest)).map(|record| record.key());
-                Ok(Found { token: None, key, digest, chain: record.into(), age: Duration::ZERO })
+                Ok(Found { prefix: None, key, digest, chain: record.into(), age: Duration::ZERO })
             }
             Ok(None) => Err(rejection.into()),
             Err(error) => Err(VerifyError::new(error, None, None)),
@@ -128,10 +145,31 @@ impl<S: TokenStore> Tokens<S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::rules::sample::DAY;
+    use super::*;
+    use crate::rules::sample::{DAY, id};
     use crate::store::ready::now;
     use crate::tokens::sample::{World, mistyped};
     use crate::words::store_error::StoreErrorKind;
+
+    #[test]
+    fn a_token_is_proved_only_by_the_record_that_its_text_names() {
+        let world = World::new();
+        let issued = world.issued("145");
+        let text = issued.token.expose_secret();
+        let token = PresentedToken::parse(text, &world.tokens.keyring).unwrap();
+        let proves = |change: fn(&mut TokenRecord)| {
+            let mut record = TokenRecord::clone(&issued.record);
+            change(&mut record);
+            let chain = ChainResult::now(Some(Arc::new(record)));
+            Found::of(Sought::of(&token), chain).prove().is_ok()
+        };
+        assert!(proves(|_| ()));
+        // A store that returns another record does not make the token work.
+        assert!(!proves(|record| record.prefix = "other_pat".parse().unwrap()));
+        assert!(!proves(|record| record.project = "146".parse().unwrap()));
+        assert!(!proves(|record| record.id = id('7')));
+        assert!(!proves(|record| record.digest = Digest::from_bytes([7; 32])));
+    }
 
     #[test]
     fn the_right_text_finds_its_record_dead_or_alive() {

@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use super::emit::Shown;
-use super::found::Found;
+use super::found::{Found, Sought};
 use super::owners::ErasedOwners;
 use super::service::Tokens;
 use crate::rules::access::{Access, ProjectRequirement};
@@ -25,11 +25,17 @@ use crate::words::timestamp::Timestamp;
 type Outcome<P> = Result<Verified<P>, VerifyError>;
 
 /// How far a verification got without waiting.
-pub(super) enum Step<'t, P> {
+pub(crate) enum Step<P> {
     /// The verification is complete. Its event is emitted.
     Done(Outcome<P>),
+    /// The verification has to wait.
+    Waits(Unfinished),
+}
+
+/// What a verification has to wait for. No event is emitted yet.
+pub(crate) enum Unfinished {
     /// The store must be asked for the records of this token.
-    Ask(PresentedToken<'t>),
+    Ask(Sought),
     /// The text is not a keyfob token for this reason. It may be an imported token.
     Import(Rejection),
     /// The owners hook must be asked about the owner of this token. The duration is the age of the
@@ -41,35 +47,37 @@ impl<S: TokenStore> Tokens<S> {
     /// Verifies a text as far as possible without waiting.
     // Not inlined, so that the future of `verify` stays small enough to be inlined in its caller.
     #[inline(never)]
-    pub(super) fn begin<'t, P>(&self, text: &'t [u8], access: &Access<'_, P>) -> Step<'t, P>
+    pub(crate) fn begin<P>(&self, text: &[u8], access: &Access<'_, P>) -> Step<P>
     where
         P: ProjectRequirement,
     {
         let token = match PresentedToken::parse_bytes(text, &self.keyring) {
             Ok(token) => token,
-            Err(refused) if self.may_be_imported(text, *refused) => return Step::Import(*refused),
+            Err(refused) if self.may_be_imported(text, *refused) => {
+                return Step::Waits(Unfinished::Import(*refused));
+            }
             Err(refused) => return Step::Done(self.refuse((*refused).into(), Shown::Presented)),
         };
         let key = token.key();
         let Some(ChainResult { chain, age }) = self.store.find_held(&key) else {
-            return Step::Ask(token);
+            return Step::Waits(Unfinished::Ask(Sought::of(&token)));
         };
         match self.judge(prove_token(&token, chain), || Some(key), age, access, Shown::Presented) {
             Ok(outcome) => Step::Done(outcome),
-            Err(live) => Step::Owner(live, age),
+            Err(live) => Step::Waits(Unfinished::Owner(live, age)),
         }
     }
 
-    /// Completes a verification that has to wait.
-    pub(super) async fn finish<P>(&self, step: Step<'_, P>, text: &[u8], access: &Access<'_, P>) -> Outcome<P>
+    /// Completes a verification that has to wait. `text` is the presented text. Only
+    /// [`Unfinished::Import`] needs it.
+    pub(crate) async fn finish<P>(&self, unfinished: Unfinished, text: &[u8], access: &Access<'_, P>) -> Outcome<P>
     where
         P: ProjectRequirement,
     {
-        let found = match step {
-            Step::Ask(token) => self.ask(token).await,
-            Step::Import(rejection) => self.found_imported(text, rejection).await,
-            Step::Owner(live, age) => return self.judge_owner(live, age, access, Shown::Presented).await,
-            Step::Done(outcome) => return outcome,
+        let found = match unfinished {
+            Unfinished::Ask(sought) => self.ask(sought).await,
+            Unfinished::Import(rejection) => self.found_imported(text, rejection).await,
+            Unfinished::Owner(live, age) => return self.judge_owner(live, age, access, Shown::Presented).await,
         };
         match found {
             Ok(found) => {
@@ -81,10 +89,11 @@ impl<S: TokenStore> Tokens<S> {
     }
 
     /// Asks the store for the records of a token.
-    pub(super) async fn ask<'t>(&self, token: PresentedToken<'t>) -> Result<Found<'t>, VerifyError> {
-        let key = token.key();
-        let found = self.store.find_recent_chain(&key).await;
-        found.map(|found| Found::of(token, found)).map_err(|error| VerifyError::new(error, Some(key), None))
+    async fn ask(&self, sought: Sought) -> Result<Found, VerifyError> {
+        match self.store.find_recent_chain(sought.key()).await {
+            Ok(found) => Ok(Found::of(sought, found)),
+            Err(error) => Err(VerifyError::new(error, Some(*sought.key()), None)),
+        }
     }
 
     /// Judges the records of a token, and waits for the owners hook if necessary.
@@ -105,7 +114,8 @@ impl<S: TokenStore> Tokens<S> {
     /// Continues a verification after the check of the secret. First checks status, policy and
     /// issuers at the current time, then the owner if the owners hook knows its state, then
     /// project, address and scopes. The clock is read once, after the store has returned:
-    /// otherwise a token that ended during a slow call would be accepted.
+    /// otherwise a token that ended during a slow call would be accepted. `key` is a function, so
+    /// that only a rejection copies the key.
     ///
     /// # Errors
     /// Returns the token, before the check of its owner, if the caller has to wait for the hook.

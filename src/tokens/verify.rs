@@ -19,9 +19,11 @@ impl<S: TokenStore> Tokens<S> {
     /// address, scopes. If several checks would fail, the first of them determines the error.
     ///
     /// **Cost.** A verification writes nothing to the store. If the store has the records
-    /// [in memory](TokenStore::find_held), the verification never waits. Accepting a token then
-    /// allocates no memory, except that each thread makes a copy of a record of a `MemoryStore` if
-    /// it reads the record often. A verification makes the following store calls:
+    /// [in memory](TokenStore::find_held), the verification waits only for an owners hook that has
+    /// to look up the owner. If it does not wait, it allocates memory only for these: the issuers
+    /// of a bound token, the first [last use](Self::with_usage) of a token since the last flush,
+    /// and the copies that each thread makes of the records of a `MemoryStore` that it reads often.
+    /// A verification makes the following store calls:
     ///
     /// - No call for a malformed token, and none for a forged token if the keyring has a pepper.
     /// - Without a cache, one call. It reads the token and the tokens that it is bound to.
@@ -49,23 +51,7 @@ impl<S: TokenStore> Tokens<S> {
         match self.begin(text, access) {
             Step::Done(outcome) => outcome,
             // The box keeps the state of this path out of the future of each verification.
-            step => Box::pin(self.finish(step, text, access)).await,
-        }
-    }
-
-    /// Verifies a presented token as [`verify`](Self::verify) does, if this needs no waiting.
-    /// Returns `None` if the caller must await `verify`.
-    pub(crate) fn verify_held<P>(
-        &self,
-        token: &[u8],
-        access: &Access<'_, P>,
-    ) -> Option<Result<Verified<P>, VerifyError>>
-    where
-        P: ProjectRequirement,
-    {
-        match self.begin(token, access) {
-            Step::Done(outcome) => Some(outcome),
-            _ => None,
+            Step::Waits(unfinished) => Box::pin(self.finish(unfinished, text, access)).await,
         }
     }
 

@@ -45,7 +45,8 @@ impl PreparedHmac {
     /// Returns the MAC of the first `len` bytes of `blocks`, which must be at most 119. All bytes
     /// after them must be zero.
     ///
-    /// The bytes are not wiped, because the caller holds them in memory anyway.
+    /// The bytes are not wiped. The text of a presented token is in the memory of the request
+    /// anyway, and SECURITY.md names the copy that minting leaves.
     #[inline(always)]
     pub(crate) fn of(&self, mut blocks: [[u8; BLOCK]; 2], len: usize) -> [u8; 32] {
         // Pads the text (FIPS 180-4 section 5.1.1). The padded text fills one or two blocks.

@@ -86,7 +86,8 @@ fn slice(work: &Work<'_>, threads: usize) -> (f64, bool) {
     let run = |thread: usize| {
         let mut act = work(thread);
         // These calls warm up the processor's caches. After three reads of each token, the thread
-        // has copies of all records. A slice with fewer calls would mainly measure the copying.
+        // has copies of nearly all records. A slice with fewer calls would mainly measure the
+        // copying.
         act(4 * HOT as u64);
         let interruptions_before = interruptions();
         waiting.fetch_sub(1, Ordering::SeqCst);

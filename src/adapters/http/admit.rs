@@ -15,6 +15,7 @@ use crate::rules::access::{Access, ProjectRequirement};
 use crate::rules::challenge::Challenge;
 use crate::rules::check::Verified;
 use crate::rules::verify_error::VerifyError;
+use crate::tokens::judge::{Step, Unfinished};
 use crate::words::credential::HeaderError;
 use crate::words::find_credential::FoundCredential;
 use crate::words::ids::ProjectId;
@@ -31,6 +32,7 @@ pub(crate) enum Admission {
 /// A request whose verification must wait. It holds what the guard has read from the request, so
 /// that the guard reads it only once. It holds no credential.
 pub(crate) struct Waiting {
+    unfinished: Unfinished,
     /// The project of the request, or `None` if it is the project of the token.
     project: Option<ProjectId>,
     origin: Origin,
@@ -65,19 +67,21 @@ impl<F: Framework> RouteGuard<F> {
             }
             None => self.held(|tokens| tokens, Access::to_own_project(&self.route.rule.scopes), origin, request)?,
         };
-        Ok(waits.map_or(Admission::Admitted, |origin| Admission::Waits(Waiting { project, origin })))
+        Ok(match waits {
+            Some((unfinished, origin)) => Admission::Waits(Waiting { unfinished, project, origin }),
+            None => Admission::Admitted,
+        })
     }
 
     /// Completes the check of a request whose verification must wait.
     pub(crate) async fn admit_after(&self, waiting: Waiting, request: &mut F::Request) -> Result<(), Refusal> {
-        let Waiting { project, origin } = waiting;
+        let Waiting { unfinished, project, origin } = waiting;
+        let scopes = &self.route.rule.scopes;
         match &project {
             Some(project) => {
-                self.awaited(|tokens| tokens, Access::to(project, &self.route.rule.scopes), origin, request).await
+                self.awaited(|tokens| tokens, unfinished, Access::to(project, scopes), origin, request).await
             }
-            None => {
-                self.awaited(|tokens| tokens, Access::to_own_project(&self.route.rule.scopes), origin, request).await
-            }
+            None => self.awaited(|tokens| tokens, unfinished, Access::to_own_project(scopes), origin, request).await,
         }
     }
 
@@ -93,14 +97,14 @@ impl<F: Framework> RouteGuard<F> {
     }
 
     /// Judges a request if this needs no waiting, and attaches the caller. If the verification must
-    /// wait, returns the origin of the request.
+    /// wait, returns what it waits for, and the origin of the request.
     fn held<P: ProjectRequirement + 'static>(
         &self,
         checks: ChecksFor<P>,
         access: Access<'_, P>,
         origin: Origin,
         request: &mut F::Request,
-    ) -> Result<Option<Origin>, Refusal> {
+    ) -> Result<Option<(Unfinished, Origin)>, Refusal> {
         let rule = &self.route.rule;
         let credential = match self.credential(request) {
             Err(error) => return Err(rule.challenge(error, &origin)),
@@ -116,25 +120,34 @@ impl<F: Framework> RouteGuard<F> {
             Ok(found) => found.judged().map_err(|error| rule.challenge(error, &origin))?,
         };
         let access = origin.locate(access, self.user_agent(request));
-        match checks(&*rule.guard.tokens).verify_held(credential.as_ref(), &access) {
-            Some(verified) => self.enter(checks, verified, origin, request).map(|()| None),
-            None => Ok(Some(origin)),
+        match checks(&*rule.guard.tokens).begin(credential.as_ref(), &access) {
+            Step::Done(verified) => self.enter(checks, verified, origin, request).map(|()| None),
+            Step::Waits(unfinished) => Ok(Some((unfinished, origin))),
         }
     }
 
-    /// Verifies the credential of a request for which [`held`](Self::held) has found that the
-    /// verification must wait. Attaches the caller.
+    /// Completes the verification of a request for which [`held`](Self::held) has found that it
+    /// must wait. Attaches the caller.
     async fn awaited<P: ProjectRequirement + 'static>(
         &self,
         checks: ChecksFor<P>,
+        unfinished: Unfinished,
         access: Access<'_, P>,
         origin: Origin,
         request: &mut F::Request,
     ) -> Result<(), Refusal> {
-        let credential = self.credential(request).and_then(FoundCredential::judged);
-        let credential = credential.map_err(|error| self.route.rule.challenge(error, &origin))?;
-        let access = origin.locate(access, self.user_agent(request));
-        let verified = checks(&*self.route.rule.guard.tokens).verify(credential.as_ref(), access).await;
+        let tokens = checks(&*self.route.rule.guard.tokens);
+        let verified = match &unfinished {
+            Unfinished::Import(_) => {
+                let credential = self.credential(request).and_then(FoundCredential::judged);
+                let credential = credential.map_err(|error| self.route.rule.challenge(error, &origin))?;
+                let access = origin.locate(access, self.user_agent(request));
+                tokens.finish(unfinished, credential.as_ref(), access).await
+            }
+            Unfinished::Ask(_) | Unfinished::Owner(..) => {
+                tokens.finish(unfinished, b"", origin.locate(access, self.user_agent(request))).await
+            }
+        };
         self.enter(checks, verified, origin, request)
     }
 

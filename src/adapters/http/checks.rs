@@ -9,6 +9,7 @@ use crate::rules::check::Verified;
 use crate::rules::scope::Scope;
 use crate::rules::verify_error::VerifyError;
 use crate::store::contract::TokenStore;
+use crate::tokens::judge::{Step, Unfinished};
 use crate::tokens::service::Tokens;
 #[cfg(feature = "utoipa")]
 use crate::words::ids::Prefix;
@@ -48,11 +49,12 @@ impl<S: TokenStore> Checks for Tokens<S> {
 /// The methods of a token service that verify tokens. `P` is the requirement that a request makes
 /// on the project of its token.
 pub(super) trait Check<P>: Send + Sync {
-    /// Verifies a token if the answer needs no waiting. Returns `None` if the caller must await
-    /// [`verify`](Self::verify). In this case, no event was emitted.
-    fn verify_held(&self, token: &[u8], access: &Access<'_, P>) -> Option<Result<Verified<P>, VerifyError>>;
+    /// Verifies a token as far as this needs no waiting. If it has to wait, the caller must await
+    /// [`finish`](Self::finish) for the same token and access.
+    fn begin(&self, token: &[u8], access: &Access<'_, P>) -> Step<P>;
 
-    fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
+    /// Completes a verification that has to wait.
+    fn finish<'f>(&'f self, unfinished: Unfinished, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P>;
 
     /// Checks a verified token again, for the same project requirement as before.
     fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P>;
@@ -61,12 +63,12 @@ pub(super) trait Check<P>: Send + Sync {
 pub(super) type Checking<'f, P> = Pin<Box<dyn Future<Output = Result<Verified<P>, VerifyError>> + Send + 'f>>;
 
 impl<S: TokenStore, P: Demand> Check<P> for Tokens<S> {
-    fn verify_held(&self, token: &[u8], access: &Access<'_, P>) -> Option<Result<Verified<P>, VerifyError>> {
-        self.verify_held(token, access)
+    fn begin(&self, token: &[u8], access: &Access<'_, P>) -> Step<P> {
+        self.begin(token, access)
     }
 
-    fn verify<'f>(&'f self, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P> {
-        Box::pin(async move { self.verify(token, &access).await })
+    fn finish<'f>(&'f self, unfinished: Unfinished, token: &'f [u8], access: Access<'f, P>) -> Checking<'f, P> {
+        Box::pin(async move { self.finish(unfinished, token, &access).await })
     }
 
     fn recheck<'f>(&'f self, verified: &'f Verified<P>, scopes: &'f [Scope], origin: &'f Origin) -> Checking<'f, P> {

@@ -73,8 +73,8 @@ impl<F: Framework> Guard<F> {
     /// request, such as a parameter of the query or a WebSocket protocol, or `None` if there is
     /// none. Tokens in URLs often get into logs: prefer a header.
     ///
-    /// A request may have only one credential in all places together. If the verification must wait
-    /// for the store, the guard calls the function a second time.
+    /// A request may have only one credential in all places together. If the text may be an
+    /// [imported](crate::Tokens::with_imports) token, the guard calls the function a second time.
     #[must_use]
     pub fn with_credential(
         self,

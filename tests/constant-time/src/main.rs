@@ -13,9 +13,9 @@
 //!   function runs;
 //! - instructions whose duration depends on their operands, such as division on some processors:
 //!   memcheck sees only branches and addresses;
-//! - parsing and the checksum: they look up the characters of the secret in tables, and the library
-//!   does not claim that they are constant-time. So the program marks the bytes as undefined only
-//!   after parsing;
+//! - parsing and the checksum: the checksum looks up the characters of the secret in tables, and
+//!   the library does not claim that they are constant-time. So the program marks the bytes as
+//!   undefined only after parsing;
 //! - building a keyring: this happens once at start, and branches on whether two peppers are equal.
 
 mod request;

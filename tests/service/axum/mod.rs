@@ -9,4 +9,5 @@ mod projects;
 mod refusals;
 #[cfg(feature = "tracing")]
 mod secrecy;
+mod waiting;
 pub mod world;

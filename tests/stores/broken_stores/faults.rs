@@ -75,6 +75,8 @@ faults! {
     ChainsStopAtThree => a_chain_ends_at_the_fourth_issuer,
     /// The store returns chains from a cache, and no change of an issuer invalidates this cache.
     ChainsKeepIssuers => a_chain_shows_what_was_changed,
+    /// `find_held` returns chains from such a cache.
+    HeldChainsKeepIssuers => a_chain_shows_what_was_changed,
     RevokeIssuedTakesTheIndependent => revoke_issued_by_takes_what_is_bound,
     RevokeIssuedSkipsSuccessors => revoke_issued_by_takes_what_is_bound,
     RevokeIssuedTakesOneStep => revoke_issued_by_takes_more_than_one_step,

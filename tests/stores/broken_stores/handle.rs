@@ -54,6 +54,8 @@ faults! {
     HeldHidesItsAge => recent_reads_are_no_older_than_they_say,
     /// `find_recent_chain` does the same.
     ChainsHideTheirAge => chains_are_no_older_than_they_say,
+    /// `find_held` does the same with chains.
+    HeldChainsHideTheirAge => chains_are_no_older_than_they_say,
     /// An update reads, pauses and writes under a lock of its process.
     UpdatesLockTheirProcess => one_update_of_a_version_wins,
 }
@@ -138,13 +140,17 @@ impl TokenStore for Handle {
 
     async fn find_recent_chain(&self, key: &TokenKey) -> Answer<ChainResult> {
         let now = self.engine.find_recent_chain(key).await?;
-        if self.is(ChainsHideTheirAge) {
-            return Ok(self.chains.lock().unwrap().entry(*key).or_insert(now).clone());
+        if !matches!(self.fault, ChainsHideTheirAge | HeldChainsHideTheirAge) {
+            return Ok(now);
         }
-        Ok(now)
+        let kept = self.chains.lock().unwrap().entry(*key).or_insert(now.clone()).clone();
+        Ok(if self.is(ChainsHideTheirAge) { kept } else { now })
     }
 
     fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+        if self.is(HeldChainsHideTheirAge) {
+            return self.chains.lock().unwrap().get(key).cloned();
+        }
         let found = self.found.lock().unwrap();
         found.get(key).filter(|_| self.is(HeldHidesItsAge)).map(|row| ChainResult::now(row.clone()))
     }

@@ -581,14 +581,18 @@ impl TokenStore for BrokenStore {
     }
 
     async fn find_recent_chain(&self, key: &TokenKey) -> Answer<ChainResult> {
-        if self.is(ChainsKeepIssuers) {
-            let now = self.chain(key);
-            return Ok(self.chains.lock().unwrap().entry(*key).or_insert(now).clone());
+        let now = self.chain(key);
+        if !matches!(self.fault, Some(ChainsKeepIssuers | HeldChainsKeepIssuers)) {
+            return Ok(now);
         }
-        Ok(self.chain(key))
+        let kept = self.chains.lock().unwrap().entry(*key).or_insert(now.clone()).clone();
+        Ok(if self.is(ChainsKeepIssuers) { kept } else { now })
     }
 
     fn find_held(&self, key: &TokenKey) -> Option<ChainResult> {
+        if self.is(HeldChainsKeepIssuers) {
+            return self.chains.lock().unwrap().get(key).cloned();
+        }
         let known = self.known.lock().unwrap();
         known.get(key).filter(|_| self.is(HeldKeepsRows)).map(|row| ChainResult::now(row.clone()))
     }
