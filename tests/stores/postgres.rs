@@ -12,7 +12,7 @@ use keyfob::{
     conformance::{self, Handles},
     mint,
     notices::NoticeLead,
-    record::{Revocation, RevocationReason},
+    record::{Issuer, Revocation, RevocationReason},
     store::{
         COLUMNS, PageSize, ProjectsQuery, ProjectsWith, StoreErrorKind, StoreMaintenance, postgres::PostgresStore,
     },
@@ -138,6 +138,28 @@ async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
 
 /// If nothing is due, the search for projects with work reads almost nothing, however many projects
 /// there are.
+#[tokio::test]
+async fn a_token_that_is_bound_to_none_is_read_by_its_key_alone() {
+    let Some(server) = shared() else { return };
+    let pool = PgPoolOptions::new().max_connections(1).connect(&server.database()).await.unwrap();
+    let store = PostgresStore::from_pool(pool).await.unwrap();
+    store.migrate().await.unwrap();
+    let minted = || mint(&keyring(), &keyfob::Policy::default(), new_token(), &actor(), now()).unwrap().record;
+    let (issuer, mut bound) = (minted(), minted());
+    bound.issuer = Some(Issuer { id: issuer.id, bound: true });
+    // PostgreSQL lists the statements of the only connection. Running the recursive statement takes
+    // a third longer.
+    let recursive = async || -> i64 {
+        let count = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'WITH RECURSIVE chain%'";
+        sqlx::query_scalar(count).fetch_one(store.pool()).await.unwrap()
+    };
+    for (record, issuers, statements) in [(issuer, 0, 0), (bound, 1, 1)] {
+        store.insert(record.clone(), None, None).await.unwrap();
+        let chain = store.find_recent_chain(&record.key()).await.unwrap().chain;
+        assert_eq!((chain.issuers().count(), recursive().await), (issuers, statements));
+    }
+}
+
 #[tokio::test]
 async fn projects_with_work_are_found_without_reading_the_others() {
     const PROJECTS: i64 = 20_000;

@@ -44,6 +44,8 @@ macro_rules! chain {
 pub(super) use chain;
 
 /// Returns the query for the row of a token and the rows of the tokens that this token is bound to.
+/// All rows are from the same moment. For a token that is bound to none, use [`find`], which takes
+/// less time.
 pub(super) fn find_chain(key: &TokenKey) -> Query<'_, Postgres, PgArguments> {
     sqlx::query(chain!()).bind(key.project.as_str()).bind(key.id.as_str())
 }

@@ -155,6 +155,11 @@ impl Replica {
     /// one of them. The primary may have a record that the standby lacks.
     pub(super) async fn find_chain(&self, key: &TokenKey) -> Option<ChainResult> {
         const CHAIN: &str = chain!(", (SELECT beat FROM keyfob_beats WHERE store = $3) AS beat");
+        let ReadResult { record, age } = self.find(key).await?;
+        let chain = Chain::from(record);
+        if chain.next_issuer().is_none() {
+            return Some(ChainResult { chain, age });
+        }
         let (records, age) = self.recent(key, CHAIN).await?;
         let (count, chain) = (records.len(), Chain::of(records));
         let is_whole = chain.next_issuer().is_none() && chain.issuers().count() + 1 == count;

@@ -70,6 +70,10 @@ impl TokenStore for PostgresStore {
         {
             return Ok(recent);
         }
+        let chain = Chain::from(self.find_on_primary(key).await?);
+        if chain.next_issuer().is_none() {
+            return Ok(ChainResult::now(chain));
+        }
         let rows = self.rows(|| find_chain(key)).await?;
         Ok(ChainResult::now(Chain::of(records(rows.iter())?)))
     }

@@ -76,6 +76,11 @@ impl TokenStore for SqliteStore {
                 most = Chain::MOST,
             )
         });
+        let chain = Chain::from(self.find(key).await?);
+        if chain.next_issuer().is_none() {
+            return Ok(ChainResult::now(chain));
+        }
+        // One query, so that all rows are from the same moment.
         let query = sqlx::query(fixed(CHAIN.as_str())).bind(key.project.as_str()).bind(key.id.as_str());
         let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
         Ok(ChainResult::now(Chain::of(records(rows.iter())?)))
