@@ -29,7 +29,10 @@ Maintenance:
                              it as sent
   import STORE FILE --prefix PREFIX --pepper-file PATH [--key 1] [--hash sha256|sha512]
          [--actor NAME] [--dry-run]
-                             imports the hashes of an earlier system, from one JSON object per line
+                             imports the hashes of an earlier system, from one JSON object per line;
+                             each line needs the fields hash, project, owner, name and created_at,
+                             and may have scopes, metadata, addresses, not_before, expires_at,
+                             last_used_at, disabled_at and revoked_at
 
 A dry run changes nothing, and prints what the command would do.
 

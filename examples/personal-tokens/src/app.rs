@@ -67,8 +67,8 @@ pub struct App {
     /// The [`Finder`] that finds tokens of this service in texts.
     pub finder: Finder,
     pub config: Config,
-    /// The host's own database. It is in the data directory, even if the tokens are in another
-    /// database.
+    /// The host's own database: that of the tokens, unless `--state-url` names another. If the
+    /// tokens are in Redis, it is the SQLite file of the data directory.
     pub db: Db,
     /// Whether browsers reach the service by HTTPS. If so, the session cookie is `Secure`.
     pub behind_tls: bool,

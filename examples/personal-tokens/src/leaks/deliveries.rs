@@ -1,5 +1,5 @@
 //! The reports from GitHub that this service has answered. They are stored, so that every process
-//! that shares the data directory detects a replay, even after a restart.
+//! on the same database detects a replay, even after a restart.
 
 use crate::db::{Db, query};
 use keyfob::Timestamp;

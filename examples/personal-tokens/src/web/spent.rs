@@ -1,5 +1,5 @@
-//! The ids of the forms that have issued or rotated a token. They are stored, so that a form that
-//! is sent again does nothing.
+//! The ids of the forms that have created a token, a person or a project. They are stored, so that
+//! a form that is sent again does nothing.
 
 use crate::db::{Db, query};
 use crate::people::accounts::User;
