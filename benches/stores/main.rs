@@ -3,7 +3,7 @@
 //!
 //! The benchmark compares the time of a verification without a cache with its floor: the time of
 //! the read that no store on the engine can avoid. Both are measured in the same run. The benchmark
-//! takes about twenty minutes:
+//! takes about 45 minutes:
 //!
 //! ```sh
 //! cargo bench --bench stores --all-features
@@ -210,9 +210,7 @@ fn machine() -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!(
-            "skipped: this benchmark takes twenty minutes (run it with cargo bench --bench stores --all-features)"
-        );
+        println!("skipped: this benchmark takes 45 minutes (run it with cargo bench --bench stores --all-features)");
         return;
     }
     let wanted = match Wanted::of(std::env::args().skip(1)) {
