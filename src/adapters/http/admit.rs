@@ -30,7 +30,8 @@ pub(crate) enum Admission {
 }
 
 /// A request whose verification must wait. It holds what the guard has read from the request, so
-/// that the guard reads it only once. It holds no credential.
+/// that the guard reads it only once. It holds no credential, so the text of a token that may be
+/// imported is read again.
 pub(crate) struct Waiting {
     unfinished: Unfinished,
     /// The project of the request, or `None` if it is the project of the token.
