@@ -136,8 +136,6 @@ async fn tokens_are_found_by_their_key_if_the_table_was_empty_at_first() {
     assert!((2 * ASKED..10 * ASKED).contains(&read), "{read} entries of indices for {ASKED} tokens");
 }
 
-/// If nothing is due, the search for projects with work reads almost nothing, however many projects
-/// there are.
 #[tokio::test]
 async fn a_token_that_is_bound_to_none_is_read_by_its_key_alone() {
     let Some(server) = shared() else { return };
@@ -160,6 +158,8 @@ async fn a_token_that_is_bound_to_none_is_read_by_its_key_alone() {
     }
 }
 
+/// If nothing is due, the search for projects with work reads almost nothing, however many projects
+/// there are.
 #[tokio::test]
 async fn projects_with_work_are_found_without_reading_the_others() {
     const PROJECTS: i64 = 20_000;
