@@ -52,8 +52,11 @@ fn section<'t>(text: &'t str, heading: &str) -> &'t str {
 /// Returns, for each feature, the newest Rust version that a dependency needs if only this feature
 /// is on. The key `none` is for the crate without features.
 fn needed() -> BTreeMap<String, Version> {
-    let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--format-version", "1", "--all-features"])).unwrap();
+    // A new machine has only the crates for its own platform.
+    let versions = cargo(&["-vV"]);
+    let host = versions.lines().find_map(|line| line.strip_prefix("host: ")).expect("the platform");
+    let metadata = cargo(&["metadata", "--format-version", "1", "--all-features", "--filter-platform", host]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let of = |package: &Value| package["rust_version"].as_str().map_or((1, 0), version);
     let versions: BTreeMap<(&str, &str), Version> = packages
