@@ -26,6 +26,10 @@ impl<S> Layer<S> for RouteGuard<Axum> {
 
 /// A service that a [`RouteGuard`] protects. It returns the response of the inner service, or a
 /// [`Refusal`], as an axum response.
+///
+/// The guard reads the records of the token in `call` if the store holds them in memory. Poll the
+/// returned future without delay, as servers do: a revocation after the records were read affects
+/// only later requests.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,

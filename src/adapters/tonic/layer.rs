@@ -39,6 +39,10 @@ impl<S> Layer<S> for MethodGuards {
 /// The response to a refused call is a trailers-only response, and its extensions contain the
 /// [`Refusal`]. A request whose `Content-Type` is not one of gRPC gets the status and the headers
 /// of the refusal in HTTP, without a body.
+///
+/// The guard reads the records of the token in `call` if the store holds them in memory. Poll the
+/// returned future without delay, as servers do: a revocation after the records were read affects
+/// only later requests.
 #[derive(Clone, Debug)]
 pub struct GuardedService<S> {
     inner: S,
