@@ -4,7 +4,7 @@
 use std::env;
 use std::io::BufRead;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use keyfob::Access;
@@ -43,6 +43,8 @@ struct Verifier {
     /// the end of the last such verification.
     unanswered: AtomicU64,
     unanswered_at: AtomicU64,
+    /// The last error of the store.
+    failure: Mutex<String>,
     /// The first unexpected result of a verification, if there was one.
     strange: OnceLock<&'static str>,
     /// The longest duration of a verification, in nanoseconds.
@@ -54,7 +56,13 @@ impl Verifier {
         let (began, since) = (nanos(), Instant::now());
         let outcome = match self.tokens.verify(&token.text, &Access::to(&project("145"), &[])).await {
             Ok(_) => "ok",
-            Err(error) => error.rejection().map_or("unavailable", |rejection| rejection.as_str()),
+            Err(error) => match error.rejection() {
+                Some(rejection) => rejection.as_str(),
+                None => {
+                    *self.failure.lock().unwrap() = format!("{error:?}");
+                    "unavailable"
+                }
+            },
         };
         self.verified.fetch_add(1, Ordering::SeqCst);
         self.longest.fetch_max(since.elapsed().as_nanos() as u64, Ordering::SeqCst);
@@ -78,9 +86,11 @@ impl Verifier {
         let load = |count: &AtomicU64| count.load(Ordering::SeqCst);
         let (verified, unanswered, longest) = (load(&self.verified), load(&self.unanswered), load(&self.longest));
         format!(
-            "{verified} verifications, {unanswered} without a result, the longest {:?}, unexpected results: {}",
+            "{verified} verifications, {unanswered} without a result, the longest {:?}, unexpected results: {}, the \
+             last error of the store: {}",
             Duration::from_nanos(longest),
-            self.strange.get().unwrap_or(&"none")
+            self.strange.get().unwrap_or(&"none"),
+            self.failure.lock().unwrap(),
         )
     }
 
@@ -116,6 +126,9 @@ impl Verifier {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     outcome = verifier.outcome(&token).await;
                 }
+                if persists && outcome == "unavailable" {
+                    eprintln!("no result for {PATIENCE:?}: {}", verifier.doing());
+                }
                 let (accepted, refused) = (&token.accepted, &token.refused);
                 format!("{} {} {outcome}", accepted.load(Ordering::SeqCst), refused.load(Ordering::SeqCst))
             }));
@@ -141,6 +154,7 @@ fn other_process() {
         verified: AtomicU64::new(0),
         unanswered: AtomicU64::new(0),
         unanswered_at: AtomicU64::new(0),
+        failure: Mutex::default(),
         strange: OnceLock::new(),
         longest: AtomicU64::new(0),
     });
