@@ -2,6 +2,7 @@
 //! server, and the features that only this engine has.
 
 mod fences;
+mod lost_nodes;
 mod partition;
 
 use std::collections::BTreeSet;

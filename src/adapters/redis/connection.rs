@@ -1,6 +1,8 @@
 //! A connection to a cluster or to a single server.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use std::sync::Arc;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
@@ -9,6 +11,7 @@ use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, Single
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::options::RedisOptions;
 use super::patience::PATIENCE;
@@ -158,21 +161,29 @@ impl Connection {
 }
 
 /// Sends a command to the cluster over the shared connection. Normally, the connection reconnects
-/// on its own. But after all nodes were unreachable for some time, the connection may hang forever.
-/// So if there is no reply within [`SILENCE`], this function gives the connection up.
+/// on its own. But after all nodes were unreachable for some time, the connection may hang forever,
+/// or it may know no node any more and fail each call. So this function gives the connection up if
+/// a call gets no reply within [`SILENCE`], or if a call fails without a reply and no other call
+/// has got a reply within [`SILENCE`].
 async fn send_to_cluster<T>(
     client: &ClusterClient,
     shared: &Shared<ClusterConnection>,
     send: impl AsyncFnOnce(ClusterConnection) -> RedisResult<T>,
 ) -> RedisResult<T> {
-    let (number, connection) = shared.get_or_open(client.get_async_connection()).await?;
-    match tokio::time::timeout(SILENCE, send(connection)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            shared.give_up(number).await;
-            Err((ErrorKind::Io, "the cluster did not reply in time").into())
+    let opened = shared.get_or_open(client.get_async_connection()).await?;
+    let Ok(answer) = tokio::time::timeout(SILENCE, send(opened.connection.clone())).await else {
+        shared.give_up(&opened).await;
+        return Err((ErrorKind::Io, "the cluster did not reply in time").into());
+    };
+    // Only an error of a server has a code.
+    if answer.as_ref().is_err_and(|error| error.code().is_none()) {
+        if opened.silence() >= SILENCE {
+            shared.give_up(&opened).await;
         }
+    } else {
+        opened.note_reply();
     }
+    answer
 }
 
 /// Sends commands to the single server over the shared connection. If the connection is lost, the
@@ -183,43 +194,63 @@ async fn send_to_one(
     pipeline: &Pipeline,
     count: usize,
 ) -> RedisResult<Vec<Value>> {
-    let (number, mut connection) = shared.get_or_open(open(client)).await?;
-    let answers = connection.req_packed_commands(pipeline, 0, count).await;
+    let opened = shared.get_or_open(open(client)).await?;
+    let answers = opened.connection.clone().req_packed_commands(pipeline, 0, count).await;
     if answers.as_ref().is_err_and(RedisError::is_unrecoverable_error) {
-        shared.give_up(number).await;
+        shared.give_up(&opened).await;
     }
     answers
 }
 
 /// A connection that many calls share. After a call has given the connection up, the next call
-/// opens a new connection. Each connection has a number, so that a call gives up only the
-/// connection that it used.
-pub(super) struct Shared<C>(Mutex<(u64, Option<C>)>);
+/// opens a new connection.
+pub(super) struct Shared<C>(Mutex<Option<Arc<Opened<C>>>>);
 
-impl<C: Clone> Shared<C> {
+impl<C> Shared<C> {
     fn new(connection: Option<C>) -> Self {
-        Self(Mutex::new((0, connection)))
+        Self(Mutex::new(connection.map(Opened::new)))
     }
 
-    /// Returns the number of the connection, and the connection. If there is no connection, opens
-    /// one with `opening` and stores it.
-    async fn get_or_open(&self, opening: impl Future<Output = RedisResult<C>>) -> RedisResult<(u64, C)> {
-        let (number, held) = &mut *self.0.lock().await;
-        if let Some(connection) = held {
-            return Ok((*number, connection.clone()));
+    /// Returns the connection. If there is no connection, opens one with `opening` and stores it.
+    async fn get_or_open(&self, opening: impl Future<Output = RedisResult<C>>) -> RedisResult<Arc<Opened<C>>> {
+        let held = &mut *self.0.lock().await;
+        if let Some(opened) = held {
+            return Ok(Arc::clone(opened));
         }
-        let opened = opening.await?;
-        *number += 1;
-        *held = Some(opened.clone());
-        Ok((*number, opened))
+        let opened = Opened::new(opening.await?);
+        Ok(Arc::clone(held.insert(opened)))
     }
 
-    /// Gives up the connection with this number, so that the next call opens a new connection. Does
-    /// nothing if a newer connection is open.
-    async fn give_up(&self, number: u64) {
-        let (current, held) = &mut *self.0.lock().await;
-        if *current == number {
+    /// Gives up this connection, so that the next call opens a new connection. Does nothing if a
+    /// newer connection is open.
+    async fn give_up(&self, opened: &Arc<Opened<C>>) {
+        let held = &mut *self.0.lock().await;
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, opened)) {
             *held = None;
         }
+    }
+}
+
+/// An open connection, and the time of the last reply to a command.
+struct Opened<C> {
+    connection: C,
+    since: Instant,
+    /// The time of the last reply, in milliseconds after `since`.
+    replied: AtomicU64,
+}
+
+impl<C> Opened<C> {
+    fn new(connection: C) -> Arc<Self> {
+        Arc::new(Self { connection, since: Instant::now(), replied: AtomicU64::new(0) })
+    }
+
+    fn note_reply(&self) {
+        self.replied.fetch_max(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Returns the time since the last reply, or since the connection was opened if there was no
+    /// reply yet.
+    fn silence(&self) -> Duration {
+        self.since.elapsed().saturating_sub(Duration::from_millis(self.replied.load(Ordering::Relaxed)))
     }
 }
