@@ -1,8 +1,6 @@
 //! A connection to a cluster or to a single server.
 
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::Arc;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
@@ -10,21 +8,17 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr};
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::timeout;
 
 use super::options::RedisOptions;
 use super::patience::PATIENCE;
+use super::shared::{SILENCE, Shared};
 
 /// The time limit of one attempt to reach a node.
 pub(super) const REACH: Duration = Duration::from_secs(1);
 
 /// The pause before the store sends a command again after a temporary failure.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
-
-/// The time without a reply after which the store replaces a connection to a cluster. It is shorter
-/// than [`PATIENCE`], the time limit of a whole exchange.
-const SILENCE: Duration = Duration::from_secs(4);
 
 /// The Redis servers of the store: a cluster or a single server. Their addresses are given when the
 /// store is created.
@@ -163,27 +157,27 @@ impl Connection {
 /// Sends a command to the cluster over the shared connection. Normally, the connection reconnects
 /// on its own. But after all nodes were unreachable for some time, the connection may hang forever,
 /// or it may know no node any more and fail each call. So this function gives the connection up if
-/// a call gets no reply within [`SILENCE`], or if a call fails without a reply and no other call
-/// has got a reply within [`SILENCE`].
+/// a call gets no reply within [`SILENCE`].
 async fn send_to_cluster<T>(
     client: &ClusterClient,
     shared: &Shared<ClusterConnection>,
     send: impl AsyncFnOnce(ClusterConnection) -> RedisResult<T>,
 ) -> RedisResult<T> {
-    let opened = shared.get_or_open(client.get_async_connection()).await?;
-    let Ok(answer) = tokio::time::timeout(SILENCE, send(opened.connection.clone())).await else {
-        shared.give_up(&opened).await;
-        return Err((ErrorKind::Io, "the cluster did not reply in time").into());
+    let open = || {
+        let client = client.clone();
+        async move { client.get_async_connection().await }
     };
-    // Only an error of a server has a code.
-    if answer.as_ref().is_err_and(|error| error.code().is_none()) {
-        if opened.silence() >= SILENCE {
-            shared.give_up(&opened).await;
+    let opened = shared.get_or_open(open).await?;
+    match timeout(SILENCE, send(opened.connection.clone())).await {
+        Ok(answer) => {
+            opened.note_outcome(&answer);
+            answer
         }
-    } else {
-        opened.note_reply();
+        Err(_) => {
+            shared.give_up(&opened);
+            Err((ErrorKind::Io, "the cluster did not reply in time").into())
+        }
     }
-    answer
 }
 
 /// Sends commands to the single server over the shared connection. If the connection is lost, the
@@ -194,63 +188,15 @@ async fn send_to_one(
     pipeline: &Pipeline,
     count: usize,
 ) -> RedisResult<Vec<Value>> {
-    let opened = shared.get_or_open(open(client)).await?;
+    let opening = || {
+        let client = client.clone();
+        async move { open(&client).await }
+    };
+    let opened = shared.get_or_open(opening).await?;
     let answers = opened.connection.clone().req_packed_commands(pipeline, 0, count).await;
+    opened.note_outcome(&answers);
     if answers.as_ref().is_err_and(RedisError::is_unrecoverable_error) {
-        shared.give_up(&opened).await;
+        shared.give_up(&opened);
     }
     answers
-}
-
-/// A connection that many calls share. After a call has given the connection up, the next call
-/// opens a new connection.
-pub(super) struct Shared<C>(Mutex<Option<Arc<Opened<C>>>>);
-
-impl<C> Shared<C> {
-    fn new(connection: Option<C>) -> Self {
-        Self(Mutex::new(connection.map(Opened::new)))
-    }
-
-    /// Returns the connection. If there is no connection, opens one with `opening` and stores it.
-    async fn get_or_open(&self, opening: impl Future<Output = RedisResult<C>>) -> RedisResult<Arc<Opened<C>>> {
-        let held = &mut *self.0.lock().await;
-        if let Some(opened) = held {
-            return Ok(Arc::clone(opened));
-        }
-        let opened = Opened::new(opening.await?);
-        Ok(Arc::clone(held.insert(opened)))
-    }
-
-    /// Gives up this connection, so that the next call opens a new connection. Does nothing if a
-    /// newer connection is open.
-    async fn give_up(&self, opened: &Arc<Opened<C>>) {
-        let held = &mut *self.0.lock().await;
-        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, opened)) {
-            *held = None;
-        }
-    }
-}
-
-/// An open connection, and the time of the last reply to a command.
-struct Opened<C> {
-    connection: C,
-    since: Instant,
-    /// The time of the last reply, in milliseconds after `since`.
-    replied: AtomicU64,
-}
-
-impl<C> Opened<C> {
-    fn new(connection: C) -> Arc<Self> {
-        Arc::new(Self { connection, since: Instant::now(), replied: AtomicU64::new(0) })
-    }
-
-    fn note_reply(&self) {
-        self.replied.fetch_max(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
-    }
-
-    /// Returns the time since the last reply, or since the connection was opened if there was no
-    /// reply yet.
-    fn silence(&self) -> Duration {
-        self.since.elapsed().saturating_sub(Duration::from_millis(self.replied.load(Ordering::Relaxed)))
-    }
 }

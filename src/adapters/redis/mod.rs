@@ -17,5 +17,6 @@ mod row;
 mod script;
 mod servers;
 mod settings;
+mod shared;
 mod store;
 mod walk;

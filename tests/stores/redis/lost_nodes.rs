@@ -1,6 +1,7 @@
-//! A test of the connection to a cluster whose nodes were all lost. A server of the test plays the
-//! cluster's only node, because the loss needs an exact order of replies.
+//! Tests of the connection to a cluster whose nodes were all lost. A server of the test plays the
+//! cluster's only node, because the loss needs an exact order of replies, and exact delays.
 
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,13 +25,20 @@ struct Node {
     is_leaving: AtomicBool,
     /// Whether the node closes each connection.
     is_down: AtomicBool,
+    /// Whether the node never replies again on the connections on which it gets a command.
+    is_silent: AtomicBool,
+    /// Whether the node takes [`SLOW`] to name its slots.
+    is_slow: AtomicBool,
 }
+
+const SLOW: Duration = Duration::from_millis(300);
 
 impl Node {
     async fn start() -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let node = Arc::new(Self { port, is_leaving: AtomicBool::new(false), is_down: AtomicBool::new(false) });
+        let [is_leaving, is_down, is_silent, is_slow] = [const { AtomicBool::new(false) }; 4];
+        let node = Arc::new(Self { port, is_leaving, is_down, is_silent, is_slow });
         let serving = Arc::clone(&node);
         tokio::spawn(async move {
             loop {
@@ -40,6 +48,15 @@ impl Node {
             }
         });
         node
+    }
+
+    /// Connects a store, and finds a token that does not exist.
+    async fn store(&self) -> (RedisStore, TokenKey) {
+        let url = format!("redis://127.0.0.1:{}", self.port);
+        let store = RedisStore::connect_with(RedisOptions::new([url]).unchecked()).await.unwrap();
+        let key = TokenKey { project: project("145"), id: TokenId::new("1aaaaaaaaaaaaaaa").unwrap() };
+        assert!(store.find(&key).await.unwrap().is_none());
+        (store, key)
     }
 
     /// Replies to the commands of one client until one side closes the connection.
@@ -52,7 +69,14 @@ impl Node {
         let slots = format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{}\r\n", self.port);
         let mut held = 0;
         while !self.is_down.load(Ordering::SeqCst) {
-            let reply = match (command(&mut client).await?.as_str(), held) {
+            let command = command(&mut client).await?;
+            if self.is_silent.load(Ordering::SeqCst) {
+                pending::<()>().await;
+            }
+            if command == "CLUSTER" && self.is_slow.load(Ordering::SeqCst) {
+                tokio::time::sleep(SLOW).await;
+            }
+            let reply = match (command.as_str(), held) {
                 ("EVALSHA", 0) if self.is_leaving.load(Ordering::SeqCst) => {
                     held = 1;
                     continue;
@@ -103,11 +127,7 @@ async fn count(client: &mut BufStream<TcpStream>, mark: char) -> io::Result<usiz
 #[tokio::test]
 async fn a_store_finds_a_cluster_again_whose_nodes_were_all_lost() {
     let node = Node::start().await;
-    let url = format!("redis://127.0.0.1:{}", node.port);
-    let store = RedisStore::connect_with(RedisOptions::new([url]).unchecked()).await.unwrap();
-    let key = TokenKey { project: project("145"), id: TokenId::new("1aaaaaaaaaaaaaaa").unwrap() };
-    assert!(store.find(&key).await.unwrap().is_none());
-
+    let (store, key) = node.store().await;
     node.is_leaving.store(true, Ordering::SeqCst);
     let (one, other) = tokio::join!(store.find(&key), store.find(&key));
     for found in [one, other] {
@@ -121,5 +141,22 @@ async fn a_store_finds_a_cluster_again_whose_nodes_were_all_lost() {
     while let Err(error) = store.find(&key).await {
         assert!(back.elapsed() < PATIENCE, "{error:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The callers wait for a shorter time than the node takes for a new connection, and for a shorter
+/// time than the silence after which the store replaces a connection.
+#[tokio::test]
+async fn callers_that_are_in_a_hurry_do_not_keep_the_store_from_connecting() {
+    let node = Node::start().await;
+    let (store, key) = node.store().await;
+    node.is_silent.store(true, Ordering::SeqCst);
+    node.is_slow.store(true, Ordering::SeqCst);
+    let hurried = async || tokio::time::timeout(SLOW / 3, store.find(&key)).await;
+    assert!(hurried().await.is_err());
+    node.is_silent.store(false, Ordering::SeqCst);
+    let back = Instant::now();
+    while !matches!(hurried().await, Ok(Ok(None))) {
+        assert!(back.elapsed() < PATIENCE, "no connection");
     }
 }
