@@ -1,9 +1,11 @@
 //! The operations that revoke all tokens of a group, in one project or in all projects.
 
+use core::time::Duration;
+
 use super::events::Event;
 use super::service::Tokens;
 use crate::rules::error::Error;
-use crate::rules::record::{Revocation, RevocationReason};
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::store::contract::TokenStore;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::maintenance::{ProjectsQuery, ProjectsWith, StoreMaintenance};
@@ -11,6 +13,10 @@ use crate::store::query::{ListQuery, PageSize};
 use crate::words::ids::{ProjectId, TokenKey};
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
+
+/// The time within which a call can repeat a call that failed, so that it also revokes the
+/// successors that were created during that call.
+const REPEATS: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl<S: TokenStore> Tokens<S> {
     /// Revokes all tokens of a group in one project. Returns the number of tokens that this call
@@ -22,15 +28,17 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// - If an owner or a family defines the group, no successor works either.
     /// - If a creation time or a key defines the group, the successors that were created during the
-    ///   call are revoked too. A successor that was created earlier stays live, unless it is itself
-    ///   in the group.
+    ///   call are revoked too, or during a failed call of the last 24 hours that this call repeats.
+    ///   A successor that was created earlier stays live, unless it is itself in the group.
     ///
     /// If a token of an owner or a family ended by itself more than 24 hours ago, its status may
     /// stay "expired" instead of "revoked".
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Some tokens
-    /// may already be revoked, and stay revoked. Repeat the call until it returns `Ok`.
+    /// may already be revoked, and stay revoked. Repeat the call until it returns `Ok`. If you
+    /// repeat it more than 24 hours later, successors that were created during the failed call may
+    /// stay live.
     ///
     /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
     /// [`ErrorKind::Store`]: crate::ErrorKind::Store
@@ -88,26 +96,42 @@ impl<S: TokenStore> Tokens<S> {
             count += revoked;
             // Stop after the last batch, or after a batch that revoked nothing.
             if done || revoked == 0 {
-                return Ok(count + self.revoke_new_successors(project, revocation).await?);
+                return Ok(count + self.revoke_new_successors(project, batch, revocation).await?);
             }
         }
     }
 
     /// Revokes the new successors of the tokens in a group. A new successor was created between two
-    /// batches, and is not in the group itself. The caller must first revoke all tokens of the
-    /// group, because then they can get no more successors.
-    async fn revoke_new_successors(&self, project: &ProjectId, revocation: &Revocation) -> Result<u64, StoreError> {
+    /// batches, and is not in the group itself. The batches may be those of an earlier call that
+    /// failed, and that this call repeats. The caller must first revoke all tokens of the group,
+    /// because then they can get no more successors.
+    async fn revoke_new_successors(
+        &self,
+        project: &ProjectId,
+        batch: RevokeBatch,
+        revocation: &Revocation,
+    ) -> Result<u64, StoreError> {
+        let earliest = revocation.at.saturating_sub(REPEATS);
         let (mut query, mut count) = (ListQuery::new(*project), 0);
         query.most = PageSize::MAX;
         loop {
             let page = self.store.list(&query).await?;
             for record in &page.items {
-                if record.created_at < revocation.at {
+                if record.created_at < earliest {
                     return Ok(count);
                 }
                 let Some(id) = record.rotated_from else { continue };
                 let old = self.store.find(&TokenKey { project: *project, id }).await?;
-                if old.is_some_and(|old| old.revoked.as_ref() == Some(revocation)) {
+                // A revoked token cannot be rotated. So a token whose successor was created after the
+                // time of its revocation was rotated during the call that revoked it. If both times
+                // are equal, another operation may have revoked it after the rotation.
+                let meanwhile = |old: &TokenRecord| {
+                    let same = |old: &Revocation| old.by == revocation.by && old.reason == revocation.reason;
+                    old.revoked
+                        .as_ref()
+                        .is_some_and(|old| old.at < record.created_at || (old.at == record.created_at && same(old)))
+                };
+                if old.is_some_and(|old| batch.contains(&old) && meanwhile(&old)) {
                     count += self.store.revoke_family(project, &record.family, revocation).await?;
                 }
             }
@@ -164,7 +188,8 @@ mod tests {
     use crate::rules::rotation::Rotation;
     use crate::rules::sample::{DAY, MS, ada};
     use crate::store::ready::now;
-    use crate::tokens::sample::{World, project};
+    use crate::tokens::sample::{World, project, ring};
+    use crate::words::clock::Clock as _;
     use crate::words::ids::KeyNumber;
 
     const REASON: RevocationReason = RevocationReason::CessationOfOperation;
@@ -219,6 +244,27 @@ mod tests {
         let group = RevokeGroup::CreatedBefore(old.created_at.saturating_add(MS));
         assert_eq!(now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap(), 0);
         assert!(world.stored(&rotated.issued.record.key()).revoked.is_none());
+    }
+
+    #[test]
+    fn a_repeat_revokes_successors_that_are_created_during_the_failed_call() {
+        for kind in 0..2 {
+            let world = World::over(std::sync::Arc::default(), ring(&[1]));
+            let old = world.issued("145").record;
+            let world = World::over(world.store, ring(&[1, 2]));
+            world.advance(DAY);
+            let batch = [RevokeBatch::CreatedBefore(world.clock.now()), RevokeBatch::KeyNumber(KeyNumber::FIRST)][kind];
+            // The first call begins, the token is rotated, and the call fails after its first batch.
+            let revocation = Revocation { at: world.clock.now(), by: ada(), reason: REASON };
+            world.advance(MS);
+            let rotated = now(world.tokens.rotate(&ada(), &old.key(), Rotation::with_grace(DAY))).unwrap();
+            let first = now(world.store.revoke_batch(&project("145"), &revocation, batch, PageSize::MAX)).unwrap();
+            assert_eq!(first.count, 1);
+            world.advance(MS);
+            let revoke = || now(world.tokens.revoke_group(&ada(), &project("145"), &batch.into(), REASON)).unwrap();
+            assert_eq!((revoke(), revoke()), (1, 0), "{batch:?}");
+            assert!(world.stored(&rotated.issued.record.key()).revoked.is_some());
+        }
     }
 
     #[test]
