@@ -168,7 +168,12 @@ impl<F: Framework> RouteGuard<F> {
             return Err(self.route.rule.challenge(HeaderError::Repeated, &origin));
         }
         let origin = Origin { client: self.user_agent(request).map(Arc::from), ..origin };
+        let is_inner = outer.verified.is_some();
         let caller = Authenticated::new(verified, checks, Arc::clone(&self.route.rule), origin, outer.verified);
+        if is_inner {
+            Outer::add::<F>(request, &Passed(Arc::new(caller.clone())));
+        }
+        // Replaces the caller of an outer guard with the same kind of project requirement.
         F::attach(request, Caller::Token(caller));
         Ok(())
     }

@@ -64,7 +64,10 @@ pub struct Authenticated<P = InProject> {
     checks: ChecksFor<P>,
     rule: Arc<Rule>,
     origin: Origin,
+    /// The caller of the nearest guard outside, if there is one.
     outer: Option<Passed>,
+    /// The caller of the innermost guard, if that guard has another kind of project requirement.
+    inner: Option<Passed>,
 }
 
 impl<P> Authenticated<P> {
@@ -78,7 +81,13 @@ impl<P> Authenticated<P> {
         origin: Origin,
         outer: Option<Passed>,
     ) -> Self {
-        Self { verified, checks, rule, origin, outer }
+        Self { verified, checks, rule, origin, outer, inner: None }
+    }
+
+    /// Returns the caller of an outer guard with the caller of the innermost guard, so that
+    /// `recheck` also checks the requirements of the guards inside.
+    pub(super) fn with_inner(self, inner: Passed) -> Self {
+        Self { inner: Some(inner), ..self }
     }
 }
 
@@ -106,8 +115,8 @@ impl Authenticated<OwnProject> {
     /// project.
     pub fn in_project(&self, project: &ProjectId) -> Result<Authenticated, Refusal> {
         let verified = self.verified.clone().in_project(project).map_err(|rejection| self.refuse(rejection))?;
-        let (rule, origin, outer) = (Arc::clone(&self.rule), self.origin.clone(), self.outer.clone());
-        Ok(Authenticated::new(verified, |tokens| tokens, rule, origin, outer))
+        let Self { verified: _, checks: _, rule, origin, outer, inner } = self.clone();
+        Ok(Authenticated { verified, checks: |tokens| tokens, rule, origin, outer, inner })
     }
 }
 
@@ -124,7 +133,9 @@ impl<P: ProjectRequirement> Authenticated<P> {
     /// Use this method for work that continues long after the request began, such as a WebSocket, a
     /// stream of events or a long download. A caller is `'static` and holds no secret, so a handler
     /// may keep it while the connection is open. If several guards protect the route, the
-    /// requirements of all guards are checked again, with one call to the store for each guard.
+    /// requirements of all guards are checked again, with one call to the store for each guard. If
+    /// the innermost guard has another kind of project requirement than the caller, there is one
+    /// call more.
     ///
     /// # Errors
     /// Returns the [`Refusal`] that a new request with the same token would get. If the store
@@ -150,14 +161,15 @@ impl<P: ProjectRequirement> Authenticated<P> {
     /// }
     /// ```
     pub async fn recheck(&self) -> Result<Self, Refusal> {
-        let Self { verified, checks, rule, origin, outer } = self;
-        let outer = match outer {
-            Some(Passed(outer)) => Some(outer.again().await?),
-            None => None,
-        };
+        let Self { verified, checks, rule, origin, outer, inner } = self;
+        let (mut outer, mut inner) = (outer.clone(), inner.clone());
+        // The guards outside the innermost guard include the guards outside of this one.
+        if let Some(Passed(others)) = inner.as_mut().or(outer.as_mut()) {
+            *others = others.again().await?.0;
+        }
         let again = checks(&*rule.guard.tokens).recheck(verified, &rule.scopes, origin).await;
         let verified = again.map_err(|error| rule.refusal(error, origin))?;
-        Ok(Self { verified, outer, ..self.clone() })
+        Ok(Self { verified, outer, inner, ..self.clone() })
     }
 
     /// Returns a refusal for a check that the handler makes itself. The challenge in the refusal
@@ -200,9 +212,9 @@ impl<P> Deref for Authenticated<P> {
 
 impl<P> Clone for Authenticated<P> {
     fn clone(&self) -> Self {
-        let Self { verified, checks, rule, origin, outer } = self;
-        let (rule, origin, outer) = (Arc::clone(rule), origin.clone(), outer.clone());
-        Self { verified: verified.clone(), checks: *checks, rule, origin, outer }
+        let Self { verified, checks, rule, origin, outer, inner } = self;
+        let (rule, origin, outer, inner) = (Arc::clone(rule), origin.clone(), outer.clone(), inner.clone());
+        Self { verified: verified.clone(), checks: *checks, rule, origin, outer, inner }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::caller::Caller;
 use super::framework::Framework;
 use super::passed::{Passed, Recheck};
-use crate::rules::access::{InProject, OwnProject};
+use crate::rules::access::{InProject, OwnProject, ProjectRequirement};
 
 /// The results of the guards outside.
 pub(super) struct Outer {
@@ -30,5 +30,17 @@ impl Outer {
             _ => None,
         };
         Self { verified: verified.map(Passed), passed_on }
+    }
+
+    /// Adds the caller of an inner guard to the callers that the guards outside have attached. A
+    /// handler may take the caller of an outer guard, if its project requirement has another kind.
+    pub(super) fn add<F: Framework>(request: &mut F::Request, inner: &Passed) {
+        fn add<F: Framework, P: ProjectRequirement + 'static>(request: &mut F::Request, inner: &Passed) {
+            if let Some(Caller::<P>::Token(outer)) = F::attached(request) {
+                F::attach(request, Caller::Token(outer.with_inner(inner.clone())));
+            }
+        }
+        add::<F, InProject>(request, inner);
+        add::<F, OwnProject>(request, inner);
     }
 }
