@@ -213,11 +213,13 @@ impl Usage {
     }
 
     /// Makes room in memory. Removes each use that is already in the store, if at least one
-    /// [resolution](Self::with_resolution) has passed since the use.
+    /// [resolution](Self::with_resolution) has passed since the use. Also removes a use that was
+    /// noted while the clock was ahead by at least as much: its time may be years away.
     pub(super) fn forget_old(&self, now: Timestamp) {
+        let between = |at: Timestamp| now.saturating_since(at).max(at.saturating_since(now));
         for mut noted in self.noted.each() {
             let before = noted.len();
-            noted.retain(|_, noted| noted.waits || now.saturating_since(noted.at) < self.resolution);
+            noted.retain(|_, noted| noted.waits || between(noted.at) < self.resolution);
             self.noted.len.fetch_sub(before - noted.len(), Ordering::Relaxed);
         }
     }
@@ -317,6 +319,15 @@ mod tests {
         usage.forget_old(at(999));
         assert_eq!(usage.last_noted(&key), Some(at(0)));
         usage.forget_old(at(1000));
+        assert_eq!(usage.last_noted(&key), None);
+    }
+
+    #[test]
+    fn a_use_that_was_noted_while_the_clock_was_ahead_is_forgotten() {
+        let (usage, key) = (usage().with_capacity(1), record().key());
+        usage.note(key, None, at(1_000_000), UsedFrom::default);
+        usage.take();
+        usage.forget_old(at(0));
         assert_eq!(usage.last_noted(&key), None);
     }
 
