@@ -122,9 +122,9 @@ impl<S: TokenStore> Tokens<S> {
                 }
                 let Some(id) = record.rotated_from else { continue };
                 let old = self.store.find(&TokenKey { project: *project, id }).await?;
-                // A revoked token cannot be rotated. So a token whose successor was created after the
-                // time of its revocation was rotated during the call that revoked it. If both times
-                // are equal, another operation may have revoked it after the rotation.
+                // A revoked token cannot be rotated. So a token whose successor was created after
+                // the time of its revocation was rotated during the call that revoked it. If both
+                // times are equal, another operation may have revoked it after the rotation.
                 let meanwhile = |old: &TokenRecord| {
                     let same = |old: &Revocation| old.by == revocation.by && old.reason == revocation.reason;
                     old.revoked
@@ -254,7 +254,7 @@ mod tests {
             let world = World::over(world.store, ring(&[1, 2]));
             world.advance(DAY);
             let batch = [RevokeBatch::CreatedBefore(world.clock.now()), RevokeBatch::KeyNumber(KeyNumber::FIRST)][kind];
-            // The first call begins, the token is rotated, and the call fails after its first batch.
+            // The first call begins. The token is rotated. The call fails after its first batch.
             let revocation = Revocation { at: world.clock.now(), by: ada(), reason: REASON };
             world.advance(MS);
             let rotated = now(world.tokens.rotate(&ada(), &old.key(), Rotation::with_grace(DAY))).unwrap();
