@@ -17,15 +17,20 @@ pub mod lifecycle {}
 #[doc = include_str!("operations.md")]
 /// # Figures: what a verification costs
 ///
-/// A median through the cache is compared with a `MemoryStore` that never waits. It is above the
-/// maximum ratio, because the caches of the processor are cold after a wait: see
-/// [the engines behind a cache](#figures-the-engines-behind-a-cache).
+/// The column "maximum ratio" shows the goal of the project, where there is one. A median through
+/// the cache is compared with a `MemoryStore` that never waits. It is above its goal, because the
+/// caches of the processor are cold after a wait: see [the engines behind a
+/// cache](#figures-the-engines-behind-a-cache).
 ///
 #[doc = include_str!("operations/cost.md")]
 ///
 #[doc = include_str!("operations/cost.svg")]
 ///
 /// # Figures: verification beside its floor
+///
+/// The picture and the rows of other crates come from another loop of the same run, with other
+/// texts. So a ratio there can differ from the ratio of the same work in the rows above them.
+///
 #[doc = include_str!("operations/verification.md")]
 ///
 #[doc = include_str!("operations/verification.svg")]
@@ -33,11 +38,14 @@ pub mod lifecycle {}
 /// # Figures: the engines behind a cache
 ///
 /// A hit in the cache runs the same code in front of every engine. If other requests wait for the
-/// engine, a hit takes up to four times as long, because the caches of the processor are cold after
-/// a wait. The rows "beside a MemoryStore with sleeps" show this: there, the thread sleeps for as
-/// long as the engine's requests waited. The last two rows of each table are hits without waits.
-/// Most of the mean of all requests is that of the requests that wait. Other programs used the
-/// processor during this run.
+/// engine, a hit takes up to four times as long as in front of a `MemoryStore`, because the caches
+/// of the processor are cold after a wait. The rows "beside a MemoryStore with sleeps" show this:
+/// there, the thread sleeps for as long as the engine's requests waited. The last two rows of each
+/// table are hits without waits. The requests that wait make up most of the mean of all requests.
+/// Other programs used the processor during this run, so its times are longer than those of [what a
+/// verification costs](#figures-what-a-verification-costs). The loads and the cache are those of
+/// that section, on a million tokens. Each load runs for a fixed number of requests. So a slow
+/// engine has a longer run, in which more entries can exceed the bound.
 ///
 #[doc = include_str!("operations/behind.md")]
 ///
@@ -51,6 +59,10 @@ pub mod lifecycle {}
 #[doc = include_str!("operations/growth.svg")]
 ///
 /// # Figures: what the maintenance jobs cost
+///
+/// "The store knows which projects have work: no" is the same engine behind a wrapper that hides
+/// this knowledge. Redis and `Layered` work in this way.
+///
 #[doc = include_str!("operations/maintenance.md")]
 pub mod operations {}
 

@@ -6,8 +6,8 @@
 //! - the requests that wait for the store. They are counted, and measured separately.
 //! - processor caches that have become cold while a request waited. So the hits are compared with
 //!   the same hits on a `MemoryStore`, if the thread sleeps there for as long as a request waited.
-//! - other programs that interrupt the thread, such as processes of the engine. The benchmark
-//!   counts the interruptions.
+//! - other threads and programs that interrupt the thread, such as those of the engine. The
+//!   benchmark counts the interruptions.
 //! - work of the engine in the background. So the same hits are measured once more when all of them
 //!   are in the cache, and the store has no calls.
 
@@ -138,7 +138,7 @@ fn report(table: &mut Table, load: &str, played: &Played) {
         hits.len() - below(hits).len()
     });
     count(table, &name("hits above 100 µs, number"), slow);
-    count(table, &name("interruptions by other programs, number"), played.interruptions);
+    count(table, &name("interruptions by other threads and programs, number"), played.interruptions);
     for (what, wanted) in [
         ("hits, median", is_hit as fn(Place) -> bool),
         ("hits directly after a wait, median", |place| place == Place::After),
