@@ -17,9 +17,6 @@ use super::shared::{SILENCE, Shared};
 /// The time limit of one attempt to reach a node.
 pub(super) const REACH: Duration = Duration::from_secs(1);
 
-/// The pause before the store sends a command again after a temporary failure.
-pub(super) const PAUSE: Duration = Duration::from_millis(50);
-
 /// The Redis servers of the store: a cluster or a single server. Their addresses are given when the
 /// store is created.
 pub(super) enum Address {

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redis::cluster_routing::Slot;
 use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 
-use super::connection::{Connection, PAUSE};
+use super::connection::Connection;
 use super::durability::Durability;
 use super::failure::{NotReplicated, is_misrouted};
+use super::patience::PAUSE;
 use super::replicas::Master;
 
 /// The maximum time for which one round (an exchange with a master) waits for replicas. An

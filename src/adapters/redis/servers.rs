@@ -3,11 +3,11 @@
 
 use redis::{ErrorKind, RedisError, Value};
 
-use super::connection::{Address, Connection, PAUSE};
+use super::connection::{Address, Connection};
 use super::durability::Durability;
 use super::failure::{NotReplicated, failed, is_misrouted, is_unknown_script};
 use super::options::RedisOptions;
-use super::patience::in_time;
+use super::patience::{PAUSE, in_time};
 use super::rounds::Rounds;
 use super::script::{Act, Answer};
 use crate::adapters::fault::Faults;

@@ -4,7 +4,7 @@
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use keyfob::store::StoreErrorKind;
@@ -29,6 +29,8 @@ struct Node {
     is_silent: AtomicBool,
     /// Whether the node takes [`SLOW`] to name its slots.
     is_slow: AtomicBool,
+    /// The number of connections.
+    accepted: AtomicUsize,
 }
 
 const SLOW: Duration = Duration::from_millis(300);
@@ -38,11 +40,13 @@ impl Node {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let [is_leaving, is_down, is_silent, is_slow] = [const { AtomicBool::new(false) }; 4];
-        let node = Arc::new(Self { port, is_leaving, is_down, is_silent, is_slow });
+        let accepted = AtomicUsize::new(0);
+        let node = Arc::new(Self { port, is_leaving, is_down, is_silent, is_slow, accepted });
         let serving = Arc::clone(&node);
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
+                serving.accepted.fetch_add(1, Ordering::SeqCst);
                 let node = Arc::clone(&serving);
                 tokio::spawn(async move { node.serve(BufStream::new(client)).await });
             }
@@ -150,6 +154,7 @@ async fn a_store_finds_a_cluster_again_whose_nodes_were_all_lost() {
 async fn callers_that_are_in_a_hurry_do_not_keep_the_store_from_connecting() {
     let node = Node::start().await;
     let (store, key) = node.store().await;
+    let before = node.accepted.load(Ordering::SeqCst);
     node.is_silent.store(true, Ordering::SeqCst);
     node.is_slow.store(true, Ordering::SeqCst);
     let hurried = async || tokio::time::timeout(SLOW / 3, store.find(&key)).await;
@@ -159,4 +164,5 @@ async fn callers_that_are_in_a_hurry_do_not_keep_the_store_from_connecting() {
     while !matches!(hurried().await, Ok(Ok(None))) {
         assert!(back.elapsed() < PATIENCE, "no connection");
     }
+    assert!(node.accepted.load(Ordering::SeqCst) > before, "the store has opened a new connection");
 }
