@@ -1,11 +1,12 @@
 //! The operations that revoke all tokens of a group, in one project or in all projects.
 
 use core::time::Duration;
+use std::collections::HashSet;
 
 use super::events::Event;
 use super::service::Tokens;
 use crate::rules::error::Error;
-use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
+use crate::rules::record::{Revocation, RevocationReason};
 use crate::store::contract::TokenStore;
 use crate::store::group::{BatchResult, RevokeBatch, RevokeGroup};
 use crate::store::maintenance::{ProjectsQuery, ProjectsWith, StoreMaintenance};
@@ -28,17 +29,18 @@ impl<S: TokenStore> Tokens<S> {
     ///
     /// - If an owner or a family defines the group, no successor works either.
     /// - If a creation time or a key defines the group, the successors that were created during the
-    ///   call are revoked too, or during a failed call of the last 24 hours that this call repeats.
-    ///   A successor that was created earlier stays live, unless it is itself in the group.
+    ///   call are revoked too. If the call repeats a call with the same actor and reason that
+    ///   failed within the last 24 hours, this includes the successors that were created during the
+    ///   failed call. A successor that was created earlier stays live, unless it is itself in the
+    ///   group.
     ///
     /// If a token of an owner or a family ended by itself more than 24 hours ago, its status may
     /// stay "expired" instead of "revoked".
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Some tokens
-    /// may already be revoked, and stay revoked. Repeat the call until it returns `Ok`. If you
-    /// repeat it more than 24 hours later, successors that were created during the failed call may
-    /// stay live.
+    /// may already be revoked, and stay revoked. Repeat the call with the same actor and reason,
+    /// within 24 hours, until it returns `Ok`.
     ///
     /// [`ErrorKind::Unavailable`]: crate::ErrorKind::Unavailable
     /// [`ErrorKind::Store`]: crate::ErrorKind::Store
@@ -112,7 +114,7 @@ impl<S: TokenStore> Tokens<S> {
         revocation: &Revocation,
     ) -> Result<u64, StoreError> {
         let earliest = revocation.at.saturating_sub(REPEATS);
-        let (mut query, mut count) = (ListQuery::new(*project), 0);
+        let (mut query, mut count, mut families) = (ListQuery::new(*project), 0, HashSet::new());
         query.most = PageSize::MAX;
         loop {
             let page = self.store.list(&query).await?;
@@ -121,17 +123,18 @@ impl<S: TokenStore> Tokens<S> {
                     return Ok(count);
                 }
                 let Some(id) = record.rotated_from else { continue };
+                if matches!(batch, RevokeBatch::KeyNumber(number) if id.key_number() != number) {
+                    continue;
+                }
                 let old = self.store.find(&TokenKey { project: *project, id }).await?;
                 // A revoked token cannot be rotated. So a token whose successor was created after
-                // the time of its revocation was rotated during the call that revoked it. If both
-                // times are equal, another operation may have revoked it after the rotation.
-                let meanwhile = |old: &TokenRecord| {
-                    let same = |old: &Revocation| old.by == revocation.by && old.reason == revocation.reason;
-                    old.revoked
-                        .as_ref()
-                        .is_some_and(|old| old.at < record.created_at || (old.at == record.created_at && same(old)))
+                // the time of its revocation was rotated during the call that revoked it.
+                let meanwhile = |old: &Revocation| {
+                    let same = old.by == revocation.by && old.reason == revocation.reason;
+                    same && old.at <= record.created_at
                 };
-                if old.is_some_and(|old| batch.contains(&old) && meanwhile(&old)) {
+                let is_new = old.is_some_and(|old| batch.contains(&old) && old.revoked.as_ref().is_some_and(meanwhile));
+                if is_new && families.insert(record.family) {
                     count += self.store.revoke_family(project, &record.family, revocation).await?;
                 }
             }
@@ -264,6 +267,30 @@ mod tests {
             let revoke = || now(world.tokens.revoke_group(&ada(), &project("145"), &batch.into(), REASON)).unwrap();
             assert_eq!((revoke(), revoke()), (1, 0), "{batch:?}");
             assert!(world.stored(&rotated.issued.record.key()).revoked.is_some());
+        }
+    }
+
+    #[test]
+    fn a_revocation_by_another_call_makes_no_successor_a_new_one() {
+        // The clock of the process that revoked the token was behind.
+        let (bob, other) = (Actor::new("bob").unwrap(), RevocationReason::KeyCompromise);
+        for (by, reason, within, revoked) in [
+            (ada(), REASON, true, true),
+            (bob, REASON, true, false),
+            (ada(), other, true, false),
+            (ada(), REASON, false, false),
+        ] {
+            let world = World::new();
+            let old = world.issued("145").record;
+            world.advance(DAY);
+            let at = world.clock.now().saturating_sub(MS);
+            let rotated = now(world.tokens.rotate(&ada(), &old.key(), Rotation::with_grace(DAY))).unwrap();
+            now(world.store.revoke(&old.key(), &Revocation { at, by, reason })).unwrap();
+            world.advance(if within { REPEATS } else { REPEATS + MS });
+            let group = RevokeGroup::CreatedBefore(old.created_at.saturating_add(MS));
+            let count = now(world.tokens.revoke_group(&ada(), &project("145"), &group, REASON)).unwrap();
+            assert_eq!(count, u64::from(revoked));
+            assert_eq!(world.stored(&rotated.issued.record.key()).revoked.is_some(), revoked);
         }
     }
 

@@ -213,8 +213,8 @@ impl Usage {
     }
 
     /// Makes room in memory. Removes each use that is already in the store, if at least one
-    /// [resolution](Self::with_resolution) has passed since the use. Also removes a use that was
-    /// noted while the clock was ahead by at least as much: its time may be years away.
+    /// [resolution](Self::with_resolution) has passed since the use. Also removes such a use if its
+    /// time is at least one resolution in the future, because the clock was wrong.
     pub(super) fn forget_old(&self, now: Timestamp) {
         let between = |at: Timestamp| now.saturating_since(at).max(at.saturating_since(now));
         for mut noted in self.noted.each() {
@@ -324,10 +324,12 @@ mod tests {
 
     #[test]
     fn a_use_that_was_noted_while_the_clock_was_ahead_is_forgotten() {
-        let (usage, key) = (usage().with_capacity(1), record().key());
+        let (usage, key) = (usage(), record().key());
         usage.note(key, None, at(1_000_000), UsedFrom::default);
         usage.take();
-        usage.forget_old(at(0));
+        usage.forget_old(at(999_001));
+        assert_eq!(usage.last_noted(&key), Some(at(1_000_000)));
+        usage.forget_old(at(999_000));
         assert_eq!(usage.last_noted(&key), None);
     }
 
