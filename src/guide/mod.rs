@@ -38,14 +38,17 @@ pub mod lifecycle {}
 /// # Figures: the engines behind a cache
 ///
 /// A hit in the cache runs the same code in front of every engine. If other requests wait for the
-/// engine, a hit takes up to four times as long as in front of a `MemoryStore`, because the caches
-/// of the processor are cold after a wait. The rows "beside a MemoryStore with sleeps" show this:
-/// there, the thread sleeps for as long as the engine's requests waited. The last two rows of each
-/// table are hits without waits. The requests that wait make up most of the mean of all requests.
-/// Other programs used the processor during this run, so its times are longer than those of [what a
-/// verification costs](#figures-what-a-verification-costs). The loads and the cache are those of
-/// that section, on a million tokens. Each load runs for a fixed number of requests. So a slow
-/// engine has a longer run, in which more entries can exceed the bound.
+/// engine, a hit takes up to about four times as long as in front of a `MemoryStore`, because the
+/// caches of the processor are cold after a wait. The rows "beside a MemoryStore with sleeps" show
+/// this: there, the thread sleeps for as long as the engine's requests waited. The last two rows of
+/// each table are hits without waits. Most of the mean of all requests comes from the requests that
+/// wait.
+///
+/// The loads and the cache are those of [what a verification
+/// costs](#figures-what-a-verification-costs), but every engine has a million tokens, and other
+/// programs used the processor. So do not compare the times of the two sections. Each load runs for
+/// a fixed number of requests. So a slow engine has a longer run, in which more entries can exceed
+/// the bound.
 ///
 #[doc = include_str!("operations/behind.md")]
 ///

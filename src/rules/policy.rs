@@ -163,7 +163,7 @@ impl Policy {
     /// other processes before it rejects a token. [`check`](crate::check()),
     /// [`breach`](Self::breach) and [`outside_from`](Self::outside_from) use only the record.
     ///
-    /// A token that is bound to an unused token is not rejected for that.
+    /// A token is not rejected because its issuer is unused.
     #[must_use]
     pub fn with_max_unused(self, max_unused: Duration) -> Self {
         Self { max_unused: Some(whole_millis(max_unused)), ..self }

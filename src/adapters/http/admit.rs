@@ -173,7 +173,7 @@ impl<F: Framework> RouteGuard<F> {
         if is_inner {
             Outer::add::<F>(request, &Passed(Arc::new(caller.clone())));
         }
-        // Replaces the caller of an outer guard with the same kind of project requirement.
+        // If an outer guard has the same kind of project requirement, this replaces its caller.
         F::attach(request, Caller::Token(caller));
         Ok(())
     }

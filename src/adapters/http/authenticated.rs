@@ -135,7 +135,8 @@ impl<P: ProjectRequirement> Authenticated<P> {
     /// may keep it while the connection is open. If several guards protect the route, the
     /// requirements of all guards are checked again, with one call to the store for each guard. If
     /// the innermost guard has another kind of project requirement than the caller, there is one
-    /// call more.
+    /// call more. A middleware between two guards that keeps the caller checks only the
+    /// requirements of the guards outside again.
     ///
     /// # Errors
     /// Returns the [`Refusal`] that a new request with the same token would get. If the store

@@ -133,7 +133,8 @@ async fn the_address_is_kept() {
 }
 
 /// A recheck repeats the checks of all guards, also if the kind of their project requirements
-/// changes from guard to guard, and if the handler takes the caller of a guard further outside.
+/// changes from guard to guard, and even if the handler takes the caller of a guard further
+/// outside.
 #[tokio::test]
 async fn it_ends_when_one_of_three_guards_needs_more() {
     async fn kept<P: ProjectRequirement + 'static>(world: &World, guards: [RouteGuard<Axum>; 3]) -> Authenticated<P> {
