@@ -651,12 +651,15 @@ impl Model {
                 let mut count: u64 = all.into_iter().map(|place| self.end(place, "unspecified")).sum();
                 if matches!(group, Group::CreatedBefore(_) | Group::Key(_)) {
                     // The service also revokes the families of successors that were created while
-                    // the call ran. In the model, these are the successors that were created at the
-                    // current time and whose old token this call has revoked.
-                    let revoked = Some((self.now, "unspecified"));
+                    // the call ran, or while an earlier call ran that this call may repeat. In the
+                    // model, these are the successors of the last day that were created no earlier
+                    // than the time at which such a call revoked their old token.
                     let is_new = |token: &Token| {
-                        let old = token.from.filter(|old| self.kept[*old] && self.tokens[*old].revoked == revoked);
-                        token.created >= self.now && project.is_none_or(|one| one == token.project) && old.is_some()
+                        let old = token.from.filter(|old| self.kept[*old]).map(|old| &self.tokens[old]);
+                        let meanwhile = |(at, reason)| reason == "unspecified" && at <= token.created;
+                        token.created >= day_before
+                            && project.is_none_or(|one| one == token.project)
+                            && old.is_some_and(|old| in_group(old) && old.revoked.is_some_and(meanwhile))
                     };
                     let families: Vec<_> =
                         self.places(is_new).into_iter().map(|place| self.tokens[place].family).collect();
