@@ -48,11 +48,13 @@ impl<S: TokenStore> Tokens<S> {
         P: ProjectRequirement,
     {
         let text = token.as_ref();
-        match self.begin(text, access) {
-            Step::Done(outcome) => outcome,
-            // The box keeps the state of this path out of the future of each verification.
-            Step::Waits(unfinished) => Box::pin(self.finish(unfinished, text, access)).await,
-        }
+        // The box keeps the state of this path out of the future of each verification. The future
+        // also holds no step, because it waits only after the step has ended.
+        let finishing = match self.begin(text, access) {
+            Step::Done(outcome) => return outcome,
+            Step::Waits(unfinished) => Box::pin(self.finish(unfinished, text, access)),
+        };
+        finishing.await
     }
 
     /// Verifies a token again without its text. Use this method for a connection that stays open

@@ -299,7 +299,13 @@ fn bounded(text: &[u8]) -> Result<&[u8], Refused> {
 /// another check are searched for such a byte.
 #[cold]
 fn first_of(found: Refused, text: &[u8]) -> Refused {
-    if text.is_ascii() { found } else { &Rejection::NotAscii }
+    // Two blocks, which overlap, cover each text whose length was checked. So the compiled code
+    // needs no loop over a variable number of bytes.
+    const BLOCK: usize = 64;
+    const { assert!(BLOCK <= MIN_LEN && MAX_LEN <= 2 * BLOCK) }
+    let (head, tail) = (first::<BLOCK>(text), first::<BLOCK>(&text[text.len() - BLOCK..]));
+    let bits = (0..BLOCK).fold(0, |bits, at| bits | head[at] | tail[at]);
+    if bits.is_ascii() { found } else { &Rejection::NotAscii }
 }
 
 #[cfg(test)]

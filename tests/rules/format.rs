@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use keyfob::{
-    Keyring, Name, NewToken, OwnerId, Pepper, PlaintextToken, Policy, Prefix, PresentedToken, ProjectId,
+    Keyring, Name, NewToken, OwnerId, Pepper, PlaintextToken, Policy, Prefix, PresentedToken, ProjectId, Rejection,
     keys::KeyNumber, record::mint_with, text::TokenText,
 };
 
@@ -98,6 +98,20 @@ fn a_text_that_is_no_token_is_refused_for_its_defect() {
         assert!(names.insert(name), "{name} occurs twice");
     }
     assert!(names.len() >= 60, "{}", names.len());
+}
+
+#[test]
+fn a_byte_outside_ascii_is_found_at_each_place() {
+    let refused = |text: &[u8]| PresentedToken::parse(text, &keyring()).unwrap_err();
+    for len in 72..=121 {
+        let text = vec![0x7f; len];
+        assert_eq!(refused(&text), Rejection::Prefix);
+        for at in 0..len {
+            let mut text = text.clone();
+            text[at] = 0x80;
+            assert_eq!(refused(&text), Rejection::NotAscii, "byte {at} of {len}");
+        }
+    }
 }
 
 #[test]

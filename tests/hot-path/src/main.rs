@@ -36,7 +36,7 @@ use keyfob::{
 /// process, such as dynamic linking and the growth of buffers.
 const WARM: u32 = 10;
 const CALLS: u32 = 100;
-const STEPS: [&str; 6] = ["parse", "check", "verify", "verify-observed", "verify-cached", "verify-bound"];
+const STEPS: [&str; 7] = ["parse", "check", "refuse", "verify", "verify-observed", "verify-cached", "verify-bound"];
 
 fn main() -> ExitCode {
     let step = std::env::args().nth(1).unwrap_or_default();
@@ -55,6 +55,14 @@ fn main() -> ExitCode {
             repeat(&|| {
                 let record = Some(Arc::clone(&world.record));
                 black_box(check(black_box(&token), record.into(), &access, &policy, now).expect("the token is live"));
+            });
+        }
+        "refuse" => {
+            // A text of a token's length, without its prefix.
+            let garbage: Vec<u8> = world.text.bytes().rev().collect();
+            let (tokens, access) = (world.tokens(MemoryStore::new()), world.access());
+            repeat(&|| {
+                black_box(ready(tokens.verify(black_box(&garbage), &access)).expect_err("it is no token"));
             });
         }
         "verify" => world.verify(&world.tokens(MemoryStore::new())),
