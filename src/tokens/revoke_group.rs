@@ -37,6 +37,12 @@ impl<S: TokenStore> Tokens<S> {
     /// If a token of an owner or a family ended by itself more than 24 hours ago, its status may
     /// stay "expired" instead of "revoked".
     ///
+    /// **Cost.** The store revokes an owner or a family in one call. For a creation time or a key,
+    /// it revokes up to 1,000 tokens in each call. Then the service lists the tokens that were
+    /// created in the last 24 hours, and reads the predecessor of each of them that replaced
+    /// another token, with one store call for each. If your service drops the call because of a
+    /// time limit, the repeat does this search again from the start.
+    ///
     /// # Errors
     /// Returns [`ErrorKind::Unavailable`] or [`ErrorKind::Store`] if the store fails. Some tokens
     /// may already be revoked, and stay revoked. Repeat the call with the same actor and reason,

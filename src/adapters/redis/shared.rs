@@ -13,8 +13,9 @@ use super::patience::{PATIENCE, PAUSE};
 /// the time limit of a whole exchange.
 pub(super) const SILENCE: Duration = Duration::from_secs(4);
 
-/// A connection that many calls share. The next call opens a new connection if there is none, if a
-/// call has given the connection up, or if the calls of at least [`SILENCE`] have got no reply.
+/// A connection that many calls share. The next call opens a new connection in three cases: no
+/// connection was opened yet, a call has given the connection up, or the calls of at least
+/// [`SILENCE`] have got no reply.
 pub(super) struct Shared<C>(Mutex<Option<Opening<C>>>);
 
 /// An attempt to open a connection.
@@ -47,9 +48,13 @@ impl<C: Send + Sync + 'static> Shared<C> {
         Self(Mutex::new(connection.map(opening)))
     }
 
-    /// Returns the connection. If there is none, waits until it is open. All callers wait for the
-    /// same attempt. It continues if they stop waiting: otherwise, callers that are in a hurry
-    /// would cancel each attempt of a server that is slow to accept connections.
+    /// Returns the connection. Waits until it is open. All callers wait for the same attempt to
+    /// open it. The attempt continues if the callers stop waiting: otherwise, callers with short
+    /// time limits would cancel every attempt to reach a slow server.
+    ///
+    /// # Errors
+    /// Returns [`RedisError`](redis::RedisError) if the attempt fails, or takes longer than
+    /// [`PATIENCE`].
     pub(super) async fn get_or_open<F>(&self, open: impl FnOnce() -> F) -> RedisResult<Arc<Opened<C>>>
     where
         F: Future<Output = RedisResult<C>> + Send + 'static,
