@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use sha2::{Digest as _, Sha256};
 
 use super::encoded;
@@ -92,9 +93,9 @@ impl LeakReport {
     /// only one `LeakReport`.
     ///
     /// If the finder finds no token, the text itself counts as a token, because your service may
-    /// have issued it before it used keyfob. A `Bearer` or `Basic` scheme is removed from such a
-    /// text, and so are characters that are often pasted together with a token. If the rest is
-    /// longer than any token, the text is ignored.
+    /// have issued it before it used keyfob. [`report_leak`](crate::Tokens::report_leak) then
+    /// removes a `Bearer` or `Basic` scheme, and characters that are often pasted together with a
+    /// token. If the rest is longer than any token, the text is ignored.
     ///
     /// The memory for the result is proportional to the body. When you report the tokens, each
     /// costs a store call. If anyone can send reports, limit the number of tokens with
@@ -166,8 +167,10 @@ fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     let clear = finder.find_in(text).into_iter().map(|found| found.token);
     let mut found: Vec<_> = clear.chain(encoded::tokens_in(text, finder)).enumerate().collect();
     if found.is_empty() {
-        // A text that is longer than any token cannot be a token, and is ignored.
-        return LeakedToken::new(&Credential::pasted(text)).into_iter().collect();
+        // The service finds the token in this text later, because only the service knows the shapes
+        // of imported tokens. If the text is too long for that, the token may be short enough.
+        let whole = LeakedToken::new(text.trim_ascii());
+        return whole.or_else(|_| LeakedToken::new(&Credential::pasted(text, |_| false))).into_iter().collect();
     }
     // Finds equal tokens by sorting, because a hash set would need copies of the tokens. The sort
     // is stable, so the first of equal tokens is kept.
@@ -175,6 +178,30 @@ fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     found.dedup_by(|(_, later), (_, first)| later.as_bytes() == first.as_bytes());
     found.sort_unstable_by_key(|(place, _)| *place);
     found.into_iter().map(|(_, token)| token).collect()
+}
+
+/// An entry that is a JSON object. serde would also read an entry from an array, in the order of
+/// the declared members.
+struct Object<'b>(Reported<'b>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<'de>, A::Error> {
+                Reported::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
 }
 
 /// The first [`MAX_COUNT`](LeakReport::MAX_COUNT) entries of a report, and whether the report has
@@ -199,7 +226,7 @@ impl<'de> Deserialize<'de> for Entries<'de> {
                 let mut entries = Vec::new();
                 while entries.len() < LeakReport::MAX_COUNT {
                     match array.next_element()? {
-                        Some(entry) => entries.push(entry),
+                        Some(Object(entry)) => entries.push(entry),
                         None => return Ok(Entries { entries, are_too_many: false }),
                     }
                 }

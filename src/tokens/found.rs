@@ -11,7 +11,9 @@ use crate::rules::record::TokenRecord;
 use crate::rules::verify_error::{VerifyError, Why};
 use crate::rules::view::TokenView;
 use crate::store::contract::{ChainResult, TokenStore};
+use crate::words::credential::Credential;
 use crate::words::digest::Digest;
+use crate::words::format::TokenText;
 use crate::words::ids::{Prefix, TokenKey};
 use crate::words::presented::PresentedToken;
 use crate::words::rejection::{Refused, Rejection};
@@ -128,6 +130,20 @@ impl<S: TokenStore> Tokens<S> {
             chain.add(issuer);
         }
         Ok(chain)
+    }
+
+    /// Returns the record of a token that was pasted or reported, as [`held`](Self::held) does.
+    /// Characters that are often pasted together with a token may surround it.
+    pub(super) async fn held_in(&self, pasted: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+        let is_imported = |text: &[u8]| self.imports().is_some_and(|imports| imports.fits(text));
+        let credential = Credential::pasted(pasted, |text| TokenText::parse(text).is_ok() || is_imported(text));
+        let (text, whole) = (credential.as_ref(), pasted.trim_ascii());
+        let held = self.held(text).await?;
+        // Such characters may also be part of an imported token.
+        if held.is_some() || text == whole || !is_imported(whole) {
+            return Ok(held);
+        }
+        self.held(whole).await
     }
 
     /// Returns the record of a presented token if the secret in the text is correct, even if the

@@ -7,7 +7,6 @@ use crate::rules::error::Error;
 use crate::rules::record::{Revocation, RevocationReason};
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
-use crate::words::credential::Credential;
 use crate::words::leaked::LeakedToken;
 use crate::words::text::Actor;
 
@@ -70,7 +69,7 @@ impl<S: TokenStore> Tokens<S> {
     /// [`revoke_group`](Self::revoke_group). To be sure, revoke all tokens of the owner.
     ///
     /// **Text around the token.** The call ignores whitespace and quotes around the token, and the
-    /// scheme of an `Authorization` header, as [`Credential`] does. It does not search for a token
+    /// scheme of an `Authorization` header, as [`Credential`](crate::Credential) does. It does not search for a token
     /// within a longer text. To search, use a `Finder` as in the example. To read a list of
     /// reports, use `LeakReport::read_all`.
     ///
@@ -116,8 +115,7 @@ impl<S: TokenStore> Tokens<S> {
     /// # runtime.block_on(example()).unwrap();
     /// ```
     pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, Error> {
-        let credential = Credential::pasted(leaked.as_bytes());
-        let Some(record) = self.held(credential.as_ref()).await? else { return Ok(LeakOutcome::NotOurs) };
+        let Some(record) = self.held_in(leaked.as_bytes()).await? else { return Ok(LeakOutcome::NotOurs) };
         let (key, now) = (record.key(), self.clock.now());
         let revoked = if record.revoked.is_some() {
             // The call that revoked the token may have returned an error, because the revocation

@@ -9,7 +9,6 @@ use crate::rules::error_kind::ErrorKind;
 use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
-use crate::words::credential::Credential;
 use crate::words::ids::TokenKey;
 use crate::words::store_error::StoreError;
 use crate::words::text::Actor;
@@ -80,7 +79,7 @@ impl<S: TokenStore> Tokens<S> {
     /// call can be repeated with the same texts.
     ///
     /// The call ignores whitespace and quotes around a text, and the scheme of an `Authorization`
-    /// header, as [`Credential`] does. If the store fails for one token, the call still revokes the
+    /// header, as [`Credential`](crate::Credential) does. If the store fails for one token, the call still revokes the
     /// other tokens.
     ///
     /// To revoke a token that was found in public, use [`report_leak`](Self::report_leak). That
@@ -102,7 +101,7 @@ impl<S: TokenStore> Tokens<S> {
     {
         let mut outcome = Ok(());
         for token in tokens {
-            match self.held(Credential::pasted(token.as_ref()).as_ref()).await {
+            match self.held_in(token.as_ref()).await {
                 Ok(Some(record)) => {
                     // If the token was purged meanwhile, it needs no revocation.
                     if let Err(error) = self.revoke_first(actor, &record.key(), reason).await {

@@ -4,6 +4,7 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+use super::credential::trim_paste;
 use super::format::TokenText;
 use super::ids::TokenKey;
 use super::rejection::Rejection;
@@ -69,7 +70,7 @@ impl LeakedToken {
     }
 
     fn parsed(&self) -> Option<TokenText<'_>> {
-        TokenText::parse(&*self.text).ok()
+        TokenText::parse(trim_paste(&self.text)).ok()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::credential::{Credential, HeaderError, trim_paste};
 use super::find_credential::FoundCredential;
-use super::format::TokenText;
 use super::keyring::Keyring;
 use super::places::CredentialPlaces;
 
@@ -31,18 +30,17 @@ impl<'h> Credential<'h> {
         found.and_then(FoundCredential::judged)
     }
 
-    /// Reads a token that was pasted, or that was sent outside a header.
+    /// Reads a token that was pasted, or that was sent outside a header. `is_token` returns whether
+    /// a text has the shape of a token.
     ///
     /// The text may be the token alone, or the value of an `Authorization` header such as
     /// `Bearer TOKEN`. Characters that are often pasted together with a token are removed from both
     /// ends.
-    pub(crate) fn pasted(text: &'h [u8]) -> Self {
-        let text = trim_paste(text);
-        let is_token = |text: &[u8]| TokenText::parse(text).is_ok();
+    pub(crate) fn pasted(text: &'h [u8], is_token: impl Fn(&[u8]) -> bool) -> Self {
         match CredentialPlaces::new().find_in([text], is_token).and_then(FoundCredential::judged) {
             Ok(credential) => credential,
             // The text has no scheme, or no readable token after the scheme.
-            Err(_) => Self::of_trimmed(text),
+            Err(_) => Self::of_trimmed(trim_paste(text)),
         }
     }
 }
@@ -52,6 +50,7 @@ mod tests {
     use base64::Engine;
 
     use super::*;
+    use crate::words::format::TokenText;
     use crate::words::ids::Prefix;
 
     fn read(values: &[&str]) -> Result<String, HeaderError> {
@@ -81,11 +80,13 @@ mod tests {
         let (user, password) = (basic(format!("{token}:x")), basic(format!("ada:{token}")));
         let wrapped = [" {}\r\n", "'{}'", "Bearer {}", "\"bearer  '{}'\"", "\u{feff}Bearer {};"];
         let wrapped = wrapped.map(|form| form.replace("{}", token));
+        let pasted =
+            |text: &str| Credential::pasted(text.as_bytes(), |text| TokenText::parse(text).is_ok()).as_ref().to_vec();
         for text in wrapped.iter().chain([&user, &password]) {
-            assert_eq!(Credential::pasted(text.as_bytes()).as_ref(), token.as_bytes(), "{text:?}");
+            assert_eq!(pasted(text), token.as_bytes(), "{text:?}");
         }
         for (text, read) in [("", ""), ("Bearer", "Bearer"), ("Basic %%%", "Basic %%%"), ("a b", "a b")] {
-            assert_eq!(Credential::pasted(text.as_bytes()).as_ref(), read.as_bytes(), "{text:?}");
+            assert_eq!(pasted(text), read.as_bytes(), "{text:?}");
         }
     }
 }

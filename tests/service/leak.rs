@@ -6,6 +6,7 @@ use keyfob::{
     Access, MemoryStore, Rejection, Status, Tokens,
     clock::FixedClock,
     error::{InvalidField, InvalidKind},
+    import::{ImportAlphabet, ImportDigest, ImportHash, ImportOutcome, ImportShape, ImportToken},
     leak::{Finder, LeakOutcome, LeakReport, LeakedToken},
     record::RevocationReason,
 };
@@ -104,6 +105,57 @@ async fn what_a_paste_leaves_around_a_token_does_not_save_it() {
     assert!(is_revoked(&tokens, &reported).await && is_revoked(&tokens, &presented).await);
 }
 
+/// Returns a service that accepts two tokens of an earlier service, and the texts of these tokens.
+/// The second token begins and ends with a character that is often pasted around tokens.
+async fn service_with_imports() -> (Service, [&'static str; 2]) {
+    let texts = ["old-0123456789abcdef", "<old-123456789abcde;"];
+    let shape = |prefix, alphabet| ImportShape::new(prefix, 16..=16, alphabet, ImportHash::Sha256).unwrap();
+    let shapes = [shape("old-", ImportAlphabet::LowerHex), shape("<old", ImportAlphabet::Visible)];
+    let tokens = service().with_imports(shapes);
+    let import = |text: &str| {
+        let digest = ImportDigest::from_bytes(ImportHash::Sha256, &Sha256::digest(text))?;
+        Ok(ImportToken::new(digest, project("145"), "ada".parse()?, "old CI".parse()?, now()))
+    };
+    let outcomes = tokens.import(&actor(), texts.map(import).to_vec()).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, ImportOutcome::Inserted(_))), "{outcomes:?}");
+    (tokens, texts)
+}
+
+/// Returns the forms of an imported token that a guard accepts.
+fn forms(text: &str) -> Vec<String> {
+    let mut forms = vec![text.to_owned(), format!("Bearer {text}"), format!(" {text}\r\n")];
+    if text.starts_with("old-") {
+        let pairs = [format!("ada:{text}"), format!("{text}:x")];
+        forms.push(format!("'{text}'"));
+        forms.extend(pairs.map(|pair| format!("Basic {}", STANDARD.encode(pair))));
+    }
+    forms
+}
+
+#[tokio::test]
+async fn an_imported_token_is_revoked_in_each_form_that_a_guard_accepts() {
+    for which in 0..2 {
+        for number in 0..forms(service_with_imports().await.1[which]).len() {
+            for way in 0..3 {
+                let (tokens, texts) = service_with_imports().await;
+                let shown = &forms(texts[which])[number];
+                let reported = match way {
+                    0 => vec![LeakedToken::new(shown).unwrap()],
+                    1 => read(shown).into_iter().map(|report| report.token).collect(),
+                    _ => Vec::new(),
+                };
+                for leaked in reported {
+                    tokens.report_leak(&actor(), &leaked).await.unwrap();
+                }
+                if way == 2 {
+                    tokens.revoke_presented(&actor(), [shown], RevocationReason::Unspecified).await.unwrap();
+                }
+                assert!(is_revoked(&tokens, texts[which]).await, "{shown:?}, reported in way {way}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_token_is_found_in_whatever_text_is_reported() {
     let tokens = service();
@@ -190,7 +242,7 @@ fn a_report_of_too_many_tokens_is_refused() {
         refused(" ".repeat(LeakReport::MAX_BYTES + 1)).kind(),
         InvalidKind::TooLong { max: LeakReport::MAX_BYTES }
     );
-    for malformed in ["", "{}", "[1]", "[{}]", "[", &entries(LeakReport::MAX_COUNT + 2)[1..]] {
+    for malformed in ["", "{}", "[1]", "[{}]", "[[\"acme\"]]", "[", &entries(LeakReport::MAX_COUNT + 2)[1..]] {
         assert_eq!(refused(malformed.to_owned()).kind(), InvalidKind::Shape);
     }
 }
