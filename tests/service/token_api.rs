@@ -236,6 +236,7 @@ async fn a_body_that_is_no_new_token_is_refused() {
         (json, "", 400, "invalid_body"),
         (json, "{", 400, "invalid_body"),
         (json, "[]", 400, "invalid_body"),
+        (json, r#"["CI","",null]"#, 400, "invalid_body"),
         (json, "{}", 400, "invalid_body"),
         (json, r#"{"name":7}"#, 400, "invalid_body"),
         (json, r#"{"name":"CI","name":"CI"}"#, 400, "invalid_body"),

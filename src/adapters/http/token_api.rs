@@ -60,11 +60,16 @@ impl TokenApiRequest<'_> {
         if self.body.len() > Self::MAX_BODY {
             return Err(Self::too_long());
         }
-        // The error of the parser may show a part of the body.
-        serde_json::from_slice(self.body).map_err(|_| {
+        let invalid = || {
             let detail = "the body must be a JSON object with `name`, and may have `scopes` and `expires_at`: texts";
             Refusal::fixed(400, "invalid_body", detail)
-        })
+        };
+        // serde also reads the members from an array, in the order of their declaration.
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(invalid());
+        }
+        // The error of the parser may show a part of the body.
+        serde_json::from_slice(self.body).map_err(|_| invalid())
     }
 }
 
