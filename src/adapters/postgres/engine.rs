@@ -26,8 +26,8 @@ macro_rules! begin {
         "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT \
          CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END, \
          CASE current_setting('lock_timeout') WHEN '0' THEN set_config('lock_timeout', '5s', true) END, \
-         CASE current_setting('idle_in_transaction_session_timeout') \
-         WHEN '0' THEN set_config('idle_in_transaction_session_timeout', '10s', true) END"
+         CASE WHEN current_setting('idle_in_transaction_session_timeout')::interval NOT BETWEEN '1ms' AND '10s' \
+         THEN set_config('idle_in_transaction_session_timeout', '10s', true) END"
     };
 }
 
@@ -39,9 +39,9 @@ macro_rules! begin {
 ///   `from_pool` checks this setting on only one connection of the host's pool.
 /// - If `lock_timeout` is not set, it becomes 5 seconds, which is the time limit of a call.
 ///   `statement_timeout` is not suitable, because it also ends a statement that waits for no lock.
-/// - If `idle_in_transaction_session_timeout` is not set, it becomes 10 seconds, twice the time
-///   limit of a call. If the process freezes or loses its connection during the transaction, the
-///   server releases the locks of the transaction after this time.
+/// - If `idle_in_transaction_session_timeout` is not set or longer, it becomes 10 seconds, twice the
+///   time limit of a call. If the process freezes or loses its connection during the transaction,
+///   the server releases the locks of the transaction after this time.
 const BEGIN: &str = begin!();
 
 /// The SQL that begins a transaction whose first lock is a project's turn (see turn.rs). In

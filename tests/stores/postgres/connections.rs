@@ -202,3 +202,27 @@ async fn what_is_acknowledged_on_a_weaker_connection_of_the_pool_survives_a_cras
     let found = store.find(&record.key()).await.unwrap();
     assert_eq!(found, Some(record));
 }
+
+/// A trigger of the test notes the setting that each transaction of the store has.
+#[tokio::test]
+async fn the_server_ends_a_frozen_transaction_after_at_most_10_seconds() {
+    let Some(server) = shared() else { return };
+    let store = server.store().await;
+    let notes = "CREATE TABLE notes (setting text); \
+                 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 INSERT INTO notes VALUES (current_setting('idle_in_transaction_session_timeout')); RETURN NULL; END $$; \
+                 CREATE TRIGGER note AFTER INSERT ON keyfob_tokens FOR EACH STATEMENT EXECUTE FUNCTION note()";
+    sqlx::raw_sql(notes).execute(store.pool()).await.unwrap();
+    for (of_pool, of_store) in
+        [("0", "10s"), ("3s", "3s"), ("10s", "10s"), ("10001ms", "10s"), ("5min", "10s"), ("2d", "10s")]
+    {
+        let options = store.pool().connect_options().as_ref().clone();
+        let options = options.options([("idle_in_transaction_session_timeout", of_pool)]);
+        let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let weaker = PostgresStore::from_pool(pool).await.unwrap();
+        weaker.insert(record(), None, None).await.unwrap();
+        let noted: Vec<String> =
+            sqlx::query_scalar("DELETE FROM notes RETURNING setting").fetch_all(store.pool()).await.unwrap();
+        assert!(!noted.is_empty() && noted.iter().all(|setting| setting == of_store), "{of_pool}: {noted:?}");
+    }
+}
