@@ -69,9 +69,9 @@ impl<S: TokenStore> Tokens<S> {
     /// [`revoke_group`](Self::revoke_group). To be sure, revoke all tokens of the owner.
     ///
     /// **Text around the token.** The call ignores whitespace and quotes around the token, and the
-    /// scheme of an `Authorization` header, as [`Credential`](crate::Credential) does. It does not search for a token
-    /// within a longer text. To search, use a `Finder` as in the example. To read a list of
-    /// reports, use `LeakReport::read_all`.
+    /// scheme of an `Authorization` header, as [`Credential`](crate::Credential) does. It does not
+    /// search for a token within a longer text. To search, use a `Finder` as in the example. To
+    /// read a list of reports, use `LeakReport::read_all`.
     ///
     /// **Repeats.** The call can be repeated with the same token. A repeated call returns
     /// [`RevokedBefore`](LeakOutcome::RevokedBefore). If the response to the first call was lost,

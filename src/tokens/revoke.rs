@@ -79,8 +79,8 @@ impl<S: TokenStore> Tokens<S> {
     /// call can be repeated with the same texts.
     ///
     /// The call ignores whitespace and quotes around a text, and the scheme of an `Authorization`
-    /// header, as [`Credential`](crate::Credential) does. If the store fails for one token, the call still revokes the
-    /// other tokens.
+    /// header, as [`Credential`](crate::Credential) does. If the store fails for one token, the
+    /// call still revokes the other tokens.
     ///
     /// To revoke a token that was found in public, use [`report_leak`](Self::report_leak). That
     /// method returns the owner of the token, and emits an event of the leak.

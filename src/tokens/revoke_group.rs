@@ -30,9 +30,9 @@ impl<S: TokenStore> Tokens<S> {
     /// - If an owner or a family defines the group, no successor works either.
     /// - If a creation time or a key defines the group, the successors that were created during the
     ///   call are revoked too. If the call repeats a call with the same actor and reason that
-    ///   failed within the last 24 hours, this includes the successors that were created during the
-    ///   failed call. A successor that was created earlier stays live, unless it is itself in the
-    ///   group.
+    ///   failed within the last 24 hours, this includes the successors of the tokens that the
+    ///   failed call revoked, if they were created during the failed call. All other successors
+    ///   that were created earlier stay live, unless they are themselves in the group.
     ///
     /// If a token of an owner or a family ended by itself more than 24 hours ago, its status may
     /// stay "expired" instead of "revoked".

@@ -392,3 +392,30 @@ async fn a_host_runs_slow_hashes_on_its_own_threads() {
 fn receive_job(jobs: &mpsc::Receiver<Box<dyn FnOnce() + Send>>) -> Box<dyn FnOnce() + Send> {
     jobs.try_recv().expect("`join!` polls the verification first")
 }
+
+#[tokio::test]
+async fn no_hash_of_another_scheme_is_in_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("tokens.db")).await.unwrap();
+    let service = Service::new(&store, keyring());
+    let outcomes = service.import(vec![of_blake3(1), of_salted_sha256(2), of_bcrypt(3)]).await;
+    for text in [blake3_text(1), salted_text(2), salted_text(3)] {
+        assert_eq!(service.rejection(&text).await, None);
+    }
+    let files = ["tokens.db", "tokens.db-wal"].map(|name| std::fs::read(folder.path().join(name)).unwrap()).concat();
+    let has = |wanted: &[u8]| files.windows(wanted.len()).any(|window| window == wanted);
+    let of_bcrypt = stored_by_bcrypt(3, COST);
+    let hashes = [
+        blake3::hash(blake3_text(1).as_bytes()).as_bytes().to_vec(),
+        salted_sha256(&salt(2), secret(2).as_bytes()).to_vec(),
+        bcrypt::bcrypt(COST, salt(3), &[secret(3).as_bytes(), &[0]].concat())[..16].to_vec(),
+        of_bcrypt[of_bcrypt.len() - 31..].as_bytes().to_vec(),
+    ];
+    for hash in hashes {
+        assert!(!has(&hash[..16]), "{hash:?}");
+    }
+    // The ids of the tokens must be found. Otherwise the search would prove nothing.
+    for outcome in outcomes {
+        assert!(has(key_of(outcome).id.as_str().as_bytes()));
+    }
+}

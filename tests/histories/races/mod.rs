@@ -1,7 +1,7 @@
 //! Two processes on one database run two operations on the same tokens at the same time. Each pair
-//! of operations runs 100 times, or 10,000 times with `KEYFOB_TEST_SIZE=full`. The result must
-//! always be the result of running the two operations one after the other, in one of the two
-//! orders.
+//! of operations runs 40 to 3,000 times, until both orders have occurred. With
+//! `KEYFOB_TEST_SIZE=full`, it runs 10,000 times. The result must always be the result of running
+//! the two operations one after the other, in one of the two orders.
 //!
 //! [`managers`] tests this for a managing token and the tokens that it issues.
 

@@ -469,6 +469,7 @@ async fn the_turns_that_one_frozen_process_holds_stop_no_other_project() {
     let (begun, mut answers) = (Instant::now(), Vec::new());
     let lasts = if is_full() { HELD - Duration::from_secs(1) } else { Duration::from_secs(3) };
     while begun.elapsed() < lasts {
+        world.verify().await;
         let asked = Instant::now();
         let issued = world.issue(&format!("n{}", answers.len() / 20)).await.map(drop);
         let group = RevokeGroup::Owner(OwnerId::new("mallory").unwrap());
