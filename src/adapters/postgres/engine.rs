@@ -39,9 +39,9 @@ macro_rules! begin {
 ///   `from_pool` checks this setting on only one connection of the host's pool.
 /// - If `lock_timeout` is not set, it becomes 5 seconds, which is the time limit of a call.
 ///   `statement_timeout` is not suitable, because it also ends a statement that waits for no lock.
-/// - If `idle_in_transaction_session_timeout` is not set or longer, it becomes 10 seconds, twice the
-///   time limit of a call. If the process freezes or loses its connection during the transaction,
-///   the server releases the locks of the transaction after this time.
+/// - If `idle_in_transaction_session_timeout` is not set or longer, it becomes 10 seconds, which is
+///   twice the time limit of a call. If the process freezes or loses its connection during the
+///   transaction, the server releases the locks of the transaction after this time.
 const BEGIN: &str = begin!();
 
 /// The SQL that begins a transaction whose first lock is a project's turn (see turn.rs). In
