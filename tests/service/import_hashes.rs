@@ -409,7 +409,7 @@ async fn no_hash_of_another_scheme_is_in_the_files() {
         blake3::hash(blake3_text(1).as_bytes()).as_bytes().to_vec(),
         salted_sha256(&salt(2), secret(2).as_bytes()).to_vec(),
         bcrypt::bcrypt(COST, salt(3), &[secret(3).as_bytes(), &[0]].concat())[..16].to_vec(),
-        of_bcrypt[of_bcrypt.len() - 31..].as_bytes().to_vec(),
+        of_bcrypt.as_bytes()[of_bcrypt.len() - 31..].to_vec(),
     ];
     for hash in hashes {
         assert!(!has(&hash[..16]), "{hash:?}");
