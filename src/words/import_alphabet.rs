@@ -22,6 +22,10 @@ pub enum ImportAlphabet {
     /// `ID.SECRET`.
     Token68,
     /// Every visible ASCII character, `!` to `~`. Use this variant if no other variant fits.
+    ///
+    /// If a token begins or ends with a character that a [`Credential`](crate::Credential) leaves
+    /// out, such as a quote or a semicolon, use it in a shape of only one length. In a shape of
+    /// several lengths, the shorter text would also fit, and the token would be rejected.
     Visible,
 }
 
