@@ -1,5 +1,6 @@
 //! The OpenAI-compatible routes: the list of models that a token may use, and questions to a model.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +10,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{ACCEPT, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::api::guard::OwnCaller;
@@ -38,9 +39,44 @@ pub async fn models(State(app): State<Arc<App>>, caller: OwnCaller) -> Result<Js
 }
 
 /// The part of a question that this service reads. The upstream reads the rest.
-#[derive(Deserialize)]
 struct Question {
     model: String,
+}
+
+/// The key of a question that names the model.
+const MODEL: &str = "model";
+
+impl<'de> Deserialize<'de> for Question {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(QuestionVisitor)
+    }
+}
+
+/// Reads a [`Question`]. The upstream may read the body differently: it may ignore the case of
+/// keys, as the JSON package of Go does, or use the last of two equal keys. So a body is refused if
+/// a second key equals [`MODEL`] in upper or lower case, or if its only such key has another case.
+struct QuestionVisitor;
+
+impl<'de> Visitor<'de> for QuestionVisitor {
+    type Value = Question;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with one key model")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Question, A::Error> {
+        let mut model = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if !key.eq_ignore_ascii_case(MODEL) {
+                map.next_value::<IgnoredAny>()?;
+            } else if key == MODEL && model.is_none() {
+                model = Some(map.next_value()?);
+            } else {
+                return Err(A::Error::duplicate_field(MODEL));
+            }
+        }
+        model.map(|model| Question { model }).ok_or_else(|| A::Error::missing_field(MODEL))
+    }
 }
 
 /// Answers `POST /llm/v1/chat/completions`: forwards the question to the upstream of the model,
@@ -77,6 +113,11 @@ pub async fn body(app: &Arc<App>, user: &User, mut request: Request) -> Result<B
 
 /// Sends a question to the model that the question names, and returns the response. The model must
 /// be one of `models`.
+///
+/// # Errors
+/// Returns [`ChatError::Shape`] if the body is not an object, or if not exactly one of its keys
+/// names a model. Returns [`ChatError::NoModel`] if `models` does not contain the model, and any
+/// error of [`ask_model`].
 pub async fn ask(
     app: &App,
     models: &[Model],
@@ -161,7 +202,7 @@ impl ChatError {
             }
             Self::Body(rejection) => (rejection.status(), "unreadable", "the body could not be read"),
             Self::Shape => {
-                (StatusCode::BAD_REQUEST, "invalid_body", "the body must be a JSON object with model and messages")
+                (StatusCode::BAD_REQUEST, "invalid_body", "the body must be a JSON object with one model and messages")
             }
             Self::Prompt => {
                 let words = "the body must be a JSON object with the fields of the extension: user_input, chat_history, \

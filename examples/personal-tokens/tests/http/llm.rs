@@ -75,6 +75,35 @@ async fn model_can_have_another_name_at_its_provider() {
     assert_eq!(asked, json!({"model": "provider/m-2026", "messages": [1], "seed": 7}));
 }
 
+/// Some JSON parsers ignore the case of a key, and some use the last of two equal keys. So one body
+/// could name two models: an allowed one to the service, and another one to the provider.
+#[tokio::test]
+async fn question_with_two_model_keys_is_refused() {
+    let upstream = Upstream::start().await;
+    for upstream_model in [None, Some("provider/m-2026")] {
+        let mut config = upstream.config(&[(1, "m")]);
+        config["models"][0]["upstream_model"] = json!(upstream_model);
+        let host = Host::start_configured(config).await;
+        let token = host.ada().await.make("n", None).await["token"].as_str().unwrap().to_owned();
+        for question in [
+            r#"{"model": "m", "Model": "other", "messages": []}"#,
+            r#"{"MODEL": "other", "model": "m", "messages": []}"#,
+            r#"{"model": "m", "mode\u004c": "other", "messages": []}"#,
+            r#"{"model": "m", "model": "other", "messages": []}"#,
+            r#"{"model": "m", "\u006dodel": "m", "messages": []}"#,
+            r#"{"Model": "m", "messages": []}"#,
+            r#"["m"]"#,
+        ] {
+            assert_eq!(code(&host.ask(&token, question).await.is(400)), "invalid_body", "{question}");
+        }
+        assert!(upstream.asked().is_empty());
+        // Only a key of the body itself names the model.
+        let question = r#"{"model": "m", "models": 1, "messages": [{"Model": "other"}]}"#;
+        host.ask(&token, question).await.is(200);
+        assert_eq!(upstream.asked()[0].json()["messages"], json!([{"Model": "other"}]));
+    }
+}
+
 #[tokio::test]
 async fn only_status_body_type_and_retry_time_of_an_answer_pass() {
     for (status, passes) in
