@@ -107,6 +107,9 @@ pub struct Guess<'g> {
     guesses: &'g Guesses,
     account: Account,
     client: Option<Client>,
+    /// The times that this try added to the debts of the client and of the account.
+    of_client: Duration,
+    of_account: Duration,
 }
 
 impl Guesses {
@@ -138,12 +141,13 @@ impl Guesses {
             return Err(Busy.into());
         }
         let of_pair = Wrong::once_more(of_pair, now);
-        let (of_client, of_account) = (OF_CLIENT.count(of_client, now), OF_ACCOUNT.count(of_account, now));
+        let (client_debt, of_client) = OF_CLIENT.count(of_client, now);
+        let (account_debt, of_account) = OF_ACCOUNT.count(of_account, now);
         put(&mut counts.by_pair, (account, client), of_pair, now);
-        put(&mut counts.by_client, client, of_client, now);
-        put(&mut counts.by_account, account, of_account, now);
+        put(&mut counts.by_client, client, client_debt, now);
+        put(&mut counts.by_account, account, account_debt, now);
         counts.running.insert(account, running + 1);
-        Ok(Guess { guesses: self, account, client })
+        Ok(Guess { guesses: self, account, client, of_client, of_account })
     }
 
     // No code here panics while it holds the lock.
@@ -173,10 +177,10 @@ impl Guess<'_> {
     fn take_back(&self) {
         let mut counts = self.guesses.counts();
         if let Some(debt) = counts.by_client.get_mut(&self.client) {
-            OF_CLIENT.take_back(debt);
+            debt.take_back(self.of_client);
         }
         if let Some(debt) = counts.by_account.get_mut(&self.account) {
-            OF_ACCOUNT.take_back(debt);
+            debt.take_back(self.of_account);
         }
     }
 }
@@ -272,6 +276,25 @@ mod tests {
         }
         assert!((0..5).all(|_| guess(&guesses, "ada", 1, at(0)) == 0));
         assert_eq!(guess(&guesses, "ada", 1, at(0)), 30);
+    }
+
+    /// Otherwise, right passwords and tries that were not checked would end the attack mode.
+    #[test]
+    fn account_stays_under_attack_after_tries_that_do_not_count() {
+        for is_right in [true, false] {
+            for (seconds, wait) in [(0, 120), (59, 61), (60, 0)] {
+                let (guesses, now) = (Guesses::default(), at(seconds));
+                assert!((0..20).all(|number| guess(&guesses, "ada", number / 2, at(0)) == 0));
+                let tried = guesses.begin("ada", client(100), now).expect("no wait");
+                if is_right {
+                    tried.right()
+                } else {
+                    tried.unchecked()
+                }
+                // An address with two wrong passwords waits only if the account is under attack.
+                assert_eq!(guess(&guesses, "ada", 9, now), wait, "{is_right} {seconds}");
+            }
+        }
     }
 
     #[test]

@@ -46,15 +46,12 @@ impl Rate {
         self.left(debt, now).saturating_sub(self.every * (self.burst - 1))
     }
 
-    /// Returns the debt with one more wrong password.
-    pub fn count(self, debt: Option<&Debt>, now: Timestamp) -> Debt {
-        let left = (self.left(debt, now) + self.every).min(self.every * self.burst);
-        Debt { until: now.saturating_add(left) }
-    }
-
-    /// Removes one wrong password from the debt.
-    pub fn take_back(self, debt: &mut Debt) {
-        debt.until = debt.until.saturating_sub(self.every);
+    /// Returns the debt with one more wrong password, and the time that this password added. The
+    /// time is shorter than the interval if the debt reached its maximum.
+    pub fn count(self, debt: Option<&Debt>, now: Timestamp) -> (Debt, Duration) {
+        let left = self.left(debt, now);
+        let added = (self.every * self.burst).saturating_sub(left).min(self.every);
+        (Debt { until: now.saturating_add(left + added) }, added)
     }
 
     fn left(self, debt: Option<&Debt>, now: Timestamp) -> Duration {
@@ -86,6 +83,13 @@ impl Wrong {
 #[derive(Clone, Copy)]
 pub struct Debt {
     until: Timestamp,
+}
+
+impl Debt {
+    /// Removes one wrong password from the debt. `added` is the time that the password added.
+    pub fn take_back(&mut self, added: Duration) {
+        self.until = self.until.saturating_sub(added);
+    }
 }
 
 /// An entry of a table with a limited number of entries.
