@@ -14,7 +14,7 @@
 //! The limits are the same for a name that no person has, so they do not reveal which names exist.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::{Entry, RandomState};
 use std::error::Error;
 use std::fmt;
 use std::hash::BuildHasher;
@@ -25,7 +25,7 @@ use keyfob::Timestamp;
 
 use crate::client::Client;
 use crate::people::accounts::Busy;
-use crate::people::limits::{BackOff, Debt, Entry, FORGOTTEN, Rate, Wrong, put};
+use crate::people::limits::{BackOff, Debt, Entry as _, FORGOTTEN, Rate, Wrong, put};
 
 /// The waits of one address for one account.
 const OF_PAIR: BackOff = BackOff { free: 5, first: Duration::from_secs(30), longest: Duration::from_secs(15 * 60) };
@@ -107,6 +107,9 @@ pub struct Guess<'g> {
     guesses: &'g Guesses,
     account: Account,
     client: Option<Client>,
+    /// The entry of this address for this account before this try, and with it.
+    earlier: Option<Wrong>,
+    of_pair: Wrong,
     /// The times that this try added to the debts of the client and of the account.
     of_client: Duration,
     of_account: Duration,
@@ -140,6 +143,7 @@ impl Guesses {
         if running >= MOST_AT_ONCE {
             return Err(Busy.into());
         }
+        let earlier = of_pair.copied();
         let of_pair = Wrong::once_more(of_pair, now);
         let (client_debt, of_client) = OF_CLIENT.count(of_client, now);
         let (account_debt, of_account) = OF_ACCOUNT.count(of_account, now);
@@ -147,7 +151,7 @@ impl Guesses {
         put(&mut counts.by_client, client, client_debt, now);
         put(&mut counts.by_account, account, account_debt, now);
         counts.running.insert(account, running + 1);
-        Ok(Guess { guesses: self, account, client, of_client, of_account })
+        Ok(Guess { guesses: self, account, client, earlier, of_pair, of_client, of_account })
     }
 
     // No code here panics while it holds the lock.
@@ -165,12 +169,17 @@ impl Guess<'_> {
         self.guesses.counts().by_pair.remove(&(self.account, self.client));
     }
 
-    /// Records that the password was not checked, so that the try does not count.
+    /// Records that the password was not checked, so that the try neither counts nor restarts the
+    /// wait.
     pub fn unchecked(self) {
         self.take_back();
         let mut counts = self.guesses.counts();
-        if let Some(wrong) = counts.by_pair.get_mut(&(self.account, self.client)) {
-            wrong.once_less();
+        let Entry::Occupied(mut entry) = counts.by_pair.entry((self.account, self.client)) else { return };
+        match self.earlier {
+            // A concurrent try was counted after this one, and remains counted.
+            _ if *entry.get() != self.of_pair => entry.get_mut().once_less(),
+            Some(earlier) => *entry.get_mut() = earlier,
+            None => drop(entry.remove()),
         }
     }
 
@@ -294,6 +303,30 @@ mod tests {
                 // An address with two wrong passwords waits only if the account is under attack.
                 assert_eq!(guess(&guesses, "ada", 9, now), wait, "{is_right} {seconds}");
             }
+        }
+    }
+
+    #[test]
+    fn unchecked_try_does_not_restart_the_wait() {
+        let guesses = Guesses::default();
+        assert!((0..5).all(|_| guess(&guesses, "ada", 1, at(0)) == 0));
+        for _ in 0..3 {
+            guesses.begin("ada", client(1), at(30)).expect("no wait").unchecked();
+        }
+        assert_eq!(guess(&guesses, "ada", 1, at(30)), 0);
+        assert_eq!(guess(&guesses, "ada", 1, at(30)), 60);
+    }
+
+    /// The wrong password of a concurrent try still counts.
+    #[test]
+    fn unchecked_try_takes_back_only_itself() {
+        for is_first in [true, false] {
+            let guesses = Guesses::default();
+            assert!((0..3).all(|_| guess(&guesses, "ada", 1, at(0)) == 0));
+            let mut tries = [1, 2].map(|second| Some(guesses.begin("ada", client(1), at(second)).expect("no wait")));
+            tries[usize::from(!is_first)].take().expect("it is there").unchecked();
+            drop(tries);
+            assert_eq!((guess(&guesses, "ada", 1, at(2)), guess(&guesses, "ada", 1, at(2))), (0, 30));
         }
     }
 

@@ -62,7 +62,7 @@ impl Rate {
 }
 
 /// The wrong passwords of one address for one account.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Wrong {
     times: u32,
     last: Timestamp,
