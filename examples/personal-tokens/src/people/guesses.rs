@@ -25,7 +25,7 @@ use keyfob::Timestamp;
 
 use crate::client::Client;
 use crate::people::accounts::Busy;
-use crate::people::limits::{BackOff, Debt, Entry as _, FORGOTTEN, Rate, Wrong, put};
+use crate::people::limits::{BackOff, Debt, Entry as _, FORGOTTEN, Latest, Rate, Wrong, put};
 
 /// The waits of one address for one account.
 const OF_PAIR: BackOff = BackOff { free: 5, first: Duration::from_secs(30), longest: Duration::from_secs(15 * 60) };
@@ -39,7 +39,6 @@ const OF_ACCOUNT: Rate = Rate { burst: 20, every: Duration::from_secs(60) };
 /// The maximum number of passwords for one account that are hashed or wait for it at the same time.
 /// It is about half of the places, so that an attack on one account leaves places for the others.
 const MOST_AT_ONCE: usize = 16;
-
 /// A name that was typed, as a keyed hash. Its size does not depend on the name, and no one can
 /// choose names with the same hash.
 type Account = u64;
@@ -53,6 +52,7 @@ struct Counts {
     running: HashMap<Account, usize>,
     /// The time at which the entries without effect were last dropped.
     tidied: Option<Timestamp>,
+    latest: Latest,
 }
 
 impl Counts {
@@ -130,6 +130,7 @@ impl Guesses {
         let account = self.keys.hash_one(name);
         let mut counts = self.counts();
         let counts = &mut *counts;
+        let now = counts.latest.in_order(now);
         counts.tidy(now);
         let (of_client, of_account) = (counts.by_client.get(&client), counts.by_account.get(&account));
         let is_attacked = !OF_ACCOUNT.wait(of_account, now).is_zero();
@@ -211,7 +212,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::people::limits::MOST;
+    use crate::people::limits::{DISORDER, MOST};
 
     const NOW: i64 = 1_800_000_000_000;
 
@@ -327,6 +328,22 @@ mod tests {
             tries[usize::from(!is_first)].take().expect("it is there").unchecked();
             drop(tries);
             assert_eq!((guess(&guesses, "ada", 1, at(2)), guess(&guesses, "ada", 1, at(2))), (0, 30));
+        }
+    }
+
+    #[test]
+    fn slightly_earlier_time_keeps_the_counts() {
+        let most = DISORDER.as_secs();
+        for (seconds, is_kept) in [(0, true), (most - 1, true), (most, true), (most + 1, false)] {
+            let (guesses, earlier) = (Guesses::default(), at(100 - seconds));
+            assert!((0..5).all(|_| guess(&guesses, "ada", 1, at(100)) == 0));
+            assert_eq!(guess(&guesses, "ada", 1, earlier), if is_kept { 30 } else { 0 }, "{seconds}");
+
+            let guesses = Guesses::default();
+            assert!((0..20).all(|number| guess(&guesses, "ada", number, at(100)) == 0));
+            // An address may send a second wrong password unless the account is under attack.
+            assert_eq!(guess(&guesses, "ada", 20, earlier), 0);
+            assert_eq!(guess(&guesses, "ada", 20, earlier), if is_kept { 60 } else { 0 }, "{seconds}");
         }
     }
 

@@ -9,6 +9,9 @@ use keyfob::Timestamp;
 /// The time after which the wrong passwords of an address for an account are forgotten. It begins
 /// with the last of them.
 pub const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
+/// The longest time by which concurrent tries may be counted in the wrong order. A time that is
+/// earlier by more than this means that the clock was set back.
+pub const DISORDER: Duration = Duration::from_secs(10);
 /// The maximum number of entries of one table.
 pub const MOST: usize = 8192;
 
@@ -89,6 +92,25 @@ impl Debt {
     /// Removes one wrong password from the debt. `added` is the time that the password added.
     pub fn take_back(&mut self, added: Duration) {
         self.until = self.until.saturating_sub(added);
+    }
+}
+
+/// The time of the latest try.
+#[derive(Default)]
+pub struct Latest(Option<Timestamp>);
+
+impl Latest {
+    /// Returns the time at which a try counts. The time of a try is read before the tables are
+    /// locked, so it may be a little earlier than the time of the latest try. Then the try counts
+    /// at the time of the latest try. At its own time, the entries of the latest try would be in
+    /// the future and would have no effect.
+    pub fn in_order(&mut self, now: Timestamp) -> Timestamp {
+        let now = match self.0 {
+            Some(latest) if latest.saturating_since(now) <= DISORDER => now.max(latest),
+            _ => now,
+        };
+        self.0 = Some(now);
+        now
     }
 }
 
