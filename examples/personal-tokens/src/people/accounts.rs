@@ -13,6 +13,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit
 
 use crate::client::Client;
 use crate::db::{Db, On, Truth, query};
+use crate::people::denied::can_be_in_a_name;
 use crate::people::guesses::{Guesses, TooMany};
 use crate::random;
 use crate::serve::queued;
@@ -191,7 +192,10 @@ impl Accounts {
 
     async fn compare(&self, name: &str, password: String) -> Result<Option<User>, SetupError> {
         let _place = self.sign_ins.place()?;
-        let row: Option<Row> = query(select_users!("WHERE name = ?")).bind(name).fetch_optional(&self.db).await?;
+        let row: Option<Row> = match can_be_in_a_name(name) {
+            true => query(select_users!("WHERE name = ?")).bind(name).fetch_optional(&self.db).await?,
+            false => None,
+        };
         let stored = row.as_ref().map_or_else(|| self.decoy.clone(), |(_, _, _, _, stored, ..)| stored.clone());
         let fits = self.fits(&self.sign_ins, password, stored).await?;
         Ok(row.filter(|_| fits).map(User::from))

@@ -76,6 +76,12 @@ pub fn checked_name(text: &str) -> Result<&str, Denied> {
     }
 }
 
+/// Returns whether a name can contain the text. No name contains a NUL character. A statement with
+/// one must not be sent to the database: PostgreSQL refuses it, and for SQLite it ends a pattern.
+pub fn can_be_in_a_name(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

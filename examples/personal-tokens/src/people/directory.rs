@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::db::{Db, Truth, query};
+use crate::people::denied::can_be_in_a_name;
 use crate::people::projects::Project;
 
 /// The number of rows on a page.
@@ -130,6 +131,9 @@ macro_rules! current {
 
 /// Returns a page of the people whose names contain `text`, sorted by name.
 pub async fn people(db: &Db, text: &str, filter: Filter, number: i64) -> sqlx::Result<Page<Person>> {
+    if !can_be_in_a_name(text) {
+        return Ok(Page::empty());
+    }
     let (like, filter) = (like(text), filter.as_str());
     let (count, list) = match (like.is_empty(), filter.is_empty()) {
         // SQLite counts a whole table without reading its rows.
@@ -162,6 +166,9 @@ pub async fn person(db: &Db, id: i64) -> sqlx::Result<Option<Person>> {
 
 /// Returns a page of the members of a project whose names contain `text`, sorted by name.
 pub async fn members(db: &Db, project: i64, text: &str, number: i64) -> sqlx::Result<Page<Person>> {
+    if !can_be_in_a_name(text) {
+        return Ok(Page::empty());
+    }
     let like = like(text);
     let count = "SELECT count(*) FROM memberships JOIN users ON id = user_id \
                  WHERE project_id = ?1 AND (?2 = '' OR {lower}(name) LIKE {lower}(?2) ESCAPE '!')";
@@ -216,6 +223,9 @@ impl From<Row> for Listed {
 /// Returns a page of the projects whose names contain `text`, sorted by name. Without a search, the
 /// personal projects are left out. Removed projects are always left out.
 pub async fn projects(db: &Db, text: &str, number: i64) -> sqlx::Result<Page<Listed>> {
+    if !can_be_in_a_name(text) {
+        return Ok(Page::empty());
+    }
     let like = like(text);
     let (count, list) = if like.is_empty() {
         (
@@ -279,6 +289,10 @@ pub fn pages(total: i64) -> i64 {
 }
 
 impl<T> Page<T> {
+    fn empty() -> Self {
+        Self { rows: Vec::new(), total: 0, number: 1 }
+    }
+
     /// Returns the number of the first row of the page, from 1. It is 0 if the list is empty.
     pub fn first(&self) -> i64 {
         if self.rows.is_empty() { 0 } else { (self.number - 1) * SIZE + 1 }

@@ -4,7 +4,7 @@
 use keyfob::Timestamp;
 
 use crate::db::{Db, Tx, query};
-use crate::people::denied::{Denied, checked_name};
+use crate::people::denied::{Denied, can_be_in_a_name, checked_name};
 use crate::people::projects::{self, Kind};
 
 /// Adds a shared or a public project. Returns its id, or the reason why it was not added.
@@ -80,6 +80,9 @@ pub async fn remove(db: &Db, project: i64, now: Timestamp) -> sqlx::Result<()> {
 /// # Errors
 /// Returns an error if the database fails.
 pub async fn add_member(db: &Db, project: i64, name: &str) -> sqlx::Result<Result<(), Denied>> {
+    if !can_be_in_a_name(name) {
+        return Ok(Err(Denied::Unknown));
+    }
     let sql = "SELECT id FROM users WHERE name = ? AND id NOT IN (SELECT user_id FROM removed_people)";
     let person: Option<i64> = query(sql).bind(name.trim()).first(db).await?;
     let Some(person) = person else { return Ok(Err(Denied::Unknown)) };

@@ -90,6 +90,21 @@ async fn unknown_name_is_slowed_like_a_known_one() {
     assert_eq!(known.iter().filter(|(status, ..)| *status == 429).count(), 3);
 }
 
+/// PostgreSQL refuses a statement with a NUL character. `tests/processes/engines.rs` sends the name
+/// to each engine.
+#[tokio::test]
+async fn name_with_a_nul_character_is_slowed_like_any_other() {
+    let host = behind_proxy().await;
+    for name in ["%00", "ada%00"] {
+        let before = compared(&host);
+        for _ in 0..5 {
+            sign_in(&host, 1, name, "wrong").await.is(401);
+        }
+        sign_in(&host, 1, name, "wrong").await.is(429);
+        assert_eq!(compared(&host), before + 5, "each password is compared with a hash");
+    }
+}
+
 #[tokio::test]
 async fn many_addresses_that_guess_for_one_account_get_one_try_each() {
     let host = behind_proxy().await;

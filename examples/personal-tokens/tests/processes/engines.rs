@@ -51,6 +51,20 @@ async fn is_an_engine(url: &str) {
         assert!(start.body.contains("<tr id=\"token-"), "{}", start.body);
     }
 
+    // The same holds for the name of a person or a project. A sign-in with such a name counts as a
+    // wrong password.
+    for _ in 0..5 {
+        host.try_sign_in("ada%00", "wrong").await.is(401);
+    }
+    host.try_sign_in("ada%00", "wrong").await.is(429);
+    for list in ["people", "projects", "projects/2/members"] {
+        let page = ada.get(&format!("/admin/{list}?q=a%00")).await.is(200);
+        assert!(page.body.contains("id=\"no-hits\""), "{list}: {}", page.body);
+    }
+    let csrf = ada.get("/admin/projects").await.is(200).field("csrf");
+    let refused = ada.post_form("/admin/projects/2/members", &format!("csrf={csrf}&name=ada%00")).await.is(400);
+    assert!(refused.body.contains("Nobody has this name."), "{}", refused.body);
+
     // A second process on the same data does not create the first person again. It revokes one
     // token, and the first process then rejects this token. The other token still works in the
     // second process.
