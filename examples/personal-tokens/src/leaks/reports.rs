@@ -134,7 +134,8 @@ async fn revoke(app: &App, reports: Vec<LeakReport>) -> Result<(), SetupError> {
 /// retries the revocations and writes that failed, because the sender may be unable to send the
 /// report again. If every retry of a revocation fails, its outcome in `leaks` remains an error.
 async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), SetupError> {
-    let mut noted = note(app, reporter, leaks).await;
+    let mut is_noted = vec![false; leaks.len()];
+    let mut noted = note(app, reporter, leaks, &mut is_noted).await;
     for pause in PAUSES {
         if noted.is_ok() && leaks.iter().all(|(_, outcome)| outcome.is_ok()) {
             break;
@@ -143,17 +144,24 @@ async fn finish(app: &App, reporter: &Actor, leaks: &mut [Leak]) -> Result<(), S
         for (report, outcome) in leaks.iter_mut().filter(|(_, outcome)| outcome.is_err()) {
             *outcome = app.tokens.report_leak(reporter, &report.token).await;
         }
-        noted = note(app, reporter, leaks).await;
+        noted = note(app, reporter, leaks, &mut is_noted).await;
     }
     noted
 }
 
-/// Stores each leak whose token was revoked, so that the owner of the token sees the leak.
-async fn note(app: &App, reporter: &Actor, leaks: &[Leak]) -> Result<(), SetupError> {
+/// Stores each leak whose token was revoked, so that the owner of the token sees the leak. Skips
+/// the leaks that are marked in `is_noted`, and marks those that it stores. If a leak were stored
+/// twice, its bound tokens would be counted twice.
+///
+/// # Errors
+/// Returns the first error, but only after the function has tried to store all leaks.
+async fn note(app: &App, reporter: &Actor, leaks: &[Leak], is_noted: &mut [bool]) -> Result<(), SetupError> {
     let mut noted = Ok(());
-    for (report, outcome) in leaks {
+    for ((report, outcome), is_noted) in leaks.iter().zip(is_noted).filter(|(_, is_noted)| !**is_noted) {
         if let Ok(outcome) = outcome {
-            noted = noted.and(told::note(app, reporter, report, outcome).await);
+            let done = told::note(app, reporter, report, outcome).await;
+            *is_noted = done.is_ok();
+            noted = noted.and(done);
         }
     }
     noted

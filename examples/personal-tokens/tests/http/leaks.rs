@@ -513,6 +513,34 @@ async fn brief_failure_is_retried_before_the_answer() {
     }
 }
 
+/// Each retry of a report stores only the leaks that are not stored yet.
+#[tokio::test]
+async fn ended_bound_tokens_are_counted_once_if_another_revocation_is_retried() {
+    let host = Host::start().await;
+    if !host.is_on_sqlite() {
+        return;
+    }
+    let ada = host.ada().await;
+    let made = ada.post(json!({"name": "Laptop", "scopes": "tokens:manage"})).await.is(200).json();
+    let laptop = made["token"].as_str().unwrap().to_owned();
+    for name in ["one", "two"] {
+        host.delegate(&laptop, &json!({"name": name, "scopes": ""})).await.is(200);
+    }
+    let other = ada.make("other", None).await["token"].as_str().unwrap().to_owned();
+    refuse_to_end(&host, &other).await;
+    let report = async { send(&host, report_of(&[other.clone(), laptop.clone()])).await.is(202) };
+    let moment = async {
+        // The alarm is stored after the first attempt to revoke the other token has failed.
+        let noted = || query("SELECT bound_ended FROM leaked_issuers").column::<i64>(&host.app.db);
+        until("the leak is stored", async || noted().await.unwrap().len() == 1).await;
+        run(&host, "DROP TRIGGER refusing").await;
+    };
+    tokio::join!(report, moment);
+    host.with_token(WHOAMI, &other).await.is_problem(401, "revoked");
+    let list = ada.get(PAGE).await.is(200);
+    assert!(list.body.contains("2 tokens that it had issued ended with it."), "{}", list.body);
+}
+
 #[tokio::test]
 async fn report_is_accepted_again_if_its_owner_could_not_be_notified() {
     let github = Signer256::start().await;
