@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::people;
-use crate::support::{Answer, Host, Person, TOKENS, WHOAMI, assert_holds_no_part};
+use crate::support::{Answer, Host, Person, TOKENS, WHOAMI, assert_holds_no_part, items_in};
 
 const PROJECTS: &str = "/admin/projects";
 
@@ -283,6 +283,32 @@ async fn all_tokens_of_a_project_are_revoked() {
         host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
     }
     host.with_token(WHOAMI, &elsewhere).await.is(200);
+}
+
+/// Another host with a clock that is ahead may have issued a token of the project.
+#[tokio::test]
+async fn token_from_the_future_is_revoked_with_all_others() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let shared = ada.project("Open library").await;
+    let hour = Duration::from_secs(60 * 60);
+    host.clock.advance(hour);
+    let ahead = text(&ada.make("ahead", Some(shared)).await);
+    host.clock.set(host.app.tokens.now().saturating_sub(hour));
+    let present = text(&ada.make("present", Some(shared)).await);
+    let done = act(&ada, "4/revoke-all", "typed=Open+library").await.is(303);
+    assert_eq!(done.header("location"), "/admin/projects?said=revoked-2");
+    for token in [&ahead, &present] {
+        host.with_token(WHOAMI, token).await.is_problem(401, "revoked");
+    }
+    host.app.audit.written().await;
+    // The history of each token names the revocation of the group.
+    for token in [&ahead, &present] {
+        let page = ada.get(&format!("/admin/tokens/{shared}/{}", id(token))).await.is(200).body;
+        let history = items_in(&page, "history");
+        let words = "Revoked by you: no longer needed, with all tokens of the project";
+        assert!(history.contains(&words.to_owned()), "{history:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 //! The forms with which an administrator adds, renames and removes projects.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use keyfob::{Actor, record::RevocationReason, store::RevokeGroup};
+use keyfob::{Actor, Timestamp, record::RevocationReason, store::RevokeGroup};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -133,8 +132,8 @@ pub async fn revoke_all(
 
 async fn revoke(app: &App, signed_in: &SignedIn, listed: &Listed) -> Result<u64, PageError> {
     let actor = Actor::from(&signed_in.user.owner_id());
-    // The group contains all existing tokens, including tokens created in this millisecond.
-    let all = RevokeGroup::CreatedBefore(app.tokens.now().saturating_add(Duration::from_millis(1)));
+    // The group contains all existing tokens, including tokens from a host whose clock is ahead.
+    let all = RevokeGroup::CreatedBefore(Timestamp::MAX);
     let reason = RevocationReason::CessationOfOperation;
     let revoked = app.tokens.revoke_group(&actor, &listed.project.project_id(), &all, reason).await;
     app.project_counts.forget();
