@@ -78,7 +78,7 @@ pub async fn delete(app: &App, kept: Duration, is_purged: bool) -> Result<(), Se
     // Sessions use the clock of the system, in seconds.
     let sessions = "DELETE FROM sessions WHERE id_hash IN \
                     (SELECT * FROM (SELECT id_hash FROM sessions WHERE expires_at <= ?1 LIMIT ?2) AS batch)";
-    repeat(app, sessions, unix_now()).await
+    repeat(app, sessions, unix_now()?).await
 }
 
 /// Runs a deletion until it finds no more rows, or until the run has deleted enough.

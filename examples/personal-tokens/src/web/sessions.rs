@@ -1,6 +1,7 @@
 //! The sessions of signed-in people, stored in the host's own database, and the extractor that
 //! returns the signed-in person of a request.
 
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -113,11 +114,17 @@ impl FromRequestParts<Arc<App>> for SignedIn {
 #[derive(Clone, Debug)]
 pub struct StoredSessions {
     db: Db,
+    /// The clock of the system, or that of a test.
+    clock: fn() -> SystemTime,
 }
 
 impl StoredSessions {
     pub fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, clock: SystemTime::now }
+    }
+
+    fn now(&self) -> StoreResult<i64> {
+        unix_seconds((self.clock)()).map_err(|error| Error::Backend(error.to_string()))
     }
 }
 
@@ -127,8 +134,17 @@ fn row_key(id: &Id) -> Vec<u8> {
     Sha256::digest(id.0.to_le_bytes()).to_vec()
 }
 
-pub(crate) fn unix_now() -> i64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+/// Returns the seconds since 1970 of the system's clock.
+///
+/// # Errors
+/// Returns an error if the clock is before 1970. Then nothing can tell which sessions have expired.
+pub(crate) fn unix_now() -> io::Result<i64> {
+    unix_seconds(SystemTime::now())
+}
+
+fn unix_seconds(time: SystemTime) -> io::Result<i64> {
+    let before = |_| io::Error::other("the clock of the system is before 1970; set it");
+    Ok(time.duration_since(SystemTime::UNIX_EPOCH).map_err(before)?.as_secs() as i64)
 }
 
 fn backend(error: sqlx::Error) -> Error {
@@ -141,7 +157,7 @@ impl SessionStore for StoredSessions {
     /// random bits are a fault and not a coincidence.
     async fn create(&self, record: &mut Record) -> StoreResult<()> {
         query("DELETE FROM sessions WHERE expires_at <= ?")
-            .bind(unix_now())
+            .bind(self.now()?)
             .execute(&self.db)
             .await
             .map_err(backend)?;
@@ -172,7 +188,7 @@ impl SessionStore for StoredSessions {
         let row: Option<(String, i64)> =
             query("SELECT data, expires_at FROM sessions WHERE id_hash = ? AND expires_at > ?")
                 .bind(row_key(id))
-                .bind(unix_now())
+                .bind(self.now()?)
                 .fetch_optional(&self.db)
                 .await
                 .map_err(backend)?;
@@ -193,6 +209,8 @@ impl SessionStore for StoredSessions {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
@@ -213,5 +231,27 @@ mod tests {
         sessions.delete(&record.id).await.expect("it is deleted");
         sessions.save(&under_way).await.expect("nothing is stored");
         assert!(sessions.load(&record.id).await.expect("it is read").is_none());
+    }
+
+    /// Otherwise, a clock that was reset to a time before 1970 would bring back expired sessions.
+    #[tokio::test]
+    async fn no_session_is_read_or_begun_while_the_clock_is_before_1970() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let db = Db::open_file(&dir.path().join("host.db")).await.expect("it opens");
+        let at = |clock| StoredSessions { clock, ..StoredSessions::new(db.clone()) };
+        let mut record = Record { id: Id::default(), data: [].into(), expiry_date: OffsetDateTime::UNIX_EPOCH };
+        record.expiry_date += time::Duration::seconds(1);
+        at(|| SystemTime::UNIX_EPOCH).create(&mut record).await.expect("it is stored");
+        // The session ends one second after 1970 began.
+        let loaded = at(|| SystemTime::UNIX_EPOCH).load(&record.id).await.expect("it is read");
+        assert!(loaded.is_some());
+        let loaded = at(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1)).load(&record.id).await.expect("it is read");
+        assert!(loaded.is_none());
+        let before = at(|| SystemTime::UNIX_EPOCH - Duration::from_nanos(1));
+        let words = "the clock of the system is before 1970; set it";
+        for refused in [before.load(&record.id).await.map(|_| ()), before.create(&mut record).await] {
+            let Err(Error::Backend(error)) = refused else { panic!("it is answered") };
+            assert_eq!(error, words);
+        }
     }
 }

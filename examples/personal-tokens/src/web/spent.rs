@@ -21,7 +21,7 @@ pub async fn spend(db: &Db, user: &User, form: &str) -> sqlx::Result<bool> {
     let spent = query("INSERT INTO spent_forms (user_id, form, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
         .bind(user.id)
         .bind(form)
-        .bind(unix_now() * 1000)
+        .bind(unix_now()? * 1000)
         .execute(&mut transaction)
         .await?;
     if spent == 0 {
