@@ -14,7 +14,8 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit
 use crate::client::Client;
 use crate::db::{Db, On, Truth, query};
 use crate::people::denied::can_be_in_a_name;
-use crate::people::guesses::{Guesses, TooMany};
+use crate::people::guesses::Guesses;
+use crate::people::too_many::TooMany;
 use crate::random;
 use crate::serve::queued;
 use crate::setup::SetupError;

@@ -16,7 +16,6 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::error::Error;
-use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +25,7 @@ use keyfob::Timestamp;
 use crate::client::Client;
 use crate::people::accounts::Busy;
 use crate::people::limits::{BackOff, Debt, Entry as _, FORGOTTEN, Latest, Rate, Wrong, put};
+use crate::people::too_many::TooMany;
 
 /// The waits of one address for one account.
 const OF_PAIR: BackOff = BackOff { free: 5, first: Duration::from_secs(30), longest: Duration::from_secs(15 * 60) };
@@ -74,32 +74,6 @@ pub struct Guesses {
     counts: Mutex<Counts>,
     keys: RandomState,
 }
-
-/// The error that is returned for a try that comes too early after wrong passwords.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooMany {
-    pub wait: Duration,
-}
-
-impl TooMany {
-    /// Returns the time to wait in whole seconds, at least one.
-    pub fn seconds(self) -> u64 {
-        u64::try_from(self.wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
-    }
-}
-
-impl fmt::Display for TooMany {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (number, unit) = match self.seconds() {
-            seconds @ ..=90 => (seconds, "second"),
-            seconds => (seconds.div_ceil(60), "minute"),
-        };
-        let plural = if number == 1 { "" } else { "s" };
-        write!(f, "too many wrong passwords. Try again in {number} {unit}{plural}")
-    }
-}
-
-impl Error for TooMany {}
 
 /// A try whose password may be hashed. It stays counted as wrong unless [`right`](Self::right) or
 /// [`unchecked`](Self::unchecked) is called, so a client gains nothing by closing the connection.
@@ -291,18 +265,14 @@ mod tests {
     /// Otherwise, right passwords and tries that were not checked would end the attack mode.
     #[test]
     fn account_stays_under_attack_after_tries_that_do_not_count() {
-        for is_right in [true, false] {
+        let ends: [fn(Guess<'_>); 2] = [|tried| tried.right(), |tried| tried.unchecked()];
+        for (number, end) in ends.into_iter().enumerate() {
             for (seconds, wait) in [(0, 120), (59, 61), (60, 0)] {
                 let (guesses, now) = (Guesses::default(), at(seconds));
                 assert!((0..20).all(|number| guess(&guesses, "ada", number / 2, at(0)) == 0));
-                let tried = guesses.begin("ada", client(100), now).expect("no wait");
-                if is_right {
-                    tried.right()
-                } else {
-                    tried.unchecked()
-                }
+                end(guesses.begin("ada", client(100), now).expect("no wait"));
                 // An address with two wrong passwords waits only if the account is under attack.
-                assert_eq!(guess(&guesses, "ada", 9, now), wait, "{is_right} {seconds}");
+                assert_eq!(guess(&guesses, "ada", 9, now), wait, "{number} {seconds}");
             }
         }
     }
@@ -376,14 +346,5 @@ mod tests {
         guess(&guesses, "ada", 1, at(u64::from(last / 100) + 60 * 60));
         let counts = guesses.counts();
         assert_eq!((counts.by_pair.len(), counts.by_client.len(), counts.by_account.len()), (1, 1, 1));
-    }
-
-    #[test]
-    fn wait_is_told_in_seconds_or_minutes() {
-        for (millis, text) in [(1, "1 second"), (30_000, "30 seconds"), (90_001, "2 minutes"), (900_000, "15 minutes")]
-        {
-            let said = TooMany { wait: Duration::from_millis(millis) }.to_string();
-            assert_eq!(said, format!("too many wrong passwords. Try again in {text}"));
-        }
     }
 }

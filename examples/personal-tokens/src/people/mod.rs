@@ -11,3 +11,4 @@ pub mod limits;
 pub mod owners;
 pub mod project_changes;
 pub mod projects;
+pub mod too_many;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::client::Sender;
-use crate::people::guesses::TooMany;
+use crate::people::too_many::TooMany;
 use crate::web::error::{PageError, render, sentence};
 use crate::web::frame::{Frame, Here};
 use crate::web::sessions::SignedIn;

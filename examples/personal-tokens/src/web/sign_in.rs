@@ -14,7 +14,7 @@ use tower_sessions::Session;
 
 use crate::app::App;
 use crate::client::Sender;
-use crate::people::guesses::TooMany;
+use crate::people::too_many::TooMany;
 use crate::web::error::{PageError, render, sentence};
 use crate::web::returns;
 use crate::web::sessions::{self, SignedIn};
