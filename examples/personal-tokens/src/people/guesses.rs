@@ -39,6 +39,7 @@ const OF_ACCOUNT: Rate = Rate { burst: 20, every: Duration::from_secs(60) };
 /// The maximum number of passwords for one account that are hashed or wait for it at the same time.
 /// It is about half of the places, so that an attack on one account leaves places for the others.
 const MOST_AT_ONCE: usize = 16;
+
 /// A name that was typed, as a keyed hash. Its size does not depend on the name, and no one can
 /// choose names with the same hash.
 type Account = u64;
