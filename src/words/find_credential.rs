@@ -1,6 +1,7 @@
 //! The search for the credential of a request.
 
-use super::credential::{BasicPair, BasicPart, Credential, HeaderError, trim_paste, trim_start};
+use super::credential::{BasicPair, BasicPart, Credential, HeaderError};
+use super::paste::{trim_paste, trim_start};
 use super::places::{AUTHORIZATION, CredentialPlaces, MAX_VALUE};
 
 /// The result of the search for a credential in a request. It will never have other variants.

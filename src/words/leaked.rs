@@ -4,9 +4,9 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
-use super::credential::trim_paste;
 use super::format::TokenText;
 use super::ids::TokenKey;
+use super::paste::trim_paste;
 use super::rejection::Rejection;
 
 /// A text that was found or reported as a leaked token.

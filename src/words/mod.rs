@@ -51,6 +51,7 @@ pub(crate) mod leaked;
 pub(crate) mod mint_text;
 #[cfg(feature = "rules")]
 mod owner_number;
+mod paste;
 #[cfg(feature = "mac")]
 pub(crate) mod pepper;
 #[cfg(feature = "mac")]

@@ -1,8 +1,9 @@
 //! The reading of a credential from one header, or from a pasted text.
 
-use super::credential::{Credential, HeaderError, trim_paste};
+use super::credential::{Credential, HeaderError};
 use super::find_credential::FoundCredential;
 use super::keyring::Keyring;
+use super::paste::trim_paste;
 use super::places::CredentialPlaces;
 
 impl<'h> Credential<'h> {
