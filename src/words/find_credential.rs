@@ -210,9 +210,8 @@ mod tests {
     fn find(places: &CredentialPlaces, headers: &[(&str, &str)]) -> Result<Result<String, String>, HeaderError> {
         let text = |credential: &Credential<'_>| String::from_utf8_lossy(credential.as_ref()).into_owned();
         let values = |name: &str| {
-            let named: Vec<&[u8]> =
-                headers.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_bytes()).collect();
-            named
+            let named = headers.iter().filter(|(key, _)| *key == name);
+            named.map(|(_, value)| value.as_bytes()).collect::<Vec<_>>()
         };
         Ok(match places.find(values, |text| text.starts_with(b"k9_"))? {
             FoundCredential::Token(credential) => Ok(text(&credential)),
