@@ -168,9 +168,9 @@ fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     let mut found: Vec<_> = clear.chain(encoded::tokens_in(text, finder)).enumerate().collect();
     if found.is_empty() {
         // The service finds the token in this text later, because only the service knows the shapes
-        // of imported tokens. If the text is too long for that, the token may be short enough.
-        let whole = LeakedToken::new(text.trim_ascii());
-        return whole.or_else(|_| LeakedToken::new(&Credential::pasted(text, |_| false))).into_iter().collect();
+        // of imported tokens.
+        let may_be_token = Credential::all_in(text).iter().any(|text| text.as_ref().len() <= LeakedToken::MAX_LEN);
+        return may_be_token.then(|| LeakedToken::of_report(text.trim_ascii())).into_iter().collect();
     }
     // Finds equal tokens by sorting, because a hash set would need copies of the tokens. The sort
     // is stable, so the first of equal tokens is kept.

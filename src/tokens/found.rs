@@ -13,7 +13,6 @@ use crate::rules::view::TokenView;
 use crate::store::contract::{ChainResult, TokenStore};
 use crate::words::credential::Credential;
 use crate::words::digest::Digest;
-use crate::words::format::TokenText;
 use crate::words::ids::{Prefix, TokenKey};
 use crate::words::presented::PresentedToken;
 use crate::words::rejection::{Refused, Rejection};
@@ -132,18 +131,16 @@ impl<S: TokenStore> Tokens<S> {
         Ok(chain)
     }
 
-    /// Returns the record of a token that was pasted or reported, as [`held`](Self::held) does.
-    /// Characters that are often pasted together with a token may surround it.
+    /// Returns the record of a token that was pasted or reported, as [`held`](Self::held) does. The
+    /// token may be in any form that a guard accepts, with pasted characters around it. If both
+    /// parts of a Basic credential are tokens, returns the record of the first of them.
     pub(super) async fn held_in(&self, pasted: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        let is_imported = |text: &[u8]| self.imports().is_some_and(|imports| imports.fits(text));
-        let credential = Credential::pasted(pasted, |text| TokenText::parse(text).is_ok() || is_imported(text));
-        let (text, whole) = (credential.as_ref(), pasted.trim_ascii());
-        let held = self.held(text).await?;
-        // Such characters may also be part of an imported token.
-        if held.is_some() || text == whole || !is_imported(whole) {
-            return Ok(held);
+        for text in Credential::all_in(pasted) {
+            if let Some(record) = self.held(text.as_ref()).await? {
+                return Ok(Some(record));
+            }
         }
-        self.held(whole).await
+        Ok(None)
     }
 
     /// Returns the record of a presented token if the secret in the text is correct, even if the

@@ -1,6 +1,7 @@
 //! The text of a token that a request presents.
 
 use core::fmt;
+use core::ops::Range;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -41,7 +42,7 @@ pub struct Credential<'h>(Source<'h>);
 
 enum Source<'h> {
     Header(&'h [u8]),
-    Decoded { pair: Zeroizing<Vec<u8>>, start: usize, end: usize },
+    Decoded { pair: Zeroizing<Vec<u8>>, place: Range<usize> },
 }
 
 /// The base64 decoder for Basic credentials. It accepts missing padding, and any value of the
@@ -70,15 +71,15 @@ impl<'h> Credential<'h> {
         Self(Source::Header(text))
     }
 
-    /// Creates a credential from a part of a Basic credential: from the user name or the password.
-    pub(super) fn of_pair(pair: BasicPair, part: BasicPart) -> Self {
-        let (start, end) = pair.range(part);
-        Self(Source::Decoded { pair: pair.decoded, start, end })
+    /// Creates a credential from the text at a place in a Basic credential.
+    pub(super) fn of_pair(pair: BasicPair, place: Range<usize>) -> Self {
+        Self(Source::Decoded { pair: pair.decoded, place })
     }
 }
 
 /// The two parts of a Basic credential, which is the base64 of `user:password` (RFC 7617). The
 /// decoded bytes are wiped from memory when the value is dropped.
+#[derive(Clone)]
 pub(super) struct BasicPair {
     decoded: Zeroizing<Vec<u8>>,
     colon: usize,
@@ -100,29 +101,35 @@ impl BasicPair {
         Ok(Self { decoded, colon })
     }
 
-    /// Returns the bytes of a part, without the characters pasted around it.
-    pub(super) fn part(&self, part: BasicPart) -> &[u8] {
-        let (start, end) = self.range(part);
-        &self.decoded[start..end]
+    pub(super) fn text(&self, place: &Range<usize>) -> &[u8] {
+        &self.decoded[place.clone()]
     }
 
-    fn range(&self, part: BasicPart) -> (usize, usize) {
-        let (start, end) = match part {
-            BasicPart::User => (0, self.colon),
-            BasicPart::Password => (self.colon + 1, self.decoded.len()),
+    /// Returns the places of the two texts that a part may mean: the part without the characters
+    /// pasted around it, and the part without the white space around it. An imported token may
+    /// begin or end with a character that is often pasted around a token.
+    pub(super) fn places(&self, part: BasicPart) -> [Range<usize>; 2] {
+        let part = match part {
+            BasicPart::User => 0..self.colon,
+            BasicPart::Password => self.colon + 1..self.decoded.len(),
         };
-        let after_start = trim_start(&self.decoded[start..end]);
-        let start = end - after_start.len();
-        (start, start + trim_end(after_start).len())
+        let trimmed = |trim_start: Trim, trim_end: Trim| {
+            let rest = trim_start(self.text(&part));
+            let start = part.end - rest.len();
+            start..start + trim_end(rest).len()
+        };
+        [trimmed(trim_start, trim_end), trimmed(<[u8]>::trim_ascii_start, <[u8]>::trim_ascii_end)]
     }
 }
+
+type Trim = fn(&[u8]) -> &[u8];
 
 impl AsRef<[u8]> for Credential<'_> {
     /// Returns the text of the token, which is a secret.
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
             Source::Header(token) => token,
-            Source::Decoded { pair, start, end } => &pair[*start..*end],
+            Source::Decoded { pair, place } => &pair[place.clone()],
         }
     }
 }

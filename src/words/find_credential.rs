@@ -1,7 +1,7 @@
 //! The search for the credential of a request.
 
+use super::authorization::Authorization;
 use super::credential::{BasicPair, BasicPart, Credential, HeaderError};
-use super::paste::{trim_paste, trim_start};
 use super::places::{AUTHORIZATION, CredentialPlaces, MAX_VALUE};
 
 /// The result of the search for a credential in a request. It will never have other variants.
@@ -108,7 +108,7 @@ impl CredentialPlaces {
     ) -> Result<FoundCredential<'h>, HeaderError> {
         let (text, bytes) = match value {
             Value::Text(text) => (Ok(text), text.len()),
-            Value::Authorization(value) => match self.after_scheme(trim_start(value).trim_ascii_end(), recognizes) {
+            Value::Authorization(value) => match self.after_scheme(value, recognizes) {
                 Ok(Authorization::Basic(encoded)) => return basic(encoded, value.len(), recognizes),
                 Ok(Authorization::Text(text)) => (Ok(text), value.len()),
                 Err(error) => (Err(error), value.len()),
@@ -118,45 +118,12 @@ impl CredentialPlaces {
         if credential.as_ref().is_ok_and(|credential| recognizes(credential.as_ref())) {
             return found_in(credential, true, bytes);
         }
-        // An imported token may end with a character that is often pasted around a token.
+        // An imported token may begin or end with a character that is often pasted around a token.
         match text.map(<[u8]>::trim_ascii) {
             Ok(text) if recognizes(text) => found_in(Ok(Credential::of_trimmed(text)), true, bytes),
             _ => found_in(credential, false, bytes),
         }
     }
-
-    /// Reads the scheme of a value, which has no pasted characters before it.
-    fn after_scheme<'h>(
-        &self,
-        value: &'h [u8],
-        recognizes: &impl Fn(&[u8]) -> bool,
-    ) -> Result<Authorization<'h>, HeaderError> {
-        // A malformed token may contain white space, so this check comes first.
-        if self.bare && recognizes(value) {
-            return Ok(Authorization::Text(value));
-        }
-        // The space after the scheme may be a pasted one, such as a no-break space.
-        let ends = |byte: &u8| byte.is_ascii_whitespace() || !byte.is_ascii();
-        let end = value.iter().position(ends).unwrap_or(value.len());
-        let (scheme, rest) = value.split_at(end);
-        if scheme.eq_ignore_ascii_case(b"basic") {
-            return Ok(Authorization::Basic(trim_paste(rest)));
-        }
-        if self.schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes())) {
-            return Ok(Authorization::Text(rest));
-        }
-        // A token has no white space, so a value of one word has no scheme.
-        if self.bare && rest.is_empty() && !value.is_empty() {
-            return Ok(Authorization::Text(value));
-        }
-        Err(HeaderError::Scheme)
-    }
-}
-
-/// The part of an `Authorization` value after its scheme.
-enum Authorization<'h> {
-    Basic(&'h [u8]),
-    Text(&'h [u8]),
 }
 
 /// Reads a Basic credential. The token is the part that begins like one.
@@ -170,18 +137,15 @@ fn basic<'h>(
         return Err(HeaderError::Malformed);
     }
     let pair = BasicPair::decode(encoded)?;
-    let begins = |part| recognizes(pair.part(part));
-    match (begins(BasicPart::User), begins(BasicPart::Password)) {
-        (true, true) => Err(HeaderError::Repeated),
-        (true, false) => Ok(FoundCredential::Token(Credential::of_pair(pair, BasicPart::User))),
-        (false, true) => Ok(FoundCredential::Token(Credential::of_pair(pair, BasicPart::Password))),
-        (false, false) => Ok(FoundCredential::Other(if !pair.part(BasicPart::User).is_empty() {
-            Ok(Credential::of_pair(pair, BasicPart::User))
-        } else if !pair.part(BasicPart::Password).is_empty() {
-            Ok(Credential::of_pair(pair, BasicPart::Password))
-        } else {
-            Err(HeaderError::Malformed)
-        })),
+    let token = |part| pair.places(part).into_iter().find(|place| recognizes(pair.text(place)));
+    match (token(BasicPart::User), token(BasicPart::Password)) {
+        (Some(_), Some(_)) => Err(HeaderError::Repeated),
+        (Some(place), None) | (None, Some(place)) => Ok(FoundCredential::Token(Credential::of_pair(pair, place))),
+        (None, None) => {
+            let trimmed = [BasicPart::User, BasicPart::Password].map(|part| pair.places(part)[0].clone());
+            let first = trimmed.into_iter().find(|place| !place.is_empty()).ok_or(HeaderError::Malformed);
+            Ok(FoundCredential::Other(first.map(|place| Credential::of_pair(pair, place))))
+        }
     }
 }
 
@@ -258,13 +222,21 @@ mod tests {
     }
 
     #[test]
-    fn an_imported_token_may_end_with_a_character_that_is_pasted_around_tokens() {
+    fn an_imported_token_may_begin_and_end_with_characters_that_are_pasted_around_tokens() {
+        let places = CredentialPlaces::new().with_bare_token();
         let is_token = |value: &str| {
-            let found = CredentialPlaces::new().find_in([value.as_bytes()], |text| text == b"old;" || text == b"new");
+            let found = places.find_in([value.as_bytes()], |text| text == b"<old;" || text == b"new");
             matches!(found, Ok(FoundCredential::Token(_)))
         };
-        assert!(is_token("Bearer  old; ") && is_token("Bearer 'new';"));
-        assert!(!is_token("Bearer 'old;") && !is_token("Bearer old"));
+        for value in ["Bearer  <old; ", "Bearer 'new';", " <old; ", "'new';"] {
+            assert!(is_token(value), "{value:?}");
+        }
+        for pair in ["ada: <old; ", "<old;:x", "'new';:x"] {
+            assert!(is_token(&format!("Basic {}", STANDARD.encode(pair))), "{pair:?}");
+        }
+        for value in ["Bearer '<old;", "Bearer <old", "'<old;", "old;"] {
+            assert!(!is_token(value), "{value:?}");
+        }
     }
 
     #[test]

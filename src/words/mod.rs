@@ -10,6 +10,8 @@
 mod text_types;
 
 pub(crate) mod alphabet;
+#[cfg(feature = "mac")]
+mod authorization;
 #[cfg(feature = "rules")]
 pub(crate) mod clock;
 #[cfg(feature = "mac")]

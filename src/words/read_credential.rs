@@ -1,10 +1,11 @@
 //! The reading of a credential from one header, or from a pasted text.
 
-use super::credential::{Credential, HeaderError};
+use super::authorization::Authorization;
+use super::credential::{BasicPair, BasicPart, Credential, HeaderError};
 use super::find_credential::FoundCredential;
 use super::keyring::Keyring;
 use super::paste::trim_paste;
-use super::places::CredentialPlaces;
+use super::places::{CredentialPlaces, MAX_VALUE};
 
 impl<'h> Credential<'h> {
     /// Reads the credential from the `Authorization` header, with the scheme Bearer or Basic. Pass
@@ -31,18 +32,33 @@ impl<'h> Credential<'h> {
         found.and_then(FoundCredential::judged)
     }
 
-    /// Reads a token that was pasted, or that was sent outside a header. `is_token` returns whether
-    /// a text has the shape of a token.
+    /// Returns the texts that may be the token in a text that was pasted, or that was sent outside
+    /// a header. There are at most four.
     ///
     /// The text may be the token alone, or the value of an `Authorization` header such as
-    /// `Bearer TOKEN`. Characters that are often pasted together with a token are removed from both
-    /// ends.
-    pub(crate) fn pasted(text: &'h [u8], is_token: impl Fn(&[u8]) -> bool) -> Self {
-        match CredentialPlaces::new().find_in([text], is_token).and_then(FoundCredential::judged) {
-            Ok(credential) => credential,
-            // The text has no scheme, or no readable token after the scheme.
-            Err(_) => Self::of_trimmed(trim_paste(text)),
-        }
+    /// `Bearer TOKEN`. The token may be either part of a Basic credential. Characters that are often
+    /// pasted together with a token are removed from both ends. An imported token may have such
+    /// characters itself. So if they are more than white space, the text with them is returned too.
+    pub(crate) fn all_in(text: &'h [u8]) -> Vec<Self> {
+        let rest = match CredentialPlaces::new().after_scheme(text, &|_| false) {
+            Ok(Authorization::Basic(encoded)) if encoded.len() <= MAX_VALUE => match BasicPair::decode(encoded) {
+                Ok(pair) => return Self::all_of(&pair),
+                Err(_) => text,
+            },
+            Ok(Authorization::Text(rest)) if !trim_paste(rest).is_empty() => rest,
+            // The text has no scheme, or no token after the scheme.
+            _ => text,
+        };
+        let mut texts = vec![trim_paste(rest), rest.trim_ascii()];
+        texts.dedup();
+        texts.into_iter().map(Self::of_trimmed).collect()
+    }
+
+    fn all_of(pair: &BasicPair) -> Vec<Self> {
+        let mut places = [BasicPart::User, BasicPart::Password].map(|part| pair.places(part)).concat();
+        places.dedup();
+        places.retain(|place| !place.is_empty());
+        places.into_iter().map(|place| Self::of_pair(pair.clone(), place)).collect()
     }
 }
 
@@ -51,7 +67,6 @@ mod tests {
     use base64::Engine;
 
     use super::*;
-    use crate::words::format::TokenText;
     use crate::words::ids::Prefix;
 
     fn read(values: &[&str]) -> Result<String, HeaderError> {
@@ -73,21 +88,26 @@ mod tests {
 
     #[test]
     fn a_paste_is_read_with_and_without_its_scheme() {
+        let pasted = |text: &str| {
+            let all = Credential::all_in(text.as_bytes());
+            all.iter().map(|one| String::from_utf8_lossy(one.as_ref()).into_owned()).collect::<Vec<_>>()
+        };
         let token = "k9_0_100000000000000z_0000000000000000000000000000000006H8L9pYffcT3vAP6Y";
-        let basic = |pair: String| {
+        let basic = |pair: &str| {
             let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
             format!("Basic {encoded}")
         };
-        let (user, password) = (basic(format!("{token}:x")), basic(format!("ada:{token}")));
         let wrapped = [" {}\r\n", "'{}'", "Bearer {}", "\"bearer  '{}'\"", "\u{feff}Bearer {};"];
         let wrapped = wrapped.map(|form| form.replace("{}", token));
-        let pasted =
-            |text: &str| Credential::pasted(text.as_bytes(), |text| TokenText::parse(text).is_ok()).as_ref().to_vec();
-        for text in wrapped.iter().chain([&user, &password]) {
-            assert_eq!(pasted(text), token.as_bytes(), "{text:?}");
+        for text in &wrapped {
+            assert_eq!(pasted(text)[0], token, "{text:?}");
         }
-        for (text, read) in [("", ""), ("Bearer", "Bearer"), ("Basic %%%", "Basic %%%"), ("a b", "a b")] {
-            assert_eq!(pasted(text), read.as_bytes(), "{text:?}");
+        for (text, read) in [("", ""), ("Bearer", "Bearer"), ("Basic %%%", "Basic %%%"), (" a b ", "a b")] {
+            assert_eq!(pasted(text), [read], "{text:?}");
         }
+        assert_eq!(pasted("Bearer <old;"), ["old", "<old;"]);
+        assert_eq!(pasted(&basic("'a' : <b ")), ["a", "'a'", "b", "<b"]);
+        assert_eq!((pasted(&basic("a:")), pasted(&basic(":b"))), (vec!["a".to_owned()], vec!["b".to_owned()]));
+        assert!(pasted(&basic(":")).is_empty());
     }
 }

@@ -98,10 +98,10 @@ async fn what_a_paste_leaves_around_a_token_does_not_save_it() {
         }
     }
     let (reported, presented) = (issue(&tokens).await, issue(&tokens).await);
-    let basic = |text: &str| format!("Basic {}", STANDARD.encode(format!("{text}:x-oauth-basic")));
-    let leaked = LeakedToken::new(&basic(&reported)).unwrap();
+    let as_user = |text: &str| basic(&format!("{text}:x-oauth-basic"));
+    let leaked = LeakedToken::new(&as_user(&reported)).unwrap();
     tokens.report_leak(&actor(), &leaked).await.unwrap();
-    tokens.revoke_presented(&actor(), [basic(&presented)], RevocationReason::Unspecified).await.unwrap();
+    tokens.revoke_presented(&actor(), [as_user(&presented)], RevocationReason::Unspecified).await.unwrap();
     assert!(is_revoked(&tokens, &reported).await && is_revoked(&tokens, &presented).await);
 }
 
@@ -121,13 +121,17 @@ async fn service_with_imports() -> (Service, [&'static str; 2]) {
     (tokens, texts)
 }
 
+/// Returns the value of `Authorization` for a pair of a user name and a password.
+fn basic(pair: &str) -> String {
+    format!("Basic {}", STANDARD.encode(pair))
+}
+
 /// Returns the forms of an imported token that a guard accepts.
 fn forms(text: &str) -> Vec<String> {
     let mut forms = vec![text.to_owned(), format!("Bearer {text}"), format!(" {text}\r\n")];
+    forms.extend([format!("ada:{text}"), format!("{text}:x")].map(|pair| basic(&pair)));
     if text.starts_with("old-") {
-        let pairs = [format!("ada:{text}"), format!("{text}:x")];
         forms.push(format!("'{text}'"));
-        forms.extend(pairs.map(|pair| format!("Basic {}", STANDARD.encode(pair))));
     }
     forms
 }
@@ -156,6 +160,46 @@ async fn an_imported_token_is_revoked_in_each_form_that_a_guard_accepts() {
     }
 }
 
+/// A guard refuses a pair of two tokens. Each of them is leaked all the same.
+#[tokio::test]
+async fn a_leaked_pair_is_revoked_even_if_both_parts_have_the_shape_of_a_token() {
+    for imported_is_user in [true, false] {
+        for reports in [true, false] {
+            let (tokens, [old, _]) = service_with_imports().await;
+            // No token of the service is like this, but it has the shape of one.
+            let (text, other) = (issue(&tokens).await, "old-fedcba9876543210");
+            for text in [text.as_str(), old] {
+                let shown = if imported_is_user { format!("{other}:{text}") } else { format!("{text}:{other}") };
+                let shown = basic(&shown);
+                if reports {
+                    tokens.report_leak(&actor(), &LeakedToken::new(&shown).unwrap()).await.unwrap();
+                } else {
+                    tokens.revoke_presented(&actor(), [&shown], RevocationReason::Unspecified).await.unwrap();
+                }
+                assert!(is_revoked(&tokens, text).await, "{text:?}, and the other part is first: {imported_is_user}");
+            }
+        }
+    }
+}
+
+/// A token of 512 characters is longer than that in base64.
+#[tokio::test]
+async fn a_reported_pair_with_a_long_imported_token_is_revoked() {
+    let text = format!("old-{}", "a".repeat(508));
+    let shape = ImportShape::new("old-", 508..=508, ImportAlphabet::LowerHex, ImportHash::Sha256).unwrap();
+    for pair in [format!("ada:{text}"), format!("{text}:x")] {
+        let tokens = service().with_imports([shape.clone()]);
+        let digest = ImportDigest::from_bytes(ImportHash::Sha256, &Sha256::digest(&text)).unwrap();
+        let [ada, name] = ["ada", "old CI"];
+        let old = ImportToken::new(digest, project("145"), ada.parse().unwrap(), name.parse().unwrap(), now());
+        tokens.import(&actor(), vec![Ok(old)]).await.unwrap();
+        for report in read(&basic(&pair)) {
+            tokens.report_leak(&actor(), &report.token).await.unwrap();
+        }
+        assert!(is_revoked(&tokens, &text).await);
+    }
+}
+
 #[tokio::test]
 async fn a_token_is_found_in_whatever_text_is_reported() {
     let tokens = service();
@@ -171,7 +215,7 @@ async fn a_token_is_found_in_whatever_text_is_reported() {
         }
     }
     let text = issue(&tokens).await;
-    let [report] = &read(&format!("Basic {}", STANDARD.encode(format!("{text}:"))))[..] else { panic!() };
+    let [report] = &read(&basic(&format!("{text}:")))[..] else { panic!() };
     tokens.report_leak(&actor(), &report.token).await.unwrap();
     assert!(is_revoked(&tokens, &text).await);
 }
