@@ -35,10 +35,10 @@ impl<'h> Credential<'h> {
     /// Returns the texts that may be the token in a text that was pasted, or that was sent outside
     /// a header. There are at most four.
     ///
-    /// The text may be the token alone, or the value of an `Authorization` header such as
-    /// `Bearer TOKEN`. The token may be either part of a Basic credential. Characters that are often
-    /// pasted together with a token are removed from both ends. An imported token may have such
-    /// characters itself. So if they are more than white space, the text with them is returned too.
+    /// The text may be the token alone, or the value of an `Authorization` header such as `Bearer
+    /// TOKEN`. The token may be either part of a Basic credential. Characters that are often pasted
+    /// together with a token are removed from both ends. An imported token may have such characters
+    /// itself. So if they are more than white space, the text with them is returned too.
     pub(crate) fn all_in(text: &'h [u8]) -> Vec<Self> {
         let rest = match CredentialPlaces::new().after_scheme(text, &|_| false) {
             Ok(Authorization::Basic(encoded)) if encoded.len() <= MAX_VALUE => match BasicPair::decode(encoded) {
