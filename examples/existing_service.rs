@@ -1,6 +1,9 @@
 //! Adds tokens to an axum service that has users, sessions and a database of its own.
 //!
 //! `cargo run --example existing_service --features axum,sqlite,token-api`
+//!
+//! A request needs a session and a membership: insert rows into the tables `sessions` and `members`
+//! of `existing.db`.
 
 use std::{collections::HashMap, error::Error, sync::Arc};
 
@@ -117,7 +120,7 @@ fn app(app: App) -> Result<Router, keyfob::Invalid> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let pool = SqlitePool::connect_with(SqliteStore::connect_options("existing.db")).await?;
+    let pool = SqlitePool::connect_with(SqliteStore::connect_options("existing.db").create_if_missing(true)).await?;
     let tables = "CREATE TABLE IF NOT EXISTS sessions (cookie TEXT PRIMARY KEY, user INTEGER NOT NULL) STRICT;
         CREATE TABLE IF NOT EXISTS members (project INTEGER, user INTEGER, PRIMARY KEY (project, user)) STRICT";
     sqlx::raw_sql(tables).execute(&pool).await?;

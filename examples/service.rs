@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/projects/{project}/repo", get(read_repo).layer(guard.project_in_path("project", "repo:read")?))
         .route("/whoami", get(whoami).layer(guard.own_project("")?));
     // Run the service behind a proxy on this machine, because `axum::serve` has no time limit for a
-    // request.
+    // request. Tokens that are restricted to addresses also need `Guard::with_client_address`.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     Ok(axum::serve(listener, app).await?)
 }

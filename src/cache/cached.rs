@@ -58,9 +58,9 @@ impl<S> Cached<S> {
     /// The default maximum time that a caller waits for the store: 10 seconds. To set another time,
     /// use [`with_patience`](Self::with_patience).
     ///
-    /// This is long enough for two calls to a store of this crate, because each call returns or
-    /// fails within 5 seconds. The cache needs a second call if a standby returns a record that is
-    /// too old. The second call reads from the primary.
+    /// This is long enough for two queries to PostgreSQL, because each of them returns or fails
+    /// within 5 seconds. The cache needs the second query if a standby returns a record that is too
+    /// old. The second query reads from the primary.
     pub const PATIENCE: Duration = Duration::from_secs(10);
 
     /// Creates a cache in front of a store. `max_staleness` is the bound: the cache returns no

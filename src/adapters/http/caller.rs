@@ -56,7 +56,8 @@ impl OtherCaller {
     /// Returns the refusal for a request that the other authentication does not accept either. It
     /// is the refusal of a guard that passes no requests on. Its status is 401, and its reason is
     /// `missing_token` or `wrong_scheme`, or `invalid_token` if `Authorization` has a text that is
-    /// not a credential of keyfob.
+    /// not a credential of keyfob. If the request has several such texts, or one that cannot be
+    /// read, the status is 400.
     pub fn refusal(&self) -> Refusal {
         self.rule.challenge(self.why, &self.origin)
     }
@@ -91,8 +92,8 @@ impl<P: ProjectRequirement + 'static> Authenticated<P> {
     ///
     /// # Errors
     /// Returns a refusal of status 500 with the reason `unguarded` if no guard for this project
-    /// requirement protects the route. Returns a refusal of status 401 if the guard has [passed the
-    /// request on](crate::http::RouteGuard::or_other) to another authentication.
+    /// requirement protects the route. Returns the [refusal](OtherCaller::refusal) of the guard if
+    /// it has [passed the request on](crate::http::RouteGuard::or_other) to another authentication.
     pub fn of<F: Framework>(request: &F::Request) -> Result<Self, Refusal> {
         Caller::of::<F>(request)?.token()
     }
