@@ -69,8 +69,9 @@ impl<S> Cached<S> {
         Self { store, cache: Held::new(max_staleness, Self::ENTRIES), patience: Self::PATIENCE }
     }
 
-    /// Sets the approximate maximum number of records in the cache, and empties the cache. A record
-    /// takes about one kilobyte.
+    /// Sets the approximate maximum number of records in the cache, and empties the cache. A usual
+    /// record takes about one kilobyte. A record with the longest allowed scopes, metadata and
+    /// addresses takes about 30 KB. If users choose these, bound their lengths.
     #[must_use]
     pub fn with_entries(self, entries: usize) -> Self {
         Self { cache: Held::new(self.cache.bound, entries), ..self }

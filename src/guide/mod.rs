@@ -54,9 +54,6 @@ pub mod lifecycle {}
 ///
 /// # Figures: how the cost grows
 ///
-/// Since this run, a verification on PostgreSQL, MariaDB and SQLite has become faster: see [what a
-/// verification costs](#figures-what-a-verification-costs).
-///
 #[doc = include_str!("operations/growth.md")]
 ///
 #[doc = include_str!("operations/growth.svg")]

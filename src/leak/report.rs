@@ -95,11 +95,12 @@ impl LeakReport {
     /// If the finder finds no token, the text itself counts as a token, because your service may
     /// have issued it before it used keyfob. [`report_leak`](crate::Tokens::report_leak) then
     /// removes a `Bearer` or `Basic` scheme, and characters that are often pasted together with a
-    /// token. If the rest is longer than any token, the text is ignored.
+    /// token. If the rest is longer than any token, the text is ignored. An imported token is not
+    /// found in a longer text, or beside a token that the finder finds.
     ///
     /// The memory for the result is proportional to the body. When you report the tokens, each
-    /// costs a store call. If anyone can send reports, limit the number of tokens with
-    /// [`read_up_to`](Self::read_up_to).
+    /// costs a store call, or several if the service accepts imported tokens. If anyone can send
+    /// reports, limit the number of tokens with [`read_up_to`](Self::read_up_to).
     ///
     /// ```
     /// use keyfob::{Prefix, leak::{Finder, LeakReport}};
@@ -169,8 +170,9 @@ fn tokens_in(text: &[u8], finder: &Finder) -> Vec<LeakedToken> {
     if found.is_empty() {
         // The service finds the token in this text later, because only the service knows the shapes
         // of imported tokens.
-        let may_be_token = Credential::all_in(text).iter().any(|text| text.as_ref().len() <= LeakedToken::MAX_LEN);
-        return may_be_token.then(|| LeakedToken::of_report(text.trim_ascii())).into_iter().collect();
+        let (whole, fits) = (text.trim_ascii(), |text: &[u8]| text.len() <= LeakedToken::MAX_LEN);
+        let may_be_token = fits(whole) || Credential::all_in(whole).iter().any(|text| fits(text.as_ref()));
+        return may_be_token.then(|| LeakedToken::of_report(whole)).into_iter().collect();
     }
     // Finds equal tokens by sorting, because a hash set would need copies of the tokens. The sort
     // is stable, so the first of equal tokens is kept.

@@ -131,16 +131,19 @@ impl<S: TokenStore> Tokens<S> {
         Ok(chain)
     }
 
-    /// Returns the record of a token that was pasted or reported, as [`held`](Self::held) does. The
-    /// token may be in any form that a guard accepts, with pasted characters around it. If both
-    /// parts of a Basic credential are tokens, returns the record of the first of them.
-    pub(super) async fn held_in(&self, pasted: &[u8]) -> Result<Option<Arc<TokenRecord>>, StoreError> {
+    /// Returns the records of the tokens in a text that was pasted or reported, each as
+    /// [`held`](Self::held) returns it, and the last failure of the store. The text may be any
+    /// value of `Authorization` that a guard without further places accepts, with pasted characters
+    /// around it. Both parts of a Basic credential may be tokens.
+    pub(super) async fn held_in(&self, pasted: &[u8]) -> (Vec<Arc<TokenRecord>>, Result<(), StoreError>) {
+        let (mut held, mut outcome) = (Vec::new(), Ok(()));
         for text in Credential::all_in(pasted) {
-            if let Some(record) = self.held(text.as_ref()).await? {
-                return Ok(Some(record));
+            match self.held(text.as_ref()).await {
+                Ok(record) => held.extend(record),
+                Err(error) => outcome = Err(error),
             }
         }
-        Ok(None)
+        (held, outcome)
     }
 
     /// Returns the record of a presented token if the secret in the text is correct, even if the

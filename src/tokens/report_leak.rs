@@ -4,7 +4,7 @@ use super::events::Event;
 use super::issued::IssuedTokens;
 use super::service::Tokens;
 use crate::rules::error::Error;
-use crate::rules::record::{Revocation, RevocationReason};
+use crate::rules::record::{Revocation, RevocationReason, TokenRecord};
 use crate::rules::view::TokenView;
 use crate::store::contract::TokenStore;
 use crate::words::leaked::LeakedToken;
@@ -69,9 +69,11 @@ impl<S: TokenStore> Tokens<S> {
     /// [`revoke_group`](Self::revoke_group). To be sure, revoke all tokens of the owner.
     ///
     /// **Text around the token.** The call ignores whitespace and quotes around the token, and the
-    /// scheme of an `Authorization` header, as [`Credential`](crate::Credential) does. It does not
-    /// search for a token within a longer text. To search, use a `Finder` as in the example. To
-    /// read a list of reports, use `LeakReport::read_all`.
+    /// scheme of an `Authorization` header, as [`Credential`](crate::Credential) does. If both
+    /// parts of a Basic credential are tokens, it revokes both, and returns the outcome of the
+    /// first of them that was not revoked before. It does not search for a token within a longer
+    /// text. To search, use a `Finder` as in the example. To read a list of reports, use
+    /// `LeakReport::read_all`.
     ///
     /// **Repeats.** The call can be repeated with the same token. A repeated call returns
     /// [`RevokedBefore`](LeakOutcome::RevokedBefore). If the response to the first call was lost,
@@ -115,7 +117,20 @@ impl<S: TokenStore> Tokens<S> {
     /// # runtime.block_on(example()).unwrap();
     /// ```
     pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, Error> {
-        let Some(record) = self.held_in(leaked.as_bytes()).await? else { return Ok(LeakOutcome::NotOurs) };
+        let (records, found) = self.held_in(leaked.as_bytes()).await;
+        let mut outcome = LeakOutcome::NotOurs;
+        for record in records {
+            let next = self.revoke_leaked(actor, &record).await?;
+            let is_better = matches!(outcome, LeakOutcome::NotOurs) || matches!(next, LeakOutcome::Revoked(..));
+            if is_better && !matches!(outcome, LeakOutcome::Revoked(..)) {
+                outcome = next;
+            }
+        }
+        found?;
+        Ok(outcome)
+    }
+
+    async fn revoke_leaked(&self, actor: &Actor, record: &TokenRecord) -> Result<LeakOutcome, Error> {
         let (key, now) = (record.key(), self.clock.now());
         let revoked = if record.revoked.is_some() {
             // The call that revoked the token may have returned an error, because the revocation

@@ -79,8 +79,9 @@ impl<S: TokenStore> Tokens<S> {
     /// call can be repeated with the same texts.
     ///
     /// The call ignores whitespace and quotes around a text, and the scheme of an `Authorization`
-    /// header, as [`Credential`](crate::Credential) does. If the store fails for one token, the
-    /// call still revokes the other tokens.
+    /// header, as [`Credential`](crate::Credential) does. If both parts of a Basic credential are
+    /// tokens, it revokes both. If the store fails for one token, the call still revokes the other
+    /// tokens.
     ///
     /// To revoke a token that was found in public, use [`report_leak`](Self::report_leak). That
     /// method returns the owner of the token, and emits an event of the leak.
@@ -101,15 +102,15 @@ impl<S: TokenStore> Tokens<S> {
     {
         let mut outcome = Ok(());
         for token in tokens {
-            match self.held_in(token.as_ref()).await {
-                Ok(Some(record)) => {
-                    // If the token was purged meanwhile, it needs no revocation.
-                    if let Err(error) = self.revoke_first(actor, &record.key(), reason).await {
-                        outcome = Err(error.into());
-                    }
+            let (records, found) = self.held_in(token.as_ref()).await;
+            if let Err(error) = found {
+                outcome = Err(error.into());
+            }
+            for record in records {
+                // If the token was purged meanwhile, it needs no revocation.
+                if let Err(error) = self.revoke_first(actor, &record.key(), reason).await {
+                    outcome = Err(error.into());
                 }
-                Ok(None) => {}
-                Err(error) => outcome = Err(error.into()),
             }
         }
         outcome

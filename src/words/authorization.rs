@@ -19,8 +19,10 @@ impl CredentialPlaces {
     ) -> Result<Authorization<'h>, HeaderError> {
         let value = trim_start(whole).trim_ascii_end();
         // A malformed token may contain white space, so this check comes first.
-        if self.bare && (recognizes(value) || recognizes(whole.trim_ascii())) {
-            return Ok(Authorization::Text(whole));
+        for text in [value, whole] {
+            if self.bare && recognizes(text.trim_ascii()) {
+                return Ok(Authorization::Text(text));
+            }
         }
         // The space after the scheme may be a pasted one, such as a no-break space.
         let ends = |byte: &u8| byte.is_ascii_whitespace() || !byte.is_ascii();

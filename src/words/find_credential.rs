@@ -225,10 +225,10 @@ mod tests {
     fn an_imported_token_may_begin_and_end_with_characters_that_are_pasted_around_tokens() {
         let places = CredentialPlaces::new().with_bare_token();
         let is_token = |value: &str| {
-            let found = places.find_in([value.as_bytes()], |text| text == b"<old;" || text == b"new");
+            let found = places.find_in([value.as_bytes()], |text| [&b"<old;"[..], b"new", b"old,"].contains(&text));
             matches!(found, Ok(FoundCredential::Token(_)))
         };
-        for value in ["Bearer  <old; ", "Bearer 'new';", " <old; ", "'new';"] {
+        for value in ["Bearer  <old; ", "Bearer 'new';", " <old; ", "'new';", "'old, "] {
             assert!(is_token(value), "{value:?}");
         }
         for pair in ["ada: <old; ", "<old;:x", "'new';:x"] {

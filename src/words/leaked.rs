@@ -32,8 +32,8 @@ pub struct LeakedToken {
 }
 
 impl LeakedToken {
-    /// The maximum length of the text in bytes. It equals the length of the longest token that a
-    /// service can import.
+    /// The maximum length of a text in bytes for [`new`](Self::new). It equals the length of the
+    /// longest token that a service can import.
     pub const MAX_LEN: usize = 512;
 
     /// Creates a leaked token from any text.

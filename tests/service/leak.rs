@@ -3,12 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyfob::{
-    Access, MemoryStore, Rejection, Status, Tokens,
+    Access, Error, ErrorKind, MemoryStore, Rejection, Status, Tokens,
     clock::FixedClock,
     error::{InvalidField, InvalidKind},
-    import::{ImportAlphabet, ImportDigest, ImportHash, ImportOutcome, ImportShape, ImportToken},
+    import::{
+        ImportAlphabet, ImportDigest, ImportHash, ImportOutcome, ImportShape, ImportToken, Imports, SaltedImport,
+    },
     leak::{Finder, LeakOutcome, LeakReport, LeakedToken},
-    record::RevocationReason,
+    record::{ImportScheme, RevocationReason},
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -160,25 +162,59 @@ async fn an_imported_token_is_revoked_in_each_form_that_a_guard_accepts() {
     }
 }
 
+/// Reports a text as leaked, or presents it to be revoked.
+async fn end(tokens: &Service, shown: &str, is_reported: bool) -> Result<(), Error> {
+    if is_reported {
+        tokens.report_leak(&actor(), &LeakedToken::new(shown).unwrap()).await.map(drop)
+    } else {
+        tokens.revoke_presented(&actor(), [shown], RevocationReason::Unspecified).await
+    }
+}
+
 /// A guard refuses a pair of two tokens. Each of them is leaked all the same.
 #[tokio::test]
 async fn a_leaked_pair_is_revoked_even_if_both_parts_have_the_shape_of_a_token() {
-    for imported_is_user in [true, false] {
-        for reports in [true, false] {
-            let (tokens, [old, _]) = service_with_imports().await;
-            // No token of the service is like this, but it has the shape of one.
-            let (text, other) = (issue(&tokens).await, "old-fedcba9876543210");
-            for text in [text.as_str(), old] {
-                let shown = if imported_is_user { format!("{other}:{text}") } else { format!("{text}:{other}") };
-                let shown = basic(&shown);
-                if reports {
-                    tokens.report_leak(&actor(), &LeakedToken::new(&shown).unwrap()).await.unwrap();
-                } else {
-                    tokens.revoke_presented(&actor(), [&shown], RevocationReason::Unspecified).await.unwrap();
-                }
-                assert!(is_revoked(&tokens, text).await, "{text:?}, and the other part is first: {imported_is_user}");
+    for (is_first, is_reported) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (tokens, [old, _]) = service_with_imports().await;
+        let pair =
+            |one: &str, other: &str| basic(&if is_first { format!("{one}:{other}") } else { format!("{other}:{one}") });
+        // This text has the shape of an imported token, but is none.
+        let unknown = "old-fedcba9876543210";
+        let [alone, revoked, first, second] = [(); 4].map(|()| issue(&tokens));
+        let [alone, revoked, first, second] = [alone.await, revoked.await, first.await, second.await];
+        end(&tokens, &revoked, false).await.unwrap();
+        for (shown, texts) in [
+            (pair(&alone, unknown), vec![alone]),
+            (pair(old, unknown), vec![old.to_owned()]),
+            (pair(&first, &revoked), vec![first]),
+            (pair(&second, old), vec![second, old.to_owned()]),
+        ] {
+            end(&tokens, &shown, is_reported).await.unwrap();
+            for text in texts {
+                assert!(is_revoked(&tokens, &text).await, "{text:?}, first: {is_first}, reported: {is_reported}");
             }
         }
+    }
+}
+
+/// The service cannot compute the hash of one part. It revokes the other part all the same.
+#[tokio::test]
+async fn a_failure_for_one_part_of_a_leaked_pair_does_not_save_the_other() {
+    let shape = ImportShape::salted("old_", 1..=500, ImportAlphabet::Visible, |text| text.rsplit_once('_')).unwrap();
+    for is_reported in [true, false] {
+        let imports = Imports::new([shape.clone()]).with_function("lost", |_, _| None);
+        let tokens = service().with_imports(imports);
+        let import = || {
+            let mut old = ImportToken::new([7; 32].into(), project("145"), "ada".parse()?, "old CI".parse()?, now());
+            old.salted = Some(SaltedImport::new("old_17", ImportScheme::new("lost", "", b"")?)?);
+            Ok(old)
+        };
+        let outcomes = tokens.import(&actor(), vec![import()]).await.unwrap();
+        assert!(matches!(outcomes[..], [ImportOutcome::Inserted(_)]), "{outcomes:?}");
+        let text = issue(&tokens).await;
+        let failed = end(&tokens, &basic(&format!("old_17_secret:{text}")), is_reported).await;
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Store);
+        assert!(is_revoked(&tokens, &text).await);
     }
 }
 

@@ -30,8 +30,10 @@ pub type OtherTokensError = Box<dyn Error + Send + Sync>;
 pub trait OtherTokens: Send + Sync {
     /// Handles a reported text in which keyfob has found no token of your service. If the text is
     /// one of your other tokens, revoke it, and return its label. Return `None` if the text is of
-    /// no kind that you know. keyfob then labels it as a false positive. A text of more than [512
-    /// bytes](crate::leak::LeakedToken::MAX_LEN) without a token of keyfob gets no label at all.
+    /// no kind that you know. keyfob then labels it as a false positive. A text without a token of
+    /// keyfob gets no label at all if it is longer than [512
+    /// bytes](crate::leak::LeakedToken::MAX_LEN) without its scheme, and so is each part of a Basic
+    /// credential.
     ///
     /// The webhook calls this method once for each text, one text after the other, after it has
     /// revoked all tokens of keyfob. The method must be fast: all calls for one delivery together
