@@ -202,7 +202,7 @@ async fn a_turn_that_another_process_holds_stops_no_other_project() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     println!("{verified} verified, and {issued} issued in other projects, while the turn was held");
-    // A verification that waits for the turn takes seconds: as long as an issue waits before it fails.
+    // A verification that waits for the turn takes seconds: the time limit of the issues before it.
     assert!(verified > 40, "only {verified} verifications ended while the turn was held");
     drop(turn);
     stop.store(true, Ordering::SeqCst);
