@@ -204,7 +204,8 @@ impl Accounts {
 
     /// Replaces a person's password if `present` is the current password. Returns the person with
     /// the new [`User::session_mark`], which ends the earlier sessions. Returns `None` if
-    /// `present` is wrong. A wrong `present` counts like a sign-in with a wrong password.
+    /// `present` is wrong, or if the person's sessions end meanwhile. Both count like a sign-in
+    /// with a wrong password.
     ///
     /// # Errors
     /// Returns [`TooMany`] if the client must wait after wrong passwords, [`Busy`] immediately if
@@ -222,7 +223,8 @@ impl Accounts {
 
     async fn exchange(&self, user: i64, present: String, new: String) -> Result<Option<User>, SetupError> {
         let _place = self.changes.place()?;
-        let stored: String = query("SELECT password_hash FROM users WHERE id = ?").bind(user).value(&self.db).await?;
+        let row: Row = query(select_users!("WHERE id = ?")).bind(user).fetch_one(&self.db).await?;
+        let (_, _, _, _, stored, sessions_ended) = &row;
         if !self.fits(&self.changes, present, stored.clone()).await? {
             return Ok(None);
         }
@@ -230,14 +232,15 @@ impl Accounts {
         let hash = hash(new).await?;
         drop(turn);
         // If another request has changed the password in the meantime, `present` is no longer the
-        // current password.
-        let changed = query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
-            .bind(&hash)
-            .bind(user)
-            .bind(&stored)
-            .execute(&self.db)
-            .await?;
-        if changed == 0 { Ok(None) } else { Ok(self.find(user).await?) }
+        // current password. If the person was suspended in the meantime, their sessions have ended,
+        // even if the person is reinstated.
+        let sql = "UPDATE users SET password_hash = ? \
+                   WHERE id = ? AND password_hash = ? AND sessions_ended = ? AND suspended = 0";
+        let changed = query(sql).bind(&hash).bind(user).bind(stored).bind(*sessions_ended).execute(&self.db).await?;
+        // The mark is that of this change. A later read could return the mark of a later reset or
+        // suspension, which the session would then survive.
+        let session_mark = session_mark(*sessions_ended, &hash);
+        Ok((changed > 0).then(|| User { session_mark, ..User::from(row) }))
     }
 
     /// Returns whether the password matches the stored hash. First waits until the gate lets the
@@ -271,7 +274,7 @@ impl Accounts {
 }
 
 /// Returns the person with this id.
-pub async fn find(db: &Db, id: i64) -> sqlx::Result<Option<User>> {
+pub async fn find(db: impl Into<On<'_>>, id: i64) -> sqlx::Result<Option<User>> {
     let row: Option<Row> = query(select_users!("WHERE id = ?")).bind(id).fetch_optional(db).await?;
     Ok(row.map(User::from))
 }

@@ -10,6 +10,7 @@ use keyfob::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::db::{Db, Tx, query};
+use crate::people::accounts::{self, User};
 use crate::people::denied::Denied;
 use crate::random;
 
@@ -86,10 +87,13 @@ pub async fn find(db: &Db, code: &str, now: Timestamp) -> sqlx::Result<Option<(i
     query(sql).bind(hash(code)).bind(now.as_unix_millis()).fetch_optional(db).await
 }
 
-/// Uses a code: stores the hash of the password that the person has chosen. Returns the person's
-/// id, or `None` if the code cannot be used. If several requests use the same code concurrently,
-/// only one gets the id.
-pub async fn accept(db: &Db, code: &str, password_hash: &str, now: Timestamp) -> sqlx::Result<Option<i64>> {
+/// Uses a code: stores the hash of the password that the person has chosen. Returns the person, or
+/// `None` if the code cannot be used. If several requests use the same code concurrently, only one
+/// gets the person.
+///
+/// The session mark of the person is that of this hash: a reset or a suspension after this
+/// transaction ends the session that begins with the mark.
+pub async fn accept(db: &Db, code: &str, password_hash: &str, now: Timestamp) -> sqlx::Result<Option<User>> {
     let mut transaction = db.begin().await?;
     let used: Option<i64> = query(
         "DELETE FROM invitations WHERE code_hash = ? AND expires_at > ? \
@@ -99,13 +103,15 @@ pub async fn accept(db: &Db, code: &str, password_hash: &str, now: Timestamp) ->
     .bind(now.as_unix_millis())
     .first(&mut transaction)
     .await?;
-    if let Some(user) = used {
-        query("UPDATE users SET password_hash = ? WHERE id = ?")
-            .bind(password_hash)
-            .bind(user)
-            .execute(&mut transaction)
-            .await?;
+    let Some(user) = used else { return Ok(None) };
+    // The person may have been suspended since the first statement. Without the commit, the code
+    // stays.
+    let sql = "UPDATE users SET password_hash = ? WHERE id = ? AND suspended = 0";
+    if query(sql).bind(password_hash).bind(user).execute(&mut transaction).await? == 0 {
+        return Ok(None);
     }
+    // The row is locked until the commit, so no other statement has changed it.
+    let person = accounts::find(&mut transaction, user).await?;
     transaction.commit().await?;
-    Ok(used)
+    Ok(person)
 }

@@ -67,7 +67,6 @@ pub async fn join(
     let hash = app.accounts.hash_chosen(form.new).await.map_err(PageError::failed)?;
     let joined = invitations::accept(&app.db, &code, &hash, app.tokens.now()).await.map_err(Refused::failed)?;
     let Some(user) = joined else { return over() };
-    let user = app.accounts.find(user).await.map_err(Refused::failed)?.ok_or(PageError::NotFound)?;
     sessions::begin(&session, &user).await.map_err(PageError::failed)?;
     Ok(Redirect::to("/settings/tokens").into_response())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use personal_tokens::db::query;
+use personal_tokens::people::{accounts, invitations};
 
 use crate::page::{Log, keep_events_of_interest};
 use crate::people::{PEOPLE, act, add, link, row};
@@ -111,6 +112,20 @@ async fn link_works_once_for_seven_days_and_a_new_link_replaces_it() {
     for path in ["/join/", "/join/x", "/join/0123456789abcdef0123456789abcdef"] {
         open(&host, path).await.is(404);
     }
+}
+
+/// Otherwise, a session that begins with the mark would outlive a reset of the password in between.
+#[tokio::test]
+async fn session_mark_of_an_invited_person_is_that_of_the_chosen_password() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let path = link(&add(&ada, "eve", "member").await.is(200).body);
+    let (db, code) = (&host.app.db, path.trim_start_matches("/join/"));
+    let eve = invitations::accept(db, code, "chosen", host.app.tokens.now()).await.unwrap().unwrap();
+    accounts::set_password(db, "eve", "reset").await.unwrap();
+    assert_eq!((eve.id, eve.session_mark), (2, accounts::session_mark(0, "chosen")));
+    let now = accounts::find(db, 2).await.unwrap().unwrap();
+    assert_eq!(now.session_mark, accounts::session_mark(0, "reset"));
 }
 
 /// The holder of the code becomes the person. So the code must not reach those who read the log.

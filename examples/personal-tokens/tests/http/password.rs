@@ -1,6 +1,9 @@
 //! Tests the page on which people change their own password. The page works without JavaScript.
 
+use std::sync::atomic::Ordering;
+
 use axum::http::Request;
+use personal_tokens::people::changes;
 
 use crate::support::{Host, WHOAMI};
 
@@ -63,6 +66,31 @@ async fn one_of_two_concurrent_changes_succeeds() {
     assert_ne!(first, second, "exactly one change succeeds");
     host.try_sign_in("ada", one).await.is(if first { 303 } else { 401 });
     host.try_sign_in("ada", other).await.is(if second { 303 } else { 401 });
+}
+
+/// Otherwise, the session would get a mark from after the suspension, and would work again after
+/// the reinstatement.
+#[tokio::test]
+async fn suspension_during_a_change_ends_the_session() {
+    let host = Host::start().await;
+    let eve = host.eve().await;
+    let csrf = eve.get(PATH).await.field("csrf");
+    let compared = || host.app.accounts.counts().compared.load(Ordering::Relaxed);
+    let before = compared();
+    let suspension = async {
+        // The change has read the stored hash, and compares it with the password.
+        while compared() == before {
+            tokio::task::yield_now().await;
+        }
+        changes::suspend(&host.app.db, 1, 2).await.unwrap().unwrap();
+        changes::reinstate(&host.app.db, 2).await.unwrap().unwrap();
+    };
+    let form = form(&csrf, "eves-password", NEW, NEW);
+    let (answer, ()) = tokio::join!(eve.post_form(PATH, &form), suspension);
+    let cookie = answer.headers.get("set-cookie").map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
+    let here = crate::support::Person { host: &host, cookie: cookie.unwrap_or(&eve.cookie).to_owned() };
+    here.get(PATH).await.is(303);
+    host.sign_in("eve", "eves-password").await;
 }
 
 #[tokio::test]
