@@ -72,7 +72,7 @@ impl Telemetry {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        let lines = lines.with_filter(filter_fn(|of| *of.level() <= Level::INFO && of.target() != TRACES));
+        let lines = lines.with_filter(filter_fn(|of| is_logged(*of.level(), of.target())));
         let traces = otlp.map(provider).transpose()?;
         let spans = traces.as_ref().map(|traces| {
             let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer("personal-tokens"));
@@ -91,6 +91,15 @@ impl Telemetry {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot send the last traces");
         }
     }
+}
+
+/// Returns whether the log has lines of this level and target.
+fn is_logged(level: Level, target: &str) -> bool {
+    // tower-sessions warns of each malformed and each unknown session id, so a client without a
+    // session could fill the log. Its errors are faults of this service, such as a database that
+    // cannot store a session.
+    let most = if target.starts_with("tower_sessions") { Level::ERROR } else { Level::INFO };
+    level <= most && target != TRACES
 }
 
 fn provider(address: &str) -> Result<SdkTracerProvider, SetupError> {

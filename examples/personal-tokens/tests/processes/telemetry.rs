@@ -94,6 +94,21 @@ async fn the_service_runs_without_its_collector() {
     assert!(process.ended().0.success());
 }
 
+/// Otherwise, a client without a session could fill the log.
+#[tokio::test]
+async fn unknown_and_malformed_session_ids_are_not_logged() {
+    let dir = tempdir();
+    let mut process = Process::start(&mut command(dir.path()), 2);
+    for id in ["malformed", "AAAAAAAAAAAAAAAAAAAAAA"] {
+        let request = client().get(format!("{}/settings/tokens", process.address()));
+        let answer = request.header("cookie", format!("session={id}")).send().await.unwrap();
+        assert_eq!(answer.status(), 303);
+    }
+    process.terminate();
+    assert!(process.ended().0.success());
+    assert_eq!(process.log(), "");
+}
+
 #[tokio::test]
 async fn each_line_of_the_log_is_an_object() {
     let objects = |log: &str| -> Vec<Value> {
