@@ -45,6 +45,9 @@ struct Question {
 
 /// The key of a question that names the model.
 const MODEL: &str = "model";
+/// The keys with which some upstreams, such as OpenRouter, let another model answer if the first
+/// model fails. The project may not have that model.
+const FALLBACKS: [&str; 3] = ["models", "fallbacks", "route"];
 
 impl<'de> Deserialize<'de> for Question {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -55,18 +58,22 @@ impl<'de> Deserialize<'de> for Question {
 /// Reads a [`Question`]. The upstream may read the body differently: it may ignore the case of
 /// keys, as the JSON package of Go does, or use the last of two equal keys. So a body is refused if
 /// a second key equals [`MODEL`] in upper or lower case, or if its only such key has another case.
+/// A body is also refused if a key equals one of [`FALLBACKS`] in upper or lower case.
 struct QuestionVisitor;
 
 impl<'de> Visitor<'de> for QuestionVisitor {
     type Value = Question;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with one key model")
+        f.write_str("an object with one key model and no key for fallback models")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Question, A::Error> {
         let mut model = None;
         while let Some(key) = map.next_key::<String>()? {
+            if FALLBACKS.iter().any(|fallback| key.eq_ignore_ascii_case(fallback)) {
+                return Err(A::Error::unknown_field(&key, &[MODEL]));
+            }
             if !key.eq_ignore_ascii_case(MODEL) {
                 map.next_value::<IgnoredAny>()?;
             } else if key == MODEL && model.is_none() {
@@ -115,9 +122,9 @@ pub async fn body(app: &Arc<App>, user: &User, mut request: Request) -> Result<B
 /// be one of `models`.
 ///
 /// # Errors
-/// Returns [`ChatError::Shape`] if the body is not an object, or if not exactly one of its keys
-/// names a model. Returns [`ChatError::NoModel`] if `models` does not contain the model, and any
-/// error of [`ask_model`].
+/// Returns [`ChatError::Shape`] if the body is not an object, if not exactly one of its keys names
+/// a model, or if it has a key for fallback models. Returns [`ChatError::NoModel`] if `models` does
+/// not contain the model, and any error of [`ask_model`].
 pub async fn ask(
     app: &App,
     models: &[Model],
@@ -202,7 +209,9 @@ impl ChatError {
             }
             Self::Body(rejection) => (rejection.status(), "unreadable", "the body could not be read"),
             Self::Shape => {
-                (StatusCode::BAD_REQUEST, "invalid_body", "the body must be a JSON object with one model and messages")
+                let words = "the body must be a JSON object with one model and messages, and without the keys models, \
+                             fallbacks and route";
+                (StatusCode::BAD_REQUEST, "invalid_body", words)
             }
             Self::Prompt => {
                 let words = "the body must be a JSON object with the fields of the extension: user_input, chat_history, \

@@ -98,10 +98,31 @@ async fn question_with_two_model_keys_is_refused() {
         }
         assert!(upstream.asked().is_empty());
         // Only a key of the body itself names the model.
-        let question = r#"{"model": "m", "models": 1, "messages": [{"Model": "other"}]}"#;
+        let question = r#"{"model": "m", "modes": 1, "messages": [{"Model": "other"}]}"#;
         host.ask(&token, question).await.is(200);
         assert_eq!(upstream.asked()[0].json()["messages"], json!([{"Model": "other"}]));
     }
+}
+
+/// Some providers answer with another model of these keys if the first model fails. The project may
+/// not have the other model.
+#[tokio::test]
+async fn question_with_fallback_models_is_refused() {
+    let upstream = Upstream::start().await;
+    let (host, token) = host_of(&upstream).await;
+    for question in [
+        r#"{"model": "m", "models": ["other"], "messages": []}"#,
+        r#"{"Models": ["other"], "model": "m", "messages": []}"#,
+        r#"{"model": "m", "fallbacks": ["other"], "messages": []}"#,
+        r#"{"model": "m", "FALLBACKS": null, "messages": []}"#,
+        r#"{"model": "m", "route": "fallback", "messages": []}"#,
+        r#"{"model": "m", "rout\u0065": "fallback", "messages": []}"#,
+    ] {
+        assert_eq!(code(&host.ask(&token, question).await.is(400)), "invalid_body", "{question}");
+    }
+    assert!(upstream.asked().is_empty());
+    // Only a key of the body itself is refused.
+    host.ask(&token, r#"{"model": "m", "messages": [{"route": "x", "models": []}]}"#).await.is(200);
 }
 
 #[tokio::test]
