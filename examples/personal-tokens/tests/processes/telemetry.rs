@@ -60,6 +60,10 @@ async fn a_request_is_a_span_that_holds_no_secret() {
     let request = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
     assert_eq!(request.send().await.unwrap().status(), 200);
     assert_eq!(client().get(format!("{at}/join/an-invitation-code")).send().await.unwrap().status(), 404);
+    // A client must not hide its requests from the traces.
+    let request = client().get(format!("{at}/static/icon.svg"));
+    let request = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-00"));
+    assert_eq!(request.send().await.unwrap().status(), 200);
     process.terminate();
     assert!(process.ended().0.success());
 
@@ -75,6 +79,7 @@ async fn a_request_is_a_span_that_holds_no_secret() {
     assert_eq!(status(whoami), Some(Number::IntValue(200)));
     assert_eq!(status(named("GET /join/{code}")), Some(Number::IntValue(404)));
     named("POST /sign-in");
+    named("GET /static/icon.svg");
     let all = format!("{spans:?}");
     let secret = token.rsplit('_').next().unwrap();
     for hidden in [token, secret, "searched", "an-invitation-code", &process.first().1] {
