@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state, map_response, map_response_with_state};
@@ -138,6 +138,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Invalid> {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MOST_OF_FORM))
         .layer(map_response(with_fixed_headers))
+        .layer(map_response_with_state(Arc::clone(&app), with_transport_security))
         .layer(map_response_with_state(Arc::clone(&app), close_while_draining))
         .layer(from_fn_with_state(Arc::clone(&app), observe))
         .with_state(app))
@@ -163,6 +164,15 @@ async fn method_not_allowed(uri: Uri) -> Response {
         return Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
     }
     StatusCode::METHOD_NOT_ALLOWED.into_response()
+}
+
+/// Sets the header that makes browsers use only HTTPS for this host, if they reach it by HTTPS.
+async fn with_transport_security(State(app): State<Arc<App>>, mut response: Response) -> Response {
+    if app.behind_tls {
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
 }
 
 /// Sets the headers that every response has, including responses to refused requests.

@@ -144,6 +144,10 @@ async fn a_cookie_that_is_overheard() {
         assert_eq!(cookie.starts_with("__Host-session="), behind_tls, "{cookie}");
         assert_eq!(attributes.contains(&"Secure"), behind_tls, "{cookie}");
         assert!(!cookie.contains("Domain"), "{cookie}");
+        // A browser that has seen this header sends the cookie by HTTPS only, and warns of a wrong
+        // certificate. Without TLS, the header would make the service unreachable.
+        let strict = answer.headers.get("strict-transport-security").map(|header| header.to_str().unwrap());
+        assert_eq!(strict, behind_tls.then_some("max-age=31536000"));
     }
 }
 
