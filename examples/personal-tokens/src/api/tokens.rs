@@ -27,7 +27,7 @@ type Answer = Result<Json<TokenObject>, ApiError>;
 pub async fn list(State(app): State<Arc<App>>, signed_in: SignedIn) -> Result<Json<Vec<TokenObject>>, ApiError> {
     let mut objects = Vec::new();
     for project in app.projects.of_user(signed_in.user.id).await.map_err(Refused::failed)? {
-        let tokens = listing::all(&app, &signed_in.user, &project).await?;
+        let tokens = listing::newest(&app, &signed_in.user, &project).await?;
         for token in tokens {
             objects.push(TokenObject::masked(&token, &signed_in.user)?);
         }

@@ -11,6 +11,7 @@ use keyfob::{
 use crate::app::App;
 use crate::db::query;
 use crate::people::accounts::User;
+use crate::tokens::listing::MOST_LISTED;
 use crate::tokens::own::{OwnToken, Refused, write_uses};
 
 /// The maximum number of tokens that a tree shows. The newest tokens are shown.
@@ -34,11 +35,14 @@ pub struct Tree {
     pub more: bool,
 }
 
-/// Returns the tokens that a token of the person has issued directly, the newest first.
+/// Returns the tokens that a token of the person has issued directly: the newest [`MOST_LISTED`]
+/// tokens, the newest first.
 pub async fn direct(app: &App, user: &User, issuer: &TokenView) -> Result<Vec<OwnToken>, Refused> {
     write_uses(app).await;
-    let mut tokens = Vec::new();
-    for view in all(app, &of(issuer.key())).await? {
+    let query = ListQuery { most: PageSize::clamped(MOST_LISTED), ..of(issuer.key()) };
+    let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+    let mut tokens = Vec::with_capacity(page.items.len());
+    for view in page.items {
         let name = app.names.of(&view.key(), user.id).await.map_err(Refused::failed)?;
         tokens.push(OwnToken { name, view });
     }

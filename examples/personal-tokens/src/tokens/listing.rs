@@ -93,6 +93,11 @@ pub enum Total {
 /// The maximum number of tokens that are counted one by one, for a list with a search or a filter.
 const MOST_COUNTED: usize = 200;
 
+/// The maximum number of tokens that the API lists of one project or of one issuer. A list without
+/// a bound could fill the memory, because rotations can leave many ended tokens, each with up to
+/// 16 KiB of scopes.
+pub const MOST_LISTED: usize = 1000;
+
 /// Returns a page of the person's tokens.
 pub async fn page(app: &App, user: &User, project: &Project, listing: Listing) -> Result<Page, Refused> {
     write_uses(app).await;
@@ -203,20 +208,14 @@ async fn total(app: &App, query: &ListQuery, only: Only) -> Result<Total, Refuse
     }
 }
 
-/// Returns all of the person's tokens in a project except revoked ones, the newest first.
-pub async fn all(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
+/// Returns the person's tokens in a project except revoked ones: the newest [`MOST_LISTED`] tokens,
+/// the newest first.
+pub async fn newest(app: &App, user: &User, project: &Project) -> Result<Vec<OwnToken>, Refused> {
     write_uses(app).await;
     let mut query = query(app, user, project);
-    query.most = PageSize::MAX;
-    let mut tokens = Vec::new();
-    loop {
-        let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
-        tokens.extend(named(app, user, project, page.items).await?);
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(tokens),
-        }
-    }
+    query.most = PageSize::clamped(MOST_LISTED);
+    let page = app.tokens.list(&query).await.map_err(Refused::failed)?;
+    named(app, user, project, page.items).await
 }
 
 /// Returns the query for a person's tokens in a project, without revoked tokens.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use keyfob::{Actor, Keyring, Lifetime, Name, NewToken, OwnerId, Pepper, Policy, Prefix, ProjectId, TokenStore, mint};
 
-use crate::support::{Host, Person};
+use crate::support::{Host, Person, TOKENS};
 
 /// The number of tokens in the long list.
 const MANY: usize = 10_000;
@@ -93,6 +93,20 @@ async fn ten_thousand_tokens_page_by_page() {
     costs += &line("page of one", slow, fast);
     println!("{costs}");
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("many.txt"), costs).unwrap();
+}
+
+#[tokio::test]
+async fn api_lists_the_newest_thousand_tokens_of_each_project() {
+    let host = Host::start().await;
+    let ada = host.ada().await;
+    let (many, few) = (ada.project("Weather station").await, ada.project("Difference engine").await);
+    fill(&host, many, 1_001).await;
+    fill(&host, few, 2).await;
+    let listed = ada.get(TOKENS).await.is(200).json();
+    let listed: Vec<_> = listed.as_array().unwrap().iter().map(|token| token["name"].as_str().unwrap()).collect();
+    assert_eq!(listed.len(), 1_002);
+    let count = |name: &str| listed.iter().filter(|one| **one == name).count();
+    assert_eq!(["Token 01000", "Token 00001", "Token 00000"].map(count), [1, 2, 1]);
 }
 
 /// Returns the line of the result about one page.
