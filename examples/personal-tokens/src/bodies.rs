@@ -1,6 +1,6 @@
 //! Bounds the number of large request bodies in memory. A handler takes a permit ([`Room`]) before
 //! it reads a body, and drops the permit afterwards. The number of requests that wait for a permit
-//! is bounded too.
+//! is bounded too. The questions in progress at upstreams are counted in the same way.
 
 use std::collections::HashMap;
 use std::hash::Hash;

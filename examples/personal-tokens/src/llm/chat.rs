@@ -98,7 +98,7 @@ pub async fn completions(
     let models = models_of(&app, &caller.project).await?;
     let accept = request.headers().get(ACCEPT).cloned();
     let body = body(&app, &caller.user, request).await?;
-    match live::unless_ended(&caller.token, ask(&app, &models, body, accept.as_ref())).await {
+    match live::unless_ended(&caller.token, ask(&app, &caller.user, &models, body, accept.as_ref())).await {
         Ok(answer) => Ok(live::while_live(&caller.token, answer?)),
         Err(refusal) => Ok(refusal.into_response()),
     }
@@ -118,8 +118,8 @@ pub async fn body(app: &Arc<App>, user: &User, mut request: Request) -> Result<B
     Bytes::from_request(request, app).await.map_err(ChatError::Body)
 }
 
-/// Sends a question to the model that the question names, and returns the response. The model must
-/// be one of `models`.
+/// Sends a person's question to the model that the question names, and returns the response. The
+/// model must be one of `models`.
 ///
 /// # Errors
 /// Returns [`ChatError::Shape`] if the body is not an object, if not exactly one of its keys names
@@ -127,18 +127,21 @@ pub async fn body(app: &Arc<App>, user: &User, mut request: Request) -> Result<B
 /// not contain the model, and any error of [`ask_model`].
 pub async fn ask(
     app: &App,
+    user: &User,
     models: &[Model],
     body: Bytes,
     accept: Option<&HeaderValue>,
 ) -> Result<Response, ChatError> {
     let question: Question = serde_json::from_slice(&body).map_err(|_| ChatError::Shape)?;
     let model = by_name(models).find(|model| model.name == question.model).ok_or(ChatError::NoModel)?;
-    ask_model(app, model, body, accept).await
+    ask_model(app, user, model, body, accept).await
 }
 
-/// Sends a question to this model, whichever model the question names, and returns the response.
+/// Sends a person's question to this model, whichever model the question names, and returns the
+/// response.
 pub async fn ask_model(
     app: &App,
+    user: &User,
     model: &Model,
     body: Bytes,
     accept: Option<&HeaderValue>,
@@ -154,7 +157,7 @@ pub async fn ask_model(
         None => body,
         Some(name) => renamed(&body, name)?,
     };
-    app.asker.complete(upstream, credential, body, accept).await.map_err(ChatError::Ask)
+    app.asker.complete(user, upstream, credential, body, accept).await.map_err(ChatError::Ask)
 }
 
 /// Returns the body of a chat request with another name of the model: `model`, the name that the

@@ -50,7 +50,7 @@ pub async fn predict(State(app): State<Arc<App>>, caller: Caller, request: Reque
     };
     drop(body);
     let answer = async {
-        let asked = chat::ask_model(&app, model, question.into(), None).await;
+        let asked = chat::ask_model(&app, &caller.user, model, question.into(), None).await;
         // The built-in model refuses a question that contains no text of the user.
         let asked = asked.map_err(|error| if matches!(error, ChatError::Shape) { ChatError::Prompt } else { error });
         whole::read(asked?).await

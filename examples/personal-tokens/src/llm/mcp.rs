@@ -21,6 +21,7 @@ use crate::llm::chat::{self, ChatError};
 use crate::llm::live;
 use crate::llm::models::Model;
 use crate::llm::whole::{self, Whole};
+use crate::people::accounts::User;
 use crate::tokens::scopes;
 
 /// The supported versions of the protocol, the newest first.
@@ -213,7 +214,7 @@ impl Tool {
             Self::AskModel => {
                 let asked: AskModel = serde_json::from_value(params["arguments"].clone())
                     .map_err(|_| (BAD_PARAMS, "ask_model takes model and prompt"))?;
-                let text = ask(app, models, &asked).await;
+                let text = ask(app, &caller.user, models, &asked).await;
                 // A failure of the model is a result for the caller to read, not an error of the
                 // protocol.
                 Ok(match text {
@@ -240,7 +241,7 @@ fn told(text: &str, is_error: bool) -> Value {
     json!({ "content": [{ "type": "text", "text": text }], "isError": is_error })
 }
 
-async fn ask(app: &App, models: &[Model], asked: &AskModel) -> Result<Whole, ChatError> {
+async fn ask(app: &App, user: &User, models: &[Model], asked: &AskModel) -> Result<Whole, ChatError> {
     let question = json!({ "model": asked.model, "messages": [{ "role": "user", "content": asked.prompt }] });
-    whole::read(chat::ask(app, models, question.to_string().into(), None).await?).await
+    whole::read(chat::ask(app, user, models, question.to_string().into(), None).await?).await
 }

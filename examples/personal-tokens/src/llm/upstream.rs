@@ -16,8 +16,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use tokio::sync::Semaphore;
 
+use crate::bodies::Bodies;
+use crate::people::accounts::User;
 use crate::setup::SetupError;
 
 /// The configured upstreams, by their names.
@@ -102,18 +103,23 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(120);
 /// The maximum number of questions in progress. A further question gets status 503.
 const MOST_AT_ONCE: usize = 64;
+/// The maximum number of questions of one person in progress, so that one person leaves room for
+/// others.
+const MOST_OF_ONE: usize = 16;
 
-/// The HTTP client for all upstreams. It limits the number of questions in progress.
+/// The HTTP client for all upstreams. It limits the number of questions in progress, in total and
+/// for each person.
 pub struct Asker {
     client: Client,
-    gate: Arc<Semaphore>,
+    /// The questions in progress, by the id of the person.
+    asked: Arc<Bodies<i64>>,
 }
 
 /// The reason why a question got no response that the caller may see. The caller does not see the
 /// upstream's own text if the text may concern the credential or the internals of the upstream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AskError {
-    /// Too many questions are in progress.
+    /// Too many questions of the person or of all people are in progress.
     Busy,
     /// The upstream refuses the project's credential.
     Refused,
@@ -131,24 +137,25 @@ impl Asker {
             // A redirect would send the question to another server.
             .redirect(Policy::none())
             .build()?;
-        Ok(Self { client, gate: Arc::new(Semaphore::new(MOST_AT_ONCE)) })
+        Ok(Self { client, asked: Bodies::new(MOST_AT_ONCE, MOST_OF_ONE) })
     }
 
-    /// Sends the body of a chat completion to an upstream. Returns the part of the response that
-    /// the caller may see. Each piece of the body is returned as it arrives.
+    /// Sends the body of a person's chat completion to an upstream. Returns the part of the
+    /// response that the caller may see. Each piece of the body is returned as it arrives.
     ///
     /// # Errors
-    /// Returns [`AskError::Busy`] if too many questions are in progress, [`AskError::Refused`] on
-    /// status 401 or 403, [`AskError::Late`] on a timeout, and [`AskError::Failed`] on any other
-    /// failure.
+    /// Returns [`AskError::Busy`] if too many questions of the person or of all people are in
+    /// progress, [`AskError::Refused`] on status 401 or 403, [`AskError::Late`] on a timeout, and
+    /// [`AskError::Failed`] on any other failure.
     pub async fn complete(
         &self,
+        user: &User,
         upstream: &Upstream,
         credential: &Credential,
         body: Bytes,
         accept: Option<&HeaderValue>,
     ) -> Result<Response<Body>, AskError> {
-        let turn = Arc::clone(&self.gate).try_acquire_owned().map_err(|_| AskError::Busy)?;
+        let turn = self.asked.take_now(Some(&user.id)).ok_or(AskError::Busy)?;
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, credential.bearer());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

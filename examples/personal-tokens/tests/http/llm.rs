@@ -8,13 +8,14 @@ use axum::body::{Body, Bytes};
 use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
+use personal_tokens::first;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::support::upstream::Upstream;
-use crate::support::{Answer, Host, REVOKE_ALL, TOKENS, assert_holds_no_part, until};
+use crate::support::{Answer, Host, Person, REVOKE_ALL, TOKENS, assert_holds_no_part, until};
 
 /// A chat question to the model `m`.
 const QUESTION: &str = r#"{"model": "m", "messages": []}"#;
@@ -327,15 +328,35 @@ async fn concurrent_answers_are_bounded_and_a_lost_client_frees_its_place() {
         ([("content-type", "text/event-stream")], Body::from_stream(silent)).into_response()
     })
     .await;
-    let (host, token) = host_of(&upstream).await;
-    let mut open = Vec::new();
-    for _ in 0..64 {
-        open.push(raw(&host, &token).await);
+    let host = Host::start_configured(upstream.config(&[(4, "m")])).await;
+    let make = async |person: Person<'_>| person.make("n", Some(4)).await["token"].as_str().unwrap().to_owned();
+    let mut tokens = Vec::new();
+    for name in ["bob", "eve", "kim", "lin", "sam"] {
+        first::add_user(&host.app.db, name, "a-password").await.unwrap();
+        tokens.push(make(host.sign_in(name, "a-password").await).await);
     }
-    let busy = host.ask(&token, QUESTION).await.is(503);
-    assert_eq!((code(&busy).as_str(), busy.header("retry-after")), ("busy", "1"));
+    let last = tokens.pop().unwrap();
+    let is_busy = async |token: &str| {
+        let busy = host.ask(token, QUESTION).await.is(503);
+        assert_eq!((code(&busy).as_str(), busy.header("retry-after")), ("busy", "1"));
+    };
+    let mut open = Vec::new();
+    for token in &tokens {
+        // One person leaves room for others.
+        for _ in 0..16 {
+            let response = raw(&host, token).await;
+            assert_eq!(response.status(), 200);
+            open.push(response);
+        }
+        is_busy(token).await;
+    }
+    is_busy(&last).await;
     drop(open.pop());
-    assert_eq!(raw(&host, &token).await.status(), 200);
+    let _held = raw(&host, &last).await;
+    is_busy(&last).await;
+    is_busy(&tokens[3]).await;
+    drop(open.pop());
+    assert_eq!(raw(&host, &tokens[3]).await.status(), 200);
 }
 
 #[tokio::test]
