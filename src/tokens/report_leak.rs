@@ -118,16 +118,17 @@ impl<S: TokenStore> Tokens<S> {
     /// ```
     pub async fn report_leak(&self, actor: &Actor, leaked: &LeakedToken) -> Result<LeakOutcome, Error> {
         let (records, found) = self.held_in(leaked.as_bytes()).await;
-        let mut outcome = LeakOutcome::NotOurs;
+        let mut outcome = found.map(|()| LeakOutcome::NotOurs).map_err(Error::from);
         for record in records {
-            let next = self.revoke_leaked(actor, &record).await?;
-            let is_better = matches!(outcome, LeakOutcome::NotOurs) || matches!(next, LeakOutcome::Revoked(..));
-            if is_better && !matches!(outcome, LeakOutcome::Revoked(..)) {
-                outcome = next;
+            // A failure must not keep the other token alive, so the loop continues after it.
+            match (self.revoke_leaked(actor, &record).await, &outcome) {
+                (Err(error), _) => outcome = Err(error),
+                (next, Ok(LeakOutcome::NotOurs))
+                | (next @ Ok(LeakOutcome::Revoked(..)), Ok(LeakOutcome::RevokedBefore(..))) => outcome = next,
+                _ => {}
             }
         }
-        found?;
-        Ok(outcome)
+        outcome
     }
 
     async fn revoke_leaked(&self, actor: &Actor, record: &TokenRecord) -> Result<LeakOutcome, Error> {
@@ -154,6 +155,8 @@ impl<S: TokenStore> Tokens<S> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::*;
     use crate::rules::error_kind::ErrorKind;
     use crate::rules::sample::{DAY, ada};
@@ -200,6 +203,22 @@ mod tests {
         assert!(world.stored(&issued.record.key()).revoked.is_none());
         assert_eq!(report(&World::new(), text), Ok(LeakOutcome::NotOurs), "unknown there");
         assert_eq!(world.heard(), [""; 0]);
+    }
+
+    #[test]
+    fn the_second_token_of_a_pair_is_revoked_if_the_store_fails_for_the_first() {
+        let world = World::new();
+        let [first, second] = [world.issued("145"), world.issued("145")];
+        let pair = format!("{}:{}", first.token.expose_secret(), second.token.expose_secret());
+        let shown = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+        world.fail(StoreErrorKind::Unavailable, 1);
+        assert_eq!(report(&world, &shown).unwrap_err(), ErrorKind::Unavailable);
+        assert_eq!(world.heard(), ["revoke_failed", "revoked", "leaked"]);
+        // A repeat revokes the first token, and its outcome names this token.
+        let repeated = report(&world, &shown).unwrap();
+        assert!(matches!(&repeated, LeakOutcome::Revoked(view, _) if view.key() == first.record.key()));
+        let again = report(&world, &shown).unwrap();
+        assert!(matches!(&again, LeakOutcome::RevokedBefore(view, _) if view.key() == first.record.key()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(super) enum Authorization<'h> {
 }
 
 impl CredentialPlaces {
-    /// Reads the scheme of a value.
+    /// Reads the scheme of a value. The returned text may have pasted characters around it.
     pub(super) fn after_scheme<'h>(
         &self,
         whole: &'h [u8],

@@ -178,7 +178,7 @@ async fn a_leaked_pair_is_revoked_even_if_both_parts_have_the_shape_of_a_token()
         let (tokens, [old, _]) = service_with_imports().await;
         let pair =
             |one: &str, other: &str| basic(&if is_first { format!("{one}:{other}") } else { format!("{other}:{one}") });
-        // This text has the shape of an imported token, but is none.
+        // The service has imported no token with this text.
         let unknown = "old-fedcba9876543210";
         let [alone, revoked, first, second] = [(); 4].map(|()| issue(&tokens));
         let [alone, revoked, first, second] = [alone.await, revoked.await, first.await, second.await];

@@ -111,7 +111,7 @@ pub async fn accept(db: &Db, code: &str, password_hash: &str, now: Timestamp) ->
         return Ok(None);
     }
     // The row is locked until the commit, so no other statement has changed it.
-    let person = accounts::find(&mut transaction, user).await?;
+    let person = accounts::find(&mut transaction, user).await?.ok_or(sqlx::Error::RowNotFound)?;
     transaction.commit().await?;
-    Ok(person)
+    Ok(Some(person))
 }
